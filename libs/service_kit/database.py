@@ -1,0 +1,307 @@
+"""SQLite and MySQL behind one door: consistent reads, short writes, fast bulk inserts, and outages told from mistakes.
+
+It refuses other databases and in-memory SQLite (each thread would see its own), naive times, and writes inside `read()`.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from sqlalchemy import Connection, DateTime, Dialect, Engine, Row, Select, Table, create_engine, event
+from sqlalchemy.dialects import mysql
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from service_kit.backoff import Backoff
+from service_kit.outages import describe_outage, is_contention, is_unavailable
+
+__all__ = [
+    "Database",
+    "UtcDateTime",
+    "database_url",
+    "describe_outage",
+    "insert_rows",
+    "is_contention",
+    "is_unavailable",
+    "table_options",
+    "utc_text",
+]
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+SQLITE_BUSY_MS = 15_000
+SQLITE_CACHE_KIB = 64 * 1024
+SQLITE_WAL_LIMIT_BYTES = 64 * 1024 * 1024
+CONNECT_TIMEOUT_SECONDS = 5
+POOL_TIMEOUT_SECONDS = 10
+POOL_RECYCLE_SECONDS = 1_800
+LOCK_WAIT_SECONDS = 10
+STREAM_PAUSE_SECONDS = 600  # how long a reader of a stream may be busy elsewhere before the server hangs up
+RETRY_FOR_SECONDS = 30
+
+_READ_ONLY = "service_kit_read_only"
+_MYSQL_SESSION = (
+    "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+    "SET SESSION time_zone='+00:00', "
+    "sql_mode='STRICT_ALL_TABLES,ONLY_FULL_GROUP_BY,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', "
+    f"innodb_lock_wait_timeout={LOCK_WAIT_SECONDS}, net_write_timeout={STREAM_PAUSE_SECONDS}",
+)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment with microseconds: aware UTC in Python, without a zone in the database. Naive values are refused."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Keep microseconds on MySQL, whose plain DATETIME drops them."""
+        return dialect.type_descriptor(mysql.DATETIME(fsp=6) if _is_mysql(dialect) else DateTime())
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Turn an aware moment into UTC without a zone."""
+        return None if value is None else _as_utc(value).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Give the stored moment its zone back."""
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+def utc_text(moment: datetime) -> str:
+    """Write an aware moment as `YYYY-MM-DD HH:MM:SS.ffffff`, as both databases store it: for `insert_rows`."""
+    return _as_utc(moment).strftime("%Y-%m-%d %H:%M:%S.%f")
+
+
+def _as_utc(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise ValueError(f"a moment needs a time zone: {moment.isoformat()}")
+    return moment.astimezone(UTC)
+
+
+def table_options() -> dict[str, Any]:
+    """Return the keyword arguments of every `Table`: InnoDB with exact, case-sensitive utf8mb4 text; SQLite ids never reused."""
+    return {
+        "mysql_engine": "InnoDB",
+        "mysql_charset": "utf8mb4",
+        "mysql_collate": "utf8mb4_bin",
+        "mariadb_engine": "InnoDB",
+        "mariadb_charset": "utf8mb4",
+        "mariadb_collate": "utf8mb4_bin",
+        "sqlite_autoincrement": True,
+    }
+
+
+def database_url(url: str | URL) -> URL:
+    """Parse and check a database URL; a ValueError says what is wrong with it, without its password."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise ValueError("not a database URL; write sqlite:///file.db or mysql+pymysql://user@host/name") from None
+    if parsed.drivername not in {"sqlite", "sqlite+pysqlite", "mysql+pymysql", "mysql+mysqldb"}:
+        raise ValueError(f"unknown database driver {parsed.drivername!r}; use sqlite, mysql+pymysql or mysql+mysqldb")
+    if not parsed.database or parsed.database == ":memory:":
+        raise ValueError("the database URL names no database (in-memory SQLite is not supported)")
+    return parsed
+
+
+class Database:
+    """One database and its pool of connections, safe to share between threads."""
+
+    def __init__(
+        self, url: str | URL, *, pool_size: int = 8, write_retries: int = 5, statement_timeout: int = 120
+    ) -> None:
+        """Open nothing yet; `statement_timeout` is how many seconds the MySQL driver waits for one answer."""
+        parsed = database_url(url)
+        self._write_retries = write_retries
+        self.dialect: Literal["sqlite", "mysql"]
+        if parsed.get_backend_name() == "sqlite":
+            self.dialect = "sqlite"
+            self.engine = _sqlite_engine(parsed, pool_size)
+        else:
+            self.dialect = "mysql"
+            self.engine = _mysql_engine(parsed, pool_size, statement_timeout)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Yield a connection that sees one consistent snapshot, taken now, and can't write."""
+        with self.engine.connect() as connection:
+            connection.execution_options(**{_READ_ONLY: True})
+            with connection.begin() as transaction:
+                yield connection
+                transaction.rollback()
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Yield a connection in a write transaction: committed at the end, rolled back when the block raises."""
+        with self.engine.begin() as connection:
+            yield connection
+
+    def transact(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` in a write transaction, again from its start when it lost against another writer."""
+        backoff = Backoff(base=0.02, cap=1.0)
+        give_up_at = time.monotonic() + RETRY_FOR_SECONDS
+        retries_left = self._write_retries
+        while True:
+            try:
+                with self.write() as connection:
+                    return work(connection)
+            except Exception as error:
+                if not is_contention(error) or retries_left == 0 or time.monotonic() > give_up_at:
+                    raise
+            retries_left -= 1
+            log.info("database.write.retried")
+            time.sleep(backoff.next())
+
+    def ping(self) -> None:
+        """Raise unless the database answers a question now."""
+        with self.engine.connect() as connection:
+            connection.execution_options(**{_READ_ONLY: True}).exec_driver_sql("SELECT 1")
+
+    def dispose(self) -> None:
+        """Close every idle connection."""
+        self.engine.dispose()
+
+    def stream(self, connection: Connection, statement: Select[Any], chunk: int = 5_000) -> Iterator[list[Row[Any]]]:
+        """Yield the rows in lists of at most `chunk`, without holding them all in memory.
+
+        On MySQL the connection can do nothing else until the stream has ended.
+        """
+        result = connection.execute(statement, execution_options={"stream_results": True, "max_row_buffer": chunk})
+        with result:
+            for rows in result.partitions(chunk):
+                yield list(rows)
+
+
+def insert_rows(
+    connection: Connection,
+    table: Table,
+    columns: Sequence[str],
+    rows: Sequence[tuple[Any, ...]],
+    *,
+    ignore_duplicates: bool = False,
+) -> None:
+    """Insert many rows at the driver's full speed: multi-row statements on MySQL, one prepared statement on SQLite.
+
+    Values go to the driver as they are (int, str, bytes, None; `utc_text` for moments): no column type converts them.
+    `ignore_duplicates` skips rows whose key exists already; every other violation still raises.
+    """
+    if rows:
+        sql = _insert_sql(table, tuple(columns), connection.dialect, ignore_duplicates)
+        connection.exec_driver_sql(sql, list(rows))
+
+
+@lru_cache(maxsize=256)
+def _insert_sql(table: Table, columns: tuple[str, ...], dialect: Dialect, ignore_duplicates: bool) -> str:
+    quote = dialect.identifier_preparer.quote
+    names = ", ".join(quote(table.c[name].name) for name in columns)
+    mark = "%s" if _is_mysql(dialect) else "?"
+    values = ", ".join([mark] * len(columns))
+    sql = f"INSERT INTO {dialect.identifier_preparer.format_table(table)} ({names}) VALUES ({values})"  # noqa: S608
+    return sql + _on_duplicate(table, dialect) if ignore_duplicates else sql
+
+
+def _on_duplicate(table: Table, dialect: Dialect) -> str:
+    if not _is_mysql(dialect):
+        return " ON CONFLICT DO NOTHING"
+    # INSERT IGNORE would also swallow truncated values, NULLs and broken references.
+    key = dialect.identifier_preparer.quote(next(iter(table.primary_key)).name)
+    return f" ON DUPLICATE KEY UPDATE {key} = {key}"
+
+
+def _is_mysql(dialect: Dialect) -> bool:
+    return dialect.name in {"mysql", "mariadb"}
+
+
+def _sqlite_engine(url: URL, pool_size: int) -> Engine:
+    Path(str(url.database)).expanduser().parent.mkdir(parents=True, exist_ok=True)
+    # isolation_level None: the driver begins no transaction by itself, so that ours begin when and how we say.
+    connect_args = {"isolation_level": None, "timeout": SQLITE_BUSY_MS / 1_000}
+    engine = create_engine(
+        url,
+        connect_args=connect_args,
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_timeout=POOL_TIMEOUT_SECONDS,
+    )
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    # Asked first, because switching needs a lock that the busy timeout does not wait for.
+    if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        _switch_to_wal(connection)
+    for pragma in (
+        "synchronous=NORMAL",
+        "foreign_keys=ON",
+        f"cache_size=-{SQLITE_CACHE_KIB}",
+        f"journal_size_limit={SQLITE_WAL_LIMIT_BYTES}",
+        "temp_store=MEMORY",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _switch_to_wal(connection: Any) -> None:
+    backoff = Backoff(base=0.02, cap=0.5)
+    give_up_at = time.monotonic() + SQLITE_BUSY_MS / 1_000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except Exception as error:
+            if not is_contention(error) or time.monotonic() > give_up_at:
+                raise
+            time.sleep(backoff.next())
+        else:
+            return
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    read_only = connection.get_execution_options().get(_READ_ONLY, False)
+    connection.exec_driver_sql(f"PRAGMA query_only={'ON' if read_only else 'OFF'}")
+    if read_only:
+        connection.exec_driver_sql("BEGIN")
+        connection.exec_driver_sql("SELECT 1 FROM sqlite_schema LIMIT 1")  # BEGIN alone takes no snapshot yet
+    else:
+        # A write lock from the start: a transaction that reads and then writes could not wait for it later.
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _mysql_engine(url: URL, pool_size: int, statement_timeout: int) -> Engine:
+    defaults = {
+        "charset": "utf8mb4",
+        "connect_timeout": str(CONNECT_TIMEOUT_SECONDS),
+        "read_timeout": str(statement_timeout),
+        "write_timeout": str(statement_timeout),
+    }
+    engine = create_engine(
+        url.set(query={**defaults, **url.query}),
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_timeout=POOL_TIMEOUT_SECONDS,
+        pool_recycle=POOL_RECYCLE_SECONDS,
+        pool_pre_ping=True,
+    )
+    event.listen(engine, "connect", _prepare_mysql)
+    event.listen(engine, "begin", _begin_mysql)
+    return engine
+
+
+def _prepare_mysql(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    for statement in _MYSQL_SESSION:
+        cursor.execute(statement)
+    cursor.close()
+
+
+def _begin_mysql(connection: Connection) -> None:
+    if connection.get_execution_options().get(_READ_ONLY, False):
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        connection.exec_driver_sql("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")

@@ -1,0 +1,122 @@
+"""Telling a database that is away, full or contended from a mistake of ours. Anything it does not know is a mistake."""
+
+import sqlite3
+from collections.abc import Iterator
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+_LOST = "the connection to the database was lost"
+_REFUSED = "the database cannot be reached"
+_BUSY = "the database has too many connections"
+_DENIED = "the database refuses our credentials"
+_LOCKED = "the database is busy with other writers"
+_READ_ONLY = "the database is read-only"
+_FULL = "the database is out of disk space"
+_STOPPING = "the database is shutting down"
+_DISK = "the database cannot read or write its disk"
+_BROKEN = "the database file is damaged or is not a database"
+
+# https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html and MariaDB's list, where the two agree
+_MYSQL = {
+    0: _LOST,  # PyMySQL's own code for a connection that it has closed already
+    1020: _LOCKED,  # MariaDB with innodb_snapshot_isolation: the row changed since it was read
+    1021: _FULL,
+    1030: _DISK,
+    1040: _BUSY,
+    1044: _DENIED,
+    1045: _DENIED,
+    1049: "the database does not exist on its server",
+    1053: _STOPPING,
+    1114: _FULL,
+    1129: _DENIED,
+    1130: _DENIED,
+    1158: _LOST,
+    1159: _LOST,
+    1160: _LOST,
+    1161: _LOST,
+    1203: _BUSY,
+    1205: _LOCKED,
+    1213: _LOCKED,
+    1226: _BUSY,
+    1290: _READ_ONLY,  # --read-only, also while a replica is being promoted
+    1836: _READ_ONLY,
+    1927: _LOST,
+    2002: _REFUSED,
+    2003: _REFUSED,
+    2005: _REFUSED,
+    2006: _LOST,
+    2013: _LOST,
+    2026: "the database connection cannot be encrypted as asked",
+    2055: _LOST,
+    3118: _DENIED,
+    4031: _LOST,
+}
+_MYSQL_CONTENTION = {1020, 1205, 1213}
+
+_SQLITE = {
+    sqlite3.SQLITE_PERM: _DENIED,
+    sqlite3.SQLITE_BUSY: _LOCKED,
+    sqlite3.SQLITE_LOCKED: _LOCKED,
+    sqlite3.SQLITE_READONLY: _READ_ONLY,
+    sqlite3.SQLITE_IOERR: _DISK,
+    sqlite3.SQLITE_CORRUPT: _BROKEN,
+    sqlite3.SQLITE_FULL: _FULL,
+    sqlite3.SQLITE_CANTOPEN: "the database file cannot be opened",
+    sqlite3.SQLITE_PROTOCOL: _LOCKED,
+    sqlite3.SQLITE_NOTADB: _BROKEN,
+}
+_SQLITE_CONTENTION = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """Tell whether the database failed for a reason that waiting or an operator can cure."""
+    return _reason(error) is not None
+
+
+def describe_outage(error: BaseException) -> str:
+    """Say in one clause, without addresses or SQL, why the database is unavailable."""
+    return _reason(error) or "the database failed in an unexpected way"
+
+
+def is_contention(error: BaseException) -> bool:
+    """Tell whether the transaction only lost against another one and may be run again."""
+    for cause in _drivers_errors(error):
+        if isinstance(cause, sqlite3.Error):
+            return _sqlite_code(cause) in _SQLITE_CONTENTION
+        return _mysql_code(cause) in _MYSQL_CONTENTION
+    return False
+
+
+def _reason(error: BaseException) -> str | None:
+    if isinstance(error, PoolTimeout):
+        return "every database connection of this process is in use"
+    for cause in _drivers_errors(error):
+        if isinstance(cause, sqlite3.Error):
+            return _SQLITE.get(_sqlite_code(cause))
+        return _MYSQL.get(_mysql_code(cause))
+    return None
+
+
+def _drivers_errors(error: BaseException) -> Iterator[BaseException]:
+    """Yield the driver's own error, whether SQLAlchemy wrapped it or not."""
+    if isinstance(error, DBAPIError):
+        if error.orig is not None:
+            yield error.orig
+    elif isinstance(error, sqlite3.Error) or _is_mysql_error(error):
+        yield error
+
+
+def _is_mysql_error(error: BaseException) -> bool:
+    # By name, because mysqlclient is optional and must not be imported to find out.
+    return type(error).__module__ in {"pymysql.err", "MySQLdb", "MySQLdb._exceptions"}
+
+
+def _sqlite_code(error: sqlite3.Error) -> int:
+    # Extended codes keep their family in the low byte (https://www.sqlite.org/rescode.html).
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def _mysql_code(error: BaseException) -> int:
+    code = error.args[0] if error.args else None
+    return code if isinstance(code, int) else -1
