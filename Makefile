@@ -1,0 +1,58 @@
+# SmartRecover: what can be done here. Bare `make` lists it; every target makes the environment first, if it must.
+
+PYTHON ?=
+DEBTORS ?= 50000
+ARGS ?=
+WORKERS ?= auto
+
+BIN := .venv/bin
+PACKAGES := libs services infra
+
+# Settings of another project's shell must not leak into this one's environment.
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+export UV_PYTHON_DOWNLOADS := never
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up test check format bench clean
+
+help: ## list these targets
+	@echo "make <target>, from a bare clone; needs Python 3.11 or newer."
+	@echo
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' Makefile
+
+setup: ## make the environment .venv (PYTHON=python3.13 chooses the Python)
+	@PYTHON='$(PYTHON)' sh infra/setup.sh
+
+demo: setup ## the whole job end to end on this machine (DEBTORS=50000)
+	@$(BIN)/smartrecover demo --debtors $(DEBTORS) $(ARGS)
+
+up: setup ## keep both services and a local SQS running until Ctrl-C
+	@$(BIN)/smartrecover up $(ARGS)
+
+test: setup ## all tests, with coverage (ARGS="tests/libs -k scoring": only those, without)
+ifeq ($(strip $(ARGS)),)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report term
+else
+	@$(BIN)/python -m pytest $(ARGS)
+endif
+
+check: setup ## what must be clean: format, lint, types, imports, security, lock file
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/bandit --quiet --configfile pyproject.toml --recursive $(PACKAGES)
+	@$(BIN)/uv lock --check --quiet
+	@echo "All clean."
+
+format: setup ## put the code in its format and mend what can be mended
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format .
+
+bench: setup ## measure the speed (ARGS=--help shows what can be measured)
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+clean: ## remove the environment and every cache, not the data in .smartrecover
+	@rm -rf .venv .uv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist coverage.xml
+	@find . -name '.coverage*' -maxdepth 1 -type f -delete
+	@find libs services infra tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
