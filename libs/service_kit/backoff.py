@@ -4,7 +4,7 @@ import random
 
 
 class Backoff:
-    """A growing random wait: each `next()` draws between zero and a ceiling that doubles from `base` up to `cap` seconds.
+    """A growing random wait: each `next()` draws between zero and a ceiling that doubles from `base` to `cap` seconds.
 
     Full jitter spreads clients that lost the same server at the same moment
     (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).

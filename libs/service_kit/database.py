@@ -1,6 +1,6 @@
 """SQLite and MySQL behind one door: consistent reads, short writes, fast bulk inserts, and outages told from mistakes.
 
-It refuses other databases and in-memory SQLite (each thread would see its own), naive times, and writes inside `read()`.
+It refuses other databases, in-memory SQLite (each thread would see its own), naive times, and writes in `read()`.
 """
 
 import logging
@@ -86,7 +86,7 @@ def _as_utc(moment: datetime) -> datetime:
 
 
 def table_options() -> dict[str, Any]:
-    """Return the keyword arguments of every `Table`: InnoDB with exact, case-sensitive utf8mb4 text; SQLite ids never reused."""
+    """Return the keyword arguments of every `Table`: InnoDB with exact, case-sensitive utf8mb4 text."""
     return {
         "mysql_engine": "InnoDB",
         "mysql_charset": "utf8mb4",
@@ -94,7 +94,6 @@ def table_options() -> dict[str, Any]:
         "mariadb_engine": "InnoDB",
         "mariadb_charset": "utf8mb4",
         "mariadb_collate": "utf8mb4_bin",
-        "sqlite_autoincrement": True,
     }
 
 

@@ -1,6 +1,6 @@
 """Bring a database to the schema revision that a service was built for, one process at a time, from its wheel alone.
 
-A service keeps an Alembic folder `<package>/migrations`, whose env.py only calls `run_migrations(context.config, metadata)`.
+A service keeps an Alembic folder `<package>/migrations`; its env.py only calls `run_migrations(context.config, metadata)`.
 It refuses to guess: an unknown revision or a broken foreign key after an upgrade raises `MigrationError`.
 """
 
@@ -109,7 +109,7 @@ def _alone_on_sqlite(database: Database) -> Iterator[Connection]:
 
 @contextmanager
 def _alone_on_mysql(database: Database) -> Iterator[Connection]:
-    """Yield a connection that holds a named lock of this database; DDL commits by itself, a session's lock outlives that."""
+    """Yield a connection that holds a named lock of this database, which outlives the commits that DDL makes."""
     with database.engine.connect() as connection:
         name = f"migrate-{hashlib.sha256(str(connection.engine.url.database).encode()).hexdigest()[:32]}"
         if connection.exec_driver_sql("SELECT GET_LOCK(%s, %s)", (name, LOCK_WAIT_SECONDS)).scalar() != 1:
