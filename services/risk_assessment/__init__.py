@@ -1,0 +1,1 @@
+"""The risk service: keeps debtors and their assessments, ranks portfolios and sends them out in batches."""

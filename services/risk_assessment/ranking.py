@@ -1,0 +1,137 @@
+"""Which debtors of a portfolio may be worked, in which order, and who is left out and why.
+
+Reads one snapshot and writes nothing. Where a debtor's stored priority was made by the policy asked for, only that
+number is read; elsewhere the debtor is scored here.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from recovery_core.scoring import Scorer, ScoringError
+from service_kit.database import Database
+from sqlalchemy import ColumnElement, Connection, Row, case, func, select
+
+from risk_assessment.tables import debtors
+
+CHUNK = 5_000
+WORKABLE = ("UNPAID", "PARTIAL")
+PAID, FILTERED, NOT_SCORABLE, BEYOND_LIMIT = "PAID", "FILTERED", "NOT_SCORABLE", "BEYOND_LIMIT"
+
+Entry = tuple[int, int, int]  # priority, debtor id, version of the assessment
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What a ranking is about. Debt in minor units, both ends included; `policy_id` is None for a policy never used."""
+
+    portfolio: str
+    policy_id: int | None
+    scorer: Scorer
+    filters: dict[str, Any] = field(default_factory=dict)
+
+    def wanted(self) -> list[ColumnElement[bool]]:
+        """Workable debtors inside the filters that do not depend on the policy."""
+        statuses = [s for s in WORKABLE if s in self.filters.get("payment_status", WORKABLE)]
+        conditions: list[ColumnElement[bool]] = [
+            debtors.c.portfolio == self.portfolio,
+            debtors.c.payment_status.in_(statuses),
+        ]
+        if "min_debt" in self.filters:
+            conditions.append(debtors.c.total_debt_amount >= self.filters["min_debt"])
+        if "max_debt" in self.filters:
+            conditions.append(debtors.c.total_debt_amount <= self.filters["max_debt"])
+        return conditions
+
+    def stored(self) -> list[ColumnElement[bool]]:
+        """Those whose stored priority holds under this policy."""
+        conditions = [*self.wanted(), debtors.c.policy_id == (self.policy_id or 0)]
+        if "risk_level" in self.filters:
+            conditions.append(debtors.c.risk_level.in_(self.filters["risk_level"]))
+        return conditions
+
+    def stale(self) -> list[ColumnElement[bool]]:
+        """Those that another policy scored."""
+        return [*self.wanted(), debtors.c.policy_id != (self.policy_id or 0)]
+
+
+def selection_of(run: Row[Any], scorer: Scorer) -> Selection:
+    """What a stored run is about."""
+    return Selection(run.portfolio, run.policy_id, scorer, orjson.loads(run.filters))
+
+
+class Eligible:
+    """The eligible debtors of a snapshot as a stream of entries, and afterwards the count of those left out."""
+
+    def __init__(self, database: Database, connection: Connection, selection: Selection) -> None:
+        self._database, self._connection, self._selection = database, connection, selection
+        self._not_scorable = 0
+        self._streamed = 0
+
+    def entries(self) -> Iterator[list[Entry]]:
+        """All eligible debtors, in chunks, in no promised order."""
+        for chunk in self._stored():
+            self._streamed += len(chunk)
+            yield chunk
+        for chunk in self.scored_here():
+            self._streamed += len(chunk)
+            yield chunk
+
+    def scored_here(self) -> Iterator[list[Entry]]:
+        """Those that another policy scored, scored anew."""
+        columns = (
+            debtors.c.id,
+            debtors.c.version,
+            debtors.c.total_debt_amount,
+            debtors.c.monthly_income,
+            debtors.c.late_payments_count,
+            debtors.c.employment_status,
+            debtors.c.contract_type,
+            debtors.c.industry_sector,
+            debtors.c.family_situation,
+        )
+        statement = select(*columns).where(*self._selection.stale())
+        for rows in self._database.stream(self._connection, statement, CHUNK):
+            yield list(self._score(rows))
+
+    def excluded(self, limit: int | None = None) -> dict[str, int]:
+        """How many debtors of the portfolio are not in the order, by reason. Complete only after `entries`."""
+        return left_out(self._connection, self._selection, self._streamed, self._not_scorable, limit)
+
+    def _stored(self) -> Iterator[list[Entry]]:
+        statement = select(debtors.c.priority, debtors.c.id, debtors.c.version).where(*self._selection.stored())
+        for rows in self._database.stream(self._connection, statement, CHUNK):
+            yield [(priority, debtor_id, version) for priority, debtor_id, version in rows]
+
+    def _score(self, rows: list[Any]) -> Iterator[Entry]:
+        score = self._selection.scorer.score
+        levels = self._selection.filters.get("risk_level")
+        for debtor_id, version, debt, *facts in rows:
+            try:
+                result = score(debt, *facts)
+            except ScoringError:
+                self._not_scorable += 1
+                continue
+            if levels is None or result.risk_level in levels:
+                yield (result.total_score * debt, debtor_id, version)
+
+    @property
+    def not_scorable(self) -> int:
+        """Debtors that this policy cannot score, found so far."""
+        return self._not_scorable
+
+
+def left_out(
+    connection: Connection, selection: Selection, eligible: int, not_scorable: int, limit: int | None
+) -> dict[str, int]:
+    """Everybody of the portfolio who is not in the order, by reason, so that the sum is always the whole portfolio."""
+    statement = select(
+        func.count(), func.coalesce(func.sum(case((debtors.c.payment_status == "PAID", 1), else_=0)), 0)
+    ).where(debtors.c.portfolio == selection.portfolio)
+    everybody, paid = map(int, connection.execute(statement).one())
+    beyond = max(0, eligible - limit) if limit is not None else 0
+    reasons = Counter({PAID: paid, NOT_SCORABLE: not_scorable, BEYOND_LIMIT: beyond})
+    reasons[FILTERED] = everybody - paid - not_scorable - eligible
+    return {reason: count for reason, count in sorted(reasons.items()) if count}
