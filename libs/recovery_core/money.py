@@ -1,0 +1,141 @@
+"""Money as an exact integer of minor units (cents) inside, decimal text outside.
+
+Refuses what can't be an amount owed: signs, exponents, blanks, NaN, more than two decimals, more than twelve digits.
+"""
+
+import math
+import re
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+MAX_MINOR = 999_999_999_999
+"""The largest amount: 12 digits, two of them decimals."""
+
+MAX_PRIORITY = 10**18 - 1
+"""The largest priority or threshold: a million points times the largest amount fit, and it fits 64 bits."""
+
+MONEY_PATTERN = r"^(?:0|[1-9][0-9]{0,9})(?:\.[0-9]{1,2})?$"
+POSITIVE_MONEY_PATTERN = r"^(?:[1-9][0-9]{0,9}(?:\.[0-9]{1,2})?|0\.(?:[1-9][0-9]?|0[1-9]))$"
+PRIORITY_PATTERN = r"^(?:0|[1-9][0-9]{0,15})(?:\.[0-9]{1,2})?$"
+
+_FORMATTED_PATTERN = r"^(?:0|[1-9][0-9]*)\.[0-9]{2}$"
+_PLAIN = re.compile(r"(0|[1-9][0-9]*)(?:\.([0-9]+))?")
+_MAX_DIGITS = 30  # far above any amount: longer text is refused before it is turned into an integer
+_BINARY_NOISE = 5e-16  # two units in the last place: 35 * 0.01 is meant as 0.35
+_CENT = Decimal("0.01")
+
+
+class MoneyError(ValueError):
+    """The value is not an amount of money; the message says what is wrong with it."""
+
+
+def parse_money(text: str) -> int:
+    """Read decimal text as minor units: ``"33267.16"`` gives ``3326716``. Raises MoneyError."""
+    return _parse(text, MAX_MINOR)
+
+
+def parse_priority(text: str) -> int:
+    """Read a priority or a threshold, which may be larger than an amount. Raises MoneyError."""
+    return _parse(text, MAX_PRIORITY)
+
+
+def format_money(minor: int) -> str:
+    """Write minor units as decimal text with exactly two places; serves priorities of any size too."""
+    if minor < 0:
+        return f"-{format_money(-minor)}"
+    return f"{minor // 100}.{minor % 100:02d}"
+
+
+def _parse(text: str, maximum: int) -> int:
+    match = _PLAIN.fullmatch(text)
+    if match is None:
+        raise MoneyError(_what_is_wrong(text))
+    whole, decimals = match[1], match[2] or ""
+    if len(decimals) > 2:
+        raise MoneyError("must have at most 2 decimal places")
+    if len(whole) > _MAX_DIGITS:
+        raise MoneyError(f"must be at most {format_money(maximum)}")
+    return _within(int(whole + decimals.ljust(2, "0")), maximum)
+
+
+def _what_is_wrong(text: str) -> str:
+    if text.startswith("-"):
+        return "must not be negative"
+    return "must be a plain decimal number such as 1234.50"
+
+
+def _within(minor: int, maximum: int) -> int:
+    if minor > maximum:
+        raise MoneyError(f"must be at most {format_money(maximum)}")
+    if minor < 0:
+        raise MoneyError("must not be negative")
+    return minor
+
+
+def _to_minor(value: object) -> int:
+    """Read what a client may send for an amount in major units: text, or a number with at most two decimals."""
+    if isinstance(value, str):
+        return parse_money(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return _within(value * 100, MAX_MINOR)
+    if isinstance(value, float | Decimal):
+        return _fraction_to_minor(value)
+    raise MoneyError("must be decimal text such as 1234.50, or a number")
+
+
+def _fraction_to_minor(value: float | Decimal) -> int:
+    if not math.isfinite(value):
+        raise MoneyError("must be a finite number")
+    if value < 0:
+        raise MoneyError("must not be negative")
+    if value > MAX_MINOR:  # a first, coarse bound: rounding could not hold much larger numbers
+        raise MoneyError(f"must be at most {format_money(MAX_MINOR)}")
+    rounded = Decimal(value).quantize(_CENT)
+    if value != rounded and not _is_noise(value, rounded):
+        raise MoneyError("must have at most 2 decimal places")
+    return _within(int(rounded * 100), MAX_MINOR)
+
+
+def _is_noise(value: float | Decimal, rounded: Decimal) -> bool:
+    """Tell whether a binary float is off only because no float is exact; a Decimal always means what it says."""
+    return isinstance(value, float) and math.isclose(value, float(rounded), rel_tol=_BINARY_NOISE)
+
+
+class _MoneyType:
+    """Teaches pydantic to read an amount in major units, to hold it in minor units and to write it as text."""
+
+    def __init__(self, minimum: int, pattern: str) -> None:
+        self.minimum = minimum
+        self.pattern = pattern
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            self.validate, serialization=core_schema.plain_serializer_function_ser_schema(format_money)
+        )
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        text = {"type": "string", "pattern": _FORMATTED_PATTERN, "examples": ["1234.50"]}
+        if handler.mode == "serialization":
+            return text
+        number = {"type": "number", "minimum": self.minimum / 100, "maximum": MAX_MINOR / 100, "multipleOf": 0.01}
+        return {"anyOf": [{**text, "pattern": self.pattern}, number], "examples": ["1234.50"]}
+
+    def validate(self, value: object) -> int:
+        try:
+            minor = _to_minor(value)
+        except MoneyError as error:
+            raise PydanticCustomError("money", "{problem}", {"problem": str(error)}) from None
+        if minor < self.minimum:
+            raise PydanticCustomError("money", "must be greater than 0")
+        return minor
+
+
+Money = Annotated[int, _MoneyType(0, MONEY_PATTERN)]
+"""An amount, zero or more. A number given to it counts major units (``5`` is 5.00); the value counts minor units."""
+
+PositiveMoney = Annotated[int, _MoneyType(1, POSITIVE_MONEY_PATTERN)]
+"""An amount greater than zero; otherwise as Money."""
