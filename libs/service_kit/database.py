@@ -3,7 +3,6 @@
 It refuses other databases, in-memory SQLite (each thread would see its own), naive times, and writes in `read()`.
 """
 
-import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+import structlog
 from sqlalchemy import Connection, DateTime, Dialect, Engine, Row, Select, Table, create_engine, event
 from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import URL, make_url
@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 SQLITE_BUSY_MS = 15_000
 SQLITE_CACHE_KIB = 64 * 1024

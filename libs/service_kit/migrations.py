@@ -1,6 +1,6 @@
 """Bring a database to the schema revision that a service was built for, one process at a time, from its wheel alone.
 
-A service keeps an Alembic folder `<package>/migrations`; its env.py only calls `run_migrations(context.config, metadata)`.
+A service keeps an Alembic folder `<package>/migrations`; env.py only calls `run_migrations(context.config, metadata)`.
 It refuses to guess: an unknown revision or a broken foreign key after an upgrade raises `MigrationError`.
 """
 

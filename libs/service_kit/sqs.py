@@ -5,15 +5,15 @@ It knows nothing of what messages say. It refuses a message that no SQS server w
 
 import asyncio
 import json
-import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 import aioboto3
+import structlog
 from aiobotocore.config import AioConfig
 from botocore.exceptions import (
     ClientError,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from types_aiobotocore_sqs import SQSClient
 
 T = TypeVar("T")
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
 MAX_BATCH_ENTRIES = 10  # SendMessageBatch, DeleteMessageBatch, ChangeMessageVisibilityBatch, ReceiveMessage
@@ -226,7 +226,7 @@ class Sqs:
         return await self._by_tens(queue, handles, call)
 
     async def change_visibility(self, queue: str, changes: Sequence[tuple[str, int]]) -> list[str]:
-        """Hide each (handle, seconds) for that long from now, 0 to show it at once; return the handles that were refused."""
+        """Hide each (handle, seconds) for that long from now, 0 to show it at once; return the refused handles."""
 
         async def call(url: str, chunk: Sequence[tuple[str, int]]) -> Any:
             entries: Any = [
@@ -242,7 +242,7 @@ class Sqs:
 
         async def call(url: str) -> QueueDepth:
             answer = await self._client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
-            told: dict[str, str] = dict(answer["Attributes"])
+            told: Mapping[str, str] = cast("Any", answer["Attributes"])
             oldest = told.get("ApproximateAgeOfOldestMessage")
             return QueueDepth(
                 waiting=int(told["ApproximateNumberOfMessages"]),
@@ -320,7 +320,7 @@ class Sqs:
         if queue not in known:
             return False
         async with self._creating:
-            log.warning("sqs.queue.created", extra={"queue": queue})
+            log.warning("sqs.queue.created", queue=queue)
             self._urls.clear()
             await self.ensure_queues(self._create_missing)
         return True
@@ -372,7 +372,7 @@ def _received(message: Any) -> Received:
 def _refused(queue: str, items: Sequence[T], answer: Any) -> list[T]:
     failures = answer.get("Failed", [])
     if failures:
-        log.warning("sqs.entries.refused", extra={"queue": queue, "codes": sorted({f["Code"] for f in failures})})
+        log.warning("sqs.entries.refused", queue=queue, codes=sorted({f["Code"] for f in failures}))
     return [items[index] for index in sorted(int(failure["Id"]) for failure in failures)]
 
 
@@ -381,7 +381,7 @@ def _failed_ids(queue: str, messages: Sequence[Outgoing], outcome: list[str] | B
         return outcome
     if not is_sqs_unavailable(outcome):
         raise outcome
-    log.warning("sqs.request.failed", extra={"queue": queue, "error": type(outcome).__name__})
+    log.warning("sqs.request.failed", queue=queue, error=type(outcome).__name__)
     return [message.id for message in messages]
 
 

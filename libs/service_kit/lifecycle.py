@@ -1,0 +1,139 @@
+"""How a process ends: the first SIGTERM or SIGINT asks it to finish what it holds, a second one ends it at once.
+
+A finished process exits with 0; one that failed says why in one log line and exits with 1.
+"""
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+
+import structlog
+import uvicorn
+import uvloop
+from fastapi import FastAPI
+
+log = structlog.get_logger(__name__)
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+GRACE_SECONDS = 15
+KEEP_ALIVE_SECONDS = 75  # longer than a load balancer's 60, so that it never sends on a connection that we just closed
+
+
+class Stop:
+    """The wish to stop, once for a whole process; belongs to one event loop."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    def set(self) -> None:
+        """Ask everything that waits to finish."""
+        self._event.set()
+
+    def is_set(self) -> bool:
+        """Tell whether to finish."""
+        return self._event.is_set()
+
+    async def wait(self, timeout: float | None = None) -> bool:
+        """Wait until asked to stop, or for `timeout` seconds; tell whether asked."""
+        try:
+            await asyncio.wait_for(self._event.wait(), timeout)
+        except TimeoutError:
+            return self._event.is_set()
+        return True
+
+
+def run_loop(main: Callable[[Stop], Awaitable[None]]) -> int:
+    """Run a loop until it returns, which it should soon after its Stop is set; return the exit code."""
+
+    async def guarded() -> None:
+        stop = Stop()
+        with _signals(stop):
+            await main(stop)
+
+    return _run(guarded)
+
+
+def serve(app: FastAPI, host: str, port: int, grace: int = GRACE_SECONDS) -> int:
+    """Serve an app until asked to stop, then finish its requests for up to `grace` seconds; return the exit code.
+
+    `app.state.stop` is the Stop of this process, for streams that would otherwise never end.
+    """
+
+    async def serving() -> None:
+        stop = app.state.stop = Stop()
+        server = _Server(_uvicorn_config(app, host, port, grace))
+        with _signals(stop):
+            watching = asyncio.create_task(_exit_when_asked(server, stop))
+            await server.serve()
+            watching.cancel()
+        if not server.started and not stop.is_set():
+            raise RuntimeError(f"cannot serve on {host}:{port}")
+
+    return _run(serving)
+
+
+def _uvicorn_config(app: FastAPI, host: str, port: int, grace: int) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=grace,
+    )
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handling, which would end the process by the signal instead of with 0."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def _exit_when_asked(server: uvicorn.Server, stop: Stop) -> None:
+    await stop.wait()
+    server.should_exit = True
+
+
+def _run(main: Callable[[], Awaitable[None]]) -> int:
+    async def awaited() -> None:
+        await main()
+
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(awaited())
+    except SystemExit as error:  # uvicorn leaves this way when it cannot start, having logged why
+        return error.code if isinstance(error.code, int) else 1
+    except Exception:
+        log.exception("process.failed")
+        return 1
+    return 0
+
+
+@contextmanager
+def _signals(stop: Stop) -> Iterator[None]:
+    """Set `stop` at the first signal; the second has its ordinary, deadly effect."""
+    loop = asyncio.get_running_loop()
+
+    def asked(number: signal.Signals) -> None:
+        if stop.is_set():
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        log.info("process.stopping", signal=number.name)
+        stop.set()
+
+    for number in SIGNALS:
+        loop.add_signal_handler(number, asked, number)
+    try:
+        yield
+    finally:
+        for number in SIGNALS:
+            loop.remove_signal_handler(number)

@@ -1,0 +1,102 @@
+"""Logs of every part, libraries included, as one JSON line per event on standard error, without personal values.
+
+Services log with `structlog.get_logger()` and dotted event names; ids are bound once with `structlog.contextvars`.
+"""
+
+import json
+import logging
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from structlog.contextvars import bind_contextvars as bind
+from structlog.contextvars import unbind_contextvars as unbind
+from structlog.types import EventDict, Processor
+
+__all__ = ["bind", "configure", "unbind"]
+
+HIDDEN = "[hidden]"
+HIDDEN_KEYS = frozenset(
+    {
+        "api_key",
+        "authorization",
+        "body",
+        "cookie",
+        "debtor_name",
+        "key",
+        "name",
+        "password",
+        "receipt_handle",
+        "secret",
+        "token",
+    }
+)
+_QUIET = {"botocore": logging.WARNING, "aiobotocore": logging.WARNING, "asyncio": logging.WARNING}
+
+
+def configure(service: str, level: str = "INFO", json: bool | None = None) -> None:
+    """Send all logs of this process through one formatter: JSON, or colours on a terminal unless `json` says so."""
+    as_json = not sys.stderr.isatty() if json is None else json
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _naming(service),
+        structlog.processors.format_exc_info,
+        _hide,
+    ]
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            structlog.stdlib.PositionalArgumentsFormatter(),
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    renderer: Processor = _render_json if as_json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    _replace_handlers(shared, renderer, level)
+
+
+def _replace_handlers(shared: list[Processor], renderer: Processor, level: str) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    for name, quiet_level in _QUIET.items():
+        logging.getLogger(name).setLevel(quiet_level)
+
+
+def _naming(service: str) -> Processor:
+    def add(_logger: Any, _method: str, event: EventDict) -> EventDict:
+        event["service"] = service
+        return event
+
+    return add
+
+
+def _hide(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    return {key: _hidden(key, value) for key, value in event.items()}
+
+
+def _hidden(key: str, value: Any) -> Any:
+    if key.lower() in HIDDEN_KEYS:
+        return HIDDEN
+    if isinstance(value, Mapping):
+        return {inner: _hidden(str(inner), item) for inner, item in value.items()}
+    return value
+
+
+def _render_json(_logger: Any, _method: str, event: EventDict) -> str:
+    # Python's own encoder: it escapes what is not ASCII, so that no value can break the line or the encoding.
+    first = {key: event.pop(key) for key in ("timestamp", "level", "event", "service") if key in event}
+    return json.dumps({**first, **event}, default=repr)

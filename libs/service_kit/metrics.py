@@ -1,0 +1,36 @@
+"""Prometheus metrics of this process: one registry, a route for an API, a small server for a loop."""
+
+from collections.abc import Callable
+
+from fastapi import FastAPI, Response
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+    start_http_server,
+)
+
+__all__ = ["REGISTRY", "Counter", "Gauge", "Histogram", "metrics_route", "serve_metrics"]
+
+
+def metrics_route(app: FastAPI) -> None:
+    """Answer `GET /metrics` with everything in the registry."""
+
+    @app.get("/metrics", include_in_schema=False)
+    def metrics() -> Response:
+        return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
+
+
+def serve_metrics(port: int, host: str = "127.0.0.1") -> Callable[[], None]:
+    """Serve the registry over HTTP from a thread of its own; return what stops it. OSError when the port is taken."""
+    server, thread = start_http_server(port, addr=host, registry=REGISTRY)
+
+    def stop() -> None:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+    return stop
