@@ -1,0 +1,222 @@
+"""Importing a portfolio from CSV: a stream in, debtors in, bad rows into a reject file with row, column and reason.
+
+Refuses a file without the columns its mapping reads. Importing a file twice changes nothing.
+"""
+
+import csv
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import datetime
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from pydantic import ValidationError
+from service_kit.database import Database
+
+from risk_assessment.import_mapping import ImportMapping, ImportRefusedError, own_columns
+from risk_assessment.policies import PolicyShelf
+from risk_assessment.portfolio import CHUNK, Changes, DebtorRow, Judge, unscorable, upsert
+from risk_assessment.schemas import DebtorIn
+
+REJECT_HEADER = ("row", "column", "reason")
+
+
+class RowRefusedError(ValueError):
+    """One row cannot become a debtor; `problems` are pairs of column and reason."""
+
+    def __init__(self, problems: list[tuple[str, str]]) -> None:
+        super().__init__("; ".join(f"{column}: {reason}" for column, reason in problems))
+        self.problems = problems
+
+
+@dataclass(slots=True)
+class ImportReport:
+    """What became of every row of a file: created + updated + unchanged + skipped + rejected = rows."""
+
+    portfolio: str
+    rows: int = 0
+    skipped: int = 0
+    rejected: int = 0
+    changes: Changes = field(default_factory=Changes)
+    reject_file: Path | None = None
+
+
+def import_file(
+    database: Database,
+    path: Path,
+    mapping: ImportMapping | None,
+    portfolio: str | None,
+    shelf: PolicyShelf,
+    now: datetime,
+    reject_file: Path,
+    progress: Callable[[int], None],
+) -> ImportReport:
+    """Stream a CSV file into a portfolio. `progress` is told the bytes read. Raises ImportRefusedError."""
+    try:
+        raw = path.open("rb")
+    except OSError as error:
+        raise ImportRefusedError(f"cannot read {path}: {error.strerror}") from error
+    with ExitStack() as open_files:
+        open_files.enter_context(raw)
+        table = _Table(raw, mapping, portfolio)
+        policy_id = database.transact(lambda connection: shelf.id_of(connection, shelf.active, now))
+        with database.read() as connection:
+            judge = Judge(shelf.scorer(connection, policy_id), policy_id, now)
+        report = ImportReport(table.mapping.portfolio)
+        rejects = _Rejects(reject_file, open_files)
+        reader = _Reader(table, judge, report, rejects)
+        for chunk in reader.chunks():
+            report.changes += database.transact(
+                lambda connection, chunk=chunk: upsert(connection, report.portfolio, chunk, judge)
+            )
+            progress(raw.tell())
+        report.reject_file = rejects.path if report.rejected else None
+    return report
+
+
+class _Table:
+    """The file as records under its header, and the mapping that fits it."""
+
+    def __init__(self, raw: BinaryIO, mapping: ImportMapping | None, portfolio: str | None) -> None:
+        encoding, delimiter = (mapping.encoding, mapping.delimiter) if mapping else ("utf-8-sig", ",")
+        # Bytes that are not text survive as surrogates, which the validation of their row then refuses.
+        text = TextIOWrapper(raw, encoding=encoding, errors="surrogateescape", newline="")
+        self._records = csv.reader(text, delimiter=delimiter, strict=True)
+        self.header = self._read_header()
+        self.mapping = mapping or own_columns(self.header, "default")
+        if portfolio is not None:
+            self.mapping = self.mapping.model_copy(update={"portfolio": portfolio})
+        self.mapping.check_columns(self.header)
+
+    def _read_header(self) -> list[str]:
+        try:
+            header = [name.strip() for name in next(self._records)]
+        except StopIteration:
+            raise ImportRefusedError("the file is empty") from None
+        except csv.Error as error:
+            raise ImportRefusedError(f"the file is not CSV: {error}") from error
+        twice = sorted({name for name in header if header.count(name) > 1})
+        if twice:
+            raise ImportRefusedError(f"the file has several columns named {', '.join(twice)}")
+        return header
+
+    def records(self) -> Iterator[tuple[int, list[str] | csv.Error]]:
+        """Records with their row number in a spreadsheet, where the header is row 1; blank lines are passed over."""
+        number = 1
+        while True:
+            number += 1
+            try:
+                record = next(self._records)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                yield number, error
+                continue
+            if record:
+                yield number, record
+
+
+class _Rejects:
+    """The reject file, made when the first row is rejected."""
+
+    def __init__(self, path: Path, open_files: ExitStack) -> None:
+        self.path, self._open_files = path, open_files
+        self._writer: Any = None
+
+    def write(self, row: int, problems: list[tuple[str, str]]) -> None:
+        if self._writer is None:
+            file = self._open_files.enter_context(self.path.open("w", encoding="utf-8", newline=""))
+            self._writer = csv.writer(file)
+            self._writer.writerow(REJECT_HEADER)
+        self._writer.writerows((row, column, reason) for column, reason in problems)
+
+
+class _Reader:
+    """Turns records into validated rows, counting what is skipped and rejected on the way."""
+
+    def __init__(self, table: _Table, judge: Judge, report: ImportReport, rejects: _Rejects) -> None:
+        self._table, self._judge, self._report, self._rejects = table, judge, report, rejects
+        self._mapping = table.mapping
+        # Held for the whole file: a reference that comes twice must not make two imports differ.
+        self._seen: dict[str, int] = {}
+
+    def chunks(self) -> Iterator[list[DebtorRow]]:
+        chunk: list[DebtorRow] = []
+        for row in self._rows():
+            chunk.append(row)
+            if len(chunk) == CHUNK:
+                yield chunk
+                chunk = []
+        if chunk:
+            yield chunk
+
+    def _rows(self) -> Iterator[DebtorRow]:
+        for number, record in self._table.records():
+            self._report.rows += 1
+            try:
+                row = self._row(number, record)
+            except RowRefusedError as error:
+                self._report.rejected += 1
+                self._rejects.write(number, error.problems)
+            else:
+                if row is None:
+                    self._report.skipped += 1
+                else:
+                    yield row
+
+    def _row(self, number: int, record: list[str] | csv.Error) -> DebtorRow | None:
+        """The debtor in a record, None when a rule skips it. Raises RowRefusedError."""
+        if isinstance(record, csv.Error):
+            raise RowRefusedError([("", f"the row is not CSV: {record}")])
+        if len(record) != len(self._table.header):
+            raise RowRefusedError([("", f"the row has {len(record)} columns, the header {len(self._table.header)}")])
+        cells = dict(zip(self._table.header, record, strict=True))
+        if any(rule.applies(cells) for rule in self._mapping.skip):
+            return None
+        row = self._validated(self._values(cells))
+        self._check_scorable(row)
+        first = self._seen.setdefault(row.external_ref, number)
+        if first != number:
+            raise self._refused("external_ref", f"is already the reference of row {first}")
+        return row
+
+    def _values(self, cells: dict[str, str]) -> dict[str, Any]:
+        values: dict[str, Any] = {"portfolio": self._mapping.portfolio}
+        for name, source in self._mapping.fields.items():
+            try:
+                value = source.value(cells)
+            except ValueError as error:
+                raise self._refused(name, str(error)) from error
+            if value is not None:
+                values[name] = _count(value) if name == "late_payments_count" else value
+        return values
+
+    def _validated(self, values: dict[str, Any]) -> DebtorRow:
+        if "external_ref" not in values:
+            raise self._refused("external_ref", "must not be empty")
+        try:
+            debtor = DebtorIn.model_validate(values)
+        except ValidationError as error:
+            problems = error.errors(include_url=False, include_input=False, include_context=False)
+            raise RowRefusedError([(self._column(str(p["loc"][0])), p["msg"]) for p in problems]) from error
+        return DebtorRow(*(getattr(debtor, name) for name in DebtorRow._fields))
+
+    def _check_scorable(self, row: DebtorRow) -> None:
+        problem = unscorable(row, self._judge.scorer)
+        if problem is not None:
+            raise self._refused(problem.field, problem.message)
+
+    def _refused(self, name: str, reason: str) -> RowRefusedError:
+        return RowRefusedError([(self._column(name), reason)])
+
+    def _column(self, name: str) -> str:
+        """The column a field comes from, the field itself when it has none of its own."""
+        source = self._mapping.fields.get(name)
+        return source.column if source is not None and source.column is not None else name
+
+
+def _count(value: str | int) -> str | int:
+    """Whole numbers in CSV are text; anything else is left for the validation to refuse."""
+    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10 else value

@@ -1,0 +1,184 @@
+"""Whole portfolios at once: thousands of debtors a transaction, for imports and generated portfolios.
+
+A debtor is recognised by its external reference: a new one is created, a changed one updated, an equal one left alone,
+so that doing the same again changes nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from recovery_core.scoring import Scorer, ScoringError
+from service_kit.database import insert_rows, utc_text
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, literal, select, update
+
+from risk_assessment.runs import ACTIVE
+from risk_assessment.scoring_jobs import take_over_assessments
+from risk_assessment.tables import ASSESSMENT_FIELDS, PROFILE_FIELDS, assessments, debtors, runs
+
+CHUNK = 2_000
+"""Debtors a transaction: large enough for speed, short enough not to keep other writers waiting."""
+
+
+class DebtorRow(NamedTuple):
+    """A validated debtor, amounts in minor units, in the order of the table's columns."""
+
+    external_ref: str
+    name: str
+    total_debt_amount: int
+    monthly_income: int
+    late_payments_count: int
+    employment_status: str
+    contract_type: str
+    industry_sector: str
+    family_situation: str | None
+    payment_status: str
+
+    @property
+    def profile(self) -> tuple[Any, ...]:
+        """The scoring inputs, as PROFILE_FIELDS orders them."""
+        return self[2:]
+
+
+@dataclass(slots=True)
+class Changes:
+    """What happened to the debtors of a chunk or of a whole file."""
+
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+
+    def __iadd__(self, other: "Changes") -> "Changes":
+        self.created += other.created
+        self.updated += other.updated
+        self.unchanged += other.unchanged
+        return self
+
+
+class PortfolioInUseError(Exception):
+    """A run over the portfolio is under way; its debtors cannot be cleared."""
+
+    def __init__(self, portfolio: str) -> None:
+        super().__init__(f"a run of portfolio {portfolio!r} is under way; wait for it or cancel it")
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """By which policy new and changed debtors are scored, and when."""
+
+    scorer: Scorer
+    policy_id: int
+    now: datetime
+
+    def assess(self, row: DebtorRow) -> tuple[Any, ...]:
+        """The assessment columns of a row. Raises ScoringError naming the field the policy cannot judge."""
+        score = self.scorer.score(*row[2:9])
+        priority = score.total_score * row.total_debt_amount
+        return (score.total_score, score.risk_level, priority, self.policy_id, utc_text(self.now))
+
+
+def unscorable(row: DebtorRow, scorer: Scorer) -> ScoringError | None:
+    """Why the policy cannot judge the row, None when it can."""
+    try:
+        scorer.score(*row[2:9])
+    except ScoringError as error:
+        return error
+    return None
+
+
+def upsert(connection: Connection, portfolio: str, rows: Sequence[DebtorRow], judge: Judge) -> Changes:
+    """Create or update up to CHUNK debtors, one row for each external reference, with their assessments."""
+    known = _known(connection, portfolio, [row.external_ref for row in rows])
+    new = [row for row in rows if row.external_ref not in known]
+    changed = [(known[row.external_ref], row) for row in rows if _differs(known.get(row.external_ref), row)]
+    _create(connection, portfolio, new, judge)
+    _update(connection, portfolio, changed, judge)
+    return Changes(len(new), len(changed), len(rows) - len(new) - len(changed))
+
+
+def clear(connection: Connection, portfolio: str) -> int:
+    """Delete all debtors of a portfolio and return how many; their assessments, which name nobody, stay."""
+    active = select(runs.c.number).where(runs.c.portfolio == portfolio, runs.c.state.in_(ACTIVE))
+    if connection.execute(active.limit(1)).first() is not None:
+        raise PortfolioInUseError(portfolio)
+    return connection.execute(delete(debtors).where(debtors.c.portfolio == portfolio)).rowcount
+
+
+def size(connection: Connection, portfolio: str) -> int:
+    """How many debtors the portfolio has."""
+    statement = select(func.count()).select_from(debtors).where(debtors.c.portfolio == portfolio)
+    return connection.execute(statement).scalar_one()
+
+
+def _known(connection: Connection, portfolio: str, refs: list[str]) -> dict[str, Row[Any]]:
+    columns = [debtors.c[field] for field in ("external_ref", "id", "version", "name", *PROFILE_FIELDS)]
+    statement = (
+        select(*columns)
+        .where(debtors.c.portfolio == portfolio, debtors.c.external_ref.in_(refs))
+        .with_for_update()
+    )
+    return {row.external_ref: row for row in connection.execute(statement)}
+
+
+def _differs(known: Row[Any] | None, row: DebtorRow) -> bool:
+    return known is not None and tuple(known[3:]) != row[1:]
+
+
+_NEW_COLUMNS = (
+    "portfolio",
+    *DebtorRow._fields,
+    *ASSESSMENT_FIELDS,
+    "created_at",
+    "updated_at",
+    "version",
+)
+
+
+def _create(connection: Connection, portfolio: str, rows: list[DebtorRow], judge: Judge) -> None:
+    at = utc_text(judge.now)
+    insert_rows(
+        connection,
+        debtors,
+        _NEW_COLUMNS,
+        [(portfolio, *row, *judge.assess(row), at, at, 1) for row in rows],
+    )
+    if rows:
+        _copy_first_assessments(connection, portfolio, [row.external_ref for row in rows])
+
+
+def _copy_first_assessments(connection: Connection, portfolio: str, refs: list[str]) -> None:
+    """The first assessment repeats what the new debtor's row says, so the database copies it by itself."""
+    fields = (*PROFILE_FIELDS, *ASSESSMENT_FIELDS)
+    source = select(debtors.c.id, literal(1), *(debtors.c[field] for field in fields)).where(
+        debtors.c.portfolio == portfolio, debtors.c.external_ref.in_(refs)
+    )
+    connection.execute(insert(assessments).from_select(["debtor_id", "version", *fields], source))
+
+
+def _update(
+    connection: Connection, portfolio: str, changed: list[tuple[Row[Any], DebtorRow]], judge: Judge
+) -> None:
+    if not changed:
+        return
+    insert_rows(
+        connection,
+        assessments,
+        ("debtor_id", "version", *PROFILE_FIELDS, *ASSESSMENT_FIELDS),
+        [(known.id, known.version + 1, *row.profile, *judge.assess(row)) for known, row in changed],
+    )
+    statement = (
+        update(debtors)
+        .where(debtors.c.id == bindparam("debtor_id"))
+        .values({field: bindparam(f"new_{field}") for field in ("name", *PROFILE_FIELDS)} | {"updated_at": judge.now})
+    )
+    fields = ("name", *PROFILE_FIELDS)
+    connection.execute(
+        statement,
+        [
+            {"debtor_id": known.id} | {f"new_{field}": getattr(row, field) for field in fields}
+            for known, row in changed
+        ],
+    )
+    ids = [known.id for known, _ in changed]
+    take_over_assessments(connection, min(ids), max(ids), portfolio)

@@ -1,0 +1,100 @@
+"""What the debt service reports: batches done or dead, and so runs completed.
+
+A report is believed whatever state the batch is in, because it can arrive before the send was marked, twice, or after
+the batch was given up.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from recovery_core.messages import BatchResult
+from sqlalchemy import Connection, func, select, update
+
+from risk_assessment.outbox import MAX_SENDS
+from risk_assessment.tables import run_batches, runs
+
+OPEN = ("planned", "sent")
+
+
+def apply(connection: Connection, results: Sequence[BatchResult], now: datetime) -> list[str]:
+    """Write down what was reported; return the ids of the runs that this completed."""
+    numbers = _run_numbers(connection, {result.run_id for result in results})
+    touched = set()
+    for result in results:
+        number = numbers.get(result.run_id)
+        if number is not None and _settle(connection, number, result, now):
+            touched.add(number)
+    return complete(connection, touched, now)
+
+
+def give_up(connection: Connection, now: datetime, resend_after: float) -> list[str]:
+    """End batches that nobody will report: dead after too many sends, cancelled when their run was. Returns runs completed."""
+    long_ago = now - timedelta(seconds=resend_after)
+    silent = (run_batches.c.state == "sent") & (run_batches.c.sent_at <= long_ago)
+    cancelled = select(runs.c.number).where(runs.c.state == "cancelled")
+    connection.execute(
+        update(run_batches)
+        .where(silent, run_batches.c.run_number.in_(cancelled))
+        .values(state="cancelled", finished_at=now, reason="sent, and not reported before its run was cancelled")
+    )
+    active = select(runs.c.number).where(runs.c.state.in_(("publishing", "published")))
+    hopeless = silent & (run_batches.c.sends >= MAX_SENDS) & run_batches.c.run_number.in_(active)
+    touched = set(connection.execute(select(run_batches.c.run_number).where(hopeless).distinct()).scalars())
+    if touched:
+        connection.execute(
+            update(run_batches)
+            .where(hopeless)
+            .values(state="dead", finished_at=now, reason=f"sent {MAX_SENDS} times and never reported done")
+        )
+    return complete(connection, touched, now)
+
+
+def complete(connection: Connection, run_numbers: set[int], now: datetime) -> list[str]:
+    """Move those of the runs to `completed` of which every batch has ended; return their ids."""
+    finished = []
+    for number in sorted(run_numbers):
+        run = connection.execute(select(runs).where(runs.c.number == number).with_for_update()).one()
+        if run.state not in ("publishing", "published", "completed") or _open_batches(connection, number):
+            continue
+        dead = _count(connection, number, ("dead",))
+        error = f"{dead} of {run.batches_total} batches are dead: see GET /debt-service/dead-letters" if dead else None
+        values = {"state": "completed", "error": error}
+        if run.state != "completed":
+            values |= {"completed_at": now, "published_at": run.published_at or now}
+            finished.append(run.id)
+        connection.execute(update(runs).where(runs.c.number == number).values(**values))
+    return finished
+
+
+def _settle(connection: Connection, number: int, result: BatchResult, now: datetime) -> bool:
+    """Write one report down; False when it told nothing new. Done is final, dead may still become done (redrive)."""
+    open_states = (*OPEN, "cancelled", "dead") if result.outcome == "done" else OPEN
+    reason = None if result.outcome == "done" else result.reason
+    changed = connection.execute(
+        update(run_batches)
+        .where(
+            run_batches.c.run_number == number,
+            run_batches.c.sequence == result.sequence,
+            run_batches.c.state.in_(open_states),
+        )
+        .values(state=result.outcome, finished_at=now, reason=reason)
+    )
+    return changed.rowcount > 0
+
+
+def _run_numbers(connection: Connection, run_ids: set[str]) -> dict[str, int]:
+    rows = connection.execute(select(runs.c.id, runs.c.number).where(runs.c.id.in_(run_ids)))
+    return {run_id: number for run_id, number in rows}
+
+
+def _open_batches(connection: Connection, number: int) -> int:
+    return _count(connection, number, OPEN)
+
+
+def _count(connection: Connection, number: int, states: tuple[str, ...]) -> int:
+    statement = (
+        select(func.count())
+        .select_from(run_batches)
+        .where(run_batches.c.run_number == number, run_batches.c.state.in_(states))
+    )
+    return connection.execute(statement).scalar_one()
