@@ -130,7 +130,7 @@ def is_sqs_unavailable(error: BaseException) -> bool:
     if isinstance(error, ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         return status >= 500 or status == 403 or _code(error) in _THROTTLED
-    return isinstance(error, QueueMissing | HTTPClientError | ConnectionError | _CREDENTIALS)
+    return isinstance(error, (QueueMissing, HTTPClientError, ConnectionError, *_CREDENTIALS))
 
 
 def describe_sqs_outage(error: BaseException) -> str:

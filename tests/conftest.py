@@ -1,0 +1,85 @@
+"""Fixtures for every test: a real local SQS, and fresh databases on SQLite and on a private MariaDB."""
+
+import itertools
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.support.servers import MariaDb, find_mariadb, mariadb_server, moto_server
+
+_database_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Run `@pytest.mark.anyio` tests on asyncio."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def aws_environment() -> Iterator[None]:
+    """Credentials that no real AWS would take, so that a test can never reach one."""
+    wanted = {
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_REGION": "eu-west-1",
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in wanted.items():
+            patch.setenv(name, value)
+        for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SQS"):
+            patch.delenv(name, raising=False)
+        yield
+
+
+@pytest.fixture(scope="session")
+def sqs_url(aws_environment: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a real local SQS, shared by all tests: use `queue_names`."""
+    with moto_server(tmp_path_factory.mktemp("moto")) as url:
+        yield url
+
+
+@pytest.fixture
+def queue_names() -> Callable[[str], str]:
+    """Turn a queue's role into a name of this test's own: the same for the same role."""
+    suffix = uuid.uuid4().hex[:8]
+    return lambda role: f"{role}-{suffix}"
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[MariaDb]:
+    """A private MariaDB or MySQL server. Missing: skipped with a reason, but failed in CI."""
+    program = find_mariadb()
+    if program is None:
+        reason = "no mariadbd or mysqld on this machine: nothing is tested against MySQL"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with mariadb_server(program) as server:
+        yield server
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """The URL of a SQLite file that does not exist yet."""
+    return f"sqlite:///{tmp_path / 'fresh.db'}"
+
+
+@pytest.fixture
+def mariadb_url(mariadb: MariaDb) -> Iterator[str]:
+    """The URL of a fresh empty database on the private server."""
+    name = f"test_{next(_database_numbers)}"
+    mariadb.execute(f"CREATE DATABASE {name}")
+    yield mariadb.url(name)
+    mariadb.execute(f"DROP DATABASE {name}")
+
+
+@pytest.fixture(params=["sqlite", "mariadb"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """The URL of a fresh empty database, once on each kind."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url

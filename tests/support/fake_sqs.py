@@ -1,0 +1,187 @@
+"""SQS in memory with the interface of `service_kit.sqs.Sqs`, which can fail, repeat and lose messages on demand.
+
+It is held to the same contract as the real client: tests/service_kit/test_sqs_contract.py.
+"""
+
+import asyncio
+import itertools
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Self
+
+from botocore.exceptions import EndpointConnectionError
+
+from service_kit.sqs import (
+    MAX_BATCH_ENTRIES,
+    MAX_VISIBILITY_SECONDS,
+    MAX_WAIT_SECONDS,
+    Outgoing,
+    QueueDepth,
+    QueueMissing,
+    QueueSpec,
+    Received,
+    pack,
+)
+
+POLL_SECONDS = 0.01
+_numbers = itertools.count(1)
+
+
+@dataclass
+class _Message:
+    outgoing: Outgoing
+    sent_at: datetime
+    message_id: str = field(default_factory=lambda: f"message-{next(_numbers)}")
+    visible_at: float = 0.0
+    receive_count: int = 0
+    handle: str = ""
+
+
+@dataclass
+class _Queue:
+    spec: QueueSpec
+    messages: list[_Message] = field(default_factory=list)
+    history: list[_Message] = field(default_factory=list)
+
+
+class FakeSqs:
+    """One server and its client in one."""
+
+    def __init__(self, create_missing: Sequence[QueueSpec] = ()) -> None:
+        self._create_missing = tuple(create_missing)
+        self._queues: dict[str, _Queue] = {}
+        self.fail_sends: set[str] = set()  # ids refused once each
+        self.down = False  # every call fails as if nobody listened
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        return
+
+    # What only a test can do
+
+    def redeliver(self, queue: str) -> None:
+        """Make every message ever sent waiting again, worked, hidden and deleted ones too."""
+        found = self._queues[queue]
+        found.messages = list(found.history)
+        for message in found.messages:
+            message.visible_at = 0.0
+
+    def lose(self, queue: str) -> None:
+        """Forget what is in the queue, as an expiry or a purge would."""
+        self._queues[queue].messages.clear()
+
+    def drop_queue(self, queue: str) -> None:
+        del self._queues[queue]
+
+    def waiting(self, queue: str) -> list[Outgoing]:
+        """Look at what is in the queue without receiving it."""
+        return [message.outgoing for message in self._queues[queue].messages]
+
+    # What Sqs can do
+
+    async def send(self, queue: str, messages: Sequence[Outgoing]) -> list[str]:
+        found = await self._find(queue)
+        failed = []
+        for message in itertools.chain.from_iterable(pack(messages)):
+            if message.id in self.fail_sends:
+                self.fail_sends.discard(message.id)
+                failed.append(message.id)
+            else:
+                stored = _Message(message, datetime.now(UTC))
+                found.messages.append(stored)
+                found.history.append(stored)
+        return failed
+
+    async def receive(
+        self,
+        queue: str,
+        *,
+        max_messages: int = MAX_BATCH_ENTRIES,
+        wait_seconds: int = 0,
+        visibility: int | None = None,
+    ) -> list[Received]:
+        give_up_at = time.monotonic() + min(wait_seconds, MAX_WAIT_SECONDS)
+        while True:
+            found = await self._find(queue)
+            self._bury(found)
+            taken = [m for m in found.messages if m.visible_at <= time.monotonic()]
+            taken = taken[: min(max_messages, MAX_BATCH_ENTRIES)]
+            if taken or time.monotonic() >= give_up_at:
+                hidden_for = found.spec.visibility_timeout if visibility is None else visibility
+                return [_deliver(message, hidden_for) for message in taken]
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def delete(self, queue: str, handles: Sequence[str]) -> list[str]:
+        found = await self._find(queue)
+        known = {m.handle: m for m in found.history if m.handle}
+        gone = {id(known[handle]) for handle in handles if handle in known}
+        found.messages = [m for m in found.messages if id(m) not in gone]
+        return [handle for handle in handles if handle not in known]
+
+    async def change_visibility(self, queue: str, changes: Sequence[tuple[str, int]]) -> list[str]:
+        found = await self._find(queue)
+        in_flight = {m.handle: m for m in found.messages if m.handle and m.visible_at > time.monotonic()}
+        for handle, seconds in changes:
+            if handle in in_flight:
+                in_flight[handle].visible_at = time.monotonic() + min(seconds, MAX_VISIBILITY_SECONDS)
+        return [handle for handle, _ in changes if handle not in in_flight]
+
+    async def depth(self, queue: str) -> QueueDepth:
+        found = await self._find(queue)
+        hidden = sum(m.visible_at > time.monotonic() for m in found.messages)
+        return QueueDepth(waiting=len(found.messages) - hidden, in_flight=hidden, delayed=0)
+
+    async def ping(self, *queues: str) -> None:
+        self._check_up()
+        for queue in queues:
+            await self.depth(queue)
+
+    async def ensure_queues(self, specs: Sequence[QueueSpec]) -> None:
+        self._check_up()
+        implied = [QueueSpec(spec.dead_letter) for spec in specs if spec.dead_letter]
+        for spec in [*specs, *implied]:
+            self._queues.setdefault(spec.name, _Queue(spec))
+        for spec in specs:
+            self._queues[spec.name].spec = spec
+
+    def _check_up(self) -> None:
+        if self.down:
+            raise EndpointConnectionError(endpoint_url="fake")
+
+    async def _find(self, queue: str) -> _Queue:
+        self._check_up()
+        if queue not in self._queues:
+            await self.ensure_queues(self._create_missing)
+        if queue not in self._queues:
+            raise QueueMissing(queue)
+        return self._queues[queue]
+
+    def _bury(self, queue: _Queue) -> None:
+        """Move what was received too often to the dead-letter queue, as SQS does at the next receive."""
+        spec = queue.spec
+        if spec.dead_letter is None:
+            return
+        now = time.monotonic()
+        dead = [m for m in queue.messages if m.visible_at <= now and m.receive_count >= spec.max_receive_count]
+        for message in dead:
+            queue.messages.remove(message)
+            self._queues[spec.dead_letter].messages.append(message)
+            self._queues[spec.dead_letter].history.append(message)
+
+
+def _deliver(message: _Message, hidden_for: int) -> Received:
+    message.receive_count += 1
+    message.visible_at = time.monotonic() + hidden_for
+    message.handle = f"{message.message_id}-{message.receive_count}"
+    return Received(
+        message_id=message.message_id,
+        receipt_handle=message.handle,
+        body=message.outgoing.body,
+        attributes=dict(message.outgoing.attributes),
+        receive_count=message.receive_count,
+        sent_at=message.sent_at,
+    )

@@ -1,0 +1,93 @@
+"""The real servers that tests talk to: moto for SQS, and a private MariaDB or MySQL with its own data and port."""
+
+import getpass
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pymysql
+from tests.support.processes import free_port, running
+
+SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
+
+
+@contextmanager
+def moto_server(folder: Path, port: int | None = None) -> Iterator[str]:
+    """Run a local SQS and yield its address. Give a port to start it again where it was."""
+    port = port or free_port()
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    with running(command, port, folder / f"moto-{port}.log"):
+        yield f"http://127.0.0.1:{port}"
+
+
+@dataclass(frozen=True)
+class MariaDb:
+    """A private server whose user root has no password."""
+
+    port: int
+
+    def url(self, database: str, user: str = "root") -> str:
+        return f"mysql+pymysql://{user}@127.0.0.1:{self.port}/{database}"
+
+    def execute(self, *statements: str) -> None:
+        with pymysql.connect(host="127.0.0.1", port=self.port, user="root", autocommit=True) as connection:
+            for statement in statements:
+                with connection.cursor() as cursor:
+                    cursor.execute(statement)
+
+
+def find_mariadb() -> str | None:
+    """Return the program of a MariaDB or MySQL server, if there is one."""
+    return shutil.which("mariadbd", path=SEARCH_PATH) or shutil.which("mysqld", path=SEARCH_PATH)
+
+
+@contextmanager
+def mariadb_server(program: str) -> Iterator[MariaDb]:
+    """Run a server with durable commits and small buffers on data of its own, which is removed at the end."""
+    # Not below pytest's folder: a socket's path may have 107 bytes only.
+    folder = Path(tempfile.mkdtemp(prefix="sr-mariadb-"))
+    user = [f"--user={getpass.getuser()}"] if os.geteuid() == 0 else []
+    port = free_port()
+    try:
+        _install(program, folder, user)
+        command = [
+            program,
+            "--no-defaults",
+            *user,
+            f"--datadir={folder / 'data'}",
+            f"--socket={folder / 'sock'}",
+            f"--pid-file={folder / 'pid'}",
+            f"--port={port}",
+            "--bind-address=127.0.0.1",
+            "--skip-name-resolve",
+            "--innodb-buffer-pool-size=64M",
+            "--innodb-log-file-size=32M",
+        ]
+        with running(command, port, folder / "log"):
+            yield MariaDb(port)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _install(program: str, folder: Path, user: list[str]) -> None:
+    data = f"--datadir={folder / 'data'}"
+    installer = shutil.which("mariadb-install-db", path=SEARCH_PATH)
+    if installer is not None:
+        command = [
+            installer,
+            "--no-defaults",
+            *user,
+            data,
+            "--auth-root-authentication-method=normal",
+            "--skip-test-db",
+        ]
+    else:
+        command = [program, "--no-defaults", *user, data, "--initialize-insecure"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
