@@ -226,6 +226,7 @@ def _sqlite_engine(url: URL, pool_size: int) -> Engine:
         url,
         connect_args=connect_args,
         pool_size=pool_size,
+        hide_parameters=True,
         max_overflow=pool_size,
         pool_timeout=POOL_TIMEOUT_SECONDS,
     )
@@ -283,6 +284,7 @@ def _mysql_engine(url: URL, pool_size: int, statement_timeout: int) -> Engine:
     engine = create_engine(
         url.set(query={**defaults, **url.query}),
         pool_size=pool_size,
+        hide_parameters=True,
         max_overflow=pool_size,
         pool_timeout=POOL_TIMEOUT_SECONDS,
         pool_recycle=POOL_RECYCLE_SECONDS,

@@ -1,0 +1,325 @@
+"""Both databases, for real: snapshots, writes that retry, bulk inserts, streams."""
+
+import threading
+import tracemalloc
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+    func,
+    select,
+    text,
+)
+from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
+
+from service_kit.database import Database, UtcDateTime, insert_rows, table_options, utc_text
+from service_kit.database import database_url as checked_url
+
+metadata = MetaData()
+things = Table(
+    "things",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("name", String(40), nullable=False),
+    Column("content", LargeBinary),
+    Column("at", UtcDateTime),
+    UniqueConstraint("name"),
+    **table_options(),
+)
+MOMENT = datetime(2026, 3, 1, 12, 30, 15, 123456, tzinfo=UTC)
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    database = Database(database_url, pool_size=4)
+    with database.write() as connection:
+        metadata.create_all(connection)
+    yield database
+    database.dispose()
+
+
+def add(database: Database, identity: int, name: str) -> None:
+    database.transact(lambda connection: insert_rows(connection, things, ["id", "name"], [(identity, name)]))
+
+
+def count(connection: Connection) -> int:
+    return connection.execute(select(func.count()).select_from(things)).scalar_one()
+
+
+def test_a_write_that_ends_well_is_kept(database: Database) -> None:
+    with database.write() as connection:
+        insert_rows(connection, things, ["id", "name"], [(1, "a")])
+
+    with database.read() as connection:
+        assert count(connection) == 1
+
+
+def test_a_write_that_raises_leaves_nothing(database: Database) -> None:
+    def work(connection: Connection) -> None:
+        insert_rows(connection, things, ["id", "name"], [(1, "a")])
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        database.transact(work)
+
+    with database.read() as connection:
+        assert count(connection) == 0
+
+
+def test_a_read_sees_one_snapshot_taken_when_it_begins(database: Database) -> None:
+    with database.read() as connection:
+        add(database, 1, "before the first question")
+        assert count(connection) == 0
+        add(database, 2, "written later")
+        assert count(connection) == 0
+
+    with database.read() as connection:
+        assert count(connection) == 2
+
+
+def test_a_read_cannot_write_and_the_next_write_can(database: Database) -> None:
+    with pytest.raises(DBAPIError), database.read() as connection:
+        insert_rows(connection, things, ["id", "name"], [(1, "a")])
+
+    add(database, 1, "a")
+
+
+def test_two_transactions_that_read_and_write_lose_no_update(database: Database) -> None:
+    add(database, 1, "0")
+
+    def increment(connection: Connection) -> None:
+        number = connection.execute(select(things.c.name).where(things.c.id == 1).with_for_update()).scalar_one()
+        connection.execute(things.update().where(things.c.id == 1).values(name=str(int(number) + 1)))
+
+    def many(_: int) -> None:
+        for _ in range(20):
+            database.transact(increment)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(many, range(4)))
+
+    with database.read() as connection:
+        assert connection.execute(select(things.c.name)).scalar_one() == "80"
+
+
+def test_a_deadlocked_transaction_is_run_again(mariadb_url: str) -> None:
+    database = Database(mariadb_url)
+    with database.write() as connection:
+        metadata.create_all(connection)
+        insert_rows(connection, things, ["id", "name"], [(1, "a"), (2, "b")])
+    both_hold_one = threading.Barrier(2)
+    attempts = []
+
+    def swap(first: int, second: int) -> None:
+        meet = [both_hold_one]
+
+        def work(connection: Connection) -> None:
+            attempts.append(first)
+            connection.execute(things.update().where(things.c.id == first).values(at=MOMENT))
+            if meet:
+                meet.pop().wait(10)
+            connection.execute(things.update().where(things.c.id == second).values(at=MOMENT))
+
+        database.transact(work)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(swap, (1, 2), (2, 1)))
+
+    assert len(attempts) == 3
+    database.dispose()
+
+
+def test_a_mistake_is_not_tried_again(database: Database) -> None:
+    add(database, 1, "a")
+    attempts = []
+
+    def work(connection: Connection) -> None:
+        attempts.append(1)
+        insert_rows(connection, things, ["id", "name"], [(1, "again")])
+
+    with pytest.raises(IntegrityError):
+        database.transact(work)
+
+    assert len(attempts) == 1
+
+
+def test_bulk_rows_come_back_as_they_went_in(database: Database) -> None:
+    rows = [
+        (1, 'it\'s 100% \\ "fine" %s ?', bytes(range(256)), utc_text(MOMENT)),
+        (2, "größe 😀", b"", utc_text(MOMENT)),
+        (-(2**63), "ends", None, None),
+        (2**63 - 1, "of the range", None, None),
+    ]
+
+    database.transact(lambda c: insert_rows(c, things, ["id", "name", "content", "at"], rows))
+
+    with database.read() as connection:
+        stored = {row.id: row for row in connection.execute(select(things))}
+    assert {row.id: (row.name, row.content) for row in stored.values()} == {row[0]: row[1:3] for row in rows}
+    assert [stored[1].at, stored[2].at, stored[-(2**63)].at] == [MOMENT, MOMENT, None]
+
+
+def test_bulk_rows_travel_in_few_statements_that_fit_into_a_packet(mariadb_url: str) -> None:
+    database = Database(mariadb_url)
+    rows = [(i, f"thing {i}", b"\x00\xff" * 500) for i in range(1, 5_001)]  # 5 MB, more when written as SQL
+    with database.write() as connection:
+        metadata.create_all(connection)
+
+        insert_rows(connection, things, ["id", "name", "content"], rows)
+
+        told = connection.exec_driver_sql("SHOW SESSION STATUS LIKE 'Com_insert'").one()
+        largest = connection.exec_driver_sql("SELECT @@max_allowed_packet").scalar_one()
+    assert 5_000_000 // largest < int(told[1]) < 50
+    with database.read() as connection:
+        assert count(connection) == 5_000
+    database.dispose()
+
+
+def test_no_rows_are_no_statement(database: Database) -> None:
+    with database.write() as connection:
+        insert_rows(connection, things, ["id", "name"], [])
+        assert count(connection) == 0
+
+
+def test_duplicates_can_be_skipped(database: Database) -> None:
+    add(database, 1, "kept")
+
+    database.transact(
+        lambda c: insert_rows(c, things, ["id", "name"], [(1, "x"), (2, "kept"), (3, "new")], ignore_duplicates=True)
+    )
+
+    with database.read() as connection:
+        assert [tuple(row) for row in connection.execute(select(things.c.id, things.c.name))] == [
+            (1, "kept"),
+            (3, "new"),
+        ]
+
+
+def test_skipping_duplicates_skips_no_other_mistake(database: Database) -> None:
+    with pytest.raises(IntegrityError):
+        database.transact(lambda c: insert_rows(c, things, ["id", "name"], [(1, None)], ignore_duplicates=True))
+
+
+def test_text_too_long_for_its_column_is_refused_and_not_cut(mariadb_url: str) -> None:
+    database = Database(mariadb_url)
+    with database.write() as connection:
+        metadata.create_all(connection)
+    with pytest.raises(DBAPIError, match="too long"):
+        database.transact(lambda c: insert_rows(c, things, ["id", "name"], [(1, "x" * 41)], ignore_duplicates=True))
+    database.dispose()
+
+
+def test_keys_that_differ_in_case_or_accent_are_different_keys(database: Database) -> None:
+    for identity, name in enumerate(["ab", "AB", "äb", "a b"], start=1):
+        add(database, identity, name)
+
+    with database.read() as connection:
+        found = connection.execute(select(things.c.name).where(things.c.name == "ab")).scalars().all()
+        assert (count(connection), found[0]) == (4, "ab")
+
+
+def test_a_moment_of_any_zone_is_kept_as_utc(database: Database) -> None:
+    elsewhere = MOMENT.astimezone(timezone(timedelta(hours=5, minutes=30)))
+    with database.write() as connection:
+        connection.execute(things.insert().values(id=1, name="a", at=elsewhere))
+
+    with database.read() as connection:
+        stored = connection.execute(select(things.c.at).where(things.c.at == MOMENT)).scalar_one()
+    assert stored == MOMENT
+    assert stored.tzinfo is UTC
+
+
+def test_a_moment_without_a_zone_is_refused(database: Database) -> None:
+    naive = MOMENT.replace(tzinfo=None)
+    with pytest.raises(ValueError, match="needs a time zone"):
+        utc_text(naive)
+    with pytest.raises(StatementError, match="needs a time zone"), database.write() as connection:
+        connection.execute(things.insert().values(id=1, name="a", at=naive))
+
+
+def test_a_stream_brings_every_row_in_chunks_without_holding_them_all(database: Database) -> None:
+    content = b"x" * 1_000
+    for start in range(1, 20_001, 5_000):
+        rows = [(i, str(i), content) for i in range(start, start + 5_000)]
+        with database.write() as connection:
+            insert_rows(connection, things, ["id", "name", "content"], rows)
+
+    with database.read() as connection:
+        tracemalloc.start()
+        sizes = [len(chunk) for chunk in database.stream(connection, select(things), 1_000)]
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+
+    assert sizes == [1_000] * 20
+    assert peak < 6_000_000  # of 20 MB
+
+
+def test_a_stream_left_early_leaves_a_usable_connection(database: Database) -> None:
+    database.transact(lambda c: insert_rows(c, things, ["id", "name"], [(i, str(i)) for i in range(1, 101)]))
+
+    with database.read() as connection:
+        stream = database.stream(connection, select(things), 10)
+        next(stream)
+        stream.close()
+        assert count(connection) == 100
+
+
+def test_a_ping_answers(database: Database) -> None:
+    database.ping()
+
+
+def test_mysql_sessions_speak_utc_and_are_strict(mariadb_url: str) -> None:
+    database = Database(mariadb_url)
+    with database.write() as connection:
+        zone, mode = connection.exec_driver_sql("SELECT @@time_zone, @@sql_mode").one()
+        assert (zone, "STRICT_ALL_TABLES" in mode) == ("+00:00", True)
+        assert connection.get_isolation_level() == "READ COMMITTED"
+    database.dispose()
+
+
+def test_many_connections_may_be_first_to_open_a_new_file(tmp_path: Path) -> None:
+    databases = [Database(f"sqlite:///{tmp_path / 'made' / 'here.db'}") for _ in range(8)]
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(Database.ping, databases))
+
+    with databases[0].read() as connection:
+        assert connection.execute(text("PRAGMA journal_mode")).scalar_one() == "wal"
+    for database in databases:
+        database.dispose()
+
+
+@pytest.mark.parametrize(
+    ("url", "complaint"),
+    [
+        ("sqlite://", "names no database"),
+        ("sqlite:///:memory:", "names no database"),
+        ("mysql+pymysql://root:hunter2@localhost", "names no database"),
+        ("postgresql://root:hunter2@localhost/x", "unknown database driver 'postgresql'"),
+        ("mysql://root:hunter2@localhost/x", "unknown database driver 'mysql'"),
+        ("hunter2", "not a database URL"),
+    ],
+)
+def test_an_unusable_url_is_refused_without_its_password(url: str, complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint) as caught:
+        checked_url(url)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_errors_do_not_show_values(database: Database) -> None:
+    add(database, 1, "a")
+    with pytest.raises(IntegrityError) as caught:
+        add(database, 1, "Jane Doe")
+    assert "Jane" not in str(caught.value)

@@ -1,0 +1,172 @@
+"""Outages are told from mistakes by making both happen."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from tests.support.processes import free_port
+from tests.support.servers import MariaDb
+
+from service_kit.database import Database, describe_outage, is_contention, is_unavailable
+
+
+@pytest.fixture
+def mysql(mariadb_url: str) -> Iterator[Database]:
+    database = Database(mariadb_url)
+    yield database
+    database.dispose()
+
+
+def failure(database: Database, *statements: str) -> Exception:
+    """Return the error of the statements, run in one write."""
+
+    def work(connection: Connection) -> None:
+        for statement in statements or ("SELECT 1",):
+            connection.execute(text(statement))
+
+    with pytest.raises(DBAPIError) as caught, database.write() as connection:
+        work(connection)
+    database.dispose()
+    return caught.value
+
+
+def sqlite_failure(path: Path, *statements: str, uri: str = "") -> sqlite3.Error:
+    """Return the error of the last statement."""
+    *before, last = statements
+    with closing(sqlite3.connect(f"file:{path}{uri}", uri=True, timeout=0, isolation_level=None)) as connection:
+        for statement in before:
+            connection.execute(statement)
+        with pytest.raises(sqlite3.Error) as caught:
+            connection.execute(last)
+    return caught.value
+
+
+def test_a_server_that_nobody_runs() -> None:
+    error = failure(Database(f"mysql+pymysql://root@127.0.0.1:{free_port()}/x"))
+
+    assert is_unavailable(error)
+    assert describe_outage(error) == "the database cannot be reached"
+
+
+def test_a_connection_cut_in_the_middle_of_a_question(mysql: Database) -> None:
+    assert is_unavailable(failure(mysql, "KILL CONNECTION CONNECTION_ID()", "SELECT 1"))
+    mysql.ping()
+
+
+def test_an_idle_connection_that_the_server_closed_is_replaced_unnoticed(mysql: Database, mariadb: MariaDb) -> None:
+    with mysql.read() as connection:
+        number = connection.execute(text("SELECT CONNECTION_ID()")).scalar_one()
+    mariadb.execute(f"KILL CONNECTION {number}")
+
+    mysql.ping()
+
+
+def test_a_refused_password(mariadb: MariaDb, mariadb_url: str) -> None:
+    error = failure(Database(mariadb_url.replace("root@", "root:wrong@")))
+
+    assert is_unavailable(error)
+    assert describe_outage(error) == "the database refuses our credentials"
+
+
+def test_a_database_that_is_not_there(mariadb: MariaDb) -> None:
+    assert describe_outage(failure(Database(mariadb.url("nowhere")))) == "the database does not exist on its server"
+
+
+def test_a_server_made_read_only(mariadb: MariaDb, mariadb_url: str) -> None:
+    name = mariadb_url.rpartition("/")[2]
+    mariadb.execute("CREATE USER app", f"GRANT ALL ON {name}.* TO app", "SET GLOBAL read_only = 1")
+    try:
+        error = failure(Database(mariadb.url(name, "app")), "CREATE TABLE t (id INT)")
+    finally:
+        mariadb.execute("SET GLOBAL read_only = 0", "DROP USER app")
+
+    assert is_unavailable(error)
+    assert describe_outage(error) == "the database is read-only"
+
+
+def test_a_wait_for_a_lock_that_took_too_long(mysql: Database) -> None:
+    with mysql.write() as connection:
+        connection.execute(text("CREATE TABLE t (id INT PRIMARY KEY) ENGINE=InnoDB"))
+        connection.execute(text("INSERT INTO t VALUES (1)"))
+    with mysql.write() as holder:
+        holder.execute(text("UPDATE t SET id = 2"))
+        error = failure(mysql, "SET SESSION innodb_lock_wait_timeout = 1", "UPDATE t SET id = 3")
+
+    assert is_contention(error)
+    assert is_unavailable(error)
+
+
+@pytest.mark.parametrize("statement", ["SELECT * FROM missing", "SELEKT 1"])
+def test_a_mistake_of_ours(database_url: str, statement: str) -> None:
+    error = failure(Database(database_url), statement)
+
+    assert not is_unavailable(error)
+    assert not is_contention(error)
+    assert describe_outage(error) == "the database failed in an unexpected way"
+
+
+def test_an_error_of_something_else() -> None:
+    assert not is_unavailable(OSError("disk"))
+    assert not is_contention(OSError("disk"))
+
+
+def test_every_connection_in_use() -> None:
+    error = PoolTimeout("QueuePool limit reached")
+
+    assert is_unavailable(error)
+    assert describe_outage(error) == "every database connection of this process is in use"
+
+
+def test_a_sqlite_file_locked_by_another_writer(tmp_path: Path) -> None:
+    path = tmp_path / "x.db"
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    error = sqlite_failure(path, "BEGIN IMMEDIATE")
+    holder.close()
+
+    assert is_contention(error)
+    assert describe_outage(error) == "the database is busy with other writers"
+
+
+def test_a_sqlite_disk_that_is_full(tmp_path: Path) -> None:
+    error = sqlite_failure(
+        tmp_path / "x.db",
+        "CREATE TABLE t (content)",
+        "PRAGMA max_page_count = 3",
+        "INSERT INTO t VALUES (zeroblob(1000000))",
+    )
+
+    assert is_unavailable(error)
+    assert describe_outage(error) == "the database is out of disk space"
+
+
+def test_a_sqlite_file_that_is_read_only(tmp_path: Path) -> None:
+    path = tmp_path / "x.db"
+    sqlite3.connect(path).close()
+    path.touch()
+
+    error = sqlite_failure(path, "CREATE TABLE t (id)", uri="?mode=ro")
+
+    assert describe_outage(error) == "the database is read-only"
+
+
+def test_a_sqlite_file_that_cannot_be_opened(tmp_path: Path) -> None:
+    error = failure(Database(f"sqlite:///{tmp_path}"))
+
+    assert is_unavailable(error)
+    assert describe_outage(error) == "the database file cannot be opened"
+
+
+def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+    path = tmp_path / "x.db"
+    path.write_text("no database" * 1_000)
+
+    error = failure(Database(f"sqlite:///{path}"))
+
+    assert is_unavailable(error)
+    assert describe_outage(error) == "the database file is damaged or is not a database"
