@@ -70,7 +70,10 @@ class PolicyError(Exception):
 
 
 class UnknownPolicyError(LookupError):
-    """No built-in policy has this name; the message lists those there are."""
+    """No policy has this name; the message lists those there are."""
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        super().__init__(f"no policy is named {name!r}; there are: {', '.join(known)}")
 
 
 def _read_border(value: object) -> int | str:
@@ -286,7 +289,7 @@ def built_in_policy(name: str) -> Policy:
     """The newest version of a policy that comes with the product. Raises UnknownPolicyError."""
     policies = built_in_policies()
     if name not in policies:
-        raise UnknownPolicyError(f"no policy is named {name!r}; there are: {', '.join(sorted(policies))}")
+        raise UnknownPolicyError(name, sorted(policies))
     return policies[name]
 
 

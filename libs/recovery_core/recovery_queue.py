@@ -25,7 +25,7 @@ class RecoveryQueue:
 
     With ``limit`` it gives out the best ``limit`` of all entries and no more, in O(limit) memory. Past ``spill_after``
     entries in memory it writes them to a temporary file in ``directory``, which is gone when the queue is closed or
-    collected, or its process dies. Entries that spill must fit signed 64-bit integers. Not to be shared between threads.
+    collected, or its process dies. Entries that spill must fit signed 64-bit integers. Not to be shared by threads.
     """
 
     def __init__(
