@@ -1,0 +1,8 @@
+"""Where Alembic enters."""
+
+from alembic import context
+from tests.support.demo_service.tables import metadata
+
+from service_kit.migrations import run_migrations
+
+run_migrations(context.config, metadata)
