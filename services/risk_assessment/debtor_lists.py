@@ -6,11 +6,11 @@ Refuses a cursor that belongs to another order.
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from recovery_core.policy import RiskLevel
-from service_kit.pages import decode_cursor, encode_cursor
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, or_, select, union_all
 
+from recovery_core.policy import RiskLevel
 from risk_assessment.tables import assessments, debtors
+from service_kit.pages import decode_cursor, encode_cursor
 
 Sort = Literal["id", "priority"]
 HIGH_RISK = (RiskLevel.CRITICAL.value, RiskLevel.HIGH.value)

@@ -7,11 +7,12 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
-from recovery_core.money import format_money
-from recovery_core.profile import Profile
 from sqlalchemy import Connection, Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from recovery_core.money import format_money
+from recovery_core.profile import Profile
+from recovery_core.scoring import scorer_for
 from risk_assessment.policies import PolicyShelf
 from risk_assessment.schemas import DebtorIn
 from risk_assessment.tables import ASSESSMENT_FIELDS, PROFILE_FIELDS, assessments, debtors
@@ -58,11 +59,11 @@ def create(connection: Connection, body: DebtorIn, shelf: PolicyShelf, now: date
     values = _identity(body) | _judged(connection, body, shelf, now)
     values |= {"created_at": now, "updated_at": now, "version": 1}
     try:
-        debtor_id = connection.execute(insert(debtors).values(values)).inserted_primary_key[0]
+        debtor_id = int(connection.execute(insert(debtors).values(values)).lastrowid)
     except IntegrityError as error:
         raise ExternalRefTakenError from error
     _remember(connection, debtor_id, values)
-    return int(debtor_id)
+    return debtor_id
 
 
 def read(connection: Connection, debtor_id: int, *, lock: bool = False) -> Row[Any]:
@@ -122,8 +123,24 @@ def view(connection: Connection, row: Row[Any], shelf: PolicyShelf) -> dict[str,
     answer["total_debt_amount"] = format_money(row.total_debt_amount)
     answer["monthly_income"] = format_money(row.monthly_income)
     answer["priority"] = format_money(row.priority)
-    answer["assessment"] = scorer.assess(profile_of(row), row.assessed_at).as_dict()
+    answer["assessment"] = scorer.assess(profile_of(row), row.assessed_at).to_dict()
     return answer
+
+
+def fresh_score(connection: Connection, debtor_id: int, shelf: PolicyShelf, now: datetime) -> dict[str, Any]:
+    """What the active policy says of the debtor at this moment."""
+    row = read(connection, debtor_id)
+    assessment = scorer_for(shelf.active).assess(profile_of(row), now)
+    priority = assessment.total_score * row.total_debt_amount
+    return {"debtor_id": debtor_id, "priority": format_money(priority), **assessment.to_dict()}
+
+
+def history_view(connection: Connection, row: Row[Any], shelf: PolicyShelf) -> dict[str, Any]:
+    """One assessment of the history, with the inputs it judged."""
+    profile = profile_of(row)
+    assessment = shelf.scorer(connection, row.policy_id).assess(profile, row.assessed_at)
+    shown = {"version": row.version, "priority": format_money(row.priority), "profile": profile.model_dump()}
+    return shown | assessment.to_dict()
 
 
 def _locked_at(connection: Connection, debtor_id: int, expected: int | None) -> Row[Any]:

@@ -6,11 +6,42 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from recovery_core.profile import ContractType, EmploymentStatus, FamilySituation, IndustrySector
-
 from risk_assessment.portfolio import DebtorRow
 
-_FIRST = ("Alex", "Bo", "Cleo", "Dana", "Eli", "Fay", "Gus", "Hana", "Ivo", "Jo", "Kim", "Lee", "Mia", "Noa", "Ola", "Pia")
-_LAST = ("Adler", "Berg", "Costa", "Diaz", "Evans", "Frost", "Gray", "Hill", "Ito", "Jung", "Klein", "Lopez", "Moss", "Nash")
+_FIRST = (
+    "Alex",
+    "Bo",
+    "Cleo",
+    "Dana",
+    "Eli",
+    "Fay",
+    "Gus",
+    "Hana",
+    "Ivo",
+    "Jo",
+    "Kim",
+    "Lee",
+    "Mia",
+    "Noa",
+    "Ola",
+    "Pia",
+)
+_LAST = (
+    "Adler",
+    "Berg",
+    "Costa",
+    "Diaz",
+    "Evans",
+    "Frost",
+    "Gray",
+    "Hill",
+    "Ito",
+    "Jung",
+    "Klein",
+    "Lopez",
+    "Moss",
+    "Nash",
+)
 _FAMILIES = tuple(member.value for member in FamilySituation)
 
 
@@ -39,9 +70,26 @@ _SECTORS = tuple(member.value for member in IndustrySector)
 _SHAPES = {
     Distribution.BALANCED: _Shape((2, 8, 3, 4, 2, 3), (6, 3, 3, 2), (80_000, 900_000), (0.2, 14), (4, 3, 3, 2), 0.10),
     Distribution.HIGH_RISK: _Shape((1, 3, 1, 5, 3, 7), (2, 3, 5, 4), (0, 350_000), (3, 24), (1, 2, 4, 6), 0.04),
-    Distribution.LOW_RISK: _Shape((5, 12, 3, 2, 1, 1), (10, 3, 1, 1), (250_000, 1_500_000), (0.1, 4), (10, 4, 1, 0), 0.18),
+    Distribution.LOW_RISK: _Shape(
+        (5, 12, 3, 2, 1, 1), (10, 3, 1, 1), (250_000, 1_500_000), (0.1, 4), (10, 4, 1, 0), 0.18
+    ),
 }
 _LATE_RANGES = ((0, 0), (1, 2), (3, 5), (6, 24))
+
+
+class UnknownDistributionError(ValueError):
+    """There is no such kind of portfolio."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"unknown distribution {name!r}; known are {', '.join(Distribution)}")
+
+
+def distribution_named(name: str) -> Distribution:
+    """The distribution of that name. Raises UnknownDistributionError."""
+    try:
+        return Distribution(name)
+    except ValueError:
+        raise UnknownDistributionError(name) from None
 
 
 def generate(count: int, distribution: Distribution, seed: int) -> Iterator[DebtorRow]:

@@ -7,7 +7,7 @@ import string
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -115,7 +115,9 @@ class ImportMapping(BaseModel):
             raise ValueError(f"unknown fields: {', '.join(unknown)}; known are {', '.join(FIELDS)}")
         missing = [name for name in REQUIRED if name not in self.fields]
         if missing:
-            raise ValueError(f"no source for {', '.join(missing)}; declare a fixed value for what the file does not hold")
+            raise ValueError(
+                f"no source for {', '.join(missing)}; declare a fixed value for what the file does not hold"
+            )
         return self
 
     def check_columns(self, header: list[str]) -> None:

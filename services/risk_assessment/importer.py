@@ -8,17 +8,18 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from pydantic import ValidationError
-from service_kit.database import Database
 
 from risk_assessment.import_mapping import ImportMapping, ImportRefusedError, own_columns
 from risk_assessment.policies import PolicyShelf
-from risk_assessment.portfolio import CHUNK, Changes, DebtorRow, Judge, unscorable, upsert
+from risk_assessment.portfolio import CHUNK, Changes, DebtorRow, Judge, judge_of, unscorable, upsert
 from risk_assessment.schemas import DebtorIn
+from service_kit.database import Database
 
 REJECT_HEADER = ("row", "column", "reason")
 
@@ -42,38 +43,49 @@ class ImportReport:
     changes: Changes = field(default_factory=Changes)
     reject_file: Path | None = None
 
+    def as_dict(self) -> dict[str, object]:
+        """The report by name; `reject_file` is None when no row was rejected."""
+        counted = {"portfolio": self.portfolio, "rows": self.rows, **self.changes.as_dict()}
+        rejects = str(self.reject_file) if self.reject_file else None
+        return counted | {"skipped": self.skipped, "rejected": self.rejected, "reject_file": rejects}
 
-def import_file(
-    database: Database,
-    path: Path,
-    mapping: ImportMapping | None,
-    portfolio: str | None,
-    shelf: PolicyShelf,
-    now: datetime,
-    reject_file: Path,
-    progress: Callable[[int], None],
-) -> ImportReport:
-    """Stream a CSV file into a portfolio. `progress` is told the bytes read. Raises ImportRefusedError."""
+
+class Import:
+    """Brings files into portfolios, scored by the active policy at one moment."""
+
+    def __init__(self, database: Database, shelf: PolicyShelf, now: datetime) -> None:
+        self._database = database
+        self._judge = judge_of(database, shelf, now)
+
+    def carry_out(
+        self,
+        path: Path,
+        mapping: ImportMapping | None,
+        portfolio: str | None,
+        reject_file: Path,
+        advance: Callable[[int], None],
+    ) -> ImportReport:
+        """Stream a CSV file in. `advance` is told how many more bytes were read. Raises ImportRefusedError."""
+        with ExitStack() as open_files:
+            raw = open_files.enter_context(_opened(path))
+            table = _Table(raw, mapping, portfolio)
+            report = ImportReport(table.mapping.portfolio)
+            rejects = _Rejects(reject_file, open_files)
+            read = 0
+            for chunk in _Reader(table, self._judge, report, rejects).chunks():
+                load = partial(upsert, portfolio=report.portfolio, rows=chunk, judge=self._judge)
+                report.changes += self._database.transact(load)
+                advance(raw.tell() - read)
+                read = raw.tell()
+            report.reject_file = rejects.path if report.rejected else None
+        return report
+
+
+def _opened(path: Path) -> BinaryIO:
     try:
-        raw = path.open("rb")
+        return path.open("rb")
     except OSError as error:
         raise ImportRefusedError(f"cannot read {path}: {error.strerror}") from error
-    with ExitStack() as open_files:
-        open_files.enter_context(raw)
-        table = _Table(raw, mapping, portfolio)
-        policy_id = database.transact(lambda connection: shelf.id_of(connection, shelf.active, now))
-        with database.read() as connection:
-            judge = Judge(shelf.scorer(connection, policy_id), policy_id, now)
-        report = ImportReport(table.mapping.portfolio)
-        rejects = _Rejects(reject_file, open_files)
-        reader = _Reader(table, judge, report, rejects)
-        for chunk in reader.chunks():
-            report.changes += database.transact(
-                lambda connection, chunk=chunk: upsert(connection, report.portfolio, chunk, judge)
-            )
-            progress(raw.tell())
-        report.reject_file = rejects.path if report.rejected else None
-    return report
 
 
 class _Table:

@@ -10,15 +10,14 @@ from datetime import datetime, timedelta
 from itertools import chain
 from typing import Any
 
+from sqlalchemy import Connection, Row, bindparam, func, select, tuple_, update
+
 from recovery_core.messages import BatchHeader, PolicyHeader, batch_id_of, encode_batch
 from recovery_core.money import format_money
 from recovery_core.policy import Lane, Policy, built_in_policies
 from recovery_core.scoring import Scorer
-from sqlalchemy import Connection, Row, bindparam, func, select, tuple_, update
-
 from risk_assessment.planning import unpack_entries
 from risk_assessment.policies import PolicyShelf
-from risk_assessment.runs import ACTIVE
 from risk_assessment.tables import PROFILE_FIELDS, assessments, run_batches, run_entries, runs
 
 MAX_SENDS = 8
@@ -106,9 +105,10 @@ def mark_published(connection: Connection, now: datetime) -> list[str]:
     return [row.id for row in done]
 
 
-def unfinished_runs(connection: Connection) -> Sequence[Row[Any]]:
-    """Runs that still want something done, oldest first."""
-    return connection.execute(select(runs).where(runs.c.state.in_(ACTIVE)).order_by(runs.c.number)).all()
+def next_to_plan(connection: Connection) -> Row[Any] | None:
+    """The oldest run that has no plan yet, or one that was cut off."""
+    waiting = select(runs).where(runs.c.state.in_(("accepted", "planning"))).order_by(runs.c.number)
+    return connection.execute(waiting.limit(1)).one_or_none()
 
 
 def _patience(sends: int) -> int:

@@ -8,38 +8,111 @@ import hashlib
 import struct
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import orjson
+from sqlalchemy import Connection, Row, delete, select, update
+
 from recovery_core.policy import Lane
 from recovery_core.recovery_queue import RecoveryQueue
 from recovery_core.scoring import Scorer
-from service_kit.database import Database, insert_rows
-from sqlalchemy import Connection, Row, delete, select, update
-
 from risk_assessment.ranking import Eligible, Entry, selection_of
 from risk_assessment.tables import run_batches, run_entries, runs
+from service_kit.database import Database, insert_rows
 
 BATCHES_A_COMMIT = 100
 
 Fence = Callable[[Connection], None]
+Part = list[tuple[int, Lane, list[Entry]]]
 
 
-def plan(
-    database: Database, run: Row[Any], scorer: Scorer, clock: Callable[[], datetime], fence: Fence, spill_after: int
-) -> None:
-    """Carry a run from accepted (or a plan cut off) to publishing, or to completed when nobody is eligible."""
-    database.transact(lambda connection: _begin(connection, run.number, fence))
-    with database.read() as snapshot, RecoveryQueue(limit=run.debtor_limit, spill_after=spill_after) as queue:
-        eligible = Eligible(database, snapshot, selection_of(run, scorer))
-        for chunk in eligible.entries():
-            queue.extend(chunk)
-        excluded = eligible.excluded(run.debtor_limit)
-        manifest = Manifest(scorer.policy.hash, run.threshold, run.batch_size)
-        for part in _parts(manifest.batches(queue.drain())):
-            database.transact(lambda connection, part=part: _record(connection, run.number, part, fence))
-    database.transact(lambda connection: _finish(connection, run.number, manifest, excluded, clock(), fence))
+class RunWithdrawnError(Exception):
+    """The run was cancelled while it was planned."""
+
+
+class PlanInterruptedError(Exception):
+    """The process is stopping; the run will be planned anew."""
+
+
+class Plan:
+    """One attempt to plan one run."""
+
+    def __init__(self, database: Database, run: Row[Any], scorer: Scorer, fence: Fence, spill_after: int) -> None:
+        self._database, self._run, self._scorer = database, run, scorer
+        self._fence, self._spill_after = fence, spill_after
+
+    def carry_out(self, clock: Callable[[], datetime], interrupted: Callable[[], bool]) -> None:
+        """Take the run from accepted (or a plan cut off) to publishing, or to completed when nobody is eligible.
+
+        Raises RunWithdrawnError, PlanInterruptedError, or whatever the fence raises.
+        """
+        self._write(self._begin)
+        manifest = Manifest(self._scorer.policy.hash, self._run.threshold, self._run.batch_size)
+        limit = self._run.debtor_limit
+        with self._database.read() as snapshot, RecoveryQueue(limit=limit, spill_after=self._spill_after) as queue:
+            eligible = Eligible(self._database, snapshot, selection_of(self._run, self._scorer))
+            for chunk in eligible.entries():
+                queue.extend(chunk)
+                _go_on(interrupted)
+            excluded = eligible.excluded(limit)
+            for part in _parts(manifest.batches(queue.drain())):
+                self._write(partial(self._record, part=part))
+                _go_on(interrupted)
+        self._write(partial(self._finish, manifest=manifest, excluded=excluded, now=clock()))
+
+    def _write(self, work: Callable[[Connection], None]) -> None:
+        def fenced(connection: Connection) -> None:
+            self._fence(connection)
+            work(connection)
+
+        self._database.transact(fenced)
+
+    def _begin(self, connection: Connection) -> None:
+        self._move(connection, "planning")
+        for table in (run_batches, run_entries):
+            connection.execute(delete(table).where(table.c.run_number == self._run.number))
+
+    def _record(self, connection: Connection, part: Part) -> None:
+        number = self._run.number
+        insert_rows(
+            connection,
+            run_entries,
+            ("run_number", "sequence", "entries"),
+            [(number, sequence, pack_entries(entries)) for sequence, _, entries in part],
+        )
+        insert_rows(
+            connection,
+            run_batches,
+            ("run_number", "sequence", "lane", "state", "debtors", "sends"),
+            [(number, sequence, lane.value, "planned", len(entries), 0) for sequence, lane, entries in part],
+        )
+
+    def _finish(self, connection: Connection, manifest: "Manifest", excluded: dict[str, int], now: datetime) -> None:
+        facts = {
+            "debtors_ranked": manifest.ranked,
+            "debtors_high": manifest.high,
+            "batches_total": manifest.batches_total,
+            "manifest_hash": manifest.hash,
+            "excluded": orjson.dumps(excluded).decode(),
+            "planned_at": now,
+        }
+        if manifest.batches_total:
+            self._move(connection, "publishing", **facts)
+        else:
+            self._move(connection, "completed", published_at=now, completed_at=now, **facts)
+
+    def _move(self, connection: Connection, state: str, **facts: Any) -> None:
+        this = runs.c.number == self._run.number
+        current = connection.execute(select(runs.c.state).where(this).with_for_update()).scalar_one()
+        if current not in ("accepted", "planning"):
+            raise RunWithdrawnError(current)
+        connection.execute(update(runs).where(this).values(state=state, **facts))
+
+
+def _go_on(interrupted: Callable[[], bool]) -> None:
+    if interrupted():
+        raise PlanInterruptedError
 
 
 class Manifest:
@@ -95,9 +168,6 @@ def _packed(rows: list[Any]) -> bytes:
     return struct.pack(f"<{len(flat)}q", *flat)
 
 
-Part = list[tuple[int, Lane, list[Entry]]]
-
-
 def _parts(batches: Iterator[tuple[Lane, list[Entry]]]) -> Iterator[Part]:
     part: Part = []
     for sequence, (lane, entries) in enumerate(batches, start=1):
@@ -107,55 +177,3 @@ def _parts(batches: Iterator[tuple[Lane, list[Entry]]]) -> Iterator[Part]:
             part = []
     if part:
         yield part
-
-
-def _begin(connection: Connection, run_number: int, fence: Fence) -> None:
-    fence(connection)
-    for table in (run_batches, run_entries):
-        connection.execute(delete(table).where(table.c.run_number == run_number))
-    _move(connection, run_number, "planning")
-
-
-def _record(connection: Connection, run_number: int, part: Part, fence: Fence) -> None:
-    fence(connection)
-    insert_rows(
-        connection,
-        run_entries,
-        ("run_number", "sequence", "entries"),
-        [(run_number, sequence, pack_entries(entries)) for sequence, _, entries in part],
-    )
-    insert_rows(
-        connection,
-        run_batches,
-        ("run_number", "sequence", "lane", "state", "debtors", "sends"),
-        [(run_number, sequence, lane.value, "planned", len(entries), 0) for sequence, lane, entries in part],
-    )
-
-
-def _finish(
-    connection: Connection, run_number: int, manifest: Manifest, excluded: dict[str, int], now: datetime, fence: Fence
-) -> None:
-    fence(connection)
-    facts = {
-        "debtors_ranked": manifest.ranked,
-        "debtors_high": manifest.high,
-        "batches_total": manifest.batches_total,
-        "manifest_hash": manifest.hash,
-        "excluded": orjson.dumps(excluded).decode(),
-        "planned_at": now,
-    }
-    if manifest.batches_total:
-        _move(connection, run_number, "publishing", **facts)
-    else:
-        _move(connection, run_number, "completed", published_at=now, completed_at=now, **facts)
-
-
-class RunWithdrawnError(Exception):
-    """The run was cancelled while it was planned."""
-
-
-def _move(connection: Connection, run_number: int, state: str, **facts: Any) -> None:
-    current = connection.execute(select(runs.c.state).where(runs.c.number == run_number).with_for_update()).scalar_one()
-    if current not in ("accepted", "planning"):
-        raise RunWithdrawnError(current)
-    connection.execute(update(runs).where(runs.c.number == run_number).values(state=state, **facts))

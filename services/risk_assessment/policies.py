@@ -9,12 +9,12 @@ from datetime import datetime
 from pathlib import Path
 
 import orjson
-from recovery_core.policy import Policy, PolicyError, UnknownPolicyError, built_in_policies, load_policy
-from recovery_core.scoring import Scorer, scorer_for
-from service_kit.database import insert_rows, utc_text
 from sqlalchemy import Connection, select
 
+from recovery_core.policy import Policy, PolicyError, UnknownPolicyError, built_in_policies, load_policy
+from recovery_core.scoring import Scorer, scorer_for
 from risk_assessment.tables import policies
+from service_kit.database import insert_rows, utc_text
 
 
 class PolicyShelf:
@@ -63,7 +63,7 @@ def open_shelf(active: str, folder: Path | None) -> PolicyShelf:
     for path in sorted(folder.glob("*.json")) if folder else ():
         policy = _read(path)
         if policy.name in known:
-            raise PolicyError(f"{path}: a policy named {policy.name!r} is already known")
+            raise PolicyError([f"{path}: a policy named {policy.name!r} is already known"])
         known[policy.name] = policy
     return PolicyShelf(known, active)
 
@@ -72,7 +72,7 @@ def _read(path: Path) -> Policy:
     try:
         return load_policy(path.read_bytes())
     except (PolicyError, OSError) as error:
-        raise PolicyError(f"{path}: {error}") from error
+        raise PolicyError([f"{path}: {error}"]) from error
 
 
 def _keep(connection: Connection, policy: Policy, now: datetime) -> int:
@@ -80,4 +80,5 @@ def _keep(connection: Connection, policy: Policy, now: datetime) -> int:
     row = (policy.hash, policy.name, policy.version, document, utc_text(now))
     columns = ("hash", "name", "version", "document", "created_at")
     insert_rows(connection, policies, columns, [row], ignore_duplicates=True)
-    return connection.execute(select(policies.c.id).where(policies.c.hash == policy.hash)).scalar_one()
+    found: int = connection.execute(select(policies.c.id).where(policies.c.hash == policy.hash)).scalar_one()
+    return found

@@ -5,17 +5,18 @@ so that doing the same again changes nothing.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from recovery_core.scoring import Scorer, ScoringError
-from service_kit.database import insert_rows, utc_text
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, literal, select, update
 
+from recovery_core.scoring import Scorer, ScoringError, scorer_for
+from risk_assessment.policies import PolicyShelf
 from risk_assessment.runs import ACTIVE
 from risk_assessment.scoring_jobs import take_over_assessments
 from risk_assessment.tables import ASSESSMENT_FIELDS, PROFILE_FIELDS, assessments, debtors, runs
+from service_kit.database import Database, insert_rows, utc_text
 
 CHUNK = 2_000
 """Debtors a transaction: large enough for speed, short enough not to keep other writers waiting."""
@@ -55,6 +56,10 @@ class Changes:
         self.unchanged += other.unchanged
         return self
 
+    def as_dict(self) -> dict[str, int]:
+        """The counts by name."""
+        return asdict(self)
+
 
 class PortfolioInUseError(Exception):
     """A run over the portfolio is under way; its debtors cannot be cleared."""
@@ -76,6 +81,12 @@ class Judge:
         score = self.scorer.score(*row[2:9])
         priority = score.total_score * row.total_debt_amount
         return (score.total_score, score.risk_level, priority, self.policy_id, utc_text(self.now))
+
+
+def judge_of(database: Database, shelf: PolicyShelf, now: datetime) -> Judge:
+    """The active policy as judge."""
+    policy_id = database.transact(lambda connection: shelf.id_of(connection, shelf.active, now))
+    return Judge(scorer_for(shelf.active), policy_id, now)
 
 
 def unscorable(row: DebtorRow, scorer: Scorer) -> ScoringError | None:
@@ -114,9 +125,7 @@ def size(connection: Connection, portfolio: str) -> int:
 def _known(connection: Connection, portfolio: str, refs: list[str]) -> dict[str, Row[Any]]:
     columns = [debtors.c[field] for field in ("external_ref", "id", "version", "name", *PROFILE_FIELDS)]
     statement = (
-        select(*columns)
-        .where(debtors.c.portfolio == portfolio, debtors.c.external_ref.in_(refs))
-        .with_for_update()
+        select(*columns).where(debtors.c.portfolio == portfolio, debtors.c.external_ref.in_(refs)).with_for_update()
     )
     return {row.external_ref: row for row in connection.execute(statement)}
 
@@ -156,9 +165,7 @@ def _copy_first_assessments(connection: Connection, portfolio: str, refs: list[s
     connection.execute(insert(assessments).from_select(["debtor_id", "version", *fields], source))
 
 
-def _update(
-    connection: Connection, portfolio: str, changed: list[tuple[Row[Any], DebtorRow]], judge: Judge
-) -> None:
+def _update(connection: Connection, portfolio: str, changed: list[tuple[Row[Any], DebtorRow]], judge: Judge) -> None:
     if not changed:
         return
     insert_rows(
@@ -175,10 +182,7 @@ def _update(
     fields = ("name", *PROFILE_FIELDS)
     connection.execute(
         statement,
-        [
-            {"debtor_id": known.id} | {f"new_{field}": getattr(row, field) for field in fields}
-            for known, row in changed
-        ],
+        [{"debtor_id": known.id} | {f"new_{field}": getattr(row, field) for field in fields} for known, row in changed],
     )
     ids = [known.id for known, _ in changed]
     take_over_assessments(connection, min(ids), max(ids), portfolio)

@@ -2,14 +2,14 @@
 
 from typing import Any
 
+from sqlalchemy import Connection, func, select
+
 from recovery_core.money import format_money
 from recovery_core.policy import Lane
 from recovery_core.recovery_queue import RecoveryQueue
-from service_kit.database import Database
-from sqlalchemy import Connection, func, select
-
 from risk_assessment.ranking import Eligible, Entry, Selection, left_out
 from risk_assessment.tables import debtors
+from service_kit.database import Database
 
 
 def preview(
@@ -32,7 +32,7 @@ def preview(
         "lanes": {Lane.HIGH.value: high, Lane.STANDARD.value: ranked - high},
         "excluded": left_out(connection, selection, count, eligible.not_scorable, limit),
         "top": _lines(connection, selection, best, threshold),
-        "policy": selection.scorer.policy.ref._asdict(),
+        "policy": selection.scorer.policy.ref.model_dump(),
         "threshold": format_money(threshold),
     }
 

@@ -5,16 +5,16 @@ number is read; elsewhere the debtor is scored here.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
-from recovery_core.scoring import Scorer, ScoringError
-from service_kit.database import Database
 from sqlalchemy import ColumnElement, Connection, Row, case, func, select
 
+from recovery_core.scoring import Scorer, ScoringError
 from risk_assessment.tables import debtors
+from service_kit.database import Database
 
 CHUNK = 5_000
 WORKABLE = ("UNPAID", "PARTIAL")
@@ -94,7 +94,7 @@ class Eligible:
         )
         statement = select(*columns).where(*self._selection.stale())
         for rows in self._database.stream(self._connection, statement, CHUNK):
-            yield list(self._score(rows))
+            yield list(self._score(map(tuple, rows)))
 
     def excluded(self, limit: int | None = None) -> dict[str, int]:
         """How many debtors of the portfolio are not in the order, by reason. Complete only after `entries`."""
@@ -105,10 +105,11 @@ class Eligible:
         for rows in self._database.stream(self._connection, statement, CHUNK):
             yield [(priority, debtor_id, version) for priority, debtor_id, version in rows]
 
-    def _score(self, rows: list[Any]) -> Iterator[Entry]:
+    def _score(self, rows: Iterable[tuple[Any, ...]]) -> Iterator[Entry]:
         score = self._selection.scorer.score
         levels = self._selection.filters.get("risk_level")
-        for debtor_id, version, debt, *facts in rows:
+        for row in rows:
+            debtor_id, version, debt, *facts = row
             try:
                 result = score(debt, *facts)
             except ScoringError:

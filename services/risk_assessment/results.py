@@ -6,10 +6,11 @@ the batch was given up.
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, func, or_, select, update
 
 from recovery_core.messages import BatchResult
-from sqlalchemy import Connection, func, select, update
-
 from risk_assessment.outbox import MAX_SENDS
 from risk_assessment.tables import run_batches, runs
 
@@ -27,26 +28,36 @@ def apply(connection: Connection, results: Sequence[BatchResult], now: datetime)
     return complete(connection, touched, now)
 
 
+def any_hopeless(connection: Connection, now: datetime, resend_after: float) -> bool:
+    """Whether there is anything to give up, asked first because asking takes no lock."""
+    hopeless = _silent(now, resend_after) & or_(_of_runs("cancelled"), _sent_too_often())
+    return connection.execute(select(run_batches.c.sequence).where(hopeless).limit(1)).first() is not None
+
+
 def give_up(connection: Connection, now: datetime, resend_after: float) -> list[str]:
-    """End batches that nobody will report: dead after too many sends, cancelled when their run was. Returns runs completed."""
-    long_ago = now - timedelta(seconds=resend_after)
-    silent = (run_batches.c.state == "sent") & (run_batches.c.sent_at <= long_ago)
-    cancelled = select(runs.c.number).where(runs.c.state == "cancelled")
-    connection.execute(
-        update(run_batches)
-        .where(silent, run_batches.c.run_number.in_(cancelled))
-        .values(state="cancelled", finished_at=now, reason="sent, and not reported before its run was cancelled")
-    )
-    active = select(runs.c.number).where(runs.c.state.in_(("publishing", "published")))
-    hopeless = silent & (run_batches.c.sends >= MAX_SENDS) & run_batches.c.run_number.in_(active)
+    """End batches nobody will report: dead after too many sends, or cancelled with their run."""
+    silent = _silent(now, resend_after)
+    _end(connection, silent & _of_runs("cancelled"), "cancelled", "not reported before its run was cancelled", now)
+    hopeless = silent & _sent_too_often() & _of_runs("publishing", "published")
     touched = set(connection.execute(select(run_batches.c.run_number).where(hopeless).distinct()).scalars())
-    if touched:
-        connection.execute(
-            update(run_batches)
-            .where(hopeless)
-            .values(state="dead", finished_at=now, reason=f"sent {MAX_SENDS} times and never reported done")
-        )
+    _end(connection, hopeless, "dead", f"sent {MAX_SENDS} times and never reported done", now)
     return complete(connection, touched, now)
+
+
+def _silent(now: datetime, resend_after: float) -> ColumnElement[bool]:
+    return (run_batches.c.state == "sent") & (run_batches.c.sent_at <= now - timedelta(seconds=resend_after))
+
+
+def _sent_too_often() -> ColumnElement[bool]:
+    return run_batches.c.sends >= MAX_SENDS
+
+
+def _of_runs(*states: str) -> ColumnElement[bool]:
+    return run_batches.c.run_number.in_(select(runs.c.number).where(runs.c.state.in_(states)))
+
+
+def _end(connection: Connection, which: ColumnElement[bool], state: str, reason: str, now: datetime) -> None:
+    connection.execute(update(run_batches).where(which).values(state=state, finished_at=now, reason=reason))
 
 
 def complete(connection: Connection, run_numbers: set[int], now: datetime) -> list[str]:
@@ -58,7 +69,7 @@ def complete(connection: Connection, run_numbers: set[int], now: datetime) -> li
             continue
         dead = _count(connection, number, ("dead",))
         error = f"{dead} of {run.batches_total} batches are dead: see GET /debt-service/dead-letters" if dead else None
-        values = {"state": "completed", "error": error}
+        values: dict[str, Any] = {"state": "completed", "error": error}
         if run.state != "completed":
             values |= {"completed_at": now, "published_at": run.published_at or now}
             finished.append(run.id)
@@ -84,7 +95,7 @@ def _settle(connection: Connection, number: int, result: BatchResult, now: datet
 
 def _run_numbers(connection: Connection, run_ids: set[str]) -> dict[str, int]:
     rows = connection.execute(select(runs.c.id, runs.c.number).where(runs.c.id.in_(run_ids)))
-    return {run_id: number for run_id, number in rows}
+    return dict(rows.tuples().all())
 
 
 def _open_batches(connection: Connection, number: int) -> int:

@@ -6,13 +6,13 @@ from typing import Any
 from uuid import uuid4
 
 import orjson
-from recovery_core.money import format_money
-from service_kit.pages import decode_cursor, encode_cursor
 from sqlalchemy import Connection, Row, func, insert, select, update
 
+from recovery_core.money import format_money
 from risk_assessment.policies import PolicyShelf
-from risk_assessment.schemas import RunIn
+from risk_assessment.schemas import RunFilters, RunIn
 from risk_assessment.tables import run_batches, runs
+from service_kit.pages import decode_cursor, encode_cursor
 
 ACTIVE = ("accepted", "planning", "publishing", "published")
 FINISHED = ("completed", "cancelled", "failed")
@@ -37,7 +37,6 @@ def accept(connection: Connection, body: RunIn, shelf: PolicyShelf, now: datetim
     """Write down the promise to carry out a run, and return its id. Raises UnknownPolicyError."""
     policy = shelf.named(body.policy)
     run_id = str(uuid4())
-    filters = {field: value for field, value in body.filters or () if value is not None}
     connection.execute(
         insert(runs).values(
             id=run_id,
@@ -46,7 +45,7 @@ def accept(connection: Connection, body: RunIn, shelf: PolicyShelf, now: datetim
             batch_size=body.batch_size,
             threshold=body.threshold,
             debtor_limit=body.limit,
-            filters=orjson.dumps(filters).decode(),
+            filters=orjson.dumps(stored_filters(body.filters)).decode(),
             policy_id=shelf.id_of(connection, policy, now),
             as_of=now,
             excluded="{}",
@@ -54,6 +53,11 @@ def accept(connection: Connection, body: RunIn, shelf: PolicyShelf, now: datetim
         )
     )
     return run_id
+
+
+def stored_filters(filters: RunFilters | None) -> dict[str, Any]:
+    """Filters as they are kept: only those that are set, amounts in minor units."""
+    return {field: value for field, value in filters or () if value is not None}
 
 
 def read(connection: Connection, run_id: str, *, lock: bool = False) -> Row[Any]:
@@ -90,6 +94,13 @@ def cancel(connection: Connection, run_id: str, now: datetime) -> None:
     connection.execute(update(runs).where(runs.c.number == row.number).values(state="cancelled", completed_at=now))
 
 
+def fail(connection: Connection, number: int, error: str, now: datetime) -> None:
+    """End a run that cannot be carried out, saying why."""
+    connection.execute(
+        update(runs).where(runs.c.number == number).values(state="failed", error=error, completed_at=now)
+    )
+
+
 def view(connection: Connection, row: Row[Any], shelf: PolicyShelf) -> dict[str, Any]:
     """The run as clients see it."""
     batches = _batches_by_state(connection, row.number)
@@ -100,7 +111,7 @@ def view(connection: Connection, row: Row[Any], shelf: PolicyShelf) -> dict[str,
         "limit": row.debtor_limit,
         "filters": _filters_view(row.filters),
         "excluded": orjson.loads(row.excluded),
-        "policy": policy.ref._asdict(),
+        "policy": policy.ref.model_dump(),
         "batches_sent": sum(batches.get(state, 0) for state in ("sent", "done", "dead")),
         "batches_done": batches.get("done", 0),
         "batches_dead": batches.get("dead", 0),
@@ -114,7 +125,7 @@ def _batches_by_state(connection: Connection, run_number: int) -> Mapping[str, i
         .where(run_batches.c.run_number == run_number)
         .group_by(run_batches.c.state)
     )
-    return {state: count for state, count in connection.execute(statement)}
+    return dict(connection.execute(statement).tuples().all())
 
 
 def _filters_view(text: str) -> dict[str, Any] | None:

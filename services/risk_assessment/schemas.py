@@ -3,7 +3,8 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, model_validator
+
 from recovery_core.money import Money, PositiveMoney
 from recovery_core.policy import Lane, RiskLevel
 from recovery_core.profile import (
@@ -24,13 +25,11 @@ DEFAULT_THRESHOLD = 50_000_000  # 500000.00 in minor units
 _LINE = r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_LINE)]
 ExternalRef = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=_LINE)]
-PortfolioName = Annotated[
-    str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-]
+PortfolioName = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 PolicyName = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
 _READ_ONLY = {"id", "version", "priority", "assessment", "created_at", "updated_at"}
-_DEBTOR = {
+_DEBTOR: dict[str, JsonValue] = {
     "portfolio": "default",
     "external_ref": "ACC-1001",
     "name": "Alex Example",
@@ -45,7 +44,7 @@ _DEBTOR = {
 
 
 class DebtorIn(Profile):
-    """A debtor as a client writes it. What the service itself gives (id, score, times) may be sent back and is ignored."""
+    """A debtor as a client writes it. What the service gives (id, score, times) may be sent back and is ignored."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_DEBTOR]})
 

@@ -8,13 +8,13 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from recovery_core.scoring import Scorer, ScoringError
-from service_kit.database import Database, insert_rows, utc_text
 from sqlalchemy import Connection, Row, func, insert, select, update
 
+from recovery_core.scoring import Scorer, ScoringError
 from risk_assessment.policies import PolicyShelf
 from risk_assessment.schemas import ScoringJobIn
 from risk_assessment.tables import ASSESSMENT_FIELDS, PROFILE_FIELDS, assessments, debtors, scoring_jobs
+from service_kit.database import Database, insert_rows, utc_text
 
 CHUNK = 2_000
 
@@ -57,7 +57,7 @@ def read(connection: Connection, job_id: str) -> Row[Any]:
 def view(connection: Connection, row: Row[Any], shelf: PolicyShelf) -> dict[str, Any]:
     """The job as clients see it."""
     policy = shelf.scorer(connection, row.policy_id).policy
-    return {**row._mapping, "policy": policy.ref._asdict()}
+    return {**row._mapping, "policy": policy.ref.model_dump()}
 
 
 def next_job(connection: Connection) -> Row[Any] | None:
@@ -66,18 +66,15 @@ def next_job(connection: Connection) -> Row[Any] | None:
     return connection.execute(waiting.order_by(scoring_jobs.c.number).limit(1)).one_or_none()
 
 
-def start(connection: Connection, job: Row[Any], now: datetime) -> None:
-    """Count what there is to do."""
-    everybody = select(func.count()).select_from(debtors).where(debtors.c.portfolio == job.portfolio)
-    total = connection.execute(everybody).scalar_one()
-    _update(connection, job.number, state="running", started_at=now, debtors_total=total)
-
-
-def score_chunk(database: Database, job: Row[Any], scorer: Scorer, now: datetime, fence: Callable[[Connection], None]) -> bool:
+def score_chunk(
+    database: Database, job: Row[Any], scorer: Scorer, now: datetime, fence: Callable[[Connection], None]
+) -> bool:
     """Score the next debtors of the job in one transaction; False when there are none left and the job is completed."""
 
     def work(connection: Connection) -> bool:
         fence(connection)
+        if job.state == "accepted":
+            _start(connection, job, now)
         last = connection.execute(
             select(scoring_jobs.c.last_debtor_id).where(scoring_jobs.c.number == job.number)
         ).scalar_one()
@@ -96,6 +93,12 @@ def fail(connection: Connection, job_number: int, error: str, now: datetime) -> 
     _update(connection, job_number, state="failed", error=error, finished_at=now)
 
 
+def _start(connection: Connection, job: Row[Any], now: datetime) -> None:
+    everybody = select(func.count()).select_from(debtors).where(debtors.c.portfolio == job.portfolio)
+    total = connection.execute(everybody).scalar_one()
+    _update(connection, job.number, state="running", started_at=now, debtors_total=total)
+
+
 def _next_rows(connection: Connection, portfolio: str, last: int) -> list[Row[Any]]:
     columns = [debtors.c.id, debtors.c.version, debtors.c.risk_level, *(debtors.c[field] for field in PROFILE_FIELDS)]
     statement = (
@@ -112,7 +115,7 @@ def _score(connection: Connection, job: Row[Any], rows: list[Row[Any]], scorer: 
     judged: list[tuple[Any, ...]] = []
     changed = 0
     at = utc_text(now)
-    for debtor_id, version, level, *profile in rows:
+    for debtor_id, version, level, *profile in map(tuple, rows):
         *facts, _payment_status = profile
         try:
             score = scorer.score(*facts)

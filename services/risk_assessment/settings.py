@@ -6,32 +6,50 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
 
 class Settings(BaseSettings):
     """Environment variables (or `.env`) of `risk-assessment`; names are the fields' names in upper case."""
 
     model_config = SettingsConfigDict(env_file=".env", extra="ignore", case_sensitive=False)
 
-    risk_database_url: str = Field("sqlite:///.smartrecover/risk.db", description="SQLAlchemy URL of this service's own database")
+    risk_database_url: str = Field(
+        "sqlite:///.smartrecover/risk.db", description="SQLAlchemy URL of this service's own database"
+    )
     risk_host: str = Field("127.0.0.1", description="Address the API listens on")
     risk_port: int = Field(8001, ge=0, le=65535, description="Port the API listens on")
     risk_api_url: str = Field("http://127.0.0.1:8001", description="Where the command line finds the risk API")
     debt_api_url: str = Field("http://127.0.0.1:8002", description="Where the command line finds the debt API")
     risk_policy: str = Field("standard", min_length=1, description="Name of the active policy")
-    risk_policy_dir: Path | None = Field(None, description="Folder of policy documents (*.json) beside the built-in ones")
+    risk_policy_dir: Path | None = Field(
+        None, description="Folder of policy documents (*.json) beside the built-in ones"
+    )
     risk_max_outstanding: int = Field(0, ge=0, description="Batches sent and not yet reported done; 0 = no cap")
-    risk_resend_after_seconds: float = Field(300, gt=0, description="A batch sent but not reported done is sent again after this")
-    risk_rank_spill_after: int = Field(200_000, ge=1000, description="Ranked entries kept in memory before they go to disk")
+    risk_resend_after_seconds: float = Field(
+        300, gt=0, description="A batch sent but not reported done is sent again after this"
+    )
+    risk_rank_spill_after: int = Field(
+        200_000, ge=1000, description="Ranked entries kept in memory before they go to disk"
+    )
     risk_rate_limit: int = Field(0, ge=0, description="Requests a minute for each client; 0 = no limit")
     aws_region: str = Field("us-east-1", min_length=1, description="AWS region of the queues")
     aws_endpoint_url_sqs: str | None = Field(None, description="SQS endpoint other than AWS's own")
     recovery_queue_high: str = Field("debt-batches-high", min_length=1, max_length=76)
     recovery_queue_standard: str = Field("debt-batches-standard", min_length=1, max_length=76)
     recovery_queue_results: str = Field("debt-batch-results", min_length=1, max_length=76)
-    recovery_create_queues: bool = Field(False, description="Make missing queues (local stacks only; elsewhere they are provisioned)")
+    recovery_create_queues: bool = Field(
+        False, description="Make missing queues (local stacks only; elsewhere they are provisioned)"
+    )
     recovery_visibility_seconds: int = Field(60, ge=1, le=43200, description="Visibility timeout of queues made here")
     recovery_max_receives: int = Field(5, ge=2, le=1000, description="maxReceiveCount of queues made here")
     recovery_auth: Literal["off", "keys", "oidc"] = Field("off", description="Who may call the API")
+    recovery_api_key: str | None = Field(None, description="The key with which the command line calls the APIs")
     recovery_docs: bool = Field(True, description="Serve /docs and /openapi.json")
     recovery_log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level logged")
     risk_metrics_port: int = Field(0, ge=0, le=65535, description="Port of the dispatcher's /metrics; 0 = none")
+
+    def check_exposure(self) -> None:
+        """Refuse to serve without authentication where others can reach it. Raises ValueError."""
+        if self.recovery_auth == "off" and self.risk_host not in LOOPBACK:
+            raise ValueError("RECOVERY_AUTH: off is allowed on a loopback address only; set keys or oidc")

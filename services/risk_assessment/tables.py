@@ -4,7 +4,6 @@ An assessment holds the inputs it judged, is never updated, and is named by (deb
 snapshot by referring to assessments instead of copying them.
 """
 
-from service_kit.database import UtcDateTime, table_options
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -18,6 +17,8 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 from sqlalchemy.dialects.mysql import MEDIUMBLOB, MEDIUMTEXT
+
+from service_kit.database import UtcDateTime, table_options
 
 metadata = MetaData()
 

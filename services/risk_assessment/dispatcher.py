@@ -1,0 +1,300 @@
+"""The dispatcher: carries accepted runs and scoring jobs out, one lease holder at a time.
+
+It plans runs, sends their batches through the outbox, reads what the debt service reports, sends again what the queue
+lost, and scores portfolios anew. It keeps no state that the database does not have: killed anywhere, its successor
+goes on. It refuses to do anything without the lease.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
+
+import structlog
+from sqlalchemy import Connection
+
+from recovery_core.messages import UnreadableMessage, decode_results
+from risk_assessment import idempotency, leases, outbox, planning, results, runs, scoring_jobs
+from risk_assessment.clock import utc_now
+from risk_assessment.metrics import BATCHES, OUTSTANDING, PLAN_SECONDS, RUNS
+from risk_assessment.outbox import BatchKey
+from risk_assessment.policies import PolicyShelf
+from risk_assessment.settings import Settings
+from risk_assessment.sqs_sender import SqsSender
+from service_kit.backoff import Backoff
+from service_kit.database import Database, describe_outage, is_unavailable
+from service_kit.lifecycle import Stop
+from service_kit.sqs import Received, describe_sqs_outage, is_sqs_unavailable
+
+log = structlog.get_logger()
+T = TypeVar("T")
+
+LOOK_SECONDS = 0.1  # how often an idle dispatcher looks for work
+TIDY_SECONDS = 1.0  # how often it looks for batches that were lost
+RENEW_SECONDS = 3.0
+BATCHES_A_SEND = 20  # two requests of ten: one is built while the other is under way
+NO_CAP = 1_000_000
+
+
+class Dispatcher:
+    """One process's attempt to be the dispatcher, until it is asked to stop."""
+
+    def __init__(self, settings: Settings, database: Database, sender: SqsSender, shelf: PolicyShelf) -> None:
+        self._settings, self._database, self._sender, self._shelf = settings, database, sender, shelf
+        self._owner = leases.new_owner()
+        self._fence = leases.fence(self._owner)
+        self._threads = ThreadPoolExecutor(max_workers=6, thread_name_prefix="dispatch")
+        self._window_moved = asyncio.Event()
+        self._lease_lost = asyncio.Event()
+        self._interrupted: Callable[[], bool] = self._lease_lost.is_set
+
+    async def run(self, stop: Stop) -> None:
+        """Wait for the lease, work while holding it, stand by again when it is lost."""
+        log.info("risk.dispatcher.started")
+        self._interrupted = partial(self._over, stop)
+        while not stop.is_set():
+            if not await self._resilient("lease", self._acquire, stop):
+                await stop.wait(LOOK_SECONDS * 10)
+                continue
+            log.info("risk.lease.taken")
+            self._lease_lost.clear()
+            await self._work(stop)
+        await self._release()
+        self._threads.shutdown(wait=True)
+        log.info("risk.dispatcher.stopped")
+
+    async def _work(self, stop: Stop) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._renewing(stop))
+            group.create_task(self._publishing(stop))
+            group.create_task(self._repeating("plan", self._plan_next, LOOK_SECONDS, stop))
+            group.create_task(self._repeating("results", self._read_results, 0, stop))
+            group.create_task(self._repeating("tidy", self._tidy, TIDY_SECONDS, stop))
+            group.create_task(self._repeating("score", self._score_next, LOOK_SECONDS * 5, stop))
+
+    def _over(self, stop: Stop) -> bool:
+        return stop.is_set() or self._lease_lost.is_set()
+
+    async def _repeating(self, what: str, step: Callable[[], Awaitable[bool]], pause: float, stop: Stop) -> None:
+        """Repeat a step, pausing whenever it found nothing to do."""
+        while not self._over(stop):
+            if not await self._resilient(what, step, stop) and pause:
+                await stop.wait(pause)
+
+    async def _resilient(self, what: str, step: Callable[[], Awaitable[T]], stop: Stop) -> T | None:
+        """Do a step, again with growing pauses while a neighbour is away. None when it was given up for stopping."""
+        backoff = Backoff(base=0.2, cap=30)
+        away = False
+        while True:
+            try:
+                done = await step()
+            except leases.LeaseLostError:
+                self._lose_lease()
+                return None
+            except Exception as error:
+                reason = _outage(error)
+                if reason is None:
+                    raise
+                if not away:
+                    log.warning("risk.outage.began", step=what, reason=reason)
+                away = True
+                if await stop.wait(backoff.next()) or self._over(stop):
+                    return None
+            else:
+                if away:
+                    log.info("risk.outage.ended", step=what)
+                return done
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    # The lease
+
+    async def _acquire(self) -> bool:
+        return await self._in_thread(
+            lambda: self._database.transact(lambda c: leases.acquire(c, self._owner, utc_now()))
+        )
+
+    async def _renewing(self, stop: Stop) -> None:
+        while not self._over(stop):
+            await stop.wait(RENEW_SECONDS)
+            if not self._over(stop) and not await self._resilient("lease", self._acquire, stop):
+                self._lose_lease()
+
+    def _lose_lease(self) -> None:
+        if not self._lease_lost.is_set():
+            log.warning("risk.lease.lost")
+        self._lease_lost.set()
+
+    async def _release(self) -> None:
+        try:
+            await self._in_thread(lambda: self._database.transact(lambda c: leases.release(c, self._owner, utc_now())))
+        except Exception as error:
+            # Only a courtesy: an unreleased lease ends by itself.
+            log.warning("risk.lease.kept", reason=_outage(error) or type(error).__name__)
+
+    # Planning
+
+    async def _plan_next(self) -> bool:
+        return await self._in_thread(self._plan_one)
+
+    def _plan_one(self) -> bool:
+        with self._database.read() as connection:
+            run = outbox.next_to_plan(connection)
+            if run is None:
+                return False
+            scorer = self._shelf.scorer(connection, run.policy_id)
+        plan = planning.Plan(self._database, run, scorer, self._fence, self._settings.risk_rank_spill_after)
+        try:
+            with PLAN_SECONDS.time():
+                plan.carry_out(utc_now, self._interrupted)
+        except planning.RunWithdrawnError:
+            log.info("risk.run.withdrawn", run_id=run.id)
+        except planning.PlanInterruptedError:
+            log.info("risk.run.plan_interrupted", run_id=run.id)
+        except Exception as error:
+            if _outage(error) is not None or isinstance(error, leases.LeaseLostError):
+                raise
+            # One run that cannot be planned must not keep the others from being planned.
+            log.exception("risk.run.failed", run_id=run.id)
+            self._database.transact(lambda c: runs.fail(c, run.number, "planning failed; see the log", utc_now()))
+        else:
+            log.info("risk.run.planned", run_id=run.id)
+            RUNS.labels("planned").inc()
+        return True
+
+    # Publishing: while one lot is on its way, the next is being built
+
+    async def _publishing(self, stop: Stop) -> None:
+        flying: frozenset[BatchKey] = frozenset()
+        sending: asyncio.Task[bool | None] | None = None
+        while not self._over(stop):
+            self._window_moved.clear()
+            build = partial(self._in_thread, partial(self._next_lot, flying))
+            lot = await self._resilient("build", build, stop) or {}
+            if sending is not None:
+                await sending
+            flying, sending = frozenset(lot), None
+            if lot:
+                sending = asyncio.create_task(self._resilient("send", partial(self._send, lot), stop))
+            else:
+                await self._rest(stop)
+        if sending is not None:
+            await sending
+
+    async def _rest(self, stop: Stop) -> None:
+        """Wait until the window may have moved, or for a moment."""
+        waiting = [asyncio.create_task(self._window_moved.wait()), asyncio.create_task(stop.wait(LOOK_SECONDS))]
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for task in waiting:
+            task.cancel()
+
+    def _next_lot(self, flying: frozenset[BatchKey]) -> dict[BatchKey, str]:
+        with self._database.read() as connection:
+            outstanding = outbox.outstanding(connection)
+            OUTSTANDING.set(outstanding)
+            room = (self._settings.risk_max_outstanding or NO_CAP) - outstanding - len(flying)
+            keys = outbox.next_batches(connection, min(room, BATCHES_A_SEND), flying)
+            return outbox.messages(connection, keys, self._shelf) if keys else {}
+
+    async def _send(self, bodies: dict[BatchKey, str]) -> bool:
+        sent = await self._sender.send(bodies)
+        await self._in_thread(lambda: self._mark_sent(sent))
+        for key in sent:
+            BATCHES.labels("sent", key.lane).inc()
+        return True
+
+    def _mark_sent(self, sent: list[BatchKey]) -> None:
+        now = utc_now()
+
+        def mark(connection: Connection) -> list[str]:
+            self._fence(connection)
+            outbox.mark_sent(connection, sent, now)
+            return outbox.mark_published(connection, now)
+
+        for run_id in self._database.transact(mark):
+            log.info("risk.run.published", run_id=run_id)
+
+    # Results
+
+    async def _read_results(self) -> bool:
+        received = await self._sender.receive_results()
+        if received:
+            await self._in_thread(lambda: self._apply(received))
+            self._window_moved.set()
+            await self._sender.delete_results(received)
+        return bool(received)
+
+    def _apply(self, received: list[Received]) -> None:
+        reports = []
+        for message in received:
+            try:
+                reports += decode_results(message.body)
+            except UnreadableMessage as error:
+                # Deleting it loses nothing: a batch that nobody reports is sent again.
+                log.warning("risk.result.unreadable", message_id=message.message_id, reason=str(error))
+        now = utc_now()
+        for run_id in self._database.transact(lambda c: results.apply(c, reports, now)):
+            self._completed(run_id)
+        for report in reports:
+            BATCHES.labels(report.outcome, "").inc()
+
+    def _completed(self, run_id: str) -> None:
+        log.info("risk.run.completed", run_id=run_id)
+        RUNS.labels("completed").inc()
+
+    # Tidying: what was lost, what nobody will report, what has expired
+
+    async def _tidy(self) -> bool:
+        lost = await self._in_thread(self._lost)
+        if lost:
+            log.warning("risk.batches.resent", batches=len(lost))
+            await self._send(lost)
+        return False
+
+    def _lost(self) -> dict[BatchKey, str]:
+        now, after = utc_now(), self._settings.risk_resend_after_seconds
+        with self._database.read() as connection:
+            hopeless = results.any_hopeless(connection, now, after)
+            stale_answers = idempotency.any_old(connection, now)
+        if stale_answers:
+            self._database.transact(lambda c: idempotency.forget_old(c, now))
+        if hopeless:
+            for run_id in self._database.transact(lambda c: results.give_up(c, now, after)):
+                self._completed(run_id)
+        with self._database.read() as connection:
+            keys = outbox.due_again(connection, now, after)[:BATCHES_A_SEND]
+            return outbox.messages(connection, keys, self._shelf) if keys else {}
+
+    # Scoring jobs
+
+    async def _score_next(self) -> bool:
+        return await self._in_thread(self._score_chunk)
+
+    def _score_chunk(self) -> bool:
+        with self._database.read() as connection:
+            job = scoring_jobs.next_job(connection)
+            if job is None:
+                return False
+            scorer = self._shelf.scorer(connection, job.policy_id)
+        try:
+            going_on = scoring_jobs.score_chunk(self._database, job, scorer, utc_now(), self._fence)
+        except Exception as error:
+            if _outage(error) is not None or isinstance(error, leases.LeaseLostError):
+                raise
+            log.exception("risk.scoring_job.failed", scoring_job_id=job.id)
+            self._database.transact(
+                lambda c: scoring_jobs.fail(c, job.number, "scoring failed; see the log", utc_now())
+            )
+            return True
+        if not going_on:
+            log.info("risk.scoring_job.completed", scoring_job_id=job.id)
+        return True
+
+
+def _outage(error: Exception) -> str | None:
+    """Why a neighbour is away, None when the error is no outage but ours."""
+    if is_unavailable(error):
+        return describe_outage(error)
+    return describe_sqs_outage(error) if is_sqs_unavailable(error) else None

@@ -1,0 +1,27 @@
+"""Opening what the dispatcher needs, for as long as it runs."""
+
+from collections.abc import Awaitable, Callable
+
+from risk_assessment.dispatcher import Dispatcher
+from risk_assessment.policies import open_shelf
+from risk_assessment.settings import Settings
+from risk_assessment.sqs_sender import SqsSender, open_sqs
+from service_kit.database import Database
+from service_kit.lifecycle import Stop
+from service_kit.metrics import serve_metrics
+
+
+def dispatch_until_stopped(settings: Settings) -> Callable[[Stop], Awaitable[None]]:
+    """The dispatcher as a loop. Raises at once when a policy or a database URL is wrong."""
+    database = Database(settings.risk_database_url)
+    shelf = open_shelf(settings.risk_policy, settings.risk_policy_dir)
+
+    async def loop(stop: Stop) -> None:
+        stop_metrics = serve_metrics(settings.risk_metrics_port) if settings.risk_metrics_port else None
+        async with open_sqs(settings) as sqs:
+            await Dispatcher(settings, database, SqsSender(sqs, settings), shelf).run(stop)
+        if stop_metrics is not None:
+            stop_metrics()
+        database.dispose()
+
+    return loop

@@ -1,0 +1,143 @@
+"""`/runs`: preview, start, watch and cancel a prioritisation."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Query, Request, Response, status
+from fastapi.responses import StreamingResponse
+
+from recovery_core.money import Money
+from recovery_core.policy import RiskLevel
+from recovery_core.profile import PaymentStatus
+from recovery_core.scoring import scorer_for
+from risk_assessment import preview as previews
+from risk_assessment import runs
+from risk_assessment.clock import utc_now
+from risk_assessment.ranking import Selection
+from risk_assessment.routes.wiring import (
+    IdempotencyKey,
+    Parts,
+    RawBody,
+    Reading,
+    Shelf,
+    Writing,
+    answer_once,
+    parts,
+)
+from risk_assessment.schemas import (
+    DEFAULT_THRESHOLD,
+    PolicyName,
+    PortfolioName,
+    PreviewOut,
+    RunFilters,
+    RunIn,
+    RunOut,
+    RunPage,
+)
+from service_kit.pages import Cursor, Limit
+
+router = APIRouter(prefix="/runs", tags=["runs"])
+
+EVENT_SECONDS = 0.5
+HEARTBEAT_EVENTS = 30  # a comment after so many silent looks keeps proxies from closing the stream
+
+
+@router.get("/preview", response_model=PreviewOut)
+def preview(
+    request: Request,
+    connection: Reading,
+    shelf: Shelf,
+    portfolio: PortfolioName = "default",
+    threshold: Annotated[
+        Money, Query(description="Priority above which a debtor is in the high lane")
+    ] = DEFAULT_THRESHOLD,
+    limit: Annotated[int | None, Query(ge=1, le=100_000_000, description="Rank only the best so many")] = None,
+    top_k: Annotated[int, Query(ge=1, le=500, description="How many debtors to show")] = 10,
+    policy: PolicyName | None = None,
+    risk_level: Annotated[list[RiskLevel] | None, Query(max_length=4)] = None,
+    payment_status: Annotated[list[PaymentStatus] | None, Query(max_length=3)] = None,
+    min_debt: Money | None = None,
+    max_debt: Money | None = None,
+) -> dict[str, Any]:
+    """What a run would do now: the best debtors, counts per lane and who is left out. Nothing is written."""
+    chosen = shelf.named(policy)
+    filters = RunFilters.model_construct(
+        risk_level=risk_level, payment_status=payment_status, min_debt=min_debt, max_debt=max_debt
+    )
+    selection = Selection(
+        portfolio, shelf.find_id(connection, chosen), scorer_for(chosen), runs.stored_filters(filters)
+    )
+    return previews.preview(parts(request).database, connection, selection, threshold, top_k, limit)
+
+
+@router.post("", response_model=RunOut, status_code=status.HTTP_202_ACCEPTED)
+def start(
+    request: Request, body: RunIn, raw: RawBody, connection: Writing, shelf: Shelf, key: IdempotencyKey = None
+) -> Response:
+    """Promise to prioritise a portfolio. The dispatcher carries it out, whatever process dies in between."""
+
+    def act() -> tuple[int, Any, dict[str, str]]:
+        run_id = runs.accept(connection, body, shelf, utc_now())
+        shown = runs.view(connection, runs.read(connection, run_id), shelf)
+        return 202, shown, {"Location": f"{request.scope['path']}/{run_id}"}
+
+    return answer_once(connection, "POST runs", key, raw, act)
+
+
+@router.get("", response_model=RunPage)
+def list_runs(connection: Reading, shelf: Shelf, limit: Limit = 100, cursor: Cursor = None) -> dict[str, Any]:
+    """Runs, newest first."""
+    rows, following = runs.page(connection, cursor, limit)
+    return {"items": [runs.view(connection, row, shelf) for row in rows], "next_cursor": following}
+
+
+@router.get("/{run_id}", response_model=RunOut)
+def read(run_id: str, connection: Reading, shelf: Shelf) -> dict[str, Any]:
+    """What a run is and how far."""
+    return runs.view(connection, runs.read(connection, run_id), shelf)
+
+
+@router.post("/{run_id}/cancel", response_model=RunOut)
+def cancel(run_id: str, connection: Writing, shelf: Shelf) -> dict[str, Any]:
+    """Send nothing more of a run. Batches already sent are still worked; cancelling twice is the same as once."""
+    runs.cancel(connection, run_id, utc_now())
+    return runs.view(connection, runs.read(connection, run_id), shelf)
+
+
+@router.get(
+    "/{run_id}/events",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+)
+async def events(run_id: str, request: Request) -> StreamingResponse:
+    """The run as server-sent events: one at once, one at each change, the last when it is over."""
+    wiring = parts(request)
+    first = await asyncio.to_thread(_look, wiring, run_id)
+    return StreamingResponse(_changes(wiring, run_id, first, request), media_type="text/event-stream")
+
+
+async def _changes(wiring: Parts, run_id: str, shown: dict[str, Any], request: Request) -> AsyncIterator[bytes]:
+    yield _event(shown)
+    silent = 0
+    stop = getattr(request.app.state, "stop", None)
+    while shown["state"] not in runs.FINISHED and not (stop and stop.is_set()):
+        await (stop.wait(EVENT_SECONDS) if stop else asyncio.sleep(EVENT_SECONDS))
+        current = await asyncio.to_thread(_look, wiring, run_id)
+        silent = 0 if current != shown else silent + 1
+        if current != shown:
+            yield _event(current)
+        elif silent % HEARTBEAT_EVENTS == 0:
+            yield b": still here\n\n"
+        shown = current
+
+
+def _look(wiring: Parts, run_id: str) -> dict[str, Any]:
+    with wiring.database.read() as connection:
+        shown = runs.view(connection, runs.read(connection, run_id), wiring.shelf)
+    return RunOut.model_validate(shown).model_dump(mode="json")
+
+
+def _event(shown: dict[str, Any]) -> bytes:
+    return b"event: run\ndata: " + orjson.dumps(shown) + b"\n\n"

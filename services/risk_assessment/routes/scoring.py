@@ -1,0 +1,38 @@
+"""`/scores` and `/scoring-jobs`: scoring without storing, and re-scoring a portfolio in the background."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response, status
+
+from risk_assessment import scores, scoring_jobs
+from risk_assessment.clock import utc_now
+from risk_assessment.routes.wiring import IdempotencyKey, RawBody, Reading, Shelf, Writing, answer_once
+from risk_assessment.schemas import ScoresIn, ScoresOut, ScoringJobIn, ScoringJobOut
+
+router = APIRouter(tags=["scoring"])
+
+
+@router.post("/scores", response_model=ScoresOut)
+async def score(body: ScoresIn, shelf: Shelf) -> dict[str, Any]:
+    """Score up to 1,000 profiles without storing them: one result or one error for each."""
+    return scores.score_all(body.profiles, shelf.named(body.policy), utc_now())
+
+
+@router.post("/scoring-jobs", response_model=ScoringJobOut, status_code=status.HTTP_202_ACCEPTED)
+def start(
+    request: Request, body: ScoringJobIn, raw: RawBody, connection: Writing, shelf: Shelf, key: IdempotencyKey = None
+) -> Response:
+    """Promise to score a whole portfolio anew in the background."""
+
+    def act() -> tuple[int, Any, dict[str, str]]:
+        job_id = scoring_jobs.accept(connection, body, shelf, utc_now())
+        shown = scoring_jobs.view(connection, scoring_jobs.read(connection, job_id), shelf)
+        return 202, shown, {"Location": f"{request.scope['path']}/{job_id}"}
+
+    return answer_once(connection, "POST scoring-jobs", key, raw, act)
+
+
+@router.get("/scoring-jobs/{job_id}", response_model=ScoringJobOut)
+def read(job_id: str, connection: Reading, shelf: Shelf) -> dict[str, Any]:
+    """How far a scoring job is."""
+    return scoring_jobs.view(connection, scoring_jobs.read(connection, job_id), shelf)

@@ -1,0 +1,105 @@
+"""What every route needs: this process's parts, one transaction a request, versions and repeatable answers."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import orjson
+from fastapi import Depends, Header, Request, Response
+from sqlalchemy import Connection
+
+from risk_assessment import idempotency
+from risk_assessment.clock import utc_now
+from risk_assessment.idempotency import Answer
+from risk_assessment.policies import PolicyShelf
+from risk_assessment.settings import Settings
+from service_kit.database import Database
+from service_kit.sqs import Sqs
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the application opened at its start."""
+
+    settings: Settings
+    database: Database
+    shelf: PolicyShelf
+    sqs: Sqs
+
+
+def parts(request: Request) -> Parts:
+    """The parts of this process."""
+    found: Parts = request.app.state.parts
+    return found
+
+
+def _reading(request: Request) -> Iterator[Connection]:
+    with parts(request).database.read() as connection:
+        yield connection
+
+
+def _writing(request: Request) -> Iterator[Connection]:
+    with parts(request).database.write() as connection:
+        yield connection
+
+
+def _shelf(request: Request) -> PolicyShelf:
+    return parts(request).shelf
+
+
+# scope="function": the transaction ends before the answer leaves, or a 201 might name a row that is not there.
+Reading = Annotated[Connection, Depends(_reading, scope="function")]
+Writing = Annotated[Connection, Depends(_writing, scope="function")]
+Shelf = Annotated[PolicyShelf, Depends(_shelf)]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=128,
+        pattern=r"^[\x21-\x7e]+$",
+        description="Makes a repeat of this request harmless: it gets the first one's answer. Kept for a day.",
+    ),
+]
+_IF_MATCH = r'^\s*(W/)?"[0-9]{1,18}"\s*$'
+IfMatch = Annotated[
+    str | None,
+    Header(
+        alias="If-Match", pattern=rf"{_IF_MATCH}|^\*$", description="The ETag you read; 412 if it has changed since"
+    ),
+]
+
+
+def expected_version(if_match: str | None) -> int | None:
+    """The version an If-Match header names, None when any will do."""
+    if if_match is None or if_match == "*":
+        return None
+    return int(if_match.strip().removeprefix("W/").strip('"'))
+
+
+def etag(version: int) -> str:
+    """The ETag of a version."""
+    return f'"{version}"'
+
+
+async def raw_body(request: Request) -> bytes:
+    """The request as it counts for idempotency: the same JSON however it is spaced or ordered."""
+    body = await request.body()
+    return orjson.dumps(orjson.loads(body), option=orjson.OPT_SORT_KEYS) if body else b""
+
+
+RawBody = Annotated[bytes, Depends(raw_body)]
+
+
+def answer_once(
+    connection: Connection, scope: str, key: str | None, body: bytes, act: Callable[[], tuple[int, Any, dict[str, str]]]
+) -> Response:
+    """Answer a POST, or repeat the answer that its Idempotency-Key already got."""
+
+    def acted() -> Answer:
+        status, content, headers = act()
+        return Answer(status, orjson.dumps(content, option=orjson.OPT_UTC_Z), headers)
+
+    answer = idempotency.once(connection, scope, key, body, utc_now(), acted)
+    headers = answer.headers | ({"Idempotency-Replayed": "true"} if answer.repeated else {})
+    return Response(answer.body, answer.status, headers, media_type="application/json")

@@ -1,0 +1,67 @@
+"""The risk service's end of the queues: which there are, batches out by lane, results in."""
+
+from collections.abc import Mapping, Sequence
+
+from recovery_core.policy import Lane
+from risk_assessment.outbox import BatchKey
+from risk_assessment.settings import Settings
+from service_kit.sqs import Outgoing, QueueSpec, Received, Sqs
+
+RESULTS_WAIT_SECONDS = 2  # a receive under way is awaited at shutdown, so it must be short
+
+
+def queue_names(settings: Settings) -> dict[str, str]:
+    """Queue of each lane."""
+    return {Lane.HIGH.value: settings.recovery_queue_high, Lane.STANDARD.value: settings.recovery_queue_standard}
+
+
+def all_queues(settings: Settings) -> list[str]:
+    """Every queue this service talks to."""
+    return [*queue_names(settings).values(), settings.recovery_queue_results]
+
+
+def queue_specs(settings: Settings) -> list[QueueSpec]:
+    """The queues this service needs, for stacks that make their own."""
+    return [
+        QueueSpec(
+            name,
+            dead_letter=f"{name}-dlq",
+            max_receive_count=settings.recovery_max_receives,
+            visibility_timeout=settings.recovery_visibility_seconds,
+        )
+        for name in all_queues(settings)
+    ]
+
+
+def open_sqs(settings: Settings) -> Sqs:
+    """A client that makes missing queues only where the settings allow it."""
+    specs = queue_specs(settings) if settings.recovery_create_queues else ()
+    return Sqs(settings.aws_region, settings.aws_endpoint_url_sqs, create_missing=specs)
+
+
+class SqsSender:
+    """Sends batches to their lane's queue and takes in reports."""
+
+    def __init__(self, sqs: Sqs, settings: Settings) -> None:
+        self._sqs = sqs
+        self._queues = queue_names(settings)
+        self._results = settings.recovery_queue_results
+
+    async def send(self, bodies: Mapping[BatchKey, str]) -> list[BatchKey]:
+        """Send each batch, the high lane first; return those that went out."""
+        sent: list[BatchKey] = []
+        for lane, queue in self._queues.items():
+            keys = [key for key in bodies if key.lane == lane]
+            if keys:
+                messages = [Outgoing(str(index), bodies[key]) for index, key in enumerate(keys)]
+                failed = set(await self._sqs.send(queue, messages))
+                sent += [key for index, key in enumerate(keys) if str(index) not in failed]
+        return sent
+
+    async def receive_results(self) -> list[Received]:
+        """Reports of the debt service, waiting a moment for the first."""
+        return await self._sqs.receive(self._results, wait_seconds=RESULTS_WAIT_SECONDS)
+
+    async def delete_results(self, messages: Sequence[Received]) -> None:
+        """Forget reports that are written down."""
+        await self._sqs.delete(self._results, [message.receipt_handle for message in messages])
