@@ -4,7 +4,6 @@ A finished process exits with 0; one that failed says why in one log line and ex
 """
 
 import asyncio
-import os
 import signal
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -110,8 +109,8 @@ def _run(main: Callable[[], Awaitable[None]]) -> int:
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(awaited())
-    except SystemExit as error:  # uvicorn leaves this way when it cannot start, having logged why
-        return error.code if isinstance(error.code, int) else 1
+    except SystemExit:  # uvicorn leaves this way when it cannot start, having logged why
+        return 1
     except Exception:
         log.exception("process.failed")
         return 1
@@ -120,13 +119,16 @@ def _run(main: Callable[[], Awaitable[None]]) -> int:
 
 @contextmanager
 def _signals(stop: Stop) -> Iterator[None]:
-    """Set `stop` at the first signal; the second has its ordinary, deadly effect."""
+    """Set `stop` at the first signal; a second one meets no handler of ours, so that it ends even a loop that hangs."""
     loop = asyncio.get_running_loop()
 
-    def asked(number: signal.Signals) -> None:
-        if stop.is_set():
+    def leave_to_the_system() -> None:
+        for number in SIGNALS:
+            loop.remove_signal_handler(number)
             signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
+
+    def asked(number: signal.Signals) -> None:
+        leave_to_the_system()
         log.info("process.stopping", signal=number.name)
         stop.set()
 
@@ -135,5 +137,4 @@ def _signals(stop: Stop) -> Iterator[None]:
     try:
         yield
     finally:
-        for number in SIGNALS:
-            loop.remove_signal_handler(number)
+        leave_to_the_system()

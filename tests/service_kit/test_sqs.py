@@ -1,0 +1,192 @@
+"""Our SQS client alone: packing, servers that fail in part or in whole, and local servers that forget their queues."""
+
+import contextlib
+import itertools
+import json
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, NoCredentialsError
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.support.processes import free_port
+from tests.support.servers import moto_server
+
+from service_kit.sqs import (
+    MAX_BATCH_ENTRIES,
+    MAX_REQUEST_BYTES,
+    Outgoing,
+    QueueMissing,
+    QueueSpec,
+    Sqs,
+    describe_sqs_outage,
+    is_sqs_unavailable,
+    pack,
+)
+
+
+def messages(count: int) -> list[Outgoing]:
+    return [Outgoing(str(i), f"body {i}") for i in range(count)]
+
+
+@given(st.lists(st.integers(1, MAX_REQUEST_BYTES), max_size=40))
+def test_packing_keeps_the_order_and_both_limits_and_wastes_no_request(sizes: list[int]) -> None:
+    packs = pack(Outgoing(str(i), "x" * size) for i, size in enumerate(sizes))
+
+    assert [int(message.id) for one in packs for message in one] == list(range(len(sizes)))
+    for one in packs:
+        assert len(one) <= MAX_BATCH_ENTRIES
+        assert sum(message.size for message in one) <= MAX_REQUEST_BYTES
+    for one, following in itertools.pairwise(packs):
+        fits = sum(message.size for message in one) + following[0].size <= MAX_REQUEST_BYTES
+        assert not (fits and len(one) < MAX_BATCH_ENTRIES)
+
+
+def test_a_size_counts_bytes_and_attributes() -> None:
+    assert Outgoing("a", "ä😀").size == 6
+    assert Outgoing("a", "", {"ab": "ü"}).size == 2 + len("String") + 2
+
+
+@dataclass
+class StubSqs:
+    """A server that answers SendMessageBatch as it is told: entries to refuse by body, statuses to give in turn."""
+
+    url: str
+    refuse: set[str] = field(default_factory=set)
+    statuses: list[int] = field(default_factory=list)
+    error: str = "InternalError"
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def answer(self, target: str, request: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        if target == "AmazonSQS.GetQueueUrl":
+            return 200, {"QueueUrl": f"{self.url}/queue"}
+        with self.lock:
+            status = self.statuses.pop(0) if self.statuses else 200
+        if status != 200:
+            return status, {"__type": f"com.amazonaws.sqs#{self.error}", "message": "told to"}
+        refused = [e for e in request["Entries"] if e["MessageBody"] in self.refuse]
+        taken = [e for e in request["Entries"] if e not in refused]
+        return 200, {
+            "Successful": [{"Id": e["Id"], "MessageId": "m", "MD5OfMessageBody": ""} for e in taken],
+            "Failed": [{"Id": e["Id"], "SenderFault": False, "Code": "InternalError"} for e in refused],
+        }
+
+
+@pytest.fixture
+def stub(aws_environment: None) -> Iterator[StubSqs]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            status, answer = stub.answer(self.headers["X-Amz-Target"], request)
+            body = json.dumps(answer).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        stub = StubSqs(f"http://127.0.0.1:{server.server_port}")
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield stub
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.anyio
+async def test_entries_that_the_server_refuses_are_named(stub: StubSqs) -> None:
+    stub.refuse = {"body 3", "body 12"}
+
+    async with Sqs("eu-west-1", stub.url) as sqs:
+        assert await sqs.send("queue", messages(15)) == ["3", "12"]
+
+
+@pytest.mark.anyio
+async def test_a_request_that_fails_beside_one_that_does_not_names_all_its_messages(stub: StubSqs) -> None:
+    stub.statuses = [403]
+    stub.error = "AccessDenied"
+
+    async with Sqs("eu-west-1", stub.url) as sqs:
+        failed = await sqs.send("queue", messages(15))
+
+    assert failed in ([str(i) for i in range(10)], [str(i) for i in range(10, 15)])
+
+
+@pytest.mark.anyio
+async def test_a_passing_error_of_the_server_is_tried_again(stub: StubSqs) -> None:
+    stub.statuses = [500, 503]
+
+    async with Sqs("eu-west-1", stub.url) as sqs:
+        assert await sqs.send("queue", messages(1)) == []
+
+
+@pytest.mark.anyio
+async def test_a_mistake_of_ours_is_raised_even_when_other_requests_succeed(stub: StubSqs) -> None:
+    stub.statuses = [400]
+    stub.error = "InvalidAttributeName"
+
+    async with Sqs("eu-west-1", stub.url) as sqs:
+        with pytest.raises(ClientError) as caught:
+            await sqs.send("queue", messages(15))
+
+    assert not is_sqs_unavailable(caught.value)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("status", "error"), [(500, "InternalError"), (403, "AccessDenied"), (400, "RequestThrottled")]
+)
+async def test_a_server_that_answers_nothing_else_is_unavailable(stub: StubSqs, status: int, error: str) -> None:
+    stub.statuses = [status] * 10
+    stub.error = error
+
+    async with Sqs("eu-west-1", stub.url) as sqs:
+        with pytest.raises(ClientError) as caught:
+            await sqs.send("queue", messages(1))
+
+    assert is_sqs_unavailable(caught.value)
+    assert error in describe_sqs_outage(caught.value)
+
+
+@pytest.mark.anyio
+async def test_a_server_that_nobody_runs_is_unavailable(aws_environment: None) -> None:
+    async with Sqs("eu-west-1", f"http://127.0.0.1:{free_port()}") as sqs:
+        with pytest.raises(Exception, match="Could not connect") as caught:
+            await sqs.send("queue", messages(1))
+
+    assert is_sqs_unavailable(caught.value)
+    assert describe_sqs_outage(caught.value) == "the queue service cannot be reached"
+
+
+def test_missing_credentials_are_an_outage_and_other_errors_are_not() -> None:
+    assert is_sqs_unavailable(NoCredentialsError())
+    assert describe_sqs_outage(NoCredentialsError()) == "no usable AWS credentials were found"
+    assert describe_sqs_outage(QueueMissing("work")) == "queue work does not exist"
+    assert not is_sqs_unavailable(ValueError("x"))
+
+
+@pytest.mark.anyio
+async def test_a_local_server_that_lost_its_memory_gets_its_queues_again(
+    aws_environment: None, tmp_path: Path, queue_names: Callable[[str], str]
+) -> None:
+    spec = QueueSpec(queue_names("work"), dead_letter=queue_names("dead"), max_receive_count=2)
+    port = free_port()
+    async with contextlib.AsyncExitStack() as stack:
+        with moto_server(tmp_path, port) as url:
+            forgetful = await stack.enter_async_context(Sqs("eu-west-1", url, create_missing=[spec]))
+            plain = await stack.enter_async_context(Sqs("eu-west-1", url))
+            assert await forgetful.send(spec.name, messages(1)) == []
+            assert (await plain.depth(spec.name)).waiting == 1
+        with moto_server(tmp_path, port):
+            with pytest.raises(QueueMissing):
+                await plain.receive(spec.name)
+            assert await forgetful.receive(spec.name) == []
+            assert (await plain.depth(str(spec.dead_letter))).waiting == 0

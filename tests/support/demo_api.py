@@ -1,0 +1,151 @@
+"""A tiny API on the kit's HTTP layers, and a tiny loop, for tests to run as processes: `demo_api.py serve|loop ...`."""
+
+import asyncio
+import sys
+import time
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, FastAPI, Header, Path, Query, Request
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from service_kit import http, lifecycle, logs, metrics, problems
+from service_kit.database import Database
+from service_kit.sqs import QueueMissing
+
+MAX_BODY_BYTES = 10_000
+BODY_SECONDS = 1.0
+REQUEST_SECONDS = 1.5
+
+
+class ShelfGone(Exception):  # noqa: N818
+    """A shelf was there and is not any more."""
+
+
+class Item(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    title: str
+    count: Annotated[int, Field(ge=0, le=10)] = 0
+    weight: float = 0.0
+
+    @field_validator("title")
+    @classmethod
+    def not_blank(cls, value: str) -> str:
+        if not value.strip():
+            raise ValueError("must not be blank")
+        return value
+
+
+router = APIRouter(prefix="/demo")
+
+
+@router.get("/items/{item_id}")
+def get_item(
+    item_id: Annotated[int, Path(ge=1)],
+    limit: Annotated[int, Query(le=500)] = 50,
+    search: str = "",
+    if_match: Annotated[int | None, Header()] = None,
+) -> dict[str, Any]:
+    return {"id": item_id, "limit": limit, "search": search, "if_match": if_match}
+
+
+@router.delete("/items/{item_id}", status_code=204)
+def delete_item(item_id: int) -> None:
+    return
+
+
+@router.post("/items", status_code=201)
+def create_item(item: Item) -> Item:
+    return item
+
+
+@router.post("/lists", status_code=201)
+def create_list(items: list[Item]) -> int:
+    return len(items)
+
+
+@router.get("/gone")
+def gone() -> None:
+    raise ShelfGone("the shelf is gone")
+
+
+@router.get("/bug")
+def bug() -> None:
+    raise KeyError("secret value")
+
+
+@router.get("/database-away")
+def database_away() -> None:
+    Database("mysql+pymysql://root@127.0.0.1:1/x").ping()
+
+
+@router.get("/database-bug")
+def database_bug(request: Request) -> None:
+    with Database(request.app.state.sqlite_url).write() as connection:
+        connection.exec_driver_sql("SELECT * FROM missing")
+
+
+@router.get("/queue-away")
+def queue_away() -> None:
+    raise QueueMissing("work")
+
+
+@router.get("/slow")
+def slow(seconds: float) -> str:
+    time.sleep(seconds)
+    return "done"
+
+
+@router.get("/stream")
+def stream(request: Request) -> StreamingResponse:
+    async def ticks() -> AsyncIterator[str]:
+        while not await request.app.state.stop.wait(0.05):
+            yield "tick\n"
+        yield "bye\n"
+
+    return StreamingResponse(ticks(), media_type="text/plain")
+
+
+@router.get("/broken-stream")
+def broken_stream() -> StreamingResponse:
+    async def ticks() -> AsyncIterator[str]:
+        yield "tick\n"
+        await asyncio.sleep(0)
+        raise ValueError("in the middle")
+
+    return StreamingResponse(ticks(), media_type="text/plain")
+
+
+def create_app(sqlite_url: str = "") -> FastAPI:
+    app = http.base_app(
+        "Demo",
+        "1.2.3",
+        "/demo",
+        max_body_bytes=MAX_BODY_BYTES,
+        body_seconds=BODY_SECONDS,
+        request_seconds=REQUEST_SECONDS,
+    )
+    app.state.sqlite_url = sqlite_url
+    problems.install(app, {ShelfGone: problems.ProblemSpec(410, "Shelf gone", field="shelf")})
+    metrics.metrics_route(app)
+    app.include_router(router)
+    return app
+
+
+async def loop(stop: lifecycle.Stop) -> None:
+    print("running", flush=True)
+    await stop.wait()
+    if sys.argv[2:] == ["fail"]:
+        raise RuntimeError("could not finish")
+    if sys.argv[2:] == ["hang"]:
+        time.sleep(600)
+    print("finished", flush=True)
+
+
+if __name__ == "__main__":
+    logs.configure("demo")
+    if sys.argv[1] == "serve":
+        sys.exit(lifecycle.serve(create_app(sys.argv[3]), "127.0.0.1", int(sys.argv[2]), grace=5))
+    sys.exit(lifecycle.run_loop(loop))
