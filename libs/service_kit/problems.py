@@ -52,7 +52,7 @@ class Problem(BaseModel):
 class ProblemSpec:
     """How an error of ours is answered: its own text is the detail, so such texts must hold nothing personal.
 
-    With `field`, the text is also told as the problem of that field.
+    With `field`, or when the error itself has one, the text is also told as the problem of that field.
     """
 
     status: int
@@ -139,12 +139,13 @@ class CatchAll:
 def _mapped(spec: ProblemSpec) -> Callable[[Request, Exception], Awaitable[Response]]:
     async def handle(_request: Request, error: Exception) -> Response:
         text = str(error)
+        field = getattr(error, "field", spec.field)
         return problem_response(
             spec.status,
             text,
             title=spec.title,
             kind=spec.type,
-            errors=[(spec.field, text)] if spec.field else (),
+            errors=[(field, text)] if field else (),
             headers=spec.headers,
         )
 

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 
 from recovery_core.policy import UnknownPolicyError
 from recovery_core.scoring import ScoringError
-from risk_assessment.debtors import DebtorNotFoundError, ExternalRefTakenError, InvalidPatchError, StaleVersionError
+from risk_assessment.debtors import DebtorNotFoundError, ExternalRefTakenError, StaleVersionError
 from risk_assessment.idempotency import IdempotencyKeyReusedError
 from risk_assessment.policies import open_shelf
 from risk_assessment.routes import debtors, runs, scoring
@@ -30,9 +30,8 @@ PROBLEMS = {
     RunNotFoundError: ProblemSpec(404, "No such run"),
     ScoringJobNotFoundError: ProblemSpec(404, "No such scoring job"),
     StaleVersionError: ProblemSpec(412, "The debtor has changed"),
-    ExternalRefTakenError: ProblemSpec(409, "External reference taken", field="external_ref"),
+    ExternalRefTakenError: ProblemSpec(409, "External reference taken"),
     RunFinishedError: ProblemSpec(409, "The run is over"),
-    InvalidPatchError: ProblemSpec(422, "The debtor would not be valid"),
     ScoringError: ProblemSpec(422, "The policy cannot score this"),
     UnknownPolicyError: ProblemSpec(422, "Unknown policy", field="policy"),
     IdempotencyKeyReusedError: ProblemSpec(422, "Idempotency-Key reused", field="Idempotency-Key"),

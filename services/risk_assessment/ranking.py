@@ -109,9 +109,9 @@ class Eligible:
         score = self._selection.scorer.score
         levels = self._selection.filters.get("risk_level")
         for row in rows:
-            debtor_id, version, debt, *facts = row
+            debtor_id, version, debt = row[:3]
             try:
-                result = score(debt, *facts)
+                result = score(debt, *row[3:])
             except ScoringError:
                 self._not_scorable += 1
                 continue

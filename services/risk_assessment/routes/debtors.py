@@ -11,6 +11,7 @@ from risk_assessment import debtor_lists, debtors
 from risk_assessment.clock import utc_now
 from risk_assessment.debtor_lists import HIGH_RISK, DebtorFilter
 from risk_assessment.routes.wiring import (
+    Acted,
     IdempotencyKey,
     IfMatch,
     RawBody,
@@ -45,11 +46,11 @@ def create(
 ) -> Response:
     """Store a debtor, scored at once."""
 
-    def act() -> tuple[int, Any, dict[str, str]]:
+    def act() -> Acted:
         debtor_id = debtors.create(connection, body, shelf, utc_now())
         shown = debtors.view(connection, debtors.read(connection, debtor_id), shelf)
         location = f"{request.scope['path'].rstrip('/')}/{debtor_id}"
-        return 201, shown, {"Location": location, "ETag": etag(shown["version"])}
+        return Acted(201, DebtorOut.model_validate(shown), {"Location": location, "ETag": etag(shown["version"])})
 
     return answer_once(connection, "POST debtors", key, raw, act)
 

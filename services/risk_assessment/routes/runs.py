@@ -17,6 +17,7 @@ from risk_assessment import runs
 from risk_assessment.clock import utc_now
 from risk_assessment.ranking import Selection
 from risk_assessment.routes.wiring import (
+    Acted,
     IdempotencyKey,
     Parts,
     RawBody,
@@ -78,10 +79,10 @@ def start(
 ) -> Response:
     """Promise to prioritise a portfolio. The dispatcher carries it out, whatever process dies in between."""
 
-    def act() -> tuple[int, Any, dict[str, str]]:
+    def act() -> Acted:
         run_id = runs.accept(connection, body, shelf, utc_now())
         shown = runs.view(connection, runs.read(connection, run_id), shelf)
-        return 202, shown, {"Location": f"{request.scope['path']}/{run_id}"}
+        return Acted(202, RunOut.model_validate(shown), {"Location": f"{request.scope['path']}/{run_id}"})
 
     return answer_once(connection, "POST runs", key, raw, act)
 

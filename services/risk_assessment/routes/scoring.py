@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response, status
 
 from risk_assessment import scores, scoring_jobs
 from risk_assessment.clock import utc_now
-from risk_assessment.routes.wiring import IdempotencyKey, RawBody, Reading, Shelf, Writing, answer_once
+from risk_assessment.routes.wiring import Acted, IdempotencyKey, RawBody, Reading, Shelf, Writing, answer_once
 from risk_assessment.schemas import ScoresIn, ScoresOut, ScoringJobIn, ScoringJobOut
 
 router = APIRouter(tags=["scoring"])
@@ -24,10 +24,10 @@ def start(
 ) -> Response:
     """Promise to score a whole portfolio anew in the background."""
 
-    def act() -> tuple[int, Any, dict[str, str]]:
+    def act() -> Acted:
         job_id = scoring_jobs.accept(connection, body, shelf, utc_now())
         shown = scoring_jobs.view(connection, scoring_jobs.read(connection, job_id), shelf)
-        return 202, shown, {"Location": f"{request.scope['path']}/{job_id}"}
+        return Acted(202, ScoringJobOut.model_validate(shown), {"Location": f"{request.scope['path']}/{job_id}"})
 
     return answer_once(connection, "POST scoring-jobs", key, raw, act)
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, NamedTuple
 
 import orjson
 from fastapi import Depends, Header, Request, Response
+from pydantic import BaseModel
 from sqlalchemy import Connection
 
 from risk_assessment import idempotency
@@ -91,14 +92,20 @@ async def raw_body(request: Request) -> bytes:
 RawBody = Annotated[bytes, Depends(raw_body)]
 
 
-def answer_once(
-    connection: Connection, scope: str, key: str | None, body: bytes, act: Callable[[], tuple[int, Any, dict[str, str]]]
-) -> Response:
+class Acted(NamedTuple):
+    """What a POST did: the answer's status, what it shows, and its headers."""
+
+    status: int
+    shown: BaseModel
+    headers: dict[str, str]
+
+
+def answer_once(connection: Connection, scope: str, key: str | None, body: bytes, act: Callable[[], Acted]) -> Response:
     """Answer a POST, or repeat the answer that its Idempotency-Key already got."""
 
     def acted() -> Answer:
-        status, content, headers = act()
-        return Answer(status, orjson.dumps(content, option=orjson.OPT_UTC_Z), headers)
+        status, shown, headers = act()
+        return Answer(status, shown.model_dump_json().encode(), headers)
 
     answer = idempotency.once(connection, scope, key, body, utc_now(), acted)
     headers = answer.headers | ({"Idempotency-Replayed": "true"} if answer.repeated else {})

@@ -1,0 +1,129 @@
+"""What the local system consists of: its environment, its databases, its processes. It only starts and stops things."""
+
+import os
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+LOCAL_MAX_OUTSTANDING = 40
+"""The local SQS slows down with its backlog, so the local stack never lets one grow."""
+LOCAL_RESEND_AFTER_SECONDS = 20
+"""The local SQS forgets everything when it dies, so what it lost is sent again soon."""
+
+_DATABASE_SUFFIXES = ("", "-wal", "-shm")
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One process of the system."""
+
+    name: str
+    arguments: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A local system: where it keeps its data and on which loopback ports it answers."""
+
+    data_dir: Path
+    risk_port: int
+    debt_port: int
+    sqs_port: int
+
+    @property
+    def risk_url(self) -> str:
+        """Where the risk API answers."""
+        return f"http://127.0.0.1:{self.risk_port}"
+
+    @property
+    def debt_url(self) -> str:
+        """Where the debt API answers."""
+        return f"http://127.0.0.1:{self.debt_port}"
+
+    def environment(self, given: Mapping[str, str]) -> dict[str, str]:
+        """The processes' environment: what is given stays as it is, what is missing gets its local value."""
+        data = self.data_dir.resolve()
+        local = {
+            "RISK_DATABASE_URL": f"sqlite:///{data / 'risk.db'}",
+            "DEBT_DATABASE_URL": f"sqlite:///{data / 'debt.db'}",
+            "AWS_ENDPOINT_URL_SQS": f"http://127.0.0.1:{self.sqs_port}",
+            "AWS_REGION": "us-east-1",
+            "RISK_MAX_OUTSTANDING": str(LOCAL_MAX_OUTSTANDING),
+            "RISK_RESEND_AFTER_SECONDS": str(LOCAL_RESEND_AFTER_SECONDS),
+            "RECOVERY_CREATE_QUEUES": "true",
+        }
+        if not given.get("AWS_ENDPOINT_URL_SQS"):
+            # Only the local SQS may be called with made-up credentials.
+            local |= {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
+        ours = {
+            "RISK_HOST": "127.0.0.1",
+            "RISK_PORT": str(self.risk_port),
+            "DEBT_HOST": "127.0.0.1",
+            "DEBT_PORT": str(self.debt_port),
+            "RISK_API_URL": self.risk_url,
+            "DEBT_API_URL": self.debt_url,
+            "PYTHONUNBUFFERED": "1",
+        }
+        return local | {name: value for name, value in given.items() if value} | ours
+
+    def needs_sqs(self, given: Mapping[str, str]) -> bool:
+        """Whether a local SQS has to be started."""
+        return not given.get("AWS_ENDPOINT_URL_SQS")
+
+    def forget(self) -> None:
+        """Delete the SQLite files of the data dir; databases elsewhere are not touched."""
+        for name in ("risk.db", "debt.db"):
+            for suffix in _DATABASE_SUFFIXES:
+                (self.data_dir / f"{name}{suffix}").unlink(missing_ok=True)
+
+    def sqs(self) -> Command:
+        """The local SQS."""
+        return Command("sqs", _python("moto.server", "-H", "127.0.0.1", "-p", str(self.sqs_port)))
+
+    def migrations(self) -> tuple[Command, ...]:
+        """What brings both databases up to date."""
+        return (
+            Command("risk-migrate", _python("risk_assessment", "migrate")),
+            Command("debt-migrate", _python("debt_processing", "migrate")),
+        )
+
+    def services(self) -> tuple[Command, ...]:
+        """The four processes."""
+        return (
+            Command("risk-api", _python("risk_assessment", "serve")),
+            Command("dispatcher", _python("risk_assessment", "dispatch")),
+            Command("debt-api", _python("debt_processing", "serve")),
+            Command("consumer", _python("debt_processing", "consume")),
+        )
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def check_ports(*ports: int) -> None:
+    """Refuse ports that are taken. Raises OSError naming the port."""
+    for port in ports:
+        with socket.socket() as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                listener.bind(("127.0.0.1", port))
+            except OSError as error:
+                raise OSError(
+                    error.errno, f"port {port} is taken: stop what listens there or choose another"
+                ) from error
+
+
+def own_environment() -> dict[str, str]:
+    """This process's environment."""
+    return dict(os.environ)
+
+
+def _python(module: str, *arguments: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", module, *arguments)
