@@ -99,8 +99,5 @@ BATCH_MESSAGE = TypeAdapter(BatchMessage)
 
 def batch_json_schema() -> dict[str, Any]:
     """The JSON Schema of a batch message, as it is committed beside this module."""
-    described = {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": f"urn:{BATCH_SCHEMA}",
-    }
-    return described | BATCH_MESSAGE.json_schema()
+    dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": "urn:smartrecover:debt-batch:v1"}
+    return dialect | BATCH_MESSAGE.json_schema()

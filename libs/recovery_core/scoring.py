@@ -5,13 +5,13 @@ All arithmetic that decides is exact integer arithmetic; percentages are only sh
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from fractions import Fraction
 from functools import lru_cache
 from math import lcm
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from recovery_core.policy import Band, CategoryFactor, DebtRatioFactor, Factor, Factors, Policy, PolicyRef
 from recovery_core.profile import Profile
@@ -70,7 +70,7 @@ class Assessment(_Part):
     factors: dict[str, FactorScore]
     reasons: list[Reason] = Field(description="Largest contribution first")
     policy: PolicyRef
-    assessed_at: AwareDatetime
+    assessed_at: Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]
 
     def to_dict(self) -> dict[str, Any]:
         """The assessment as plain JSON values."""
@@ -125,7 +125,7 @@ class Scorer:
         self._level_borders = [(band.up_to_percent or 100, str(band.level)) for band in policy.levels]
         self._scores: dict[tuple[Cell, ...], Score] = {}
 
-    def score(  # noqa: PLR0917 - plain positional values, because millions of debtors pass here
+    def score(
         self,
         total_debt: int,
         monthly_income: int,

@@ -1,0 +1,173 @@
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from tests.recovery_core.builders import a_document
+
+from recovery_core.policy import (
+    Action,
+    PolicyError,
+    UnknownPolicyError,
+    built_in_policies,
+    built_in_policy,
+    built_in_versions,
+    load_policy,
+)
+
+Change = Callable[[dict[str, Any]], Any]
+
+HASHES = {
+    ("classic", 1): "934b4544cc8cd67777cc720d584e78f67f81044020d3dd94aee15c4f52521e48",
+    ("standard", 1): "5c26d60969b24c6301fd126fe1fb4d8f289b7e5ccf30aa691497df06bba36524",
+}
+"""Every version ever shipped. A new version adds a line; a line that must change means that history was edited."""
+
+
+def test_versions_that_were_shipped_never_change() -> None:
+    assert {(policy.name, policy.version): policy.hash for policy in built_in_versions().values()} == HASHES
+
+
+def test_standard_is_classic_without_family_situation() -> None:
+    classic, standard = a_document("classic"), a_document("standard")
+    del classic["factors"]["family_situation"]
+    assert (classic["factors"], classic["levels"]) == (standard["factors"], standard["levels"])
+    assert built_in_policy("classic").max_score == 450
+    assert built_in_policy("standard").max_score == 390
+
+
+def test_every_action_is_used_by_the_built_in_treatments() -> None:
+    for policy in built_in_policies().values():
+        assert {row.action for row in policy.treatment} == set(Action)
+
+
+def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
+    with pytest.raises(UnknownPolicyError, match="'strict'; there are: classic, standard"):
+        built_in_policy("strict")
+
+
+@pytest.mark.parametrize("form", [dict, json.dumps, lambda document: json.dumps(document, indent=3).encode()])
+def test_the_hash_follows_from_the_content_alone(form: Callable[[dict[str, Any]], Any]) -> None:
+    document = a_document()
+    shuffled = dict(reversed(document.items())) | {"factors": dict(reversed(document["factors"].items()))}
+    policy = load_policy(form(shuffled))
+    assert policy.hash == built_in_policy("standard").hash
+    assert policy == built_in_policy("standard")
+    assert list(policy.factors.used()) == list(built_in_policy("standard").factors.used())
+
+
+def test_a_change_of_any_number_changes_the_hash() -> None:
+    document = a_document()
+    document["factors"]["debt_ratio"]["bands"][0]["points"] = 3
+    assert load_policy(document) != built_in_policy("standard")
+
+
+def test_a_policy_gives_its_document_back() -> None:
+    document = a_document()
+    assert load_policy(document).document == document
+    assert load_policy(document).ref.model_dump() == {"name": "standard", "version": 1, "hash": HASHES["standard", 1]}
+
+
+def _set(path: str, value: object) -> Change:
+    *parents, last = [int(part) if part.isdigit() else part for part in path.split(".")]
+
+    def change(document: Any) -> None:
+        for part in parents:
+            document = document[part]
+        document[last] = value
+
+    return change
+
+
+def _delete(path: str) -> Change:
+    *parents, last = [int(part) if part.isdigit() else part for part in path.split(".")]
+
+    def change(document: Any) -> None:
+        for part in parents:
+            document = document[part]
+        del document[last]
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (
+            _delete("factors.employment_status.points.STUDENT"),
+            "factors.employment_status.points: no points for STUDENT",
+        ),
+        (_set("factors.contract_type.points.GIG", 3), "factors.contract_type.points: GIG is unknown"),
+        (_set("factors.shoe_size", {}), "factors.shoe_size: "),
+        (_set("factors", {}), "factors: at least one factor is needed"),
+        (_set("factors.debt_ratio.weight", 0), "factors.debt_ratio.weight: "),
+        (_set("factors.debt_ratio.weight", 9.0), "factors.debt_ratio.weight: "),
+        (_set("factors.debt_ratio.weight", True), "factors.debt_ratio.weight: "),
+        (_set("factors.debt_ratio.weight", 1_000_000), "factors: the largest total score is 10000300, above 1000000"),
+        (_set("factors.debt_ratio.neutral", -1), "factors.debt_ratio.neutral: "),
+        (_set("factors.debt_ratio.neutral", 11), "factors.debt_ratio.neutral: 11 points are more than the 10"),
+        (_set("factors.debt_ratio.no_income", 11), "factors.debt_ratio.no_income: 11 points"),
+        (_delete("factors.debt_ratio.no_income"), "factors.debt_ratio.no_income: "),
+        (_set("factors.debt_ratio.bands.1.points", 11), "factors.debt_ratio.bands.1.points: 11 points"),
+        (_set("factors.debt_ratio.bands.1.points", "5"), "factors.debt_ratio.bands.1.points: "),
+        (_set("factors.debt_ratio.bands.1.up_to", 1), "factors.debt_ratio.bands: borders must rise"),
+        (_set("factors.debt_ratio.bands.1.up_to", 1.5), "factors.debt_ratio.bands.1.up_to: must be a whole number"),
+        (_set("factors.debt_ratio.bands.1.up_to", "1.23456"), "factors.debt_ratio.bands.1.up_to: must be a whole"),
+        (_set("factors.debt_ratio.bands.1.up_to", "٣.٥"), "factors.debt_ratio.bands.1.up_to: must be a whole"),
+        (_delete("factors.debt_ratio.bands.1.up_to"), "factors.debt_ratio.bands.1: only the last band"),
+        (_delete("factors.debt_ratio.bands.3"), "factors.debt_ratio.bands: the last band must have no up_to"),
+        (_set("factors.debt_ratio.bands", []), "factors.debt_ratio.bands: "),
+        (
+            _set("factors.payment_history.bands.1.up_to", "2.5"),
+            "factors.payment_history.bands.1.up_to: must be a whole",
+        ),
+        (_set("factors.payment_history.bands.1.up_to", -2), "factors.payment_history.bands.1.up_to: must be a whole"),
+        (_set("factors.industry_sector.points.RETAIL", 11), "factors.industry_sector.points.RETAIL: 11 points"),
+        (_set("levels.1.up_to_percent", 30), "levels: borders must rise"),
+        (_set("levels.0.up_to_percent", 30.5), "levels.0.up_to_percent: "),
+        (_set("levels.0.level", "MEDIUM"), "levels: must be LOW, MEDIUM, HIGH, CRITICAL"),
+        (_delete("levels.3"), "levels: must be LOW, MEDIUM, HIGH, CRITICAL"),
+        (_delete("levels.1.up_to_percent"), "levels.1: only the last level"),
+        (_set("levels.3.up_to_percent", 99), "levels: the last level must have no up_to_percent"),
+        (_set("treatment", []), "treatment: "),
+        (_delete("treatment.10"), "treatment.9: the last row must match every debtor"),
+        (_delete("treatment.1.max_debt"), "treatment.1: matches every debtor, so the rows below"),
+        (_set("treatment.0.payment_status", ["PAID", "PARTIAL", "UNPAID"]), "treatment.0: matches every debtor"),
+        (_set("treatment.0.payment_status", ["PAID", "PAID"]), "treatment.0.payment_status: names a value twice"),
+        (_set("treatment.0.payment_status", []), "treatment.0.payment_status: "),
+        (_set("treatment.0.payment_status", ["LATE"]), "treatment.0.payment_status.0: "),
+        (_set("treatment.2.min_debt", 50000.0), "treatment.2.min_debt: "),
+        (_set("treatment.2.min_debt", "5e4"), "treatment.2.min_debt: must be a plain decimal number"),
+        (_set("treatment.2.max_debt", "50000.00"), "treatment.2: min_debt must be below max_debt"),
+        (_set("treatment.2.action", "CALL_MUM"), "treatment.2.action: "),
+        (_set("objective", "debt"), "objective: "),
+        (_set("name", "Not a name"), "name: "),
+        (_set("version", "1"), "version: "),
+        (_set("max_points", 0), "max_points: "),
+        (_set("max_points", 9), "factors.debt_ratio.no_income: 10 points are more than the 9 of max_points"),
+        (_set("surprise", 1), "surprise: "),
+        (_delete("description"), "description: "),
+        (_set("description", "\ud800"), "description: "),
+    ],
+)
+def test_a_document_that_is_no_policy_is_refused_with_the_place(change: Change, problem: str) -> None:
+    document = a_document()
+    change(document)
+    with pytest.raises(PolicyError) as caught:
+        load_policy(document)
+    assert any(problem in found for found in caught.value.problems), caught.value.problems
+
+
+def test_all_mistakes_are_named_at_once() -> None:
+    document = a_document()
+    _delete("factors.employment_status.points.STUDENT")(document)
+    _set("levels.1.up_to_percent", 10)(document)
+    with pytest.raises(PolicyError) as caught:
+        load_policy(document)
+    assert len(caught.value.problems) == 2
+
+
+@pytest.mark.parametrize("text", ["", "{", b"\xff", "[]", "null", "7", '{"name": NaN}', "[" * 100_000])
+def test_text_that_is_no_document_is_refused(text: str | bytes) -> None:
+    with pytest.raises(PolicyError):
+        load_policy(text)
