@@ -103,7 +103,7 @@ class Eligible:
     def _stored(self) -> Iterator[list[Entry]]:
         statement = select(debtors.c.priority, debtors.c.id, debtors.c.version).where(*self._selection.stored())
         for rows in self._database.stream(self._connection, statement, CHUNK):
-            yield [(priority, debtor_id, version) for priority, debtor_id, version in rows]
+            yield [(row[0], row[1], row[2]) for row in rows]
 
     def _score(self, rows: Iterable[tuple[Any, ...]]) -> Iterator[Entry]:
         score = self._selection.scorer.score
