@@ -94,7 +94,7 @@ class Eligible:
         )
         statement = select(*columns).where(*self._selection.stale())
         for rows in self._database.stream(self._connection, statement, CHUNK):
-            yield list(self._score(map(tuple, rows)))
+            yield list(self._score(rows))
 
     def excluded(self, limit: int | None = None) -> dict[str, int]:
         """How many debtors of the portfolio are not in the order, by reason. Complete only after `entries`."""
@@ -103,15 +103,15 @@ class Eligible:
     def _stored(self) -> Iterator[list[Entry]]:
         statement = select(debtors.c.priority, debtors.c.id, debtors.c.version).where(*self._selection.stored())
         for rows in self._database.stream(self._connection, statement, CHUNK):
-            yield [(row[0], row[1], row[2]) for row in rows]
+            yield [(priority, debtor_id, version) for priority, debtor_id, version in rows]
 
     def _score(self, rows: Iterable[tuple[Any, ...]]) -> Iterator[Entry]:
         score = self._selection.scorer.score
         levels = self._selection.filters.get("risk_level")
         for row in rows:
-            debtor_id, version, debt = row[:3]
+            debtor_id, version, debt, *facts = row
             try:
-                result = score(debt, *row[3:])
+                result = score(debt, *facts)
             except ScoringError:
                 self._not_scorable += 1
                 continue
