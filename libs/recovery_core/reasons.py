@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from recovery_core.policy import Band, CategoryFactor, Factor
+from recovery_core.policy_parts import Band, CategoryFactor, Factor
 
 Cell = int | str | None
 """Where a debtor stands within one factor: the index of a band, or a category."""

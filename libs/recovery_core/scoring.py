@@ -13,7 +13,8 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
-from recovery_core.policy import Band, CategoryFactor, DebtRatioFactor, Factor, Factors, Policy, PolicyRef
+from recovery_core.policy import Policy, PolicyRef
+from recovery_core.policy_parts import Band, CategoryFactor, DebtRatioFactor, Factor, Factors
 from recovery_core.profile import Profile
 from recovery_core.reasons import NO_INCOME, Cell, reason_code, reason_text
 

@@ -4,7 +4,8 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import product
 
-from recovery_core.policy import Lane, Policy, RiskLevel, TreatmentRow
+from recovery_core.policy import Lane, Policy, RiskLevel
+from recovery_core.policy_parts import TreatmentRow
 from recovery_core.profile import PaymentStatus
 
 

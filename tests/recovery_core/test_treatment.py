@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from tests.recovery_core.builders import a_document
 
 from recovery_core.money import MAX_MINOR, parse_money
-from recovery_core.policy import Action, Lane, Policy, RiskLevel, TreatmentRow, built_in_policy, load_policy
+from recovery_core.policy import Action, Lane, Policy, RiskLevel, built_in_policy, load_policy
+from recovery_core.policy_parts import TreatmentRow
 from recovery_core.profile import PaymentStatus
 from recovery_core.treatment import Treatment
 
