@@ -1,0 +1,53 @@
+"""What can still be read of a message that cannot be worked: enough to name it to people and to report its batch."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import orjson
+
+from recovery_core.messages import BatchHeader, BatchResult
+
+MAX_ID_CHARS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """The names in a message; None for what is missing or not of its kind."""
+
+    batch_id: str | None
+    run_id: str | None
+    sequence: int | None
+
+
+def envelope_of(body: str) -> Envelope:
+    """Read the names in any message, best effort: it never raises, and never looks at the debtors."""
+    try:
+        message = orjson.loads(body)
+    except (orjson.JSONDecodeError, RecursionError):
+        message = None
+    found = message if isinstance(message, dict) else {}
+    return Envelope(_text(found.get("batch_id")), _text(found.get("run_id")), _sequence(found.get("sequence")))
+
+
+def dead_result(batch: BatchHeader | Envelope, reason: str, now: datetime) -> BatchResult | None:
+    """The report that a batch is dead; None when the message does not even say which batch it was."""
+    if batch.batch_id is None or batch.run_id is None or batch.sequence is None:
+        return None
+    return BatchResult(
+        batch_id=batch.batch_id,
+        run_id=batch.run_id,
+        sequence=batch.sequence,
+        outcome="dead",
+        succeeded=0,
+        failed=0,
+        reason=reason,
+        finished_at=now,
+    )
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and 0 < len(value) <= MAX_ID_CHARS and value.isprintable() else None
+
+
+def _sequence(value: object) -> int | None:
+    return value if type(value) is int and 1 <= value < 2**31 else None

@@ -1,0 +1,8 @@
+"""Alembic's entry: the kit runs the migrations on the connection that it has opened."""
+
+from alembic import context
+
+from debt_processing.tables import metadata
+from service_kit.migrations import run_migrations
+
+run_migrations(context.config, metadata)

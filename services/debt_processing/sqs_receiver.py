@@ -1,0 +1,118 @@
+"""The debt service's end of the queues: batches in by lane, kept, given back or buried; reports out.
+
+It translates between lanes and queues and decides nothing.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+
+from debt_processing.queues import dead_letter_queue, queue_names
+from debt_processing.settings import Settings
+from recovery_core.messages import BatchResult, encode_results
+from service_kit.sqs import MAX_REQUEST_BYTES, Outgoing, Received, Sqs
+
+log = structlog.get_logger()
+
+MAX_RESULTS_A_MESSAGE = 100
+MAX_REASON_CHARS = 500
+GRAVE_ATTRIBUTES = ("reason", "receive_count", "lane", "failed_at")
+
+
+class CannotBeBuried(Exception):  # noqa: N818 - named by its consequence
+    """The message is too large to be sent again; only the queue itself can move it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Delivery:
+    """A message received from a lane. Two deliveries are never equal, even of the same message."""
+
+    lane: str
+    message: Received
+
+
+class SqsReceiver:
+    """Speaks of lanes and deliveries on one side, of queues and handles on the other."""
+
+    def __init__(self, sqs: Sqs, settings: Settings) -> None:
+        self._sqs = sqs
+        self._queues = queue_names(settings)
+        self._results = settings.recovery_queue_results
+        self._visibility = settings.recovery_visibility_seconds
+
+    async def ping(self) -> None:
+        """Raise unless every queue that the loop needs answers."""
+        await self._sqs.ping(*self._queues.values(), self._results)
+
+    async def receive(self, lane: str, room: int, wait_seconds: int) -> list[Delivery]:
+        """Take up to `room` messages of a lane, ten at most. Never cancel this: the server would hide them in vain."""
+        messages = await self._sqs.receive(
+            self._queues[lane], max_messages=room, wait_seconds=wait_seconds, visibility=self._visibility
+        )
+        return [Delivery(lane, message) for message in messages]
+
+    async def extend(self, deliveries: Iterable[Delivery]) -> list[Delivery]:
+        """Keep messages hidden for a full timeout from now; return those that are no longer ours."""
+        return await self._hide(deliveries, self._visibility)
+
+    async def give_back(self, deliveries: Iterable[Delivery], seconds: int = 0) -> None:
+        """Let messages be received again, by anybody, after so many seconds."""
+        await self._hide(deliveries, seconds)
+
+    async def bury(self, delivery: Delivery, reason: str, now: datetime) -> bool:
+        """Copy a message to its lane's dead-letter queue with the reason; False when it was refused for now.
+
+        Raises CannotBeBuried when no request can carry it.
+        """
+        failed = await self._sqs.send(dead_letter_queue(self._queues[delivery.lane]), [_grave(delivery, reason, now)])
+        return not failed
+
+    async def report(self, results: Sequence[BatchResult]) -> list[BatchResult]:
+        """Send results, many a message; return those that went out."""
+        chunks = [results[i : i + MAX_RESULTS_A_MESSAGE] for i in range(0, len(results), MAX_RESULTS_A_MESSAGE)]
+        messages = [Outgoing(str(i), encode_results(chunk).decode()) for i, chunk in enumerate(chunks)]
+        failed = set(await self._sqs.send(self._results, messages))
+        return [result for i, chunk in enumerate(chunks) if str(i) not in failed for result in chunk]
+
+    async def delete(self, deliveries: Iterable[Delivery]) -> None:
+        """Remove messages. One that is refused comes again, and then the inbox knows it."""
+        for lane, handles in self._by_lane(deliveries).items():
+            refused = await self._sqs.delete(self._queues[lane], list(handles))
+            if refused:
+                log.info("debt.message.delete_refused", lane=lane, messages=len(refused))
+
+    async def _hide(self, deliveries: Iterable[Delivery], seconds: int) -> list[Delivery]:
+        refused: list[Delivery] = []
+        for lane, handles in self._by_lane(deliveries).items():
+            changes = [(handle, seconds) for handle in handles]
+            refused += [handles[handle] for handle in await self._sqs.change_visibility(self._queues[lane], changes)]
+        return refused
+
+    def _by_lane(self, deliveries: Iterable[Delivery]) -> dict[str, dict[str, Delivery]]:
+        found: dict[str, dict[str, Delivery]] = {}
+        for delivery in deliveries:
+            found.setdefault(delivery.lane, {})[delivery.message.receipt_handle] = delivery
+        return found
+
+
+def _grave(delivery: Delivery, reason: str, now: datetime) -> Outgoing:
+    message = delivery.message
+    said = {
+        "reason": printable(reason),
+        "receive_count": str(message.receive_count),
+        "lane": delivery.lane,
+        "failed_at": now.isoformat(),
+    }
+    for attributes in ({**message.attributes, **said}, said, {}):
+        outgoing = Outgoing(message.message_id, message.body, attributes)
+        if outgoing.size <= MAX_REQUEST_BYTES:
+            return outgoing
+    raise CannotBeBuried(message.message_id)
+
+
+def printable(reason: str) -> str:
+    """A reason as an attribute can carry it: short, on one line, never empty."""
+    text = "".join(char if char.isprintable() else " " for char in reason[:MAX_REASON_CHARS])
+    return text.strip() or "no reason was given"

@@ -1,0 +1,70 @@
+"""Fixtures of the debt service: its settings, a migrated database on each kind, queues of the test's own."""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack
+
+import pytest
+from tests.support.fake_sqs import FakeSqs
+
+from debt_processing.queues import queue_specs
+from debt_processing.settings import Settings
+from service_kit.database import Database
+from service_kit.migrations import upgrade
+from service_kit.sqs import Sqs
+
+PACKAGE = "debt_processing"
+
+
+@pytest.fixture
+def settings(sqlite_url: str, queue_names: Callable[[str], str]) -> Settings:
+    """Settings for a quick consumer: short waits, retries at once."""
+    return make_settings(sqlite_url, queue_names)
+
+
+def make_settings(url: str, queue_names: Callable[[str], str], **changes: object) -> Settings:
+    values: dict[str, object] = {
+        "debt_database_url": url,
+        "aws_region": "eu-west-1",
+        "recovery_queue_high": queue_names("high"),
+        "recovery_queue_standard": queue_names("standard"),
+        "recovery_queue_results": queue_names("results"),
+        "debt_wait_seconds": 1,
+        "debt_retry_seconds": 0,
+    } | changes
+    return Settings(_env_file=None, **values)  # type: ignore[arg-type, call-arg]
+
+
+@pytest.fixture
+def database(settings: Settings) -> Iterator[Database]:
+    """A migrated SQLite database."""
+    yield from opened(settings.debt_database_url)
+
+
+@pytest.fixture
+def any_database(database_url: str) -> Iterator[Database]:
+    """A migrated database, once on each kind."""
+    yield from opened(database_url)
+
+
+def opened(url: str) -> Iterator[Database]:
+    upgrade(url, PACKAGE)
+    database = Database(url)
+    yield database
+    database.dispose()
+
+
+@pytest.fixture
+async def fake_sqs(settings: Settings) -> FakeSqs:
+    """Queues in memory that can fail on demand."""
+    fake = FakeSqs()
+    await fake.ensure_queues(queue_specs(settings))
+    return fake
+
+
+@pytest.fixture
+async def real_sqs(settings: Settings, sqs_url: str) -> AsyncIterator[Sqs]:
+    """Queues on a real local server."""
+    async with AsyncExitStack() as stack:
+        sqs = await stack.enter_async_context(Sqs("eu-west-1", sqs_url))
+        await sqs.ensure_queues(queue_specs(settings))
+        yield sqs
