@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, select, tuple_, update
+from sqlalchemy import Connection, Row, func, select, update
 
 from recovery_core.messages import BatchHeader, PolicyHeader, batch_id_of, encode_batch
 from recovery_core.money import format_money
@@ -84,16 +84,13 @@ def messages(connection: Connection, keys: Sequence[BatchKey], shelf: PolicyShel
 
 def mark_sent(connection: Connection, keys: Sequence[BatchKey], now: datetime) -> None:
     """Note that these batches went out. One that was reported done or cancelled in the meantime stays so."""
-    statement = (
-        update(run_batches)
-        .where(
-            run_batches.c.run_number == bindparam("number"),
-            run_batches.c.sequence == bindparam("place"),
-            run_batches.c.state.in_(("planned", "sent")),
+    for number, sequences in _by_run(keys).items():
+        connection.execute(
+            update(run_batches)
+            .where(run_batches.c.run_number == number, run_batches.c.sequence.in_(sequences))
+            .where(run_batches.c.state.in_(("planned", "sent")))
+            .values(state="sent", sends=run_batches.c.sends + 1, sent_at=now)
         )
-        .values(state="sent", sends=run_batches.c.sends + 1, sent_at=now)
-    )
-    connection.execute(statement, [{"number": key.run_number, "place": key.sequence} for key in keys])
 
 
 def mark_published(connection: Connection, now: datetime) -> list[str]:
@@ -139,11 +136,20 @@ Entries = list[tuple[int, int, int]]
 Facts = dict[tuple[int, int], tuple[Any, ...]]
 
 
+def _by_run(keys: Sequence[BatchKey]) -> dict[int, list[int]]:
+    runs_of: dict[int, list[int]] = {}
+    for key in keys:
+        runs_of.setdefault(key.run_number, []).append(key.sequence)
+    return runs_of
+
+
 def _entries(connection: Connection, keys: Sequence[BatchKey]) -> dict[BatchKey, Entries]:
-    wanted = {(key.run_number, key.sequence): key for key in keys}
-    place = tuple_(run_entries.c.run_number, run_entries.c.sequence)
-    rows = connection.execute(select(run_entries).where(place.in_(list(wanted))))
-    return {wanted[row.run_number, row.sequence]: unpack_entries(row.entries) for row in rows}
+    packed = {}
+    for number, sequences in _by_run(keys).items():
+        here = (run_entries.c.run_number == number) & run_entries.c.sequence.in_(sequences)
+        for sequence, entries in connection.execute(select(run_entries.c.sequence, run_entries.c.entries).where(here)):
+            packed[number, sequence] = entries
+    return {key: unpack_entries(packed[key.run_number, key.sequence]) for key in keys}
 
 
 FACTS_A_QUERY = 500
@@ -151,15 +157,25 @@ FACTS_A_QUERY = 500
 
 def _facts(connection: Connection, entries: Iterable[tuple[int, int, int]]) -> Facts:
     """The inputs each assessment judged, by (debtor id, version)."""
-    keys = sorted((debtor_id, version) for _, debtor_id, version in entries)
-    columns = [assessments.c.debtor_id, assessments.c.version, *(assessments.c[field] for field in PROFILE_FIELDS)]
-    key = tuple_(assessments.c.debtor_id, assessments.c.version)
+    columns = [assessments.c.debtor_id, *(assessments.c[field] for field in PROFILE_FIELDS)]
     found: Facts = {}
-    for start in range(0, len(keys), FACTS_A_QUERY):
-        statement = select(*columns).where(key.in_(keys[start : start + FACTS_A_QUERY]))
-        for debtor_id, version, *facts in connection.execute(statement):
-            found[debtor_id, version] = tuple(facts)
+    for version, ids in _ids_by_version(entries).items():
+        for start in range(0, len(ids), FACTS_A_QUERY):
+            these = assessments.c.debtor_id.in_(ids[start : start + FACTS_A_QUERY])
+            for row in connection.execute(select(*columns).where(these, assessments.c.version == version)):
+                debtor_id, *facts = row
+                found[debtor_id, version] = tuple(facts)
     return found
+
+
+def _ids_by_version(entries: Iterable[tuple[int, int, int]]) -> dict[int, list[int]]:
+    """Most debtors share a few versions; one version a query lets every database use its key."""
+    ids: dict[int, list[int]] = {}
+    for _, debtor_id, version in entries:
+        ids.setdefault(version, []).append(debtor_id)
+    for group in ids.values():
+        group.sort()
+    return ids
 
 
 class _Headers:
