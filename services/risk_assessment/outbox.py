@@ -1,10 +1,10 @@
 """The outbox: which batches go next, what their messages say, and what is written once they are sent.
 
 A batch is written down before it is sent and marked after; a crash in between sends it again, which the consumer's
-inbox makes harmless. A message is built from immutable rows, so it is the same bytes each time.
+inbox makes harmless.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain
@@ -12,13 +12,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select, update
 
-from recovery_core.messages import BatchHeader, PolicyHeader, batch_id_of, encode_batch
-from recovery_core.money import format_money
-from recovery_core.policy import Lane, Policy, built_in_policies
-from recovery_core.scoring import Scorer
-from risk_assessment.planning import unpack_entries
+from recovery_core.policy import Lane
+from risk_assessment.batch_messages import Entry, MessageWriter, facts_of, unpack_entries
 from risk_assessment.policies import PolicyShelf
-from risk_assessment.tables import PROFILE_FIELDS, assessments, run_batches, run_entries, runs
+from risk_assessment.tables import run_batches, run_entries, runs
 
 MAX_SENDS = 8
 """A batch that was sent this often and never reported done is given up as dead."""
@@ -75,11 +72,11 @@ def due_again(connection: Connection, now: datetime, resend_after: float) -> lis
 
 
 def messages(connection: Connection, keys: Sequence[BatchKey], shelf: PolicyShelf) -> dict[BatchKey, str]:
-    """The body of each batch's message, built from the assessments it refers to."""
-    headers = _Headers(connection, shelf)
+    """The body of each batch's message."""
     entries = _entries(connection, keys)
-    facts = _facts(connection, chain.from_iterable(entries.values()))
-    return {key: headers.body(key, entries[key], facts) for key in keys}
+    facts = facts_of(connection, chain.from_iterable(entries.values()))
+    writers = {number: _writer(connection, number, shelf) for number in _by_run(keys)}
+    return {key: writers[key.run_number].body(key.sequence, key.lane, entries[key], facts).decode() for key in keys}
 
 
 def mark_sent(connection: Connection, keys: Sequence[BatchKey], now: datetime) -> None:
@@ -132,10 +129,6 @@ def _any_in(connection: Connection, number: int, states: tuple[str, ...]) -> boo
     return connection.execute(statement.limit(1)).first() is not None
 
 
-Entries = list[tuple[int, int, int]]
-Facts = dict[tuple[int, int], tuple[Any, ...]]
-
-
 def _by_run(keys: Sequence[BatchKey]) -> dict[int, list[int]]:
     runs_of: dict[int, list[int]] = {}
     for key in keys:
@@ -143,7 +136,7 @@ def _by_run(keys: Sequence[BatchKey]) -> dict[int, list[int]]:
     return runs_of
 
 
-def _entries(connection: Connection, keys: Sequence[BatchKey]) -> dict[BatchKey, Entries]:
+def _entries(connection: Connection, keys: Sequence[BatchKey]) -> dict[BatchKey, list[Entry]]:
     packed = {}
     for number, sequences in _by_run(keys).items():
         here = (run_entries.c.run_number == number) & run_entries.c.sequence.in_(sequences)
@@ -152,81 +145,6 @@ def _entries(connection: Connection, keys: Sequence[BatchKey]) -> dict[BatchKey,
     return {key: unpack_entries(packed[key.run_number, key.sequence]) for key in keys}
 
 
-FACTS_A_QUERY = 500
-
-
-def _facts(connection: Connection, entries: Iterable[tuple[int, int, int]]) -> Facts:
-    """The inputs each assessment judged, by (debtor id, version)."""
-    columns = [assessments.c.debtor_id, *(assessments.c[field] for field in PROFILE_FIELDS)]
-    found: Facts = {}
-    for version, ids in _ids_by_version(entries).items():
-        for start in range(0, len(ids), FACTS_A_QUERY):
-            these = assessments.c.debtor_id.in_(ids[start : start + FACTS_A_QUERY])
-            for row in connection.execute(select(*columns).where(these, assessments.c.version == version)):
-                debtor_id, *facts = row
-                found[debtor_id, version] = tuple(facts)
-    return found
-
-
-def _ids_by_version(entries: Iterable[tuple[int, int, int]]) -> dict[int, list[int]]:
-    """Most debtors share a few versions; one version a query lets every database use its key."""
-    ids: dict[int, list[int]] = {}
-    for _, debtor_id, version in entries:
-        ids.setdefault(version, []).append(debtor_id)
-    for group in ids.values():
-        group.sort()
-    return ids
-
-
-class _Headers:
-    """Message headers, one query a run."""
-
-    def __init__(self, connection: Connection, shelf: PolicyShelf) -> None:
-        self._connection, self._shelf = connection, shelf
-        self._runs: dict[int, tuple[Row[Any], Scorer]] = {}
-
-    def body(self, key: BatchKey, entries: Entries, facts: Facts) -> str:
-        run, scorer = self._run(key.run_number)
-        header = BatchHeader(
-            batch_id=batch_id_of(run.id, key.sequence),
-            run_id=run.id,
-            sequence=key.sequence,
-            lane=key.lane,
-            portfolio=run.portfolio,
-            policy=policy_header(scorer.policy),
-            as_of=run.as_of,
-            threshold=run.threshold,
-            batches_total=run.batches_total,
-            debtors_total=run.debtors_ranked,
-        )
-        return encode_batch(header, [_message_entry(entry, facts) for entry in entries]).decode()
-
-    def _run(self, number: int) -> tuple[Row[Any], Scorer]:
-        if number not in self._runs:
-            run = self._connection.execute(select(runs).where(runs.c.number == number)).one()
-            self._runs[number] = run, self._shelf.scorer(self._connection, run.policy_id)
-        return self._runs[number]
-
-
-def policy_header(policy: Policy) -> PolicyHeader:
-    """How a message names its policy: a policy that is not built in travels with its document."""
-    built_in = any(known.hash == policy.hash for known in built_in_policies().values())
-    return PolicyHeader(policy.name, policy.version, policy.hash, None if built_in else policy.document)
-
-
-def _message_entry(entry: tuple[int, int, int], facts: Facts) -> dict[str, Any]:
-    priority, debtor_id, version = entry
-    debt, income, late, employment, contract, industry, family, payment_status = facts[debtor_id, version]
-    return {
-        "debtor_id": debtor_id,
-        "priority": format_money(priority),
-        "total_score": priority // debt,
-        "total_debt_amount": format_money(debt),
-        "monthly_income": format_money(income),
-        "late_payments_count": late,
-        "employment_status": employment,
-        "contract_type": contract,
-        "industry_sector": industry,
-        "family_situation": family,
-        "payment_status": payment_status,
-    }
+def _writer(connection: Connection, run_number: int, shelf: PolicyShelf) -> MessageWriter:
+    run = connection.execute(select(runs).where(runs.c.number == run_number)).one()
+    return MessageWriter(run, shelf.scorer(connection, run.policy_id), run.batches_total, run.debtors_ranked)

@@ -5,26 +5,33 @@ first proves that this dispatcher still holds the lease, so two can never mix th
 """
 
 import hashlib
-import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import orjson
 from sqlalchemy import Connection, Row, delete, select, update
 
+from recovery_core.messages import MessageTooLarge
 from recovery_core.policy import Lane
 from recovery_core.recovery_queue import RecoveryQueue
 from recovery_core.scoring import Scorer
-from risk_assessment.ranking import Eligible, Entry, selection_of
+from risk_assessment.batch_messages import Entry, Facts, MessageWriter, facts_of, pack
+from risk_assessment.ranking import Eligible, selection_of
 from risk_assessment.tables import run_batches, run_entries, runs
 from service_kit.database import Database, insert_rows
 
 BATCHES_A_COMMIT = 100
+ALWAYS_FITS = 500
+"""Debtors whose message is under the limit however long their entries are, with room for a policy's document."""
+MAX_SEQUENCE = 1_000_000_000
+"""Stands for totals that are not known yet where a message is only measured."""
 
 Fence = Callable[[Connection], None]
-Part = list[tuple[int, Lane, list[Entry]]]
+Batch = tuple[Lane, list[Entry]]
+NumberedBatch = tuple[int, Lane, list[Entry]]
 
 
 class RunWithdrawnError(Exception):
@@ -56,7 +63,9 @@ class Plan:
                 queue.extend(chunk)
                 _go_on(interrupted)
             excluded = eligible.excluded(limit)
-            for part in _parts(manifest.batches(queue.drain())):
+            writer = MessageWriter(self._run, self._scorer, MAX_SEQUENCE, MAX_SEQUENCE)
+            fitting = _Fitting(snapshot, writer).batches(manifest.cut(queue.drain()))
+            for part in _in_commits(manifest.numbered(fitting)):
                 self._write(partial(self._record, part=part))
                 _go_on(interrupted)
         self._write(partial(self._finish, manifest=manifest, excluded=excluded, now=clock()))
@@ -73,13 +82,13 @@ class Plan:
         for table in (run_batches, run_entries):
             connection.execute(delete(table).where(table.c.run_number == self._run.number))
 
-    def _record(self, connection: Connection, part: Part) -> None:
+    def _record(self, connection: Connection, part: list[NumberedBatch]) -> None:
         number = self._run.number
         insert_rows(
             connection,
             run_entries,
             ("run_number", "sequence", "entries"),
-            [(number, sequence, pack_entries(entries)) for sequence, _, entries in part],
+            [(number, sequence, pack(entries)) for sequence, _, entries in part],
         )
         insert_rows(
             connection,
@@ -123,7 +132,7 @@ class Manifest:
         self._digest = hashlib.sha256(policy_hash.encode())
         self.ranked = self.high = self.batches_total = 0
 
-    def batches(self, order: Iterator[Entry]) -> Iterator[tuple[Lane, list[Entry]]]:
+    def cut(self, order: Iterable[Entry]) -> Iterator[Batch]:
         """Batches in order of work: all of the high lane, then the rest."""
         held: list[Entry] = []
         lane = Lane.HIGH
@@ -131,49 +140,56 @@ class Manifest:
             # The order falls, so the first debtor at or below the threshold ends the high lane for good.
             if lane is Lane.HIGH and entry[0] <= self._threshold:
                 if held:
-                    yield self._close(lane, held)
+                    yield lane, held
                 held, lane = [], Lane.STANDARD
             held.append(entry)
             if len(held) == self._batch_size:
-                yield self._close(lane, held)
+                yield lane, held
                 held = []
         if held:
-            yield self._close(lane, held)
+            yield lane, held
+
+    def numbered(self, batches: Iterable[Batch]) -> Iterator[NumberedBatch]:
+        """The batches with their sequence, counted and hashed on the way."""
+        for lane, entries in batches:
+            self._digest.update(pack((debtor_id, priority) for priority, debtor_id, _ in entries))
+            self.ranked += len(entries)
+            self.high += len(entries) if lane is Lane.HIGH else 0
+            self.batches_total += 1
+            yield self.batches_total, lane, entries
 
     @property
     def hash(self) -> str:
         """SHA-256 over the policy's hash and every (debtor id, priority) in order."""
         return self._digest.hexdigest()
 
-    def _close(self, lane: Lane, entries: list[Entry]) -> tuple[Lane, list[Entry]]:
-        self._digest.update(_packed([(debtor_id, priority) for priority, debtor_id, _ in entries]))
-        self.ranked += len(entries)
-        self.high += len(entries) if lane is Lane.HIGH else 0
-        self.batches_total += 1
-        return lane, entries
+
+class _Fitting:
+    """Halves batches whose message would be too large; only very large batches of very long entries are."""
+
+    def __init__(self, snapshot: Connection, writer: MessageWriter) -> None:
+        self._snapshot, self._writer = snapshot, writer
+
+    def batches(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        for lane, entries in batches:
+            if len(entries) <= ALWAYS_FITS:
+                yield lane, entries
+            else:
+                facts = facts_of(self._snapshot, entries)
+                yield from ((lane, part) for part in self._parts(entries, facts))
+
+    def _parts(self, entries: list[Entry], facts: Facts) -> Iterator[list[Entry]]:
+        try:
+            self._writer.body(MAX_SEQUENCE, Lane.STANDARD.value, entries, facts)
+        except MessageTooLarge:
+            middle = len(entries) // 2
+            yield from self._parts(entries[:middle], facts)
+            yield from self._parts(entries[middle:], facts)
+        else:
+            yield entries
 
 
-def pack_entries(entries: list[Entry]) -> bytes:
-    """Entries as they are kept: 24 bytes each, little-endian."""
-    return _packed(entries)
-
-
-def unpack_entries(packed: bytes) -> list[Entry]:
-    """The opposite of pack_entries."""
-    return list(struct.iter_unpack("<3q", packed))
-
-
-def _packed(rows: list[Any]) -> bytes:
-    flat = [number for row in rows for number in row]
-    return struct.pack(f"<{len(flat)}q", *flat)
-
-
-def _parts(batches: Iterator[tuple[Lane, list[Entry]]]) -> Iterator[Part]:
-    part: Part = []
-    for sequence, (lane, entries) in enumerate(batches, start=1):
-        part.append((sequence, lane, entries))
-        if len(part) == BATCHES_A_COMMIT:
-            yield part
-            part = []
-    if part:
+def _in_commits(batches: Iterable[NumberedBatch]) -> Iterator[list[NumberedBatch]]:
+    batches = iter(batches)
+    while part := list(islice(batches, BATCHES_A_COMMIT)):
         yield part

@@ -7,7 +7,8 @@ from sqlalchemy import Connection, func, select
 from recovery_core.money import format_money
 from recovery_core.policy import Lane
 from recovery_core.recovery_queue import RecoveryQueue
-from risk_assessment.ranking import Eligible, Entry, Selection, left_out
+from risk_assessment.batch_messages import Entry
+from risk_assessment.ranking import Eligible, Selection, left_out
 from risk_assessment.tables import debtors
 from service_kit.database import Database
 

@@ -13,14 +13,13 @@ import orjson
 from sqlalchemy import ColumnElement, Connection, Row, case, func, select
 
 from recovery_core.scoring import Scorer, ScoringError
+from risk_assessment.batch_messages import Entry
 from risk_assessment.tables import debtors
 from service_kit.database import Database
 
 CHUNK = 5_000
 WORKABLE = ("UNPAID", "PARTIAL")
 PAID, FILTERED, NOT_SCORABLE, BEYOND_LIMIT = "PAID", "FILTERED", "NOT_SCORABLE", "BEYOND_LIMIT"
-
-Entry = tuple[int, int, int]  # priority, debtor id, version of the assessment
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,104 @@
+"""What a batch's message says: its entries as they are kept, the facts they refer to, and the body made of both.
+
+A body is built from immutable rows, so it is the same bytes each time. Refuses a batch that would not fit in a message.
+"""
+
+import struct
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from recovery_core.messages import BatchHeader, PolicyHeader, batch_id_of, encode_batch
+from recovery_core.money import format_money
+from recovery_core.policy import Policy, built_in_versions
+from recovery_core.scoring import Scorer
+from risk_assessment.tables import PROFILE_FIELDS, assessments
+
+FACTS_A_QUERY = 500
+
+Entry = tuple[int, int, int]  # priority, debtor id, version of the assessment
+Facts = dict[tuple[int, int], tuple[Any, ...]]
+
+
+def pack(rows: Iterable[Sequence[int]]) -> bytes:
+    """Whole numbers as they are kept: 8 bytes each, little-endian."""
+    flat = [number for row in rows for number in row]
+    return struct.pack(f"<{len(flat)}q", *flat)
+
+
+def unpack_entries(packed: bytes) -> list[Entry]:
+    """The entries in what pack made of them."""
+    return list(struct.iter_unpack("<3q", packed))
+
+
+def facts_of(connection: Connection, entries: Iterable[Entry]) -> Facts:
+    """The inputs each assessment judged, by (debtor id, version)."""
+    columns = [assessments.c.debtor_id, *(assessments.c[field] for field in PROFILE_FIELDS)]
+    found: Facts = {}
+    for version, ids in _ids_by_version(entries).items():
+        for start in range(0, len(ids), FACTS_A_QUERY):
+            these = assessments.c.debtor_id.in_(ids[start : start + FACTS_A_QUERY])
+            for row in connection.execute(select(*columns).where(these, assessments.c.version == version)):
+                debtor_id, *facts = row
+                found[debtor_id, version] = tuple(facts)
+    return found
+
+
+class MessageWriter:
+    """Writes the messages of one run."""
+
+    def __init__(self, run: Row[Any], scorer: Scorer, batches_total: int, debtors_total: int) -> None:
+        self._run, self._totals = run, (batches_total, debtors_total)
+        self._policy = _policy_header(scorer.policy)
+        self._tells_family = scorer.policy.factors.family_situation is not None
+
+    def body(self, sequence: int, lane: str, entries: Iterable[Entry], facts: Facts) -> bytes:
+        """The message of a batch. Raises MessageTooLarge."""
+        header = BatchHeader(
+            batch_id=batch_id_of(self._run.id, sequence),
+            run_id=self._run.id,
+            sequence=sequence,
+            lane=lane,
+            portfolio=self._run.portfolio,
+            policy=self._policy,
+            as_of=self._run.as_of,
+            threshold=self._run.threshold,
+            batches_total=self._totals[0],
+            debtors_total=self._totals[1],
+        )
+        return encode_batch(header, [self._entry(entry, facts) for entry in entries])
+
+    def _entry(self, entry: Entry, facts: Facts) -> dict[str, Any]:
+        priority, debtor_id, version = entry
+        debt, income, late, employment, contract, industry, family, payment_status = facts[debtor_id, version]
+        return {
+            "debtor_id": debtor_id,
+            "priority": format_money(priority),
+            "total_score": priority // debt,
+            "total_debt_amount": format_money(debt),
+            "monthly_income": format_money(income),
+            "late_payments_count": late,
+            "employment_status": employment,
+            "contract_type": contract,
+            "industry_sector": industry,
+            # Told only where the policy may use it: nobody else needs to know.
+            "family_situation": family if self._tells_family else None,
+            "payment_status": payment_status,
+        }
+
+
+def _ids_by_version(entries: Iterable[Entry]) -> dict[int, list[int]]:
+    """Most debtors share a few versions; one version a query lets every database use its key."""
+    ids: dict[int, list[int]] = {}
+    for _, debtor_id, version in entries:
+        ids.setdefault(version, []).append(debtor_id)
+    for group in ids.values():
+        group.sort()
+    return ids
+
+
+def _policy_header(policy: Policy) -> PolicyHeader:
+    """A policy that is not built in travels with its document."""
+    document = None if policy.hash in built_in_versions() else policy.document
+    return PolicyHeader(policy.name, policy.version, policy.hash, document)
