@@ -167,7 +167,9 @@ class Database:
         """Close every idle connection."""
         self.engine.dispose()
 
-    def stream(self, connection: Connection, statement: Select[Any], chunk: int = 5_000) -> Iterator[list[Row[*tuple[Any, ...]]]]:
+    def stream(
+        self, connection: Connection, statement: Select[Any], chunk: int = 5_000
+    ) -> Iterator[list[Row[*tuple[Any, ...]]]]:
         """Yield the rows in lists of at most `chunk`, without holding them all in memory.
 
         On MySQL the connection can do nothing else until the stream has ended.

@@ -1,4 +1,4 @@
-"""How a process ends: the first SIGTERM or SIGINT asks it to finish what it holds, a second one ends it at once.
+"""How a process ends: a SIGTERM or SIGINT asks it to finish what it holds, the same one again ends it at once.
 
 A finished process exits with 0; one that failed says why in one log line and exits with 1.
 """
@@ -7,11 +7,14 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import structlog
 import uvicorn
 import uvloop
-from fastapi import FastAPI
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 log = structlog.get_logger(__name__)
 
@@ -54,7 +57,7 @@ def run_loop(main: Callable[[Stop], Awaitable[None]]) -> int:
     return _run(guarded)
 
 
-def serve(app: FastAPI, host: str, port: int, grace: int = GRACE_SECONDS) -> int:
+def serve(app: "FastAPI", host: str, port: int, grace: int = GRACE_SECONDS) -> int:
     """Serve an app until asked to stop, then finish its requests for up to `grace` seconds; return the exit code.
 
     `app.state.stop` is the Stop of this process, for streams that would otherwise never end.
@@ -73,7 +76,7 @@ def serve(app: FastAPI, host: str, port: int, grace: int = GRACE_SECONDS) -> int
     return _run(serving)
 
 
-def _uvicorn_config(app: FastAPI, host: str, port: int, grace: int) -> uvicorn.Config:
+def _uvicorn_config(app: "FastAPI", host: str, port: int, grace: int) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         host=host,
@@ -119,16 +122,18 @@ def _run(main: Callable[[], Awaitable[None]]) -> int:
 
 @contextmanager
 def _signals(stop: Stop) -> Iterator[None]:
-    """Set `stop` at the first signal; a second one meets no handler of ours, so that it ends even a loop that hangs."""
+    """Set `stop` at a signal; the same one again meets no handler of ours, so that it ends even a loop that hangs.
+
+    One of each kind still means asked once: Ctrl-C reaches a whole group of processes, and then their parent asks too.
+    """
     loop = asyncio.get_running_loop()
 
-    def leave_to_the_system() -> None:
-        for number in SIGNALS:
-            loop.remove_signal_handler(number)
-            signal.signal(number, signal.SIG_DFL)
+    def leave_to_the_system(number: signal.Signals) -> None:
+        loop.remove_signal_handler(number)
+        signal.signal(number, signal.SIG_DFL)
 
     def asked(number: signal.Signals) -> None:
-        leave_to_the_system()
+        leave_to_the_system(number)
         log.info("process.stopping", signal=number.name)
         stop.set()
 
@@ -137,4 +142,5 @@ def _signals(stop: Stop) -> Iterator[None]:
     try:
         yield
     finally:
-        leave_to_the_system()
+        for number in SIGNALS:
+            leave_to_the_system(number)

@@ -12,9 +12,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
-import aioboto3
 import structlog
-from aiobotocore.config import AioConfig
 from botocore.exceptions import (
     ClientError,
     ConnectionError,
@@ -160,6 +158,10 @@ class Sqs:
         self._client: SQSClient
 
     async def __aenter__(self) -> Self:
+        # Imported here, because it takes most of a second that commands without a queue need not wait for.
+        import aioboto3  # noqa: PLC0415
+        from aiobotocore.config import AioConfig  # noqa: PLC0415
+
         config = AioConfig(
             connect_timeout=CONNECT_TIMEOUT_SECONDS,
             read_timeout=READ_TIMEOUT_SECONDS,

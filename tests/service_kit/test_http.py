@@ -24,7 +24,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def api(log: Path) -> Iterator[httpx.Client]:
     port = free_port()
     program = repository() / "tests" / "support" / "demo_api.py"
-    command = python(program, "serve", str(port), f"sqlite:///{log.parent / 'x.db'}")
+    command = python(program, str(port), f"sqlite:///{log.parent / 'x.db'}")
     with (
         running(command, port, log, env=environment()),
         httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as client,

@@ -20,44 +20,40 @@ Starter = Callable[..., "subprocess.Popen[Any]"]
 
 @pytest.fixture
 def demo(tmp_path: Path) -> Iterator[Starter]:
-    """Start the demo program; its log is `tmp_path / "log"`."""
+    """Start one of the demo programs; its log is `tmp_path / "log"`."""
     started = []
 
-    def run(*arguments: str) -> "subprocess.Popen[Any]":
-        command = python(repository() / "tests" / "support" / "demo_api.py", *arguments)
+    def run(program: str, *arguments: str) -> "subprocess.Popen[Any]":
+        command = python(repository() / "tests" / "support" / program, *arguments)
         with (tmp_path / "log").open("wb") as log:
-            started.append(start(command, stdout=subprocess.PIPE, stderr=log, env=environment()))
+            started.append(start(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=environment()))
         return started[-1]
 
     yield run
     for process in started:
         stop(process)
+        process.stdin.close()
         process.stdout.close()
 
 
 def serve(demo: Starter, port: int) -> "subprocess.Popen[Any]":
-    process = demo("serve", str(port), "sqlite:///unused")
+    process = demo("demo_api.py", str(port), "sqlite:///unused")
     eventually(lambda: is_listening(port), 20, "the API")
     return process
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_an_api_asked_to_stop_finishes_its_requests_and_exits_with_0(demo: Starter, number: signal.Signals) -> None:
+def test_an_api_asked_to_stop_finishes_its_requests_and_exits_with_0(demo: Starter) -> None:
     port = free_port()
     process = serve(demo, port)
+    address = f"http://127.0.0.1:{port}/demo"
     with ThreadPoolExecutor(1) as pool:
-        slow = pool.submit(httpx.get, f"http://127.0.0.1:{port}/demo/slow?seconds=1.2", timeout=10)
-        in_work(port)
+        slow = pool.submit(httpx.get, f"{address}/slow?seconds=1", timeout=10)
+        eventually(lambda: httpx.get(f"{address}/slow-so-far").json() == 1)
 
-        process.send_signal(number)
+        process.terminate()
 
         assert slow.result().text == '"done"'
         assert process.wait(10) == 0
-
-
-def in_work(port: int) -> None:
-    """Return once the server has taken the request that was sent before this one: it accepts in order."""
-    httpx.get(f"http://127.0.0.1:{port}/demo/items/1")
 
 
 def test_a_stream_is_told_to_end(demo: Starter) -> None:
@@ -78,42 +74,51 @@ def test_an_api_that_cannot_have_its_port_says_so_and_exits_with_1(demo: Starter
         holder.bind(("127.0.0.1", 0))
         holder.listen()
 
-        process = demo("serve", str(holder.getsockname()[1]), "sqlite:///unused")
+        process = demo("demo_api.py", str(holder.getsockname()[1]), "sqlite:///unused")
 
         assert process.wait(20) == 1
     assert "address already in use" in (tmp_path / "log").read_text()
 
 
 def test_a_loop_asked_to_stop_finishes_and_exits_with_0(demo: Starter, tmp_path: Path) -> None:
-    process = demo("loop")
-    assert process.stdout.readline() == b"running\n"
+    process = loop(demo)
 
-    process.terminate()
+    process.send_signal(signal.SIGINT)
+    assert process.stdout.readline() == b"asked\n"
+    process.send_signal(signal.SIGTERM)  # as when Ctrl-C reaches a group of processes, and then their parent asks
+    eventually(lambda: len(events(tmp_path / "log")) == 2)
+    process.stdin.write(b"go on\n")
+    process.stdin.flush()
 
     assert process.wait(10) == 0
     assert process.stdout.read() == b"finished\n"
-    assert events(tmp_path / "log") == ["process.stopping"]
+    assert events(tmp_path / "log") == ["process.stopping"] * 2
 
 
 def test_a_loop_that_fails_logs_why_and_exits_with_1(demo: Starter, tmp_path: Path) -> None:
-    process = demo("loop", "fail")
-    process.stdout.readline()
+    process = loop(demo, "fail")
 
     process.terminate()
+    process.stdin.close()
 
     assert process.wait(10) == 1
     assert events(tmp_path / "log") == ["process.stopping", "process.failed"]
 
 
-def test_a_second_signal_ends_a_process_that_hangs(demo: Starter, tmp_path: Path) -> None:
-    process = demo("loop", "hang")
-    process.stdout.readline()
+def test_the_same_signal_again_ends_a_process_that_hangs(demo: Starter) -> None:
+    process = loop(demo, "hang")
     process.terminate()
-    eventually(lambda: events(tmp_path / "log"), what="the first signal")
+    assert process.stdout.readline() == b"asked\n"
 
     process.terminate()
 
     assert process.wait(5) == -signal.SIGTERM
+
+
+def loop(demo: Starter, *how: str) -> "subprocess.Popen[Any]":
+    process = demo("demo_loop.py", *how)
+    assert process.stdout.readline() == b"running\n"
+    return process
 
 
 def events(log: Path) -> list[str]:

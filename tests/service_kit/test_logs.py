@@ -5,7 +5,6 @@ import subprocess
 from datetime import datetime
 from typing import Any
 
-import pytest
 from tests.support.processes import environment, python
 
 SETUP = """
@@ -47,13 +46,13 @@ def test_libraries_log_the_same_way() -> None:
     assert (line["event"], line["level"], line["service"], line["run_id"]) == ("went up", "warning", "risk", "r1")
 
 
-@pytest.mark.parametrize("key", ["name", "debtor_name", "authorization", "Authorization", "password", "token"])
-def test_personal_and_secret_values_are_hidden(key: str) -> None:
-    code = f"log.info('x', **{{{key!r}: 'Jane Doe'}}); log.info('y', request={{{key!r}: 'Jane Doe', 'id': 5}})"
-    flat, nested = lines(code)
+def test_personal_and_secret_values_are_hidden() -> None:
+    keys = ["name", "debtor_name", "authorization", "Authorization", "password", "token"]
+    values = dict.fromkeys(keys, "Jane Doe")
+    [line] = lines(f"log.info('x', **{values}, request={{**{values}, 'id': 5}})")
 
-    assert flat[key] == "[hidden]"
-    assert nested["request"] == {key: "[hidden]", "id": 5}
+    assert {key: line[key] for key in keys} == dict.fromkeys(keys, "[hidden]")
+    assert line["request"] == {**dict.fromkeys(keys, "[hidden]"), "id": 5}
 
 
 def test_nothing_can_break_a_line() -> None:

@@ -88,11 +88,11 @@ def test_rebuilding_a_table_keeps_what_refers_to_it(database: Database, database
 
 def test_two_upgrades_at_once_end_well(database: Database, database_url: str) -> None:
     # Processes, because Alembic keeps its context in module globals.
-    commands = [python("-c", UPGRADE, database_url) for _ in range(3)]
-    with ThreadPoolExecutor(3) as pool:
+    commands = [python("-c", UPGRADE, database_url) for _ in range(2)]
+    with ThreadPoolExecutor(2) as pool:
         codes = list(pool.map(lambda command: start(command, env=environment()).wait(60), commands))
 
-    assert codes == [0, 0, 0]
+    assert codes == [0, 0]
     assert at_head(database, DEMO)
 
 

@@ -1,7 +1,6 @@
 """What the services rely on in SQS, held against our client with a real local server and against the fake alike."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 
 import anyio
@@ -24,13 +23,18 @@ Names = Callable[[str], str]
 AnySqs = Sqs | FakeSqs
 
 
+@pytest.fixture(scope="module")
+async def real_sqs(sqs_url: str) -> AsyncIterator[Sqs]:
+    async with Sqs("eu-west-1", sqs_url) as sqs:
+        yield sqs
+
+
 @pytest.fixture(params=["fake", "moto"])
-async def sqs(request: pytest.FixtureRequest) -> AsyncIterator[AnySqs]:
-    async with AsyncExitStack() as stack:
-        if request.param == "fake":
-            yield await stack.enter_async_context(FakeSqs())
-        else:
-            yield await stack.enter_async_context(Sqs("eu-west-1", request.getfixturevalue("sqs_url")))
+def sqs(request: pytest.FixtureRequest) -> AnySqs:
+    real: Sqs = request.getfixturevalue(
+        "real_sqs"
+    )  # made for the fake's tests too: an async one can't be asked for late
+    return FakeSqs() if request.param == "fake" else real
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A tiny API on the kit's HTTP layers, and a tiny loop, for tests to run as processes: `demo_api.py serve|loop ...`."""
+"""A tiny API on the kit's HTTP layers, for tests to run as a process: `demo_api.py PORT SQLITE_URL`."""
 
 import asyncio
 import sys
@@ -93,9 +93,16 @@ def queue_away() -> None:
 
 
 @router.get("/slow")
-def slow(seconds: float) -> str:
+def slow(request: Request, seconds: float) -> str:
+    request.app.state.slow += 1
     time.sleep(seconds)
     return "done"
+
+
+@router.get("/slow-so-far")
+def slow_so_far(request: Request) -> int:
+    """Count the slow requests taken up, so that a test knows when its own is."""
+    return int(request.app.state.slow)
 
 
 @router.get("/stream")
@@ -128,24 +135,13 @@ def create_app(sqlite_url: str = "") -> FastAPI:
         request_seconds=REQUEST_SECONDS,
     )
     app.state.sqlite_url = sqlite_url
+    app.state.slow = 0
     problems.install(app, {ShelfGone: problems.ProblemSpec(410, "Shelf gone", field="shelf")})
     metrics.metrics_route(app)
     app.include_router(router)
     return app
 
 
-async def loop(stop: lifecycle.Stop) -> None:
-    print("running", flush=True)
-    await stop.wait()
-    if sys.argv[2:] == ["fail"]:
-        raise RuntimeError("could not finish")
-    if sys.argv[2:] == ["hang"]:
-        time.sleep(600)
-    print("finished", flush=True)
-
-
 if __name__ == "__main__":
     logs.configure("demo")
-    if sys.argv[1] == "serve":
-        sys.exit(lifecycle.serve(create_app(sys.argv[3]), "127.0.0.1", int(sys.argv[2]), grace=5))
-    sys.exit(lifecycle.run_loop(loop))
+    sys.exit(lifecycle.serve(create_app(sys.argv[2]), "127.0.0.1", int(sys.argv[1]), grace=5))

@@ -1,0 +1,24 @@
+"""A tiny loop, for tests to run as a process: it tells what it does, and ends when told on its standard input."""
+
+import asyncio
+import sys
+import time
+
+from service_kit import lifecycle, logs
+
+
+async def loop(stop: lifecycle.Stop) -> None:
+    print("running", flush=True)
+    await stop.wait()
+    print("asked", flush=True)
+    if sys.argv[1:] == ["hang"]:
+        time.sleep(600)
+    await asyncio.to_thread(sys.stdin.readline)
+    if sys.argv[1:] == ["fail"]:
+        raise RuntimeError("could not finish")
+    print("finished", flush=True)
+
+
+if __name__ == "__main__":
+    logs.configure("demo")
+    sys.exit(lifecycle.run_loop(loop))
