@@ -95,7 +95,7 @@ def _settle(connection: Connection, number: int, result: BatchResult, now: datet
 
 def _run_numbers(connection: Connection, run_ids: set[str]) -> dict[str, int]:
     rows = connection.execute(select(runs.c.id, runs.c.number).where(runs.c.id.in_(run_ids)))
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 def _open_batches(connection: Connection, number: int) -> int:

@@ -125,7 +125,7 @@ def _batches_by_state(connection: Connection, run_number: int) -> Mapping[str, i
         .where(run_batches.c.run_number == run_number)
         .group_by(run_batches.c.state)
     )
-    return dict(connection.execute(statement).tuples().all())
+    return dict(connection.execute(statement).all())
 
 
 def _filters_view(text: str) -> dict[str, Any] | None:
