@@ -1,0 +1,89 @@
+"""Debtors, runs and settings with honest defaults, so that a test shows only what matters to it."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import func, insert, select
+
+from recovery_core.policy import Policy, built_in_policies
+from risk_assessment import debtors, runs
+from risk_assessment.policies import PolicyShelf
+from risk_assessment.schemas import DebtorIn, RunIn
+from risk_assessment.settings import Settings
+from risk_assessment.tables import leases, metadata
+from service_kit.database import Database
+
+NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+
+def a_profile(**changes: Any) -> dict[str, Any]:
+    """The scoring inputs as a client sends them."""
+    return {
+        "total_debt_amount": "5000.00",
+        "monthly_income": "2500.00",
+        "late_payments_count": 1,
+        "employment_status": "EMPLOYED",
+        "contract_type": "PERMANENT",
+        "industry_sector": "TECHNOLOGY",
+    } | changes
+
+
+def a_debtor(**changes: Any) -> dict[str, Any]:
+    """A debtor as a client sends one."""
+    return {"name": "Alex Example"} | a_profile() | changes
+
+
+def a_shelf(active: str = "standard", *others: Policy) -> PolicyShelf:
+    return PolicyShelf(dict(built_in_policies()) | {policy.name: policy for policy in others}, active)
+
+
+def some_settings(**values: Any) -> Settings:
+    """Settings that read neither the environment's .env file nor anything of the machine."""
+    return Settings(_env_file=None, **values)  # type: ignore[call-arg]
+
+
+def add_debtor(database: Database, shelf: PolicyShelf | None = None, **changes: Any) -> int:
+    body = DebtorIn.model_validate(a_debtor(**changes))
+    return database.transact(lambda c: debtors.create(c, body, shelf or a_shelf(), NOON))
+
+
+def change_debtor(database: Database, debtor_id: int, shelf: PolicyShelf | None = None, **changes: Any) -> None:
+    """Patch a debtor with values as they are stored: amounts in minor units."""
+    database.transact(lambda c: debtors.patch(c, debtor_id, changes, shelf or a_shelf(), NOON, expected=None))
+
+
+def accept_run(database: Database, shelf: PolicyShelf | None = None, **wishes: Any) -> str:
+    body = RunIn.model_validate(wishes)
+    return database.transact(lambda c: runs.accept(c, body, shelf or a_shelf(), NOON))
+
+
+def row_counts(database: Database) -> dict[str, int]:
+    """How many rows each table has; the lease is left out, because it is renewed all the time."""
+    with database.read() as connection:
+        return {
+            table.name: connection.execute(select(func.count()).select_from(table)).scalar_one()
+            for table in metadata.sorted_tables
+            if table is not leases
+        }
+
+
+def every_row(database: Database) -> dict[str, Sequence[Any]]:
+    """All rows of all tables."""
+    with database.read() as connection:
+        return {table.name: connection.execute(select(table)).all() for table in metadata.sorted_tables}
+
+
+def insert_row(database: Database, table: Any, **values: Any) -> None:
+    with database.write() as connection:
+        connection.execute(insert(table).values(**values))
+
+
+def shared_file(name: str) -> Path | None:
+    """A file of the shared data beside the checkout, None where there is none: see tests/recovery_core."""
+    import os
+
+    beside_the_checkout = Path(__file__).parents[3] / "shared"
+    path = Path(os.environ.get("SMARTRECOVER_SHARED", beside_the_checkout)) / "data" / name
+    return path if path.exists() else None

@@ -1,0 +1,159 @@
+"""The risk service's own fixtures: migrated databases, quickly emptied, and real APIs to talk to over a socket."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import delete
+from tests.risk_assessment.builders import row_counts
+from tests.support.processes import environment, free_port, python, running
+from tests.support.servers import MariaDb
+
+from risk_assessment.policies import PolicyShelf, open_shelf
+from risk_assessment.tables import metadata
+from service_kit.database import Database
+from service_kit.migrations import upgrade
+
+PACKAGE = "risk_assessment"
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("template") / "risk.db"
+    upgrade(f"sqlite:///{path}", PACKAGE)
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated_mariadb_url(mariadb: MariaDb) -> str:
+    mariadb.execute("CREATE DATABASE risk_rooms")
+    upgrade(mariadb.url("risk_rooms"), PACKAGE)
+    return mariadb.url("risk_rooms")
+
+
+@pytest.fixture
+def migrated_sqlite_url(migrated_sqlite_file: Path, tmp_path: Path) -> str:
+    """The URL of a migrated SQLite file of this test's own."""
+    path = tmp_path / "risk.db"
+    shutil.copyfile(migrated_sqlite_file, path)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture(params=["sqlite", "mariadb"])
+def migrated_url(request: pytest.FixtureRequest) -> str:
+    """The URL of a migrated and empty database, once on each kind."""
+    url: str = request.getfixturevalue(f"migrated_{request.param}_url")
+    return url
+
+
+@pytest.fixture
+def database(migrated_url: str) -> Iterator[Database]:
+    """A migrated and empty database, once on each kind."""
+    with opened(migrated_url) as database:
+        yield database
+
+
+@pytest.fixture
+def sqlite(migrated_sqlite_url: str) -> Iterator[Database]:
+    """A migrated and empty SQLite database, for what does not depend on the kind."""
+    with opened(migrated_sqlite_url) as database:
+        yield database
+
+
+class opened:  # noqa: N801 - used as a context manager only
+    """A database whose tables are emptied first, because a server's database serves many tests."""
+
+    def __init__(self, url: str) -> None:
+        self._database = Database(url, pool_size=20)
+
+    def __enter__(self) -> Database:
+        with self._database.write() as connection:
+            for table in metadata.sorted_tables:
+                connection.execute(delete(table))
+        return self._database
+
+    def __exit__(self, *_: object) -> None:
+        self._database.dispose()
+
+
+@pytest.fixture
+def shelf() -> PolicyShelf:
+    return open_shelf("standard", None)
+
+
+@dataclass(frozen=True)
+class Api:
+    """A risk API that really runs, and its database to look behind it."""
+
+    client: httpx.Client
+    database: Database
+    port: int
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.client, name)
+
+
+@pytest.fixture(scope="session")
+def serve(
+    tmp_path_factory: pytest.TempPathFactory, sqs_url: str, request: pytest.FixtureRequest
+) -> Callable[..., Any]:
+    """Run `risk-assessment serve` on a database, as a context manager that yields an Api."""
+    from contextlib import contextmanager
+
+    @contextmanager
+    def run(url: str, **extra: str) -> Iterator[Api]:
+        port, folder = free_port(), tmp_path_factory.mktemp("api")
+        settings = {
+            "RISK_DATABASE_URL": url,
+            "AWS_ENDPOINT_URL_SQS": sqs_url,
+            "RECOVERY_CREATE_QUEUES": "true",
+            "RECOVERY_QUEUE_HIGH": f"high-{port}",
+            "RECOVERY_QUEUE_STANDARD": f"standard-{port}",
+            "RECOVERY_QUEUE_RESULTS": f"results-{port}",
+        }
+        command = python("-m", PACKAGE, "serve", "--port", str(port))
+        with (
+            running(command, port, folder / "log", cwd=folder, env=environment(**settings | extra)),
+            httpx.Client(base_url=f"http://127.0.0.1:{port}/risk-service", timeout=40) as client,
+        ):
+            database = Database(url)
+            yield Api(client, database, port)
+            database.dispose()
+
+    return run
+
+
+@pytest.fixture(scope="session", params=["sqlite", "mariadb"])
+def api(
+    request: pytest.FixtureRequest, serve: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Api]:
+    """A real API on each kind of database, shared by all tests: use `portfolio` to be alone in it."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path_factory.mktemp('api') / 'risk.db'}"
+    else:
+        mariadb: MariaDb = request.getfixturevalue("mariadb")
+        mariadb.execute("CREATE DATABASE risk_api")
+        url = mariadb.url("risk_api")
+    upgrade(url, PACKAGE)
+    with serve(url) as running_api:
+        yield running_api
+
+
+@pytest.fixture
+def portfolio(request: pytest.FixtureRequest) -> str:
+    """A portfolio of this test's own."""
+    import uuid
+
+    return f"p-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def nothing_written(api: Api) -> Iterator[None]:
+    """Fail unless every table has as many rows after the test as before."""
+    before = row_counts(api.database)
+    yield
+    assert row_counts(api.database) == before
