@@ -8,6 +8,8 @@ import orjson
 from recovery_core.messages import BatchHeader, BatchResult
 
 MAX_ID_CHARS = 100
+GRAVE_ATTRIBUTES = ("reason", "receive_count", "lane", "failed_at")
+"""Message attributes that say why a message lies in a dead-letter queue."""
 
 
 @dataclass(frozen=True, slots=True)

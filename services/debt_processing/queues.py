@@ -21,6 +21,12 @@ def dead_letter_queue(queue: str) -> str:
     return f"{queue}-dlq"
 
 
+def all_queues(settings: Settings) -> list[str]:
+    """Every queue that must be there for the service to do its work."""
+    lanes = list(queue_names(settings).values())
+    return [*lanes, *map(dead_letter_queue, lanes), settings.recovery_queue_results]
+
+
 def queue_specs(settings: Settings) -> list[QueueSpec]:
     """The queues this service needs, for stacks that make their own."""
     names = [*queue_names(settings).values(), settings.recovery_queue_results]

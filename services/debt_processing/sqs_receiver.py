@@ -18,7 +18,6 @@ log = structlog.get_logger()
 
 MAX_RESULTS_A_MESSAGE = 100
 MAX_REASON_CHARS = 500
-GRAVE_ATTRIBUTES = ("reason", "receive_count", "lane", "failed_at")
 
 
 class CannotBeBuried(Exception):  # noqa: N818 - named by its consequence

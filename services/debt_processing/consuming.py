@@ -1,0 +1,21 @@
+"""Opening what the consumer needs, for as long as it runs."""
+
+from debt_processing.consumer import Consumer
+from debt_processing.queues import open_sqs
+from debt_processing.settings import Settings
+from service_kit.database import Database
+from service_kit.lifecycle import Stop
+from service_kit.metrics import serve_metrics
+
+
+async def consume_until_stopped(settings: Settings, stop: Stop) -> None:
+    """Run the consumer, with its metrics if they have a port, until asked to stop."""
+    stop_metrics = serve_metrics(settings.debt_metrics_port) if settings.debt_metrics_port else None
+    database = Database(settings.debt_database_url)
+    try:
+        async with open_sqs(settings) as sqs:
+            await Consumer(settings, database, sqs).run(stop)
+    finally:
+        database.dispose()
+        if stop_metrics is not None:
+            stop_metrics()

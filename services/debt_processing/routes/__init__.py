@@ -1,0 +1,1 @@
+"""The HTTP door: each route takes validated input, makes one call, and shows the outcome."""

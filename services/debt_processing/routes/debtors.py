@@ -1,0 +1,16 @@
+"""`/debtors`: what was decided for one debtor over time."""
+
+from fastapi import APIRouter
+
+from debt_processing import decisions
+from debt_processing.routes.wiring import DebtorId, Reading
+from debt_processing.schemas import DecisionPage
+from service_kit.pages import Cursor, Limit
+
+router = APIRouter(prefix="/debtors", tags=["debtors"])
+
+
+@router.get("/{debtor_id}/decisions", response_model=DecisionPage)
+def history(debtor_id: DebtorId, connection: Reading, limit: Limit = 100, cursor: Cursor = None) -> DecisionPage:
+    """A debtor's decisions, newest run first; none for a debtor that was never in a run."""
+    return decisions.history(connection, debtor_id, limit, cursor)

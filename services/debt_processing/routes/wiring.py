@@ -1,0 +1,38 @@
+"""What every route needs: this process's parts, and one snapshot of the database a request."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Path, Request
+from sqlalchemy import Connection
+
+from debt_processing.settings import Settings
+from recovery_core.message_shapes import MAX_DEBTOR_ID
+from service_kit.database import Database
+from service_kit.sqs import Sqs
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the application opened at its start."""
+
+    settings: Settings
+    database: Database
+    sqs: Sqs
+
+
+def parts(request: Request) -> Parts:
+    """The parts of this process."""
+    found: Parts = request.app.state.parts
+    return found
+
+
+def _reading(request: Request) -> Iterator[Connection]:
+    with parts(request).database.read() as connection:
+        yield connection
+
+
+Reading = Annotated[Connection, Depends(_reading, scope="function")]
+RunId = Annotated[str, Path(min_length=1, max_length=64, description="As the risk service named the run")]
+DebtorId = Annotated[int, Path(ge=1, le=MAX_DEBTOR_ID)]
