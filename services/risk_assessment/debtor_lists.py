@@ -95,7 +95,8 @@ def _in_priority_order(wanted: DebtorFilter, conditions: list[ColumnElement[bool
             .limit(top)
             .subquery()
         )
-        for level in wanted.risk_levels or tuple(RiskLevel)
+        # A level asked for twice would show its debtors twice.
+        for level in dict.fromkeys(wanted.risk_levels or RiskLevel)
     ]
     best = union_all(*best_of_each).subquery()
     return select(best).order_by(best.c.priority.desc(), best.c.id)
