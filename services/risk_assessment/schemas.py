@@ -24,7 +24,9 @@ DEFAULT_THRESHOLD = 50_000_000  # 500000.00 in minor units
 # One line of printable text with something in it; no NUL, no other control characters.
 _LINE = r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_LINE)]
-ExternalRef = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=_LINE)]
+# Without blanks at its ends, which databases compare differently.
+_KEY = r"^[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?$"
+ExternalRef = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=_KEY)]
 PortfolioName = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 PolicyName = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
