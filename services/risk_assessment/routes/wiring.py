@@ -1,7 +1,8 @@
 """What every route needs: this process's parts, one transaction a request, versions and repeatable answers."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Annotated, NamedTuple
 
 import orjson
@@ -17,6 +18,9 @@ from risk_assessment.settings import Settings
 from service_kit.database import Database
 from service_kit.sqs import Sqs
 
+PLACES = 16
+"""Requests that use the database at a time: as many as it has connections, and well below a server's 40 threads."""
+
 
 @dataclass(frozen=True, slots=True)
 class Parts:
@@ -26,6 +30,7 @@ class Parts:
     database: Database
     shelf: PolicyShelf
     sqs: Sqs
+    places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PLACES))
 
 
 def parts(request: Request) -> Parts:
@@ -34,12 +39,21 @@ def parts(request: Request) -> Parts:
     return found
 
 
-def _reading(request: Request) -> Iterator[Connection]:
+async def _turn(request: Request) -> AsyncIterator[None]:
+    """Wait without a thread: were all of them waiting for a connection, none could finish with one."""
+    async with parts(request).places:
+        yield
+
+
+Turn = Annotated[None, Depends(_turn, scope="function")]
+
+
+def _reading(request: Request, turn: Turn) -> Iterator[Connection]:
     with parts(request).database.read() as connection:
         yield connection
 
 
-def _writing(request: Request) -> Iterator[Connection]:
+def _writing(request: Request, turn: Turn) -> Iterator[Connection]:
     with parts(request).database.write() as connection:
         yield connection
 
@@ -86,7 +100,10 @@ def etag(version: int) -> str:
 async def raw_body(request: Request) -> bytes:
     """The request as it counts for idempotency: the same JSON however it is spaced or ordered."""
     body = await request.body()
-    return orjson.dumps(orjson.loads(body), option=orjson.OPT_SORT_KEYS) if body else b""
+    try:
+        return orjson.dumps(orjson.loads(body), option=orjson.OPT_SORT_KEYS)
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
+        return body  # empty or nested too deeply: the validation refuses it
 
 
 RawBody = Annotated[bytes, Depends(raw_body)]
