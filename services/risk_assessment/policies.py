@@ -24,6 +24,7 @@ class PolicyShelf:
         self._known = dict(known)
         self._ids: dict[str, int] = {}
         self._scorers: dict[int, Scorer] = {}
+        self._unsure: set[int] = set()
         self.active = self.named(active)
 
     def named(self, name: str | None) -> Policy:
@@ -37,8 +38,11 @@ class PolicyShelf:
     def id_of(self, connection: Connection, policy: Policy, now: datetime) -> int:
         """Row number of the policy, which is written down when it is used for the first time."""
         found = self.find_id(connection, policy)
-        # What is kept now is not remembered yet: this transaction may still be rolled back.
-        return _keep(connection, policy, now) if found is None else found
+        if found is None:
+            found = _keep(connection, policy, now)
+            # Not remembered yet: a rollback would take the number back, and give it to another policy.
+            self._unsure.add(found)
+        return found
 
     def find_id(self, connection: Connection, policy: Policy) -> int | None:
         """Row number of the policy, None while it was never used. Writes nothing."""
@@ -47,14 +51,18 @@ class PolicyShelf:
             if found is None:
                 return None
             self._ids[policy.hash] = found
+            self._unsure.discard(found)
         return self._ids[policy.hash]
 
     def scorer(self, connection: Connection, policy_id: int) -> Scorer:
         """The scorer of the policy a row refers to, whether or not that policy is still among the known ones."""
-        if policy_id not in self._scorers:
+        known = self._scorers.get(policy_id)
+        if known is None:
             document = connection.execute(select(policies.c.document).where(policies.c.id == policy_id)).scalar_one()
-            self._scorers[policy_id] = scorer_for(load_policy(document))
-        return self._scorers[policy_id]
+            known = scorer_for(load_policy(document))
+            if policy_id not in self._unsure:
+                self._scorers[policy_id] = known
+        return known
 
 
 def open_shelf(active: str, folder: Path | None) -> PolicyShelf:
