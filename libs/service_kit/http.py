@@ -107,8 +107,6 @@ def _add_openapi(app: FastAPI) -> None:
             schemas = schema.setdefault("components", {}).setdefault("schemas", {})
             problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
             schemas.update(problem.pop("$defs"), Problem=problem)
-            for unused in ("HTTPValidationError", "ValidationError"):
-                schemas.pop(unused, None)
             app.openapi_schema = schema
         return app.openapi_schema
 
@@ -293,8 +291,6 @@ class JsonBodies:
         try:
             _check_encoding(headers)
             body = await asyncio.wait_for(self._read(receive), self._seconds)
-            if body is None:
-                return  # the client is gone
             _check_body(headers, body)
         except _Refused as refused:
             await refused.response(scope, receive, send)
@@ -306,14 +302,14 @@ class JsonBodies:
         else:
             await self._app(scope, _replay(body, receive), send)
 
-    async def _read(self, receive: Receive) -> bytes | None:
+    async def _read(self, receive: Receive) -> bytes:
         body = bytearray()
         size = 0
         more = True
         while more and size <= READ_ON_FACTOR * self._max_bytes:
             message = await receive()
             if message["type"] == "http.disconnect":
-                return None
+                raise _Refused(400, "the client left before its body ended")  # read by our log alone
             chunk = message.get("body", b"")
             size += len(chunk)
             more = message.get("more_body", False)

@@ -117,6 +117,15 @@ def test_a_migration_that_fails_on_mysql_leaves_those_before_it_done_and_noted(m
     database.dispose()
 
 
+def test_a_migration_that_breaks_a_reference_on_sqlite_leaves_nothing(sqlite_url: str) -> None:
+    database = Database(sqlite_url)
+    with pytest.raises(MigrationError, match="broken reference in table books"):
+        upgrade(sqlite_url, "tests.support.careless_service")
+
+    assert tables(database) == set()
+    database.dispose()
+
+
 def test_an_unknown_revision_is_refused(database_url: str) -> None:
     with pytest.raises(MigrationError, match=r"cannot migrate .*: Can't locate revision"):
         upgrade(database_url, DEMO, "9999")
