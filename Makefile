@@ -6,6 +6,8 @@ ARGS ?=
 WORKERS ?= auto
 
 BIN := .venv/bin
+# Whole paths: processes that the tests start elsewhere are measured too, and so are migrations, which Alembic loads by path.
+COVERED := libs services infra/local
 PACKAGES := libs services infra
 
 # Settings of another project's shell must not leak into this one's environment.
@@ -31,7 +33,7 @@ up: setup ## keep both services and a local SQS running until Ctrl-C
 
 test: setup ## all tests, with coverage (ARGS="tests/libs -k scoring": only those, without)
 ifeq ($(strip $(ARGS)),)
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report term
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(foreach part,$(COVERED),--cov="$(CURDIR)/$(part)") --cov-report term
 else
 	@$(BIN)/python -m pytest $(ARGS)
 endif
