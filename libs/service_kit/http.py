@@ -1,14 +1,15 @@
 """What every HTTP API of ours does before and after its routes: limits, strict JSON, ids, safe headers, one log line.
 
-Pure ASGI layers, outermost first: `RequestLog`, `Paths`, `TimeLimit`, `JsonBodies`, `problems.CatchAll`. They refuse
-bodies that are too large, too slow or not strict JSON, and paths and queries that are not UTF-8, before any route.
+Pure ASGI layers, outermost first: `RequestLog`, CORS, `Paths`, `TimeLimit`, `auth.Guard`, `JsonBodies`,
+`problems.CatchAll`. They refuse bodies that are too large, too slow or not strict JSON, and paths and queries that are
+not UTF-8, before any route.
 """
 
 import asyncio
 import re
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -18,10 +19,13 @@ import structlog
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service_kit.auth import Access, Guard, describe_access
+from service_kit.docs_page import DOCS_PATH, add_docs
 from service_kit.metrics import Histogram
-from service_kit.problems import PROBLEM_RESPONSES, RETRY_AFTER_SECONDS, CatchAll, Problem, problem_response
+from service_kit.problems import METHODS, PROBLEM_RESPONSES, RETRY_AFTER_SECONDS, CatchAll, Problem, problem_response
 
 log = structlog.get_logger(__name__)
 
@@ -29,7 +33,9 @@ MAX_BODY_BYTES = 2 * 1024 * 1024
 READ_ON_FACTOR = 8
 BODY_SECONDS = 20.0
 REQUEST_SECONDS = 30.0
-QUIET_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
+HEALTH_PATHS = ("/healthz", "/readyz")
+QUIET_PATHS = frozenset({*HEALTH_PATHS, "/metrics"})
+OPENAPI_PATH = "/openapi.json"
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _JSON_TYPE = re.compile(r"application/([a-z0-9.-]+\+)?json")
@@ -40,7 +46,12 @@ _SAFE_HEADERS = {
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
+# Only where the request came over TLS, as the server or a proxy that it trusts says (uvicorn: FORWARDED_ALLOW_IPS).
+_TLS_ONLY = "max-age=31536000"
+_CORS_TAKEN = ("Authorization", "Content-Type", "Idempotency-Key", "If-Match", "X-Reason", "X-Request-Id")
+_CORS_SHOWN = ("ETag", "Idempotency-Replayed", "Location", "Retry-After", "WWW-Authenticate", "X-Request-Id")
 
 REQUEST_SECONDS_HISTOGRAM = Histogram(
     "http_request_seconds", "Time to answer an HTTP request", ["method", "route", "status"]
@@ -56,11 +67,16 @@ def base_app(
     *,
     description: str = "",
     lifespan: Lifespan | None = None,
+    access: Access | None = None,
+    docs: bool = True,
     max_body_bytes: int = MAX_BODY_BYTES,
     body_seconds: float = BODY_SECONDS,
     request_seconds: float = REQUEST_SECONDS,
 ) -> FastAPI:
-    """Build an app with all layers, to which a service adds its routes under `root`, such as `/risk-service`."""
+    """Build an app with all layers, to which a service adds its routes under `root`, such as `/risk-service`.
+
+    With `access`, every path but those of `open_paths` is guarded, and each route must declare a role.
+    """
     app = FastAPI(
         title=title,
         version=version,
@@ -68,22 +84,50 @@ def base_app(
         lifespan=lifespan,
         redirect_slashes=False,
         responses=PROBLEM_RESPONSES,
+        openapi_url=OPENAPI_PATH if docs else None,
+        docs_url=None,
         redoc_url=None,
     )
-    _add_index(app, root)
-    _add_openapi(app)
+    _add_index(app, root, docs)
+    if docs:
+        add_docs(app, OPENAPI_PATH)
+    _add_openapi(app, checked=access is not None and access.authenticator is not None)
     # The last one added is the outermost.
     app.add_middleware(CatchAll)
     app.add_middleware(JsonBodies, max_bytes=max_body_bytes, seconds=body_seconds)
+    if access:
+        app.add_middleware(Guard, access=access, open_paths=open_paths(root))
     app.add_middleware(TimeLimit, seconds=request_seconds)
     app.add_middleware(Paths)
+    if access and access.cors_origins:
+        _add_cors(app, access.cors_origins)
     app.add_middleware(RequestLog)
     return app
 
 
-def _add_index(app: FastAPI, root: str) -> None:
+def open_paths(root: str) -> frozenset[str]:
+    """Return the paths that ask nobody who they are: none of them shows or changes anything of anybody."""
+    return frozenset(
+        {"/", root, DOCS_PATH, OPENAPI_PATH, "/metrics"} | {f"{at}{path}" for at in ("", root) for path in HEALTH_PATHS}
+    )
+
+
+def _add_cors(app: FastAPI, origins: Sequence[str]) -> None:
+    """Let web pages of these origins call the API with credentials that they send themselves; cookies are no use."""
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=origins,
+        allow_methods=METHODS,
+        allow_headers=_CORS_TAKEN,
+        expose_headers=_CORS_SHOWN,
+    )
+
+
+def _add_index(app: FastAPI, root: str, docs: bool) -> None:
     """Tell a visitor of the bare address where things are."""
-    index = {"title": app.title, "version": app.version, "root": root, "docs": "/docs", "openapi": "/openapi.json"}
+    index = {"title": app.title, "version": app.version, "root": root}
+    if docs:
+        index |= {"docs": DOCS_PATH, "openapi": OPENAPI_PATH}
 
     async def show() -> dict[str, str]:
         return index
@@ -92,7 +136,7 @@ def _add_index(app: FastAPI, root: str) -> None:
         app.add_api_route(path, show, include_in_schema=False)
 
 
-def _add_openapi(app: FastAPI) -> None:
+def _add_openapi(app: FastAPI, *, checked: bool) -> None:
     """Describe errors as the problems that we answer, instead of FastAPI's own shape."""
 
     def describe() -> dict[str, Any]:
@@ -107,6 +151,7 @@ def _add_openapi(app: FastAPI) -> None:
             schemas = schema.setdefault("components", {}).setdefault("schemas", {})
             problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
             schemas.update(problem.pop("$defs"), Problem=problem)
+            describe_access(schema, checked=checked)
             app.openapi_schema = schema
         return app.openapi_schema
 
@@ -134,7 +179,7 @@ class RequestLog:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                _set_headers(MutableHeaders(scope=message), request_id)
+                _set_headers(MutableHeaders(scope=message), request_id, over_tls=scope.get("scheme") == "https")
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):
@@ -148,17 +193,20 @@ def _request_id(wanted: str | None) -> str:
     return wanted if wanted and _REQUEST_ID.fullmatch(wanted) else uuid.uuid4().hex
 
 
-def _set_headers(headers: MutableHeaders, request_id: str) -> None:
+def _set_headers(headers: MutableHeaders, request_id: str, *, over_tls: bool) -> None:
     headers["X-Request-Id"] = request_id
     for name, value in _SAFE_HEADERS.items():
         headers.setdefault(name, value)
+    if over_tls:
+        headers.setdefault("Strict-Transport-Security", _TLS_ONLY)
 
 
 def _note(scope: Scope, method: str, status: int, seconds: float) -> None:
     route = route_template(scope)
     REQUEST_SECONDS_HISTOGRAM.labels(method, route, str(status)).observe(seconds)
     write = log.debug if route in QUIET_PATHS else log.info
-    write("http.request", method=method, route=route, status=status, ms=round(seconds * 1_000, 1))
+    who = {"actor": scope["identity"].actor} if "identity" in scope else {}
+    write("http.request", method=method, route=route, status=status, ms=round(seconds * 1_000, 1), **who)
 
 
 def route_template(scope: Scope) -> str:

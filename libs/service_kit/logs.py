@@ -32,7 +32,12 @@ HIDDEN_KEYS = frozenset(
         "token",
     }
 )
-_QUIET = {"botocore": logging.WARNING, "aiobotocore": logging.WARNING, "asyncio": logging.WARNING}
+_LEVELS = {
+    "botocore": logging.WARNING,
+    "aiobotocore": logging.WARNING,
+    "asyncio": logging.WARNING,
+    "service_kit.audit": logging.INFO,  # reads of personal data are on record however quiet the rest shall be
+}
 
 
 def configure(service: str, level: str = "INFO", json: bool | None = None) -> None:
@@ -72,8 +77,8 @@ def _replace_handlers(shared: list[Processor], renderer: Processor, level: str) 
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for name, quiet_level in _QUIET.items():
-        logging.getLogger(name).setLevel(quiet_level)
+    for name, own_level in _LEVELS.items():
+        logging.getLogger(name).setLevel(own_level)
 
 
 def _naming(service: str) -> Processor:

@@ -69,6 +69,7 @@ _DESCRIPTIONS = {
     413: "The body is too large",
     415: "The body is not JSON",
     422: "A value is not valid; `errors` names the fields",
+    429: "Too many requests; try again after `Retry-After` seconds",
     500: "An error of ours, logged under the `instance`",
     503: "The database or the queues are away; try again later",
 }

@@ -1,0 +1,122 @@
+"""Who did what, when and why: a row for every change, in the transaction of the change, and a log event for every read.
+
+Reads write nothing to the database (a dry run changes nothing), so theirs go to the log, at whatever level it is set.
+Neither may hold personal data: subjects are ids, details are counts and names of fields.
+"""
+
+import getpass
+import os
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+
+import orjson
+import structlog
+from fastapi import Depends, Header, Request
+from sqlalchemy import BigInteger, Column, Connection, Index, Integer, MetaData, String, Table, Text, insert, update
+
+from service_kit.auth import Identity, Role
+from service_kit.database import UtcDateTime, table_options
+
+log = structlog.get_logger(__name__)
+
+MAX_ACTOR_CHARS = 270
+MAX_REASON_CHARS = 200
+
+Reason = Annotated[
+    str | None,
+    Header(
+        alias="X-Reason",
+        min_length=1,
+        max_length=MAX_REASON_CHARS,
+        pattern=r"^[!-~]([ -~]*[!-~])?$",
+        description="Why you do this, for the audit records: printable ASCII, no personal data.",
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks for something and why, as it is recorded."""
+
+    actor: str
+    role: str | None = None
+    reason: str | None = None
+    request_id: str | None = None
+
+
+def caller_of(request: Request, reason: Reason = None) -> Caller:
+    """Return the caller of a request."""
+    identity: Identity = request.scope["identity"]
+    request_id = structlog.contextvars.get_contextvars().get("request_id")
+    return Caller(identity.actor, identity.role, reason, request_id)
+
+
+CalledBy = Annotated[Caller, Depends(caller_of)]
+
+
+def command_line() -> Caller:
+    """Return the person at the command line, who has the database's own credentials and so may do everything."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # in a container, a user id often has no name
+        user = f"uid-{os.getuid()}"
+    return Caller(f"cli:{user}"[:MAX_ACTOR_CHARS], Role.ADMIN)
+
+
+def audit_records_table(metadata: MetaData) -> Table:
+    """Return the table of audit records, for a service's own metadata."""
+    table = Table(
+        "audit_records",
+        metadata,
+        Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+        Column("at", UtcDateTime, nullable=False),
+        Column("actor", String(MAX_ACTOR_CHARS), nullable=False),
+        Column("role", String(16)),
+        Column("action", String(64), nullable=False),
+        Column("subject", String(160), nullable=False),
+        Column("reason", String(MAX_REASON_CHARS)),
+        Column("request_id", String(64)),
+        Column("detail", Text, nullable=False),
+        sqlite_autoincrement=True,
+        **table_options(),
+    )
+    Index("ix_audit_records_subject", table.c.subject, table.c.id)
+    return table
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """The audit of one request or command: by whom, at which moment, into which table."""
+
+    records: Table
+    caller: Caller
+    at: datetime
+
+    def changed(self, connection: Connection, action: str, subject: str, **detail: Any) -> int:
+        """Record a change, such as `debtor.created` of `debtor:7`, in its own transaction; return the record's id."""
+        values = {
+            "at": self.at,
+            "actor": self.caller.actor,
+            "role": self.caller.role,
+            "action": action,
+            "subject": subject,
+            "reason": self.caller.reason,
+            "request_id": self.caller.request_id,
+            "detail": orjson.dumps(detail).decode(),
+        }
+        return int(connection.execute(insert(self.records).values(values)).lastrowid)
+
+    def complete(self, connection: Connection, record_id: int, **detail: Any) -> None:
+        """Write into a record how far its change is, for one that takes many transactions: in each of them."""
+        record = update(self.records).where(self.records.c.id == record_id)
+        connection.execute(record.values(detail=orjson.dumps(detail).decode()))
+
+    def read(self, action: str, *subjects: str) -> None:
+        """Log that personal data are being read."""
+        caller = self.caller
+        log.info("audit.read", action=action, subjects=list(subjects), **_who(caller))
+
+
+def _who(caller: Caller) -> dict[str, str | None]:
+    return {"actor": caller.actor, "role": caller.role, "reason": caller.reason, "request_id": caller.request_id}

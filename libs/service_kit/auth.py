@@ -1,0 +1,228 @@
+"""Who calls and what they may do: credentials are checked before a request is read, roles by each route.
+
+Every path but the open ones needs credentials, known or not, so that a route which forgets to name its role is no hole.
+Where authentication is off, callers from this machine may do everything, but no web page that they look at may.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import ip_address
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import structlog
+from fastapi import HTTPException, Request, Security
+from fastapi.openapi.models import HTTPBearer
+from fastapi.security import SecurityScopes
+from fastapi.security.base import SecurityBase
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from service_kit.problems import PROBLEM_RESPONSES, RETRY_AFTER_SECONDS, problem_response
+from service_kit.rate_limit import RateLimit, address_of
+
+log = structlog.get_logger(__name__)
+
+SCHEME = "bearer"
+MAX_CREDENTIAL_CHARS = 8_192
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class Role(StrEnum):
+    """What a caller may do; each includes the ones before."""
+
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+    APPROVER = "approver"
+    ADMIN = "admin"
+
+    def includes(self, other: "Role") -> bool:
+        """Tell whether this role may do what the other may."""
+        order = list(Role)
+        return order.index(self) >= order.index(other)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who calls, such as `key:nightly` or `oidc:4f1c`; `role` is None for somebody known who may do nothing here."""
+
+    actor: str
+    role: Role | None
+
+
+ANYBODY = Identity("anonymous", Role.ADMIN)
+"""Every caller where authentication is off."""
+
+
+class BadCredentialsError(Exception):
+    """The credentials prove nothing. The text is for our logs: callers are not told what was wrong with a forgery."""
+
+
+class UncheckableError(Exception):
+    """The credentials cannot be checked at the moment; the text says why, without addresses."""
+
+
+class Authenticator(Protocol):
+    """Turns a bearer token into an identity."""
+
+    async def identify(self, token: str) -> Identity:
+        """Return who the token stands for. Raises BadCredentialsError or UncheckableError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may reach an API: how callers are told apart (None: not at all), how often they may call, from where."""
+
+    authenticator: Authenticator | None = None
+    limit: RateLimit | None = None
+    cors_origins: tuple[str, ...] = ()
+
+
+class _Bearer(SecurityBase):
+    """The role check as FastAPI knows it: it also writes `security` with the role's name into the OpenAPI document."""
+
+    def __init__(self) -> None:
+        self.model = HTTPBearer(
+            description="An API key, or a token of the OpenID Connect issuer. Beside it stands the role that is needed."
+        )
+        self.scheme_name = SCHEME
+
+    async def __call__(self, request: Request, needed: SecurityScopes) -> None:
+        identity: Identity = request.scope["identity"]  # missing without a Guard: then nobody gets through
+        role = Role(needed.scopes[0])
+        if identity.role is None or not identity.role.includes(role):
+            has = f"you are {identity.role}" if identity.role else "you have none"
+            raise HTTPException(403, f"this needs the role {role}; {has}")
+
+
+_bearer = _Bearer()
+
+
+def requires(role: Role) -> Any:
+    """Declare the role that a route needs: `@router.get("", dependencies=[requires(Role.VIEWER)])`."""
+    return Security(_bearer, scopes=[role.value])
+
+
+class Guard:
+    """ASGI layer that finds out who calls, before the body is read, and refuses strangers and those in a hurry."""
+
+    def __init__(self, app: ASGIApp, access: Access, open_paths: Collection[str]) -> None:
+        self._app = app
+        self._access = access
+        self._open_paths = frozenset(open_paths)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http" or scope["path"] in self._open_paths:
+            await self._app(scope, receive, send)
+            return
+        try:
+            identity = await self._identify(scope)
+        except _Refused as refused:
+            await refused.response(scope, receive, send)
+            return
+        scope["identity"] = identity
+        with structlog.contextvars.bound_contextvars(actor=identity.actor):
+            await self._app(scope, receive, send)
+
+    async def _identify(self, scope: Scope) -> Identity:
+        headers = Headers(scope=scope)
+        if self._access.authenticator is None:
+            _check_no_web_page(scope, headers, self._access.cors_origins)
+            self._count(address_of(scope))
+            return ANYBODY
+        try:
+            identity = await _identified(self._access.authenticator, headers)
+        except _Refused:
+            self._count(address_of(scope))
+            raise
+        self._count(identity.actor)
+        return identity
+
+    def _count(self, client: str) -> None:
+        wait = self._access.limit.take(client) if self._access.limit else 0
+        if wait:
+            raise _Refused(429, "too many requests", {"Retry-After": str(wait)})
+
+
+class _Refused(Exception):  # noqa: N818
+    def __init__(self, status: int, detail: str | None = None, headers: dict[str, str] | None = None) -> None:
+        self.response = problem_response(status, detail, headers=headers)
+
+
+async def _identified(authenticator: Authenticator, headers: Headers) -> Identity:
+    token = _bearer_token(headers)
+    try:
+        return await authenticator.identify(token)
+    except BadCredentialsError as error:
+        log.info("auth.refused", reason=str(error))
+        raise _unauthorised("the credentials are not valid", 'Bearer error="invalid_token"') from None
+    except UncheckableError as error:
+        log.warning("auth.unavailable", reason=str(error))
+        raise _Refused(503, str(error), {"Retry-After": str(RETRY_AFTER_SECONDS)}) from None
+    except Exception:
+        log.exception("auth.failed")
+        raise _Refused(500) from None
+
+
+def _bearer_token(headers: Headers) -> str:
+    given = headers.getlist("authorization")
+    scheme, _, token = given[0].partition(" ") if len(given) == 1 else ("", "", "")
+    token = token.strip()
+    if scheme.lower() != SCHEME or not token or len(token) > MAX_CREDENTIAL_CHARS or not token.isascii():
+        raise _unauthorised("send your credentials as `Authorization: Bearer ...`", "Bearer")
+    return token
+
+
+def _unauthorised(detail: str, challenge: str) -> _Refused:
+    return _Refused(401, detail, {"WWW-Authenticate": challenge})
+
+
+def _check_no_web_page(scope: Scope, headers: Headers, allowed_origins: Collection[str]) -> None:
+    """Where nobody is asked who they are, a page in a browser on this machine must not act in its user's place."""
+    host = headers.get("host", "")
+    if _could_be_rebound(host):
+        raise _Refused(421, "without authentication this answers under the names of this machine only")
+    origin = headers.get("origin")
+    foreign = origin is not None and origin not in allowed_origins and urlsplit(origin).netloc != host
+    if foreign and scope["method"] not in _SAFE_METHODS:
+        raise _Refused(403, "without authentication no other site may change anything here")
+
+
+def _could_be_rebound(host: str) -> bool:
+    """Tell whether somebody on the Internet could let this name point at our machine (DNS rebinding)."""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return True
+    return "." in name and not name.endswith(".localhost") and not _is_address(name)
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+AUTH_RESPONSES = {
+    401: "The credentials are missing or not valid",
+    403: "The caller's role does not allow this",
+}
+
+
+def describe_access(schema: dict[str, Any], *, checked: bool) -> None:
+    """Complete the OpenAPI document: 401 and 403 wherever a role is needed, or no mention where nobody is asked."""
+    operations = [operation for path in schema.get("paths", {}).values() for operation in path.values()]
+    for operation in operations:
+        if checked and "security" in operation:
+            responses = operation["responses"]
+            for status, text in AUTH_RESPONSES.items():
+                responses[str(status)] = PROBLEM_RESPONSES[422] | {"description": text}
+        elif not checked:
+            operation.pop("security", None)
+    if not checked:
+        schema.get("components", {}).pop("securitySchemes", None)
