@@ -78,7 +78,9 @@ class Intake:
             if lane not in self._polls:
                 receiving = self._receive(lane, self._share, self._wait_seconds, stop, queues)
                 self._polls[lane] = asyncio.create_task(receiving)
-        await asyncio.wait(self._polls.values(), return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait(self._polls.values(), return_when=asyncio.FIRST_COMPLETED)
+        if not self._wait_seconds and not any(poll.result() for poll in done):
+            await stop.wait(PAUSE_SECONDS)
 
     async def _top_up(self, stop: Stop, queues: Neighbour, working: int) -> int:
         received = 0

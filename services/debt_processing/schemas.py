@@ -124,14 +124,15 @@ class DeadLetters(BaseModel):
     next_cursor: None = None
 
 
+MessageIds = Annotated[list[Annotated[str, Field(min_length=1, max_length=100)]], Field(max_length=1_000)]
+
+
 class RedriveRequest(BaseModel, extra="forbid"):
     """Which dead letters to send back: all when nothing is said."""
 
     lane: Lane | None = Field(None, description="Only this lane")
     limit: Annotated[int, Field(strict=True, ge=1, le=1_000)] = Field(100, description="At most so many")
-    message_ids: (
-        Annotated[list[Annotated[str, Field(min_length=1, max_length=100)]], Field(max_length=1_000)] | None
-    ) = Field(None, description="Only these, as GET /dead-letters names them")
+    message_ids: MessageIds | None = Field(None, description="Only these, as GET /dead-letters names them")
 
 
 class Redriven(BaseModel):

@@ -28,7 +28,7 @@ def make_settings(url: str, queue_names: Callable[[str], str], **changes: object
         "recovery_queue_high": queue_names("high"),
         "recovery_queue_standard": queue_names("standard"),
         "recovery_queue_results": queue_names("results"),
-        "debt_wait_seconds": 1,
+        "debt_wait_seconds": 0,
         "debt_retry_seconds": 0,
     } | changes
     return Settings(_env_file=None, **values)  # type: ignore[arg-type, call-arg]

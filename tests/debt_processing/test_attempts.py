@@ -1,0 +1,24 @@
+"""Marks of begun work, on each kind of database."""
+
+from tests.debt_processing.builders import NOW
+
+from debt_processing import attempts
+from service_kit.database import Database
+
+
+def marks(database: Database) -> dict[str, int]:
+    with database.read() as connection:
+        return attempts.unended(connection, ["a", "b", "c"])
+
+
+def test_every_begin_counts_until_the_work_ends(any_database: Database) -> None:
+    for batch_id in ("a", "a", "b"):
+        with any_database.write() as connection:
+            attempts.begin(connection, batch_id, NOW)
+    assert marks(any_database) == {"a": 2, "b": 1}
+
+    with any_database.write() as connection:
+        attempts.end(connection, "a")
+        attempts.end(connection, "never begun")
+
+    assert marks(any_database) == {"b": 1}

@@ -1,0 +1,77 @@
+"""The order in which held batches are worked."""
+
+from typing import Any
+
+from tests.debt_processing.builders import NOW, a_batch, a_debtor
+
+from debt_processing.holding import STANDARD_TURN, Held, Holding
+from debt_processing.sqs_receiver import Delivery
+from recovery_core.policy import built_in_policy
+from service_kit.sqs import Received
+
+
+def held(name: str, lane: str = "high", debt: str = "1000.00", receive_count: int = 1, unended: int = 0) -> Held:
+    batch = a_batch(name, entries=[a_debtor(1, total_debt_amount=debt)], lane=lane)
+    delivery = Delivery(lane, Received(name, name, "", {}, receive_count, NOW))
+    return Held(delivery, batch, built_in_policy("standard"), unended)
+
+
+def holding(*batches: Held) -> Holding:
+    found = Holding()
+    for batch in batches:
+        found.add(batch)
+    return found
+
+
+def taken(found: Holding, **options: Any) -> list[str]:
+    order = []
+    while batch := found.take(suspects_too=options.get("suspects_too", True)):
+        order.append(batch.batch.header.run_id)
+    return order
+
+
+def test_the_high_lane_goes_first_and_in_it_the_better_batch() -> None:
+    found = holding(
+        held("standard-rich", "standard", "90000.00"),
+        held("high-poor", debt="10.00"),
+        held("high-rich", debt="5000.00"),
+        held("standard-poor", "standard", "1.00"),
+    )
+
+    assert taken(found) == ["high-rich", "high-poor", "standard-rich", "standard-poor"]
+    assert len(found) == 0
+
+
+def test_standard_has_a_turn_however_much_is_high() -> None:
+    found = holding(held("standard", "standard"), *(held(f"high-{n}") for n in range(2 * STANDARD_TURN)))
+
+    assert "standard" in taken(found)[:STANDARD_TURN]
+
+
+def test_suspects_go_last_the_worst_at_the_end() -> None:
+    found = holding(
+        held("killer", receive_count=3, unended=1),
+        held("suspect", receive_count=2),
+        held("new", "standard"),
+    )
+
+    assert found.suspects == 2
+    assert taken(found, suspects_too=False) == ["new"]
+    assert taken(found) == ["suspect", "killer"]
+
+
+def test_what_is_dropped_is_not_taken() -> None:
+    lost, kept = held("lost", debt="9000.00"), held("kept")
+    found = holding(lost, kept)
+
+    assert found.drop({lost.delivery}) == [lost]
+    assert len(found) == 1
+    assert taken(found) == ["kept"]
+    assert found.clear() == []
+
+
+def test_a_batch_whose_debtors_are_all_unreadable_still_has_its_turn() -> None:
+    batch = a_batch("odd", entries=[{"nothing": 1}])
+    odd = Held(Delivery("high", Received("m", "h", "", {}, 1, NOW)), batch, built_in_policy("standard"))
+
+    assert holding(odd).take(suspects_too=False) is odd

@@ -1,0 +1,100 @@
+"""The schema that the migrations make, and that the queries which grow with the data walk its indexes."""
+
+import re
+from typing import Any
+
+import pytest
+from sqlalchemy import Select, UniqueConstraint, inspect, select
+from sqlalchemy.dialects import mysql, sqlite
+from tests.debt_processing.builders import LATER, NOW, a_batch, debtors
+
+from debt_processing import inbox
+from debt_processing.tables import decisions, errors, metadata
+from debt_processing.work import decide
+from debt_processing.work_order import after
+from recovery_core.policy import built_in_policy
+from recovery_core.scoring import scorer_for
+from recovery_core.treatment import Treatment
+from service_kit.database import Database
+from service_kit.migrations import current_revision, downgrade, upgrade
+
+PACKAGE = "debt_processing"
+
+
+def test_migrations_go_up_down_and_up_again(database_url: str) -> None:
+    database = Database(database_url)
+    for _ in range(2):
+        upgrade(database_url, PACKAGE)
+        assert current_revision(database) is not None
+        downgrade(database_url, PACKAGE, "base")
+        with database.read() as connection:
+            assert set(inspect(connection).get_table_names()) <= {"alembic_version"}
+    database.dispose()
+
+
+def test_the_migrated_schema_is_the_one_in_tables(any_database: Database) -> None:
+    with any_database.read() as connection:
+        found = inspect(connection)
+        names = set(found.get_table_names()) - {"alembic_version", "sqlite_sequence"}
+        assert names == set(metadata.tables)
+        for table in metadata.tables.values():
+            columns = {c["name"]: c["nullable"] for c in found.get_columns(table.name)}
+            assert columns == {c.name: c.nullable for c in table.columns}, table.name
+            assert found.get_pk_constraint(table.name)["constrained_columns"] == [c.name for c in table.primary_key]
+            unique = {tuple(u["column_names"]) for u in found.get_unique_constraints(table.name)}
+            wanted = [one for one in table.constraints if isinstance(one, UniqueConstraint)]
+            assert unique == {tuple(c.name for c in one.columns) for one in wanted}, table.name
+
+
+@pytest.fixture
+def filled(any_database: Database) -> Database:
+    policy = built_in_policy("standard")
+    for run in range(3):
+        for sequence in range(1, 9):
+            batch = a_batch(f"run-{run}", sequence, entries=debtors(60, first=sequence * 60))
+            worked = decide(batch, scorer_for(policy), Treatment(policy))
+            any_database.transact(lambda c, w=worked: inbox.record(c, w, NOW, LATER))  # type: ignore[misc]
+    if any_database.dialect == "mysql":
+        with any_database.engine.connect() as connection:
+            connection.exec_driver_sql("ANALYZE TABLE decisions, batches, runs")
+    return any_database
+
+
+def plan(database: Database, statement: Select[Any]) -> str:
+    """How the database would carry the statement out, as one text."""
+    dialect = mysql.dialect(paramstyle="named") if database.dialect == "mysql" else sqlite.dialect(paramstyle="named")
+    sql = str(statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+    explain = "EXPLAIN" if database.dialect == "mysql" else "EXPLAIN QUERY PLAN"
+    with database.read() as connection:
+        lines = connection.exec_driver_sql(f"{explain} {sql}").all()
+    return "\n".join(str(tuple(line)) for line in lines)
+
+
+def assert_walks(text: str, index: str) -> None:
+    assert index in text, text
+    assert not re.search(r"SCAN|TEMP B-TREE|filesort|'ALL'", text), text
+
+
+def key(database: Database, table: str) -> str:
+    return "PRIMARY" if database.dialect == "mysql" else f"{table} USING PRIMARY KEY"
+
+
+def test_a_page_of_a_run_walks_the_primary_key(filled: Database) -> None:
+    for table in (decisions, errors):
+        statement = (
+            select(table)
+            .where(table.c.run_number == 2, after(table, (3, 10)))
+            .order_by(table.c.batch_sequence, table.c.position)
+            .limit(50)
+        )
+        text = plan(filled, statement)
+        assert_walks(text, key(filled, table.name))
+
+
+def test_a_debtors_history_walks_its_own_index(filled: Database) -> None:
+    statement = select(decisions).where(decisions.c.debtor_id == 100).order_by(decisions.c.run_number.desc()).limit(50)
+
+    text = plan(filled, statement)
+
+    assert ("uq_decisions_debtor_run" if filled.dialect == "mysql" else "sqlite_autoindex_decisions_2") in text
+    assert not re.search(r"SCAN|TEMP B-TREE|filesort|'ALL'", text), text
