@@ -73,7 +73,10 @@ def open_shelf(active: str, folder: Path | None) -> PolicyShelf:
         if policy.name in known:
             raise PolicyError([f"{path}: a policy named {policy.name!r} is already known"])
         known[policy.name] = policy
-    return PolicyShelf(known, active)
+    try:
+        return PolicyShelf(known, active)
+    except UnknownPolicyError as error:
+        raise PolicyError([f"RISK_POLICY: {error}"]) from error
 
 
 def _read(path: Path) -> Policy:

@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
+from service_kit.exposure import ExposureSettings
 
 
-class Settings(BaseSettings):
+class Settings(ExposureSettings):
     """Environment variables (or `.env`) of `risk-assessment`; names are the fields' names in upper case."""
 
     model_config = SettingsConfigDict(env_file=".env", extra="ignore", case_sensitive=False)
@@ -35,21 +35,14 @@ class Settings(BaseSettings):
     risk_rate_limit: int = Field(0, ge=0, description="Requests a minute for each client; 0 = no limit")
     aws_region: str = Field("us-east-1", min_length=1, description="AWS region of the queues")
     aws_endpoint_url_sqs: str | None = Field(None, description="SQS endpoint other than AWS's own")
-    recovery_queue_high: str = Field("debt-batches-high", min_length=1, max_length=76)
-    recovery_queue_standard: str = Field("debt-batches-standard", min_length=1, max_length=76)
-    recovery_queue_results: str = Field("debt-batch-results", min_length=1, max_length=76)
+    recovery_queue_high: QueueName = Field("debt-batches-high", description="Queue of the high lane")
+    recovery_queue_standard: QueueName = Field("debt-batches-standard", description="Queue of the standard lane")
+    recovery_queue_results: QueueName = Field("debt-batch-results", description="Queue of the debt service's reports")
     recovery_create_queues: bool = Field(
         False, description="Make missing queues (local stacks only; elsewhere they are provisioned)"
     )
     recovery_visibility_seconds: int = Field(60, ge=1, le=43200, description="Visibility timeout of queues made here")
     recovery_max_receives: int = Field(5, ge=2, le=1000, description="maxReceiveCount of queues made here")
-    recovery_auth: Literal["off", "keys", "oidc"] = Field("off", description="Who may call the API")
     recovery_api_key: str | None = Field(None, description="The key with which the command line calls the APIs")
-    recovery_docs: bool = Field(True, description="Serve /docs and /openapi.json")
     recovery_log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level logged")
     risk_metrics_port: int = Field(0, ge=0, le=65535, description="Port of the dispatcher's /metrics; 0 = none")
-
-    def check_exposure(self) -> None:
-        """Refuse to serve without authentication where others can reach it. Raises ValueError."""
-        if self.recovery_auth == "off" and self.risk_host not in LOOPBACK:
-            raise ValueError("RECOVERY_AUTH: off is allowed on a loopback address only; set keys or oidc")
