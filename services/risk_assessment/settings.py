@@ -1,12 +1,15 @@
 """Everything the risk service can be told from outside, read once at start."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 from pydantic_settings import SettingsConfigDict
 
 from service_kit.exposure import ExposureSettings
+
+# 80 characters are SQS's limit; "-dlq" names the dead-letter queue.
+QueueName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,76}$")]
 
 
 class Settings(ExposureSettings):
