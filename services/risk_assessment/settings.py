@@ -1,7 +1,7 @@
 """Everything the risk service can be told from outside, read once at start."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 from pydantic_settings import SettingsConfigDict
