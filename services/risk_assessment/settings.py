@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, field_validator
 from pydantic_settings import SettingsConfigDict
 
+from service_kit.database import database_url
 from service_kit.exposure import ExposureSettings
 
 # 80 characters are SQS's limit; "-dlq" names the dead-letter queue.
@@ -49,3 +50,9 @@ class Settings(ExposureSettings):
     recovery_api_key: str | None = Field(None, description="The key with which the command line calls the APIs")
     recovery_log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level logged")
     risk_metrics_port: int = Field(0, ge=0, le=65535, description="Port of the dispatcher's /metrics; 0 = none")
+
+    @field_validator("risk_database_url")
+    @classmethod
+    def _is_a_database(cls, url: str) -> str:
+        database_url(url)
+        return url
