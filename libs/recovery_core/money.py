@@ -76,28 +76,28 @@ def _within(minor: int, maximum: int) -> int:
     return minor
 
 
-def _to_minor(value: object) -> int:
+def _to_minor(value: object, maximum: int) -> int:
     """Read what a client may send for an amount in major units: text, or a number with at most two decimals."""
     if isinstance(value, str):
-        return parse_money(value)
+        return _parse(value, maximum)
     if isinstance(value, int) and not isinstance(value, bool):
-        return _within(value * 100, MAX_MINOR)
+        return _within(value * 100, maximum)
     if isinstance(value, float | Decimal):
-        return _fraction_to_minor(value)
+        return _fraction_to_minor(value, maximum)
     raise MoneyError("must be decimal text such as 1234.50, or a number")
 
 
-def _fraction_to_minor(value: float | Decimal) -> int:
+def _fraction_to_minor(value: float | Decimal, maximum: int) -> int:
     if not math.isfinite(value):
         raise MoneyError("must be a finite number")
     if value < 0:
         raise MoneyError("must not be negative")
-    if value > MAX_MINOR:  # a first, coarse bound: rounding could not hold much larger numbers
-        raise MoneyError(f"must be at most {format_money(MAX_MINOR)}")
+    if value > maximum:  # a first, coarse bound: rounding could not hold much larger numbers
+        raise MoneyError(f"must be at most {format_money(maximum)}")
     rounded = Decimal(value).quantize(_CENT)
     if value != rounded and not _is_noise(value, rounded):
         raise MoneyError("must have at most 2 decimal places")
-    return _within(int(rounded * 100), MAX_MINOR)
+    return _within(int(rounded * 100), maximum)
 
 
 def _is_noise(value: float | Decimal, rounded: Decimal) -> bool:
@@ -108,8 +108,9 @@ def _is_noise(value: float | Decimal, rounded: Decimal) -> bool:
 class _MoneyType:
     """Teaches pydantic to read an amount in major units, to hold it in minor units and to write it as text."""
 
-    def __init__(self, minimum: int, pattern: str) -> None:
+    def __init__(self, minimum: int, maximum: int, pattern: str) -> None:
         self.minimum = minimum
+        self.maximum = maximum
         self.pattern = pattern
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -121,12 +122,12 @@ class _MoneyType:
         text = {"type": "string", "pattern": _FORMATTED_PATTERN, "examples": ["1234.50"]}
         if handler.mode == "serialization":
             return text
-        number = {"type": "number", "minimum": self.minimum / 100, "maximum": MAX_MINOR / 100, "multipleOf": 0.01}
+        number = {"type": "number", "minimum": self.minimum / 100, "maximum": self.maximum / 100, "multipleOf": 0.01}
         return {"anyOf": [{**text, "pattern": self.pattern}, number], "examples": ["1234.50"]}
 
     def validate(self, value: object) -> int:
         try:
-            minor = _to_minor(value)
+            minor = _to_minor(value, self.maximum)
         except MoneyError as error:
             raise PydanticCustomError("money", "{problem}", {"problem": str(error)}) from None
         if minor < self.minimum:
@@ -134,8 +135,11 @@ class _MoneyType:
         return minor
 
 
-Money = Annotated[int, _MoneyType(0, MONEY_PATTERN)]
+Money = Annotated[int, _MoneyType(0, MAX_MINOR, MONEY_PATTERN)]
 """An amount, zero or more. A number given to it counts major units (``5`` is 5.00); the value counts minor units."""
 
-PositiveMoney = Annotated[int, _MoneyType(1, POSITIVE_MONEY_PATTERN)]
+PositiveMoney = Annotated[int, _MoneyType(1, MAX_MINOR, POSITIVE_MONEY_PATTERN)]
 """An amount greater than zero; otherwise as Money."""
+
+Threshold = Annotated[int, _MoneyType(0, MAX_PRIORITY, PRIORITY_PATTERN)]
+"""A border between priorities, zero or more; as large as a priority can be, otherwise as Money."""

@@ -53,7 +53,7 @@ def serve(
     settings = _settings(risk_host=host, risk_port=port)
     _configure_logs(settings)
     with _clear_errors():
-        settings.check_exposure()
+        settings.refuse_open_doors(settings.risk_host)
         application = create_app(settings)
     raise typer.Exit(serve_app(application, settings.risk_host, settings.risk_port))
 
@@ -180,7 +180,11 @@ def _settings(**given: object) -> Settings:
         return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
     except ValidationError as error:
         problems = error.errors(include_url=False, include_input=False)
-        _fail("; ".join(f"{'.'.join(map(str, p['loc'])).upper()}: {p['msg']}" for p in problems), code=2)
+        _fail("; ".join(f"{'.'.join(map(str, p['loc'])).upper()}: {_reason(p['msg'])}" for p in problems), code=2)
+
+
+def _reason(message: str) -> str:
+    return message.removeprefix("Value error, ")
 
 
 def _configure_logs(settings: Settings) -> None:

@@ -18,7 +18,9 @@ from risk_assessment.runs import RunFinishedError, RunNotFoundError
 from risk_assessment.scoring_jobs import ScoringJobNotFoundError
 from risk_assessment.settings import Settings
 from risk_assessment.sqs_sender import open_sqs
+from risk_assessment.tables import api_keys
 from service_kit.database import Database
+from service_kit.exposure import access_of
 from service_kit.http import base_app
 from service_kit.pages import BadCursor
 from service_kit.problems import ProblemSpec, install
@@ -51,7 +53,14 @@ def create_app(settings: Settings) -> FastAPI:
             yield
         database.dispose()
 
-    app = base_app("SmartRecover risk assessment", version("smartrecover"), ROOT, lifespan=lifespan)
+    app = base_app(
+        "SmartRecover risk assessment",
+        version("smartrecover"),
+        ROOT,
+        lifespan=lifespan,
+        access=access_of(settings, settings.risk_rate_limit, lambda: app.state.parts.database, api_keys),
+        docs=settings.recovery_docs,
+    )
     for router in (debtors.router, scoring.router, runs.router):
         app.include_router(router, prefix=ROOT)
     add_health(app, ROOT)

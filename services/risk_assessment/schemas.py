@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, model_validator
 
-from recovery_core.money import Money, PositiveMoney
+from recovery_core.money import Money, PositiveMoney, Threshold
 from recovery_core.policy import Lane, RiskLevel
 from recovery_core.profile import (
     ContractType,
@@ -272,7 +272,7 @@ class RunIn(BaseModel):
 
     portfolio: PortfolioName = "default"
     batch_size: Annotated[int, Field(strict=True, ge=1, le=MAX_BATCH_SIZE)] = 100
-    threshold: Money = DEFAULT_THRESHOLD
+    threshold: Threshold = DEFAULT_THRESHOLD
     limit: Annotated[int, Field(strict=True, ge=1, le=100_000_000)] | None = None
     policy: PolicyName | None = None
     filters: RunFilters | None = None

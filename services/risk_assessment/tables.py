@@ -18,7 +18,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.mysql import MEDIUMBLOB, MEDIUMTEXT
 
+from service_kit.audit import audit_records_table
 from service_kit.database import UtcDateTime, table_options
+from service_kit.keys import api_keys_table
 
 metadata = MetaData()
 
@@ -186,7 +188,7 @@ Index("ix_scoring_jobs_state", scoring_jobs.c.state, scoring_jobs.c.number)
 idempotency_keys = Table(
     "idempotency_keys",
     metadata,
-    Column("scope", String(160), primary_key=True),
+    Column("scope", String(300), primary_key=True),  # of one caller
     Column("key", String(128), primary_key=True),
     Column("request_hash", String(64), nullable=False),
     Column("status", Integer, nullable=False),
@@ -205,3 +207,6 @@ leases = Table(
     Column("expires_at", UtcDateTime, nullable=False),
     **table_options(),
 )
+
+audit_records = audit_records_table(metadata)
+api_keys = api_keys_table(metadata)

@@ -14,6 +14,7 @@ from recovery_core.money import (
     Money,
     MoneyError,
     PositiveMoney,
+    Threshold,
     format_money,
     parse_money,
     parse_priority,
@@ -124,3 +125,11 @@ def test_the_schema_of_an_answer_is_decimal_text() -> None:
     schema = money.json_schema(mode="serialization")
     assert schema["type"] == "string"
     assert Draft202012Validator(schema).is_valid(json.loads(money.dump_json(123)))
+
+
+def test_a_threshold_may_be_as_large_as_a_priority() -> None:
+    threshold = TypeAdapter(Threshold)
+    assert threshold.validate_python("9999999999999999.99") == MAX_PRIORITY
+    assert threshold.validate_python(750000) == 75_000_000
+    with pytest.raises(ValidationError, match=r"at most 9999999999999999\.99"):
+        threshold.validate_python("10000000000000000.00")

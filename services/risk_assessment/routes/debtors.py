@@ -3,15 +3,16 @@
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response, status
+from sqlalchemy import Connection, Row
 
 from recovery_core.money import Money
 from recovery_core.policy import RiskLevel
 from recovery_core.profile import PaymentStatus
 from risk_assessment import debtor_lists, debtors
-from risk_assessment.clock import utc_now
 from risk_assessment.debtor_lists import HIGH_RISK, DebtorFilter
 from risk_assessment.routes.wiring import (
     Acted,
+    Audited,
     IdempotencyKey,
     IfMatch,
     RawBody,
@@ -32,33 +33,43 @@ from risk_assessment.schemas import (
     PortfolioName,
     ScoreOut,
 )
+from service_kit.auth import Role, requires
 from service_kit.pages import Cursor, Limit
 
 router = APIRouter(prefix="/debtors", tags=["debtors"])
 
 DebtorId = Annotated[int, Path(ge=1, le=MAX_ID)]
+VIEWER, OPERATOR = [requires(Role.VIEWER)], [requires(Role.OPERATOR)]
 PortfolioQuery = Annotated[PortfolioName | None, Query(description="Only this portfolio")]
 
 
-@router.post("", response_model=DebtorOut, status_code=status.HTTP_201_CREATED)
+@router.post("", response_model=DebtorOut, status_code=status.HTTP_201_CREATED, dependencies=OPERATOR)
 def create(
-    request: Request, body: DebtorIn, raw: RawBody, connection: Writing, shelf: Shelf, key: IdempotencyKey = None
+    request: Request,
+    body: DebtorIn,
+    raw: RawBody,
+    connection: Writing,
+    shelf: Shelf,
+    audit: Audited,
+    key: IdempotencyKey = None,
 ) -> Response:
     """Store a debtor, scored at once."""
 
     def act() -> Acted:
-        debtor_id = debtors.create(connection, body, shelf, utc_now())
+        debtor_id = debtors.create(connection, body, shelf, audit.at)
+        audit.changed(connection, "debtor.created", f"debtor:{debtor_id}", version=1)
         shown = debtors.view(connection, debtors.read(connection, debtor_id), shelf)
         location = f"{request.scope['path'].rstrip('/')}/{debtor_id}"
         return Acted(201, DebtorOut.model_validate(shown), {"Location": location, "ETag": etag(shown["version"])})
 
-    return answer_once(connection, "POST debtors", key, raw, act)
+    return answer_once(connection, audit, "POST debtors", key, raw, act)
 
 
-@router.get("", response_model=DebtorPage)
+@router.get("", response_model=DebtorPage, dependencies=VIEWER)
 def list_debtors(
     connection: Reading,
     shelf: Shelf,
+    audit: Audited,
     portfolio: PortfolioQuery = None,
     risk_level: Annotated[list[RiskLevel] | None, Query(max_length=4)] = None,
     payment_status: PaymentStatus | None = None,
@@ -70,76 +81,104 @@ def list_debtors(
 ) -> dict[str, Any]:
     """A page of debtors."""
     wanted = DebtorFilter(portfolio, tuple(risk_level) if risk_level else None, payment_status, min_debt, max_debt)
-    return _shown(connection, debtor_lists.page(connection, wanted, sort, cursor, limit), shelf)
+    page = debtor_lists.page(connection, wanted, sort, cursor, limit)
+    audit.read("debtor.listed", *_subjects(page))
+    return _shown(connection, page, shelf)
 
 
-@router.get("/high-risk", response_model=DebtorPage)
+@router.get("/high-risk", response_model=DebtorPage, dependencies=VIEWER)
 def high_risk(
-    connection: Reading, shelf: Shelf, portfolio: PortfolioQuery = None, limit: Limit = 100, cursor: Cursor = None
+    connection: Reading,
+    shelf: Shelf,
+    audit: Audited,
+    portfolio: PortfolioQuery = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
 ) -> dict[str, Any]:
     """`HIGH` and `CRITICAL` debtors, highest priority first."""
     wanted = DebtorFilter(portfolio, HIGH_RISK)
-    return _shown(connection, debtor_lists.page(connection, wanted, "priority", cursor, limit), shelf)
+    page = debtor_lists.page(connection, wanted, "priority", cursor, limit)
+    audit.read("debtor.listed", *_subjects(page))
+    return _shown(connection, page, shelf)
 
 
-@router.get("/{debtor_id}", response_model=DebtorOut)
-def read(debtor_id: DebtorId, connection: Reading, shelf: Shelf, response: Response) -> dict[str, Any]:
+@router.get("/{debtor_id}", response_model=DebtorOut, dependencies=VIEWER)
+def read(debtor_id: DebtorId, connection: Reading, shelf: Shelf, audit: Audited, response: Response) -> dict[str, Any]:
     """One debtor with its current assessment; the ETag is its version."""
     row = debtors.read(connection, debtor_id)
-    response.headers["ETag"] = etag(row.version)
-    return debtors.view(connection, row, shelf)
+    audit.read("debtor.read", f"debtor:{debtor_id}")
+    return _shown_one(connection, row, shelf, response)
 
 
-@router.put("/{debtor_id}", response_model=DebtorOut)
+@router.put("/{debtor_id}", response_model=DebtorOut, dependencies=OPERATOR)
 def replace(
     debtor_id: DebtorId,
     body: DebtorIn,
     connection: Writing,
     shelf: Shelf,
+    audit: Audited,
     response: Response,
     if_match: IfMatch = None,
 ) -> dict[str, Any]:
     """Write a debtor anew; it is scored again."""
-    debtors.replace(connection, debtor_id, body, shelf, utc_now(), expected=expected_version(if_match))
-    return read(debtor_id, connection, shelf, response)
+    debtors.replace(connection, debtor_id, body, shelf, audit.at, expected=expected_version(if_match))
+    row = debtors.read(connection, debtor_id)
+    audit.changed(connection, "debtor.replaced", f"debtor:{debtor_id}", version=row.version)
+    return _shown_one(connection, row, shelf, response)
 
 
-@router.patch("/{debtor_id}", response_model=DebtorOut)
+@router.patch("/{debtor_id}", response_model=DebtorOut, dependencies=OPERATOR)
 def patch(
     debtor_id: DebtorId,
     body: DebtorPatch,
     connection: Writing,
     shelf: Shelf,
+    audit: Audited,
     response: Response,
     if_match: IfMatch = None,
 ) -> dict[str, Any]:
     """Change some fields of a debtor; it is scored again."""
-    expected = expected_version(if_match)
-    debtors.patch(connection, debtor_id, body.changes(), shelf, utc_now(), expected=expected)
-    return read(debtor_id, connection, shelf, response)
+    changes = body.changes()
+    debtors.patch(connection, debtor_id, changes, shelf, audit.at, expected=expected_version(if_match))
+    row = debtors.read(connection, debtor_id)
+    audit.changed(connection, "debtor.patched", f"debtor:{debtor_id}", version=row.version, fields=sorted(changes))
+    return _shown_one(connection, row, shelf, response)
 
 
-@router.delete("/{debtor_id}", status_code=status.HTTP_204_NO_CONTENT)
-def delete(debtor_id: DebtorId, connection: Writing, if_match: IfMatch = None) -> None:
+@router.delete("/{debtor_id}", status_code=status.HTTP_204_NO_CONTENT, dependencies=OPERATOR)
+def delete(debtor_id: DebtorId, connection: Writing, audit: Audited, if_match: IfMatch = None) -> None:
     """Delete a debtor. Its assessments, which name nobody, are kept as evidence."""
     debtors.remove(connection, debtor_id, expected=expected_version(if_match))
+    audit.changed(connection, "debtor.deleted", f"debtor:{debtor_id}")
 
 
-@router.get("/{debtor_id}/score", response_model=ScoreOut)
-def score(debtor_id: DebtorId, connection: Reading, shelf: Shelf) -> dict[str, Any]:
+@router.get("/{debtor_id}/score", response_model=ScoreOut, dependencies=VIEWER)
+def score(debtor_id: DebtorId, connection: Reading, shelf: Shelf, audit: Audited) -> dict[str, Any]:
     """A fresh assessment under the active policy; nothing is written."""
-    return debtors.fresh_score(connection, debtor_id, shelf, utc_now())
+    shown = debtors.fresh_score(connection, debtor_id, shelf, audit.at)
+    audit.read("debtor.scored", f"debtor:{debtor_id}")
+    return shown
 
 
-@router.get("/{debtor_id}/assessments", response_model=HistoryPage)
+@router.get("/{debtor_id}/assessments", response_model=HistoryPage, dependencies=VIEWER)
 def assessments(
-    debtor_id: DebtorId, connection: Reading, shelf: Shelf, limit: Limit = 100, cursor: Cursor = None
+    debtor_id: DebtorId, connection: Reading, shelf: Shelf, audit: Audited, limit: Limit = 100, cursor: Cursor = None
 ) -> dict[str, Any]:
     """The debtor's assessments, newest first."""
     debtors.read(connection, debtor_id)
+    audit.read("debtor.history_read", f"debtor:{debtor_id}")
     page = debtor_lists.history(connection, debtor_id, cursor, limit)
     items = [debtors.history_view(connection, row, shelf) for row in page.rows]
     return {"items": items, "next_cursor": page.next_cursor}
+
+
+def _subjects(page: debtor_lists.Page) -> list[str]:
+    return [f"debtor:{row.id}" for row in page.rows]
+
+
+def _shown_one(connection: Connection, row: Row[Any], shelf: Shelf, response: Response) -> dict[str, Any]:
+    response.headers["ETag"] = etag(row.version)
+    return debtors.view(connection, row, shelf)
 
 
 def _shown(connection: Reading, page: debtor_lists.Page, shelf: Shelf) -> dict[str, Any]:

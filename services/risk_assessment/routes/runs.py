@@ -8,16 +8,16 @@ import orjson
 from fastapi import APIRouter, Query, Request, Response, status
 from fastapi.responses import StreamingResponse
 
-from recovery_core.money import Money
+from recovery_core.money import Money, Threshold
 from recovery_core.policy import RiskLevel
 from recovery_core.profile import PaymentStatus
 from recovery_core.scoring import scorer_for
 from risk_assessment import preview as previews
 from risk_assessment import runs
-from risk_assessment.clock import utc_now
 from risk_assessment.ranking import Selection
 from risk_assessment.routes.wiring import (
     Acted,
+    Audited,
     IdempotencyKey,
     Parts,
     RawBody,
@@ -37,22 +37,25 @@ from risk_assessment.schemas import (
     RunOut,
     RunPage,
 )
+from service_kit.auth import Role, requires
 from service_kit.pages import Cursor, Limit
 
 router = APIRouter(prefix="/runs", tags=["runs"])
 
+VIEWER, OPERATOR = [requires(Role.VIEWER)], [requires(Role.OPERATOR)]
 EVENT_SECONDS = 0.5
 HEARTBEAT_EVENTS = 30  # a comment after so many silent looks keeps proxies from closing the stream
 
 
-@router.get("/preview", response_model=PreviewOut)
+@router.get("/preview", response_model=PreviewOut, dependencies=VIEWER)
 def preview(
     request: Request,
     connection: Reading,
     shelf: Shelf,
+    audit: Audited,
     portfolio: PortfolioName = "default",
     threshold: Annotated[
-        Money, Query(description="Priority above which a debtor is in the high lane")
+        Threshold, Query(description="Priority above which a debtor is in the high lane")
     ] = DEFAULT_THRESHOLD,
     limit: Annotated[int | None, Query(ge=1, le=100_000_000, description="Rank only the best so many")] = None,
     top_k: Annotated[int, Query(ge=1, le=500, description="How many debtors to show")] = 10,
@@ -70,45 +73,56 @@ def preview(
     selection = Selection(
         portfolio, shelf.find_id(connection, chosen), scorer_for(chosen), runs.stored_filters(filters)
     )
-    return previews.preview(parts(request).database, connection, selection, threshold, top_k, limit)
+    shown = previews.preview(parts(request).database, connection, selection, threshold, top_k, limit)
+    audit.read("run.previewed", *(f"debtor:{line['debtor_id']}" for line in shown["top"]))
+    return shown
 
 
-@router.post("", response_model=RunOut, status_code=status.HTTP_202_ACCEPTED)
+@router.post("", response_model=RunOut, status_code=status.HTTP_202_ACCEPTED, dependencies=OPERATOR)
 def start(
-    request: Request, body: RunIn, raw: RawBody, connection: Writing, shelf: Shelf, key: IdempotencyKey = None
+    request: Request,
+    body: RunIn,
+    raw: RawBody,
+    connection: Writing,
+    shelf: Shelf,
+    audit: Audited,
+    key: IdempotencyKey = None,
 ) -> Response:
     """Promise to prioritise a portfolio. The dispatcher carries it out, whatever process dies in between."""
 
     def act() -> Acted:
-        run_id = runs.accept(connection, body, shelf, utc_now())
+        run_id = runs.accept(connection, body, shelf, audit.at)
+        audit.changed(connection, "run.started", f"run:{run_id}", portfolio=body.portfolio)
         shown = runs.view(connection, runs.read(connection, run_id), shelf)
         return Acted(202, RunOut.model_validate(shown), {"Location": f"{request.scope['path']}/{run_id}"})
 
-    return answer_once(connection, "POST runs", key, raw, act)
+    return answer_once(connection, audit, "POST runs", key, raw, act)
 
 
-@router.get("", response_model=RunPage)
+@router.get("", response_model=RunPage, dependencies=VIEWER)
 def list_runs(connection: Reading, shelf: Shelf, limit: Limit = 100, cursor: Cursor = None) -> dict[str, Any]:
     """Runs, newest first."""
     rows, following = runs.page(connection, cursor, limit)
     return {"items": [runs.view(connection, row, shelf) for row in rows], "next_cursor": following}
 
 
-@router.get("/{run_id}", response_model=RunOut)
+@router.get("/{run_id}", response_model=RunOut, dependencies=VIEWER)
 def read(run_id: str, connection: Reading, shelf: Shelf) -> dict[str, Any]:
     """What a run is and how far."""
     return runs.view(connection, runs.read(connection, run_id), shelf)
 
 
-@router.post("/{run_id}/cancel", response_model=RunOut)
-def cancel(run_id: str, connection: Writing, shelf: Shelf) -> dict[str, Any]:
+@router.post("/{run_id}/cancel", response_model=RunOut, dependencies=OPERATOR)
+def cancel(run_id: str, connection: Writing, shelf: Shelf, audit: Audited) -> dict[str, Any]:
     """Send nothing more of a run. Batches already sent are still worked; cancelling twice is the same as once."""
-    runs.cancel(connection, run_id, utc_now())
+    runs.cancel(connection, run_id, audit.at)
+    audit.changed(connection, "run.cancelled", f"run:{run_id}")
     return runs.view(connection, runs.read(connection, run_id), shelf)
 
 
 @router.get(
     "/{run_id}/events",
+    dependencies=VIEWER,
     response_class=StreamingResponse,
     responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
 )

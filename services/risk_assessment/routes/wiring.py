@@ -15,11 +15,14 @@ from risk_assessment.clock import utc_now
 from risk_assessment.idempotency import Answer
 from risk_assessment.policies import PolicyShelf
 from risk_assessment.settings import Settings
+from risk_assessment.tables import audit_records
+from service_kit.audit import Audit, CalledBy
 from service_kit.database import Database
 from service_kit.sqs import Sqs
 
-PLACES = 16
-"""Requests that use the database at a time: as many as it has connections, and well below a server's 40 threads."""
+PLACES = 14
+"""Requests that use the database at a time: its connections less two, for keys and for health, and well below a
+server's 40 threads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,10 @@ def _writing(request: Request, turn: Turn) -> Iterator[Connection]:
         yield connection
 
 
+def _audit(caller: CalledBy) -> Audit:
+    return Audit(audit_records, caller, utc_now())
+
+
 def _shelf(request: Request) -> PolicyShelf:
     return parts(request).shelf
 
@@ -66,6 +73,7 @@ def _shelf(request: Request) -> PolicyShelf:
 Reading = Annotated[Connection, Depends(_reading, scope="function")]
 Writing = Annotated[Connection, Depends(_writing, scope="function")]
 Shelf = Annotated[PolicyShelf, Depends(_shelf)]
+Audited = Annotated[Audit, Depends(_audit)]
 IdempotencyKey = Annotated[
     str | None,
     Header(
@@ -117,13 +125,15 @@ class Acted(NamedTuple):
     headers: dict[str, str]
 
 
-def answer_once(connection: Connection, scope: str, key: str | None, body: bytes, act: Callable[[], Acted]) -> Response:
-    """Answer a POST, or repeat the answer that its Idempotency-Key already got."""
+def answer_once(
+    connection: Connection, audit: Audit, scope: str, key: str | None, body: bytes, act: Callable[[], Acted]
+) -> Response:
+    """Answer a POST, or repeat the answer that the same caller's Idempotency-Key already got."""
 
     def acted() -> Answer:
         status, shown, headers = act()
         return Answer(status, shown.model_dump_json().encode(), headers)
 
-    answer = idempotency.once(connection, scope, key, body, utc_now(), acted)
+    answer = idempotency.once(connection, f"{scope} {audit.caller.actor}", key, body, audit.at, acted)
     headers = answer.headers | ({"Idempotency-Replayed": "true"} if answer.repeated else {})
     return Response(answer.body, answer.status, headers, media_type="application/json")

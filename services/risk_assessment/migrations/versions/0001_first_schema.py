@@ -1,4 +1,4 @@
-"""The first schema: policies, debtors and assessments, runs and their outbox, jobs, repeatable answers, leases."""
+"""The first schema: debtors and assessments, runs and their outbox, jobs, repeatable answers, leases, keys, audit."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -13,6 +13,18 @@ depends_on = None
 
 
 def upgrade() -> None:
+    op.create_table(
+        "api_keys",
+        sa.Column("id", sa.String(length=12), nullable=False),
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("role", sa.String(length=16), nullable=False),
+        sa.Column("hash", sa.String(length=64), nullable=False),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.Column("revoked_at", UtcDateTime(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("name", name="uq_api_keys_name"),
+        **table_options(),
+    )
     op.create_table(
         "assessments",
         sa.Column("debtor_id", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -34,6 +46,22 @@ def upgrade() -> None:
         **table_options(),
         sqlite_with_rowid=False,
     )
+    op.create_table(
+        "audit_records",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("at", UtcDateTime(), nullable=False),
+        sa.Column("actor", sa.String(length=270), nullable=False),
+        sa.Column("role", sa.String(length=16), nullable=True),
+        sa.Column("action", sa.String(length=64), nullable=False),
+        sa.Column("subject", sa.String(length=160), nullable=False),
+        sa.Column("reason", sa.String(length=200), nullable=True),
+        sa.Column("request_id", sa.String(length=64), nullable=True),
+        sa.Column("detail", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        **table_options(),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_audit_records_subject", "audit_records", ["subject", "id"], unique=False)
     op.create_table(
         "debtors",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -72,7 +100,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "idempotency_keys",
-        sa.Column("scope", sa.String(length=160), nullable=False),
+        sa.Column("scope", sa.String(length=300), nullable=False),
         sa.Column("key", sa.String(length=128), nullable=False),
         sa.Column("request_hash", sa.String(length=64), nullable=False),
         sa.Column("status", sa.Integer(), nullable=False),
@@ -203,4 +231,7 @@ def downgrade() -> None:
     op.drop_index("ix_debtors_portfolio_priority", table_name="debtors")
     op.drop_index("ix_debtors_level_priority", table_name="debtors")
     op.drop_table("debtors")
+    op.drop_index("ix_audit_records_subject", table_name="audit_records")
+    op.drop_table("audit_records")
     op.drop_table("assessments")
+    op.drop_table("api_keys")
