@@ -84,6 +84,7 @@ class Plan:
 
     def _record(self, connection: Connection, part: list[NumberedBatch]) -> None:
         number = self._run.number
+        self._check_wanted(connection)
         insert_rows(
             connection,
             run_entries,
@@ -112,11 +113,15 @@ class Plan:
             self._move(connection, "completed", published_at=now, completed_at=now, **facts)
 
     def _move(self, connection: Connection, state: str, **facts: Any) -> None:
-        this = runs.c.number == self._run.number
-        current = connection.execute(select(runs.c.state).where(this).with_for_update()).scalar_one()
+        self._check_wanted(connection)
+        connection.execute(update(runs).where(runs.c.number == self._run.number).values(state=state, **facts))
+
+    def _check_wanted(self, connection: Connection) -> None:
+        """Lock the run: a cancellation comes before this commit, or after it and then finds all its batches."""
+        this = select(runs.c.state).where(runs.c.number == self._run.number)
+        current = connection.execute(this.with_for_update()).scalar_one()
         if current not in ("accepted", "planning"):
             raise RunWithdrawnError(current)
-        connection.execute(update(runs).where(this).values(state=state, **facts))
 
 
 def _go_on(interrupted: Callable[[], bool]) -> None:
