@@ -1,18 +1,22 @@
 """Debtors, runs and settings with honest defaults, so that a test shows only what matters to it."""
 
+import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, select
 
 from recovery_core.policy import Policy, built_in_policies
 from risk_assessment import debtors, runs
+from risk_assessment import portfolio as portfolios
+from risk_assessment.generator import Distribution, generate
 from risk_assessment.policies import PolicyShelf
 from risk_assessment.schemas import DebtorIn, RunIn
 from risk_assessment.settings import Settings
-from risk_assessment.tables import leases, metadata
+from risk_assessment.tables import debtors as debtors_table
+from risk_assessment.tables import metadata
 from service_kit.database import Database
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -59,13 +63,35 @@ def accept_run(database: Database, shelf: PolicyShelf | None = None, **wishes: A
     return database.transact(lambda c: runs.accept(c, body, shelf or a_shelf(), NOON))
 
 
+def generate_debtors(
+    database: Database,
+    count: int,
+    seed: int = 1,
+    portfolio: str = "default",
+    kind: Distribution = Distribution.BALANCED,
+) -> list[dict[str, Any]]:
+    """Add a generated portfolio, and return all rows that the portfolio has now."""
+    judge = portfolios.judge_of(database, a_shelf(), NOON)
+    rows = list(generate(count, kind, seed))
+    database.transact(lambda c: portfolios.upsert(c, portfolio, rows, judge))
+    return debtor_rows(database, portfolio)
+
+
+def debtor_rows(database: Database, portfolio: str | None = None) -> list[dict[str, Any]]:
+    """Debtors as they are stored, in order of their ids."""
+    wanted = select(debtors_table).order_by(debtors_table.c.id)
+    if portfolio is not None:
+        wanted = wanted.where(debtors_table.c.portfolio == portfolio)
+    with database.read() as connection:
+        return [dict(row._mapping) for row in connection.execute(wanted)]
+
+
 def row_counts(database: Database) -> dict[str, int]:
-    """How many rows each table has; the lease is left out, because it is renewed all the time."""
+    """How many rows each table has that only changes when something is asked for: no leases, no audit records."""
+    counted = [table for table in metadata.sorted_tables if table.name not in ("leases", "audit_records")]
     with database.read() as connection:
         return {
-            table.name: connection.execute(select(func.count()).select_from(table)).scalar_one()
-            for table in metadata.sorted_tables
-            if table is not leases
+            table.name: connection.execute(select(func.count()).select_from(table)).scalar_one() for table in counted
         }
 
 
@@ -75,15 +101,8 @@ def every_row(database: Database) -> dict[str, Sequence[Any]]:
         return {table.name: connection.execute(select(table)).all() for table in metadata.sorted_tables}
 
 
-def insert_row(database: Database, table: Any, **values: Any) -> None:
-    with database.write() as connection:
-        connection.execute(insert(table).values(**values))
-
-
 def shared_file(name: str) -> Path | None:
     """A file of the shared data beside the checkout, None where there is none: see tests/recovery_core."""
-    import os
-
     beside_the_checkout = Path(__file__).parents[3] / "shared"
     path = Path(os.environ.get("SMARTRECOVER_SHARED", beside_the_checkout)) / "data" / name
     return path if path.exists() else None

@@ -1,16 +1,14 @@
 """The risk service's own fixtures: migrated databases, quickly emptied, and real APIs to talk to over a socket."""
 
 import shutil
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 from sqlalchemy import delete
+from tests.risk_assessment.apis import Api, serving
 from tests.risk_assessment.builders import row_counts
-from tests.support.processes import environment, free_port, python, running
 from tests.support.servers import MariaDb
 
 from risk_assessment.policies import PolicyShelf, open_shelf
@@ -85,69 +83,24 @@ def shelf() -> PolicyShelf:
     return open_shelf("standard", None)
 
 
-@dataclass(frozen=True)
-class Api:
-    """A risk API that really runs, and its database to look behind it."""
-
-    client: httpx.Client
-    database: Database
-    port: int
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.client, name)
-
-
-@pytest.fixture(scope="session")
-def serve(
-    tmp_path_factory: pytest.TempPathFactory, sqs_url: str, request: pytest.FixtureRequest
-) -> Callable[..., Any]:
-    """Run `risk-assessment serve` on a database, as a context manager that yields an Api."""
-    from contextlib import contextmanager
-
-    @contextmanager
-    def run(url: str, **extra: str) -> Iterator[Api]:
-        port, folder = free_port(), tmp_path_factory.mktemp("api")
-        settings = {
-            "RISK_DATABASE_URL": url,
-            "AWS_ENDPOINT_URL_SQS": sqs_url,
-            "RECOVERY_CREATE_QUEUES": "true",
-            "RECOVERY_QUEUE_HIGH": f"high-{port}",
-            "RECOVERY_QUEUE_STANDARD": f"standard-{port}",
-            "RECOVERY_QUEUE_RESULTS": f"results-{port}",
-        }
-        command = python("-m", PACKAGE, "serve", "--port", str(port))
-        with (
-            running(command, port, folder / "log", cwd=folder, env=environment(**settings | extra)),
-            httpx.Client(base_url=f"http://127.0.0.1:{port}/risk-service", timeout=40) as client,
-        ):
-            database = Database(url)
-            yield Api(client, database, port)
-            database.dispose()
-
-    return run
-
-
 @pytest.fixture(scope="session", params=["sqlite", "mariadb"])
-def api(
-    request: pytest.FixtureRequest, serve: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Api]:
+def api(request: pytest.FixtureRequest, sqs_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     """A real API on each kind of database, shared by all tests: use `portfolio` to be alone in it."""
+    folder = tmp_path_factory.mktemp("api")
     if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path_factory.mktemp('api') / 'risk.db'}"
+        url = f"sqlite:///{folder / 'risk.db'}"
     else:
         mariadb: MariaDb = request.getfixturevalue("mariadb")
         mariadb.execute("CREATE DATABASE risk_api")
         url = mariadb.url("risk_api")
     upgrade(url, PACKAGE)
-    with serve(url) as running_api:
+    with serving(folder, url, sqs_url) as running_api:
         yield running_api
 
 
 @pytest.fixture
-def portfolio(request: pytest.FixtureRequest) -> str:
+def portfolio() -> str:
     """A portfolio of this test's own."""
-    import uuid
-
     return f"p-{uuid.uuid4().hex[:12]}"
 
 

@@ -1,0 +1,104 @@
+"""Runs planned by hand, and what a plan wrote down, for tests of planning, outbox and results."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, select
+from tests.risk_assessment.builders import NOON, a_shelf, accept_run
+
+from recovery_core.messages import ReceivedBatch, decode_batch
+from risk_assessment import outbox, planning, runs
+from risk_assessment.batch_messages import unpack_entries
+from risk_assessment.outbox import BatchKey
+from risk_assessment.policies import PolicyShelf
+from risk_assessment.tables import run_batches, run_entries
+from service_kit.database import Database
+
+
+class PlannedBatch(NamedTuple):
+    sequence: int
+    lane: str
+    state: str
+    debtors: int
+    entries: list[tuple[int, int, int]]
+
+
+def no_fence(_connection: Connection) -> None:
+    return
+
+
+def never() -> bool:
+    return False
+
+
+def plan(
+    database: Database,
+    run_id: str,
+    shelf: PolicyShelf | None = None,
+    *,
+    fence: planning.Fence = no_fence,
+    interrupted: Callable[[], bool] = never,
+    spill_after: int = 200_000,
+) -> None:
+    """Plan a run as the dispatcher does."""
+    with database.read() as connection:
+        run = runs.read(connection, run_id)
+        scorer = (shelf or a_shelf()).scorer(connection, run.policy_id)
+    planning.Plan(database, run, scorer, fence, spill_after).carry_out(lambda: NOON, interrupted)
+
+
+def a_planned_run(database: Database, shelf: PolicyShelf | None = None, **wishes: Any) -> str:
+    run_id = accept_run(database, shelf, **wishes)
+    plan(database, run_id, shelf)
+    return run_id
+
+
+def run_row(database: Database, run_id: str) -> Any:
+    with database.read() as connection:
+        return runs.read(connection, run_id)
+
+
+def run_view(database: Database, run_id: str, shelf: PolicyShelf | None = None) -> dict[str, Any]:
+    with database.read() as connection:
+        return runs.view(connection, runs.read(connection, run_id), shelf or a_shelf())
+
+
+def batches_of(database: Database, run_id: str) -> list[PlannedBatch]:
+    """The batches of a run in their sequence."""
+    number = run_row(database, run_id).number
+    with database.read() as connection:
+        rows = connection.execute(
+            select(run_batches).where(run_batches.c.run_number == number).order_by(run_batches.c.sequence)
+        ).all()
+        packed = {
+            row.sequence: row.entries
+            for row in connection.execute(select(run_entries).where(run_entries.c.run_number == number))
+        }
+    assert set(packed) == {row.sequence for row in rows}
+    return [
+        PlannedBatch(row.sequence, row.lane, row.state, row.debtors, unpack_entries(packed[row.sequence]))
+        for row in rows
+    ]
+
+
+def order_of(database: Database, run_id: str) -> list[tuple[int, int]]:
+    """(priority, debtor id) of a whole plan, in order of work."""
+    return [(priority, one) for batch in batches_of(database, run_id) for priority, one, _ in batch.entries]
+
+
+def keys_of(database: Database, run_id: str, *sequences: int) -> list[BatchKey]:
+    number = run_row(database, run_id).number
+    batches = batches_of(database, run_id)
+    return [BatchKey(number, b.sequence, b.lane) for b in batches if not sequences or b.sequence in sequences]
+
+
+def bodies_of(database: Database, run_id: str, shelf: PolicyShelf | None = None) -> dict[int, str]:
+    """The message of each batch, as it is sent, by sequence."""
+    keys = keys_of(database, run_id)
+    with database.read() as connection:
+        written = outbox.messages(connection, keys, shelf or a_shelf())
+    return {key.sequence: body for key, body in written.items()}
+
+
+def received(body: str) -> ReceivedBatch:
+    return decode_batch(body)

@@ -1,0 +1,210 @@
+"""Lists of debtors: filters, both orders, and pages that lose and repeat nobody while others write."""
+
+import base64
+import json
+import random
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from tests.risk_assessment import independent
+from tests.risk_assessment.answers import DEBTOR, all_pages, created, fields_of, shown
+from tests.risk_assessment.apis import Api
+from tests.risk_assessment.builders import a_debtor, debtor_rows, generate_debtors
+
+
+def fill(api: Api, portfolio: str, count: int, seed: int = 1) -> list[dict[str, Any]]:
+    return generate_debtors(api.database, count, seed, portfolio)
+
+
+def ids(items: list[dict[str, Any]]) -> list[int]:
+    return [item["id"] for item in items]
+
+
+def best_first(rows: list[dict[str, Any]]) -> list[int]:
+    """Ids in order of priority, computed from the facts alone."""
+    return ids(sorted(rows, key=lambda row: (-independent.priority(row), row["id"])))
+
+
+def test_a_list_shows_debtors_as_they_are_read_one_by_one(api: Api, portfolio: str) -> None:
+    rows = fill(api, portfolio, 3)
+
+    page = shown(api.get("/debtors", params={"portfolio": portfolio}))
+
+    assert page["next_cursor"] is None
+    assert [set(item) for item in page["items"]] == [DEBTOR] * 3
+    assert page["items"] == [shown(api.get(f"/debtors/{row['id']}")) for row in rows]
+
+
+@pytest.mark.parametrize("limit", [1, 7, 24, 25, 26, 500])
+@pytest.mark.parametrize("sort", ["id", "priority"])
+def test_pages_walk_the_whole_portfolio_in_order(api: Api, portfolio: str, sort: str, limit: int) -> None:
+    rows = fill(api, portfolio, 25)
+
+    walked = ids(all_pages(api, "/debtors", portfolio=portfolio, sort=sort, limit=limit))
+
+    assert walked == (sorted(ids(rows)) if sort == "id" else best_first(rows))
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3])
+def test_equal_priorities_are_told_apart_by_the_lower_id(api: Api, portfolio: str, limit: int) -> None:
+    made = [created(api.post("/debtors", json=a_debtor(portfolio=portfolio)))["id"] for _ in range(7)]
+
+    assert ids(all_pages(api, "/debtors", portfolio=portfolio, sort="priority", limit=limit)) == made
+
+
+@pytest.mark.parametrize("sort", ["id", "priority"])
+def test_pages_lose_and_repeat_nobody_while_rows_are_inserted(api: Api, portfolio: str, sort: str) -> None:
+    before = ids(fill(api, portfolio, 40))
+    walked: list[int] = []
+    cursor: str | None = None
+    chance = random.Random(7)
+    while True:
+        page = shown(
+            api.get("/debtors", params={"portfolio": portfolio, "sort": sort, "limit": 6} | after(cursor)),
+        )
+        walked += ids(page["items"])
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+        debt = chance.randint(1_00, 10_000_00)
+        created(api.post("/debtors", json=a_debtor(portfolio=portfolio, total_debt_amount=independent.money(debt))))
+
+    assert len(walked) == len(set(walked))
+    assert set(before) <= set(walked)
+
+
+def after(cursor: str | None) -> dict[str, str]:
+    return {"cursor": cursor} if cursor else {}
+
+
+def test_the_whole_book_is_listed_by_priority_over_all_portfolios(api: Api, portfolio: str) -> None:
+    fill(api, portfolio, 20)
+    fill(api, f"{portfolio}-2", 20, seed=2)
+
+    walked = ids(all_pages(api, "/debtors", sort="priority", limit=17))
+
+    assert walked == best_first(debtor_rows(api.database))
+
+
+FILTERS: list[tuple[dict[str, Any], Any]] = [
+    ({"risk_level": "HIGH"}, lambda row: row["risk_level"] == "HIGH"),
+    ({"risk_level": ["LOW", "CRITICAL"]}, lambda row: row["risk_level"] in ("LOW", "CRITICAL")),
+    ({"risk_level": ["LOW", "LOW"]}, lambda row: row["risk_level"] == "LOW"),
+    ({"payment_status": "PAID"}, lambda row: row["payment_status"] == "PAID"),
+    ({"min_debt": "9000.00"}, lambda row: row["total_debt_amount"] >= 900_000),
+    ({"max_debt": "9000.00"}, lambda row: row["total_debt_amount"] <= 900_000),
+    (
+        {"min_debt": 2000, "max_debt": "20000", "payment_status": "UNPAID", "risk_level": "MEDIUM"},
+        lambda row: (
+            200_000 <= row["total_debt_amount"] <= 2_000_000
+            and (row["payment_status"], row["risk_level"]) == ("UNPAID", "MEDIUM")
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("filters", "wanted"), FILTERS, ids=[str(filters) for filters, _ in FILTERS])
+@pytest.mark.parametrize("sort", ["id", "priority"])
+@pytest.mark.parametrize("everywhere", [False, True])
+def test_a_filter_shows_all_it_names_and_nobody_else(
+    api: Api, portfolio: str, filters: dict[str, Any], wanted: Any, sort: str, everywhere: bool
+) -> None:
+    rows = [row for row in fill(api, portfolio, 60) if wanted(row)]
+    scope = {} if everywhere else {"portfolio": portfolio}
+
+    walked = ids(all_pages(api, "/debtors", **scope, **filters, sort=sort, limit=500))
+
+    here = {row["id"] for row in debtor_rows(api.database, portfolio)}
+    assert [one for one in walked if one in here] == (sorted(ids(rows)) if sort == "id" else best_first(rows))
+    assert rows
+
+
+def test_a_debt_range_includes_its_ends(api: Api, portfolio: str) -> None:
+    one = created(api.post("/debtors", json=a_debtor(portfolio=portfolio, total_debt_amount="100.01")))
+    scope = {"portfolio": portfolio}
+
+    assert ids(all_pages(api, "/debtors", **scope, min_debt="100.01", max_debt="100.01")) == [one["id"]]
+    assert all_pages(api, "/debtors", **scope, min_debt="100.02") == []
+    assert all_pages(api, "/debtors", **scope, max_debt="100.00") == []
+
+
+@pytest.mark.parametrize("everywhere", [False, True])
+def test_high_risk_shows_high_and_critical_best_first(api: Api, portfolio: str, everywhere: bool) -> None:
+    fill(api, portfolio, 60)
+    scope = {} if everywhere else {"portfolio": portfolio}
+
+    items = all_pages(api, "/debtors/high-risk", **scope, limit=7)
+
+    rows = [
+        row for row in debtor_rows(api.database, scope.get("portfolio")) if row["risk_level"] in ("HIGH", "CRITICAL")
+    ]
+    assert ids(items) == best_first(rows)
+    assert {item["assessment"]["risk_level"] for item in items} == {"HIGH", "CRITICAL"}
+    for better, worse in pairwise(items):
+        assert float(better["priority"]) >= float(worse["priority"])
+
+
+def test_a_portfolio_without_debtors_is_an_empty_page(api: Api, portfolio: str) -> None:
+    for path in ("/debtors", "/debtors/high-risk", "/debtors?sort=priority"):
+        page = shown(api.get(path, params={"portfolio": portfolio} | ({"sort": "priority"} if "?" in path else {})))
+        assert page == {"items": [], "next_cursor": None}
+
+
+def cursor_of(value: Any) -> str:
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
+
+
+BAD_QUERIES = [
+    ("limit", "0"),
+    ("limit", "501"),
+    ("limit", "-1"),
+    ("limit", "ten"),
+    ("limit", "1.5"),
+    ("limit", str(2**63)),
+    ("sort", "name"),
+    ("sort", ""),
+    ("risk_level", "EXTREME"),
+    ("risk_level", "high"),
+    ("payment_status", "MAYBE"),
+    ("portfolio", "a b"),
+    ("portfolio", ""),
+    ("portfolio", "é"),
+    ("min_debt", "-1"),
+    ("min_debt", "1.234"),
+    ("max_debt", "NaN"),
+    ("max_debt", "Infinity"),
+    ("max_debt", "1e3"),
+    ("cursor", "%%%"),
+    ("cursor", "é"),
+    ("cursor", ""),
+    ("cursor", "a" * 2_000),
+    ("cursor", cursor_of([1, 2])),
+    ("cursor", cursor_of(["1"])),
+    ("cursor", cursor_of([True])),
+    ("cursor", cursor_of([2**63])),
+    ("cursor", cursor_of([1.0])),
+    ("cursor", cursor_of({"id": 1})),
+    ("cursor", cursor_of(1)),
+]
+
+
+@pytest.mark.parametrize(("field", "value"), BAD_QUERIES)
+def test_a_bad_query_is_refused_by_name(api: Api, field: str, value: str) -> None:
+    assert fields_of(api.get("/debtors", params={field: value}), 422) == [field]
+
+
+@pytest.mark.parametrize("path", ["/debtors/high-risk", "/debtors?sort=priority", "/runs", "/debtors/{id}/assessments"])
+def test_every_list_has_limits_and_refuses_cursors_of_others(api: Api, portfolio: str, path: str) -> None:
+    one = created(api.post("/debtors", json=a_debtor(portfolio=portfolio)))["id"]
+    address = path.replace("{id}", str(one))
+    for limit in (0, 501):
+        assert fields_of(api.get(with_query(address, f"limit={limit}")), 422) == ["limit"]
+    assert api.get(with_query(address, "limit=500")).status_code == 200
+    foreign = cursor_of([1]) if "priority" in path or "high" in path else cursor_of([1, 2])
+    for cursor in ("nonsense", foreign, cursor_of(["x"])):
+        assert fields_of(api.get(with_query(address, f"cursor={cursor}")), 422) == ["cursor"]
+
+
+def with_query(address: str, query: str) -> str:
+    return address + ("&" if "?" in address else "?") + query
