@@ -20,6 +20,8 @@ from service_kit.problems import ProblemSpec, install
 
 ROOT = "/debt-service"
 
+DOCS = ("/docs", "/docs/oauth2-redirect", "/openapi.json")
+
 PROBLEMS = {
     RunUnknown: ProblemSpec(404, "No such run"),
     NotAcceptable: ProblemSpec(406, "No such form", field="accept"),
@@ -43,4 +45,6 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(router, prefix=ROOT)
     add_health(app, ROOT)
     install(app, PROBLEMS)
+    if not settings.recovery_docs:
+        app.router.routes[:] = [route for route in app.router.routes if getattr(route, "path", "") not in DOCS]
     return app

@@ -1,0 +1,58 @@
+"""Settings: what is wrong is named in one line, and nobody serves the network without asking who calls."""
+
+import pytest
+
+from debt_processing.settings import Settings, WrongSettingError, read_settings, refuse_open_doors
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("DEBT_PORT", "eighty"),
+        ("DEBT_PORT", "70000"),
+        ("DEBT_DATABASE_URL", "postgresql://u:geheim@h/d"),
+        ("DEBT_DATABASE_URL", "nonsense"),
+        ("DEBT_PREFETCH", "1"),
+        ("DEBT_RETRY_SECONDS", "-1"),
+        ("RECOVERY_QUEUE_HIGH", "no spaces please"),
+        ("RECOVERY_AUTH", "perhaps"),
+        ("RECOVERY_LOG_LEVEL", "loud"),
+        ("RECOVERY_VISIBILITY_SECONDS", "0"),
+    ],
+)
+def test_a_wrong_setting_is_named_without_its_value(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
+    monkeypatch.setenv(variable, value)
+
+    with pytest.raises(WrongSettingError) as caught:
+        read_settings()
+
+    line = str(caught.value)
+    assert line.startswith(f"{variable}: ")
+    assert "\n" not in line
+    assert "geheim" not in line
+
+
+def test_an_empty_variable_is_one_that_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", "")
+    monkeypatch.setenv("DEBT_PORT", "")
+
+    settings = read_settings()
+
+    assert (settings.aws_endpoint_url_sqs, settings.debt_port) == (None, 8002)
+
+
+@pytest.mark.parametrize(("url", "workers"), [("sqlite:///x.db", 1), ("mysql+pymysql://u@h/d", 2)])
+def test_sqlite_has_one_writer_so_one_worker(url: str, workers: int) -> None:
+    assert Settings(_env_file=None, debt_database_url=url).workers == workers  # type: ignore[call-arg]
+    assert Settings(_env_file=None, debt_database_url=url, debt_workers=3).workers == 3  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
+def test_without_keys_a_loopback_address_is_fine(host: str) -> None:
+    refuse_open_doors(Settings(_env_file=None), host)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.7", "example.org"])
+def test_without_keys_any_other_address_is_refused(host: str) -> None:
+    with pytest.raises(WrongSettingError, match="RECOVERY_AUTH"):
+        refuse_open_doors(Settings(_env_file=None), host)  # type: ignore[call-arg]
