@@ -8,31 +8,19 @@ import getpass
 import os
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 
 import orjson
 import structlog
-from fastapi import Depends, Header, Request
 from sqlalchemy import BigInteger, Column, Connection, Index, Integer, MetaData, String, Table, Text, insert, update
 
-from service_kit.auth import Identity, Role
 from service_kit.database import UtcDateTime, table_options
+from service_kit.identity import Role
 
 log = structlog.get_logger(__name__)
 
 MAX_ACTOR_CHARS = 270
 MAX_REASON_CHARS = 200
-
-Reason = Annotated[
-    str | None,
-    Header(
-        alias="X-Reason",
-        min_length=1,
-        max_length=MAX_REASON_CHARS,
-        pattern=r"^[!-~]([ -~]*[!-~])?$",
-        description="Why you do this, for the audit records: printable ASCII, no personal data.",
-    ),
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +31,6 @@ class Caller:
     role: str | None = None
     reason: str | None = None
     request_id: str | None = None
-
-
-def caller_of(request: Request, reason: Reason = None) -> Caller:
-    """Return the caller of a request."""
-    identity: Identity = request.scope["identity"]
-    request_id = structlog.contextvars.get_contextvars().get("request_id")
-    return Caller(identity.actor, identity.role, reason, request_id)
-
-
-CalledBy = Annotated[Caller, Depends(caller_of)]
 
 
 def command_line() -> Caller:

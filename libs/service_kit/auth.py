@@ -5,79 +5,29 @@ Where authentication is off, callers from this machine may do everything, but no
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
-from enum import StrEnum
 from ipaddress import ip_address
-from typing import Any, Protocol
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import structlog
-from fastapi import HTTPException, Request, Security
+from fastapi import Depends, Header, HTTPException, Request, Security
 from fastapi.openapi.models import HTTPBearer
 from fastapi.security import SecurityScopes
 from fastapi.security.base import SecurityBase
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from service_kit.access import Access
+from service_kit.audit import MAX_REASON_CHARS, Caller
+from service_kit.identity import ANYBODY, Authenticator, BadCredentialsError, Identity, Role, UncheckableError
 from service_kit.problems import PROBLEM_RESPONSES, RETRY_AFTER_SECONDS, problem_response
-from service_kit.rate_limit import RateLimit, address_of
+from service_kit.rate_limit import address_of
 
 log = structlog.get_logger(__name__)
 
 SCHEME = "bearer"
 MAX_CREDENTIAL_CHARS = 8_192
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-
-
-class Role(StrEnum):
-    """What a caller may do; each includes the ones before."""
-
-    VIEWER = "viewer"
-    OPERATOR = "operator"
-    APPROVER = "approver"
-    ADMIN = "admin"
-
-    def includes(self, other: "Role") -> bool:
-        """Tell whether this role may do what the other may."""
-        order = list(Role)
-        return order.index(self) >= order.index(other)
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Who calls, such as `key:nightly` or `oidc:4f1c`; `role` is None for somebody known who may do nothing here."""
-
-    actor: str
-    role: Role | None
-
-
-ANYBODY = Identity("anonymous", Role.ADMIN)
-"""Every caller where authentication is off."""
-
-
-class BadCredentialsError(Exception):
-    """The credentials prove nothing. The text is for our logs: callers are not told what was wrong with a forgery."""
-
-
-class UncheckableError(Exception):
-    """The credentials cannot be checked at the moment; the text says why, without addresses."""
-
-
-class Authenticator(Protocol):
-    """Turns a bearer token into an identity."""
-
-    async def identify(self, token: str) -> Identity:
-        """Return who the token stands for. Raises BadCredentialsError or UncheckableError."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """Who may reach an API: how callers are told apart (None: not at all), how often they may call, from where."""
-
-    authenticator: Authenticator | None = None
-    limit: RateLimit | None = None
-    cors_origins: tuple[str, ...] = ()
 
 
 class _Bearer(SecurityBase):
@@ -103,6 +53,28 @@ _bearer = _Bearer()
 def requires(role: Role) -> Any:
     """Declare the role that a route needs: `@router.get("", dependencies=[requires(Role.VIEWER)])`."""
     return Security(_bearer, scopes=[role.value])
+
+
+Reason = Annotated[
+    str | None,
+    Header(
+        alias="X-Reason",
+        min_length=1,
+        max_length=MAX_REASON_CHARS,
+        pattern=r"^[!-~]([ -~]*[!-~])?$",
+        description="Why you do this, for the audit records: printable ASCII, no personal data.",
+    ),
+]
+
+
+def caller_of(request: Request, reason: Reason = None) -> Caller:
+    """Return the caller of a request."""
+    identity: Identity = request.scope["identity"]
+    request_id = structlog.contextvars.get_contextvars().get("request_id")
+    return Caller(identity.actor, identity.role, reason, request_id)
+
+
+CalledBy = Annotated[Caller, Depends(caller_of)]
 
 
 class Guard:

@@ -1,31 +1,44 @@
-"""What both services can be told about who reaches their APIs, and how that becomes an `Access`.
+"""What every service can be told about who reaches its API.
 
 Refuses to leave an API open on an address that others can reach, and an issuer or origin that cannot be right.
 """
 
-from collections.abc import Callable
+import re
+from ipaddress import ip_address
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings
-from sqlalchemy import Table
-
-from service_kit.auth import Access, Authenticator
-from service_kit.database import Database
-from service_kit.keys import KeyAuthenticator
-from service_kit.oidc import Issuer, OidcAuthenticator, check_address, is_loopback
-from service_kit.rate_limit import RateLimit
 
 
 class OpenDoorError(ValueError):
     """Anybody on the network could call an API that asks nobody who they are."""
 
 
+def check_address(url: str) -> str:
+    """Return an address that may be trusted: https, or anything on this machine. Raises ValueError."""
+    parts = urlsplit(url)
+    if parts.scheme == "https" and parts.hostname:
+        return url
+    if parts.scheme == "http" and parts.hostname and is_loopback(parts.hostname):
+        return url
+    raise ValueError("must be an https address (plain http is for a loopback address only)")
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine can reach that host."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def _origins(text: str) -> str:
     for origin in filter(None, map(str.strip, text.split(","))):
         parts = urlsplit(origin)
-        if parts.scheme not in ("http", "https") or not parts.netloc or origin != f"{parts.scheme}://{parts.netloc}":
+        named = parts.scheme in ("http", "https") and re.fullmatch(r"[A-Za-z0-9.:\[\]-]+", parts.netloc)
+        if not named or origin != f"{parts.scheme}://{parts.netloc}":
             raise ValueError("write origins as https://console.example.com, separated by commas; no path and no *")
     return text
 
@@ -78,21 +91,3 @@ class ExposureSettings(BaseSettings):
             raise OpenDoorError(
                 f"RECOVERY_AUTH: off is for a loopback address only, and this would listen on {host}; set keys or oidc"
             )
-
-
-def access_of(settings: ExposureSettings, limit: int, database: Callable[[], Database], keys: Table) -> Access:
-    """Build the access that the settings ask for; `limit` is requests a minute for each client, 0 for no limit."""
-    return Access(_authenticator(settings, database, keys), RateLimit(limit) if limit else None, settings.cors_origins)
-
-
-def _authenticator(settings: ExposureSettings, database: Callable[[], Database], keys: Table) -> Authenticator | None:
-    if settings.recovery_auth == "keys":
-        return KeyAuthenticator(database, keys)
-    if settings.recovery_auth == "oidc":
-        issuer, audience = settings.recovery_oidc_issuer, settings.recovery_oidc_audience
-        assert issuer is not None  # noqa: S101 - as validated
-        assert audience is not None  # noqa: S101
-        return OidcAuthenticator(
-            Issuer(issuer, audience, settings.recovery_oidc_role_claim, settings.recovery_oidc_jwks_url)
-        )
-    return None

@@ -22,7 +22,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service_kit.auth import Access, Guard, describe_access
+from service_kit.access import Access
+from service_kit.auth import Guard, describe_access
 from service_kit.docs_page import DOCS_PATH, add_docs
 from service_kit.metrics import Histogram
 from service_kit.problems import METHODS, PROBLEM_RESPONSES, RETRY_AFTER_SECONDS, CatchAll, Problem, problem_response

@@ -18,8 +18,8 @@ from typing import Any
 from sqlalchemy import Column, Connection, MetaData, Row, String, Table, UniqueConstraint, insert, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from service_kit.auth import BadCredentialsError, Identity, Role, UncheckableError
 from service_kit.database import Database, UtcDateTime, describe_outage, is_unavailable, table_options
+from service_kit.identity import BadCredentialsError, Identity, Role, UncheckableError
 
 PREFIX = "srk"
 ID_BYTES = 6

@@ -10,16 +10,15 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 import jwt
 import structlog
 from jwt import PyJWK, PyJWKClient
 
-from service_kit.auth import BadCredentialsError, Identity, Role, UncheckableError
+from service_kit.exposure import check_address
+from service_kit.identity import BadCredentialsError, Identity, Role, UncheckableError
 
 log = structlog.get_logger(__name__)
 
@@ -34,24 +33,6 @@ REFETCH_SECONDS = 10.0
 """Tokens with a made-up key id make us ask the issuer at most so often."""
 
 _SUBJECT = re.compile(r"[!-~]{1,255}")
-
-
-def check_address(url: str) -> str:
-    """Return an address that may be trusted: https, or anything on this machine. Raises ValueError."""
-    parts = urlsplit(url)
-    if parts.scheme == "https" and parts.hostname:
-        return url
-    if parts.scheme == "http" and parts.hostname and is_loopback(parts.hostname):
-        return url
-    raise ValueError("must be an https address (plain http is for a loopback address only)")
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether only this machine can reach that host."""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 @dataclass(frozen=True, slots=True)

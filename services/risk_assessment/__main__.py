@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -23,6 +22,8 @@ from risk_assessment.importer import Import
 from risk_assessment.policies import PolicyShelf, open_shelf
 from risk_assessment.schemas import PortfolioName
 from risk_assessment.settings import Settings
+from risk_assessment.tables import audit_records
+from service_kit.audit import Audit, command_line
 from service_kit.database import Database
 from service_kit.logs import configure
 from service_kit.migrations import downgrade, upgrade
@@ -142,15 +143,16 @@ def generate_debtors(
     with _clear_errors(), _opened(settings) as (database, shelf):
         kind = generator.distribution_named(distribution)
         name = _portfolio_name(portfolio)
-        judge = portfolios.judge_of(database, shelf, utc_now())
-        cleared = database.transact(lambda c: portfolios.clear(c, name)) if clear else 0
-        changes = portfolios.Changes()
+        audit = _audit()
+        judge = portfolios.judge_of(database, shelf, audit.at)
+        cleared = database.transact(lambda c: portfolios.clear(c, name, audit)) if clear else 0
+        load = portfolios.Load(database, name, judge, audit, "portfolio.generated")
         rows = generator.generate(count, kind, seed)
         with _progress("generating", count) as advance:
             while chunk := list(islice(rows, portfolios.CHUNK)):
-                changes += database.transact(partial(portfolios.upsert, portfolio=name, rows=chunk, judge=judge))
+                load.take(chunk)
                 advance(len(chunk))
-    counted = {"portfolio": name, "cleared": cleared, **changes.as_dict()}
+    counted = {"portfolio": name, "cleared": cleared, **load.changes.as_dict()}
     _print_json(counted) if as_json else typer.echo(_sentence(counted))
 
 
@@ -171,7 +173,7 @@ def import_debtors(
         name = _portfolio_name(portfolio) if portfolio else None
         reject_file = rejects or Path(f"{file.stem}.rejects.csv")
         with _progress("importing", file.stat().st_size if file.is_file() else None) as advance:
-            report = Import(database, shelf, utc_now()).carry_out(file, chosen, name, reject_file, advance)
+            report = Import(database, shelf, _audit()).carry_out(file, chosen, name, reject_file, advance)
     _print_json(report.as_dict()) if as_json else typer.echo(_sentence(report.as_dict()))
 
 
@@ -207,6 +209,10 @@ def _clear_errors() -> Iterator[None]:
 def _fail(text: str, code: int = 1) -> NoReturn:
     typer.echo(f"error: {text}", err=True)
     raise typer.Exit(code)
+
+
+def _audit() -> Audit:
+    return Audit(audit_records, command_line(), utc_now())
 
 
 @contextmanager

@@ -19,8 +19,8 @@ from risk_assessment.scoring_jobs import ScoringJobNotFoundError
 from risk_assessment.settings import Settings
 from risk_assessment.sqs_sender import open_sqs
 from risk_assessment.tables import api_keys
+from service_kit.access import access_of
 from service_kit.database import Database
-from service_kit.exposure import access_of
 from service_kit.http import base_app
 from service_kit.pages import BadCursor
 from service_kit.problems import ProblemSpec, install

@@ -7,8 +7,6 @@ import csv
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import datetime
-from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,8 +15,9 @@ from pydantic import ValidationError
 
 from risk_assessment.import_mapping import ImportMapping, ImportRefusedError, own_columns
 from risk_assessment.policies import PolicyShelf
-from risk_assessment.portfolio import CHUNK, Changes, DebtorRow, Judge, judge_of, unscorable, upsert
+from risk_assessment.portfolio import CHUNK, Changes, DebtorRow, Judge, Load, judge_of, unscorable
 from risk_assessment.schemas import DebtorIn
+from service_kit.audit import Audit
 from service_kit.database import Database
 
 REJECT_HEADER = ("row", "column", "reason")
@@ -53,9 +52,10 @@ class ImportReport:
 class Import:
     """Brings files into portfolios, scored by the active policy at one moment."""
 
-    def __init__(self, database: Database, shelf: PolicyShelf, now: datetime) -> None:
+    def __init__(self, database: Database, shelf: PolicyShelf, audit: Audit) -> None:
         self._database = database
-        self._judge = judge_of(database, shelf, now)
+        self._audit = audit
+        self._judge = judge_of(database, shelf, audit.at)
 
     def carry_out(
         self,
@@ -71,10 +71,11 @@ class Import:
             table = _Table(raw, mapping, portfolio)
             report = ImportReport(table.mapping.portfolio)
             rejects = _Rejects(reject_file, open_files)
+            load = Load(self._database, report.portfolio, self._judge, self._audit, "portfolio.imported")
             read = 0
             for chunk in _Reader(table, self._judge, report, rejects).chunks():
-                load = partial(upsert, portfolio=report.portfolio, rows=chunk, judge=self._judge)
-                report.changes += self._database.transact(load)
+                load.take(chunk)
+                report.changes = load.changes
                 advance(raw.tell() - read)
                 read = raw.tell()
             report.reject_file = rejects.path if report.rejected else None

@@ -16,6 +16,7 @@ from risk_assessment.policies import PolicyShelf
 from risk_assessment.runs import ACTIVE
 from risk_assessment.scoring_jobs import take_over_assessments
 from risk_assessment.tables import ASSESSMENT_FIELDS, PROFILE_FIELDS, assessments, debtors, runs
+from service_kit.audit import Audit
 from service_kit.database import Database, insert_rows, utc_text
 
 CHUNK = 2_000
@@ -42,7 +43,7 @@ class DebtorRow(NamedTuple):
         return self[2:]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Changes:
     """What happened to the debtors of a chunk or of a whole file."""
 
@@ -50,11 +51,8 @@ class Changes:
     updated: int = 0
     unchanged: int = 0
 
-    def __iadd__(self, other: "Changes") -> "Changes":
-        self.created += other.created
-        self.updated += other.updated
-        self.unchanged += other.unchanged
-        return self
+    def __add__(self, other: "Changes") -> "Changes":
+        return Changes(self.created + other.created, self.updated + other.updated, self.unchanged + other.unchanged)
 
     def as_dict(self) -> dict[str, int]:
         """The counts by name."""
@@ -108,12 +106,34 @@ def upsert(connection: Connection, portfolio: str, rows: Sequence[DebtorRow], ju
     return Changes(len(new), len(changed), len(rows) - len(new) - len(changed))
 
 
-def clear(connection: Connection, portfolio: str) -> int:
+class Load:
+    """Many chunks into one portfolio under one audit record, whose counts are true after each chunk."""
+
+    def __init__(self, database: Database, portfolio: str, judge: Judge, audit: Audit, action: str) -> None:
+        self._database, self._portfolio, self._judge, self._audit = database, portfolio, judge, audit
+        self.changes = Changes()
+        self._record = database.transact(
+            lambda connection: audit.changed(connection, action, f"portfolio:{portfolio}", **self.changes.as_dict())
+        )
+
+    def take(self, rows: Sequence[DebtorRow]) -> None:
+        """Create or update up to CHUNK debtors in a transaction of their own."""
+        self.changes = self._database.transact(lambda connection: self._upsert(connection, rows))
+
+    def _upsert(self, connection: Connection, rows: Sequence[DebtorRow]) -> Changes:
+        changes = self.changes + upsert(connection, self._portfolio, rows, self._judge)
+        self._audit.complete(connection, self._record, **changes.as_dict())
+        return changes
+
+
+def clear(connection: Connection, portfolio: str, audit: Audit) -> int:
     """Delete all debtors of a portfolio and return how many; their assessments, which name nobody, stay."""
     active = select(runs.c.number).where(runs.c.portfolio == portfolio, runs.c.state.in_(ACTIVE))
     if connection.execute(active.limit(1)).first() is not None:
         raise PortfolioInUseError(portfolio)
-    return connection.execute(delete(debtors).where(debtors.c.portfolio == portfolio)).rowcount
+    deleted = connection.execute(delete(debtors).where(debtors.c.portfolio == portfolio)).rowcount
+    audit.changed(connection, "portfolio.cleared", f"portfolio:{portfolio}", deleted=deleted)
+    return deleted
 
 
 def size(connection: Connection, portfolio: str) -> int:

@@ -33,7 +33,8 @@ from risk_assessment.schemas import (
     PortfolioName,
     ScoreOut,
 )
-from service_kit.auth import Role, requires
+from service_kit.auth import requires
+from service_kit.identity import Role
 from service_kit.pages import Cursor, Limit
 
 router = APIRouter(prefix="/debtors", tags=["debtors"])

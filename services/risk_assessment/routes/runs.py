@@ -37,7 +37,8 @@ from risk_assessment.schemas import (
     RunOut,
     RunPage,
 )
-from service_kit.auth import Role, requires
+from service_kit.auth import requires
+from service_kit.identity import Role
 from service_kit.pages import Cursor, Limit
 
 router = APIRouter(prefix="/runs", tags=["runs"])

@@ -8,7 +8,8 @@ from risk_assessment import scores, scoring_jobs
 from risk_assessment.clock import utc_now
 from risk_assessment.routes.wiring import Acted, Audited, IdempotencyKey, RawBody, Reading, Shelf, Writing, answer_once
 from risk_assessment.schemas import ScoresIn, ScoresOut, ScoringJobIn, ScoringJobOut
-from service_kit.auth import Role, requires
+from service_kit.auth import requires
+from service_kit.identity import Role
 
 router = APIRouter(tags=["scoring"])
 

@@ -16,7 +16,8 @@ from risk_assessment.idempotency import Answer
 from risk_assessment.policies import PolicyShelf
 from risk_assessment.settings import Settings
 from risk_assessment.tables import audit_records
-from service_kit.audit import Audit, CalledBy
+from service_kit.audit import Audit
+from service_kit.auth import CalledBy
 from service_kit.database import Database
 from service_kit.sqs import Sqs
 
