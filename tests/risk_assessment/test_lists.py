@@ -13,8 +13,11 @@ from tests.risk_assessment.apis import Api
 from tests.risk_assessment.builders import a_debtor, debtor_rows, generate_debtors
 
 
-def fill(api: Api, portfolio: str, count: int, seed: int = 1) -> list[dict[str, Any]]:
-    return generate_debtors(api.database, count, seed, portfolio)
+@pytest.fixture(scope="module")
+def book(api: Api) -> str:
+    """A portfolio that nobody changes."""
+    generate_debtors(api.database, 60, portfolio="book")
+    return "book"
 
 
 def ids(items: list[dict[str, Any]]) -> list[int]:
@@ -27,7 +30,7 @@ def best_first(rows: list[dict[str, Any]]) -> list[int]:
 
 
 def test_a_list_shows_debtors_as_they_are_read_one_by_one(api: Api, portfolio: str) -> None:
-    rows = fill(api, portfolio, 3)
+    rows = generate_debtors(api.database, 3, portfolio=portfolio)
 
     page = shown(api.get("/debtors", params={"portfolio": portfolio}))
 
@@ -36,12 +39,12 @@ def test_a_list_shows_debtors_as_they_are_read_one_by_one(api: Api, portfolio: s
     assert page["items"] == [shown(api.get(f"/debtors/{row['id']}")) for row in rows]
 
 
-@pytest.mark.parametrize("limit", [1, 7, 24, 25, 26, 500])
+@pytest.mark.parametrize("limit", [7, 59, 60, 61, 500])
 @pytest.mark.parametrize("sort", ["id", "priority"])
-def test_pages_walk_the_whole_portfolio_in_order(api: Api, portfolio: str, sort: str, limit: int) -> None:
-    rows = fill(api, portfolio, 25)
+def test_pages_walk_the_whole_portfolio_in_order(api: Api, book: str, sort: str, limit: int) -> None:
+    rows = debtor_rows(api.database, book)
 
-    walked = ids(all_pages(api, "/debtors", portfolio=portfolio, sort=sort, limit=limit))
+    walked = ids(all_pages(api, "/debtors", portfolio=book, sort=sort, limit=limit))
 
     assert walked == (sorted(ids(rows)) if sort == "id" else best_first(rows))
 
@@ -55,7 +58,7 @@ def test_equal_priorities_are_told_apart_by_the_lower_id(api: Api, portfolio: st
 
 @pytest.mark.parametrize("sort", ["id", "priority"])
 def test_pages_lose_and_repeat_nobody_while_rows_are_inserted(api: Api, portfolio: str, sort: str) -> None:
-    before = ids(fill(api, portfolio, 40))
+    before = ids(generate_debtors(api.database, 40, portfolio=portfolio))
     walked: list[int] = []
     cursor: str | None = None
     chance = random.Random(7)
@@ -78,11 +81,11 @@ def after(cursor: str | None) -> dict[str, str]:
     return {"cursor": cursor} if cursor else {}
 
 
+@pytest.mark.usefixtures("book")
 def test_the_whole_book_is_listed_by_priority_over_all_portfolios(api: Api, portfolio: str) -> None:
-    fill(api, portfolio, 20)
-    fill(api, f"{portfolio}-2", 20, seed=2)
+    generate_debtors(api.database, 20, seed=2, portfolio=portfolio)
 
-    walked = ids(all_pages(api, "/debtors", sort="priority", limit=17))
+    walked = ids(all_pages(api, "/debtors", sort="priority", limit=77))
 
     assert walked == best_first(debtor_rows(api.database))
 
@@ -106,18 +109,19 @@ FILTERS: list[tuple[dict[str, Any], Any]] = [
 
 @pytest.mark.parametrize(("filters", "wanted"), FILTERS, ids=[str(filters) for filters, _ in FILTERS])
 @pytest.mark.parametrize("sort", ["id", "priority"])
-@pytest.mark.parametrize("everywhere", [False, True])
 def test_a_filter_shows_all_it_names_and_nobody_else(
-    api: Api, portfolio: str, filters: dict[str, Any], wanted: Any, sort: str, everywhere: bool
+    api: Api, book: str, filters: dict[str, Any], wanted: Any, sort: str
 ) -> None:
-    rows = [row for row in fill(api, portfolio, 60) if wanted(row)]
-    scope = {} if everywhere else {"portfolio": portfolio}
+    everybody = debtor_rows(api.database)
+    for scope in ({}, {"portfolio": book}):
+        rows = [
+            row for row in everybody if wanted(row) and row["portfolio"] == scope.get("portfolio", row["portfolio"])
+        ]
 
-    walked = ids(all_pages(api, "/debtors", **scope, **filters, sort=sort, limit=500))
+        walked = ids(all_pages(api, "/debtors", **scope, **filters, sort=sort, limit=500))
 
-    here = {row["id"] for row in debtor_rows(api.database, portfolio)}
-    assert [one for one in walked if one in here] == (sorted(ids(rows)) if sort == "id" else best_first(rows))
-    assert rows
+        assert rows
+        assert walked == (sorted(ids(rows)) if sort == "id" else best_first(rows))
 
 
 def test_a_debt_range_includes_its_ends(api: Api, portfolio: str) -> None:
@@ -130,11 +134,10 @@ def test_a_debt_range_includes_its_ends(api: Api, portfolio: str) -> None:
 
 
 @pytest.mark.parametrize("everywhere", [False, True])
-def test_high_risk_shows_high_and_critical_best_first(api: Api, portfolio: str, everywhere: bool) -> None:
-    fill(api, portfolio, 60)
-    scope = {} if everywhere else {"portfolio": portfolio}
+def test_high_risk_shows_high_and_critical_best_first(api: Api, book: str, everywhere: bool) -> None:
+    scope = {} if everywhere else {"portfolio": book}
 
-    items = all_pages(api, "/debtors/high-risk", **scope, limit=7)
+    items = all_pages(api, "/debtors/high-risk", **scope, limit=19)
 
     rows = [
         row for row in debtor_rows(api.database, scope.get("portfolio")) if row["risk_level"] in ("HIGH", "CRITICAL")
@@ -191,7 +194,8 @@ BAD_QUERIES = [
 
 @pytest.mark.parametrize(("field", "value"), BAD_QUERIES)
 def test_a_bad_query_is_refused_by_name(api: Api, field: str, value: str) -> None:
-    assert fields_of(api.get("/debtors", params={field: value}), 422) == [field]
+    [named] = fields_of(api.get("/debtors", params={field: value}), 422)
+    assert named.removesuffix(".0") == field
 
 
 @pytest.mark.parametrize("path", ["/debtors/high-risk", "/debtors?sort=priority", "/runs", "/debtors/{id}/assessments"])

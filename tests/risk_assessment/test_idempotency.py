@@ -1,0 +1,141 @@
+"""A POST repeated with its Idempotency-Key has one effect and the first one's answer, racing or not."""
+
+import json
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from threading import Barrier
+from typing import Any
+
+import httpx
+import pytest
+from tests.risk_assessment.answers import created, fields_of, problem_of, shown
+from tests.risk_assessment.apis import Api
+from tests.risk_assessment.builders import NOON, a_debtor, row_counts
+
+from risk_assessment import idempotency
+from risk_assessment.idempotency import Answer, IdempotencyKeyReusedError
+from service_kit.database import Database
+
+POSTS = {"/debtors": "debtors", "/scoring-jobs": "scoring_jobs", "/runs": "runs"}
+
+
+def a_body(path: str, portfolio: str) -> dict[str, Any]:
+    return a_debtor(portfolio=portfolio) if path == "/debtors" else {"portfolio": portfolio}
+
+
+def a_key() -> dict[str, str]:
+    return {"Idempotency-Key": f"key-{uuid.uuid4()}"}
+
+
+@pytest.mark.parametrize("path", POSTS)
+def test_a_repeat_gets_the_first_answer_and_does_nothing(api: Api, portfolio: str, path: str) -> None:
+    key, body = a_key(), a_body(path, portfolio)
+    first = api.post(path, json=body, headers=key)
+    created(first)
+    before = row_counts(api.database)
+
+    # The same JSON, written otherwise.
+    text = json.dumps(dict(reversed(body.items())), indent=3)
+    again = api.post(f"{path}/", content=text, headers=key | {"Content-Type": "application/json"})
+
+    assert (again.status_code, again.content) == (first.status_code, first.content)
+    assert again.headers["location"] == first.headers["location"]
+    assert again.headers.get("etag") == first.headers.get("etag")
+    assert again.headers["idempotency-replayed"] == "true"
+    assert "idempotency-replayed" not in first.headers
+    assert row_counts(api.database) == before
+
+
+@pytest.mark.parametrize("path", POSTS)
+def test_another_body_under_the_same_key_is_refused(api: Api, portfolio: str, path: str) -> None:
+    key = a_key()
+    created(api.post(path, json=a_body(path, portfolio), headers=key))
+    before = row_counts(api.database)
+
+    refused = api.post(path, json=a_body(path, f"{portfolio}-2"), headers=key)
+
+    assert fields_of(refused, 422) == ["Idempotency-Key"]
+    assert row_counts(api.database) == before
+
+
+@pytest.mark.parametrize("path", POSTS)
+def test_ten_racing_repeats_have_one_effect(api: Api, portfolio: str, path: str) -> None:
+    key, body, start = a_key(), a_body(path, portfolio), Barrier(10)
+    before = row_counts(api.database)
+
+    def post(_number: int) -> httpx.Response:
+        start.wait()
+        return httpx.post(f"{api.url}/risk-service{path}", json=body, headers=key, timeout=40)
+
+    with ThreadPoolExecutor(10) as pool:
+        answers = list(pool.map(post, range(10)))
+
+    assert {answer.status_code for answer in answers} == {201 if path == "/debtors" else 202}
+    assert len({answer.content for answer in answers}) == 1
+    assert sum("idempotency-replayed" not in answer.headers for answer in answers) == 1
+    table = POSTS[path]
+    after = row_counts(api.database)
+    assert after[table] == before[table] + 1
+    assert after["idempotency_keys"] == before["idempotency_keys"] + 1
+
+
+def test_a_key_belongs_to_one_endpoint(api: Api, portfolio: str) -> None:
+    key = a_key()
+
+    ids = {created(api.post(path, json=a_body(path, portfolio), headers=key))["id"] for path in POSTS}
+
+    assert len(ids) == 3
+
+
+def test_without_a_key_every_post_counts(api: Api, portfolio: str) -> None:
+    ids = {created(api.post("/runs", json={"portfolio": portfolio}))["id"] for _ in range(3)}
+
+    assert len(ids) == 3
+
+
+def test_a_refusal_does_not_use_the_key_up(api: Api, portfolio: str) -> None:
+    key, body = a_key(), a_debtor(portfolio=portfolio, external_ref="A")
+    other = created(api.post("/debtors", json=body))["id"]
+    problem_of(api.post("/debtors", json=body, headers=key), 409)
+    problem_of(api.post("/debtors", json=body | {"name": ""}, headers=key), 422)
+    assert api.delete(f"/debtors/{other}").status_code == 204
+
+    debtor = created(api.post("/debtors", json=body, headers=key))
+
+    assert shown(api.get(f"/debtors/{debtor['id']}")) == debtor
+
+
+def answered(database: Database, key: str, request: bytes = b"{}", **when: float) -> tuple[Answer, bool]:
+    acted = []
+
+    def act() -> Answer:
+        acted.append(1)
+        return Answer(202, b"body", {"Location": "/here"})
+
+    now = NOON + timedelta(**when)
+    answer = database.transact(lambda c: idempotency.once(c, "POST things", key, request, now, act))
+    return answer, bool(acted)
+
+
+def test_answers_are_forgotten_after_a_day(database: Database) -> None:
+    answered(database, "old")
+    answered(database, "young", hours=2)
+
+    database.transact(lambda c: idempotency.forget_old(c, NOON + timedelta(hours=25)))
+
+    assert answered(database, "old", hours=25)[1]
+    assert not answered(database, "young", hours=25)[1]
+    with database.read() as connection:
+        assert not idempotency.any_old(connection, NOON + timedelta(hours=25))
+        assert idempotency.any_old(connection, NOON + timedelta(hours=50))
+
+
+def test_keys_differ_by_case_and_by_request(database: Database) -> None:
+    answered(database, "key")
+
+    assert answered(database, "KEY")[1]
+    with pytest.raises(IdempotencyKeyReusedError):
+        answered(database, "key", b"[]")
+    replayed, acted = answered(database, "key")
+    assert (replayed, acted) == (Answer(202, b"body", {"Location": "/here"}, repeated=True), False)
