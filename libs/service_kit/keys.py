@@ -1,7 +1,7 @@
 """API keys: `srk_<id>_<secret>`, shown once. The database keeps the id in plain, to find the row, and a hash of it all.
 
 The secret is 256 random bits, so that a plain SHA-256 is enough: there is nothing to guess and nothing to slow down.
-Functions take a connection and never commit.
+Each change leaves an audit record in its own transaction.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import hmac
 import re
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 from sqlalchemy import Column, Connection, MetaData, Row, String, Table, UniqueConstraint, insert, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
+from service_kit.audit import Audit
 from service_kit.database import Database, UtcDateTime, describe_outage, is_unavailable, table_options
 from service_kit.identity import BadCredentialsError, Identity, Role, UncheckableError
 
@@ -71,7 +72,7 @@ def add(connection: Connection, keys: Table, token: str, name: str, role: str, n
         raise KeyRefusedError("this is not a key that create-key has made")
     if not _NAME.fullmatch(name):
         raise KeyRefusedError("a name has 1 to 64 letters, digits and . _ @ -, and begins with a letter or digit")
-    if role not in list(Role):
+    if role not in set(Role):
         raise KeyRefusedError(f"unknown role {role!r}; known are {', '.join(Role)}")
     values = {"id": found, "name": name, "role": role, "hash": _hash(token), "created_at": now}
     try:
@@ -81,21 +82,47 @@ def add(connection: Connection, keys: Table, token: str, name: str, role: str, n
     return found
 
 
-def every(connection: Connection, keys: Table) -> Sequence[Row[Any]]:
+def issue(database: Database, keys: Table, audit: Audit, name: str, role: str, token: str) -> None:
+    """Let a key in, on record. Raises KeyRefusedError."""
+
+    def let_in(connection: Connection) -> None:
+        added = add(connection, keys, token, name, role, audit.at)
+        audit.changed(connection, "key.created", f"key:{added}", name=name, role=role)
+
+    database.transact(let_in)
+
+
+def listed(database: Database, keys: Table) -> list[dict[str, Any]]:
     """All keys, revoked ones too, oldest first, without their hashes."""
     shown = [column for column in keys.c if column.name != "hash"]
-    return connection.execute(select(*shown).order_by(keys.c.created_at, keys.c.id)).all()
+    with database.read() as connection:
+        rows = connection.execute(select(*shown).order_by(keys.c.created_at, keys.c.id)).all()
+    return [{str(name): value for name, value in row._mapping.items()} for row in rows]
 
 
-def revoke(connection: Connection, keys: Table, id_or_name: str, now: datetime) -> Row[Any]:
-    """End a key and return its row as it was before; one that was revoked stays as it is. Raises KeyRefusedError."""
+def withdraw(database: Database, keys: Table, audit: Audit, id_or_name: str) -> str:
+    """Revoke a key, on record, and return its name; one that is revoked already stays as it is.
+
+    Raises KeyRefusedError.
+    """
+
+    def revoke(connection: Connection) -> str:
+        found = _named(connection, keys, id_or_name)
+        if found.revoked_at is None:
+            connection.execute(update(keys).where(keys.c.id == found.id).values(revoked_at=audit.at))
+            audit.changed(connection, "key.revoked", f"key:{found.id}", name=found.name)
+        return str(found.name)
+
+    return database.transact(revoke)
+
+
+def _named(connection: Connection, keys: Table, id_or_name: str) -> Row[Any]:
     wanted = (keys.c.id == id_or_name) | (keys.c.name == id_or_name)
-    # A name may look like another key's id; the id means what it says.
-    found = connection.execute(select(keys).where(wanted).order_by(keys.c.id != id_or_name).limit(1)).one_or_none()
+    # Should a name look like another key's id, the id means what it says.
+    best_first = select(keys).where(wanted).order_by(keys.c.id != id_or_name).limit(1)
+    found = connection.execute(best_first.with_for_update()).one_or_none()
     if found is None:
         raise KeyRefusedError(f"there is no key {id_or_name!r}")
-    still = (keys.c.id == found.id) & keys.c.revoked_at.is_(None)
-    connection.execute(update(keys).where(still).values(revoked_at=now))
     return found
 
 

@@ -7,11 +7,18 @@ from functools import partial
 from typing import Annotated, NoReturn
 
 import typer
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, ProgrammingError, SQLAlchemyError
 
-from debt_processing.settings import Settings, WrongSettingError, read_settings, refuse_open_doors
+from debt_processing.clock import utc_now
+from debt_processing.key_commands import add_key_commands
+from debt_processing.schemas import RedriveRequest
+from debt_processing.settings import Settings, WrongSettingError, read_settings
+from debt_processing.tables import audit_records
 from recovery_core.policy import Lane
-from service_kit.database import describe_outage, is_unavailable
+from service_kit.audit import Audit, command_line
+from service_kit.database import Database, describe_outage, is_unavailable
+from service_kit.exposure import OpenDoorError
+from service_kit.keys import KeyRefusedError
 from service_kit.logs import configure
 from service_kit.migrations import MigrationError, upgrade
 from service_kit.sqs import describe_sqs_outage, is_sqs_unavailable
@@ -38,7 +45,7 @@ def serve(
 
     settings = _started()
     with _clear_errors():
-        refuse_open_doors(settings, host or settings.debt_host)
+        settings.refuse_open_doors(host or settings.debt_host)
     address = host or settings.debt_host, settings.debt_port if port is None else port
     raise typer.Exit(serve_app(create_app(settings), *address))
 
@@ -70,8 +77,9 @@ def redrive(
     from debt_processing.redriving import redrive_once  # noqa: PLC0415 - migrate starts without it
 
     settings = _started()
-    with _clear_errors():
-        done = asyncio.run(redrive_once(settings, lane, limit))
+    request = RedriveRequest(lane=lane, limit=limit)
+    with _opened(settings) as database:
+        done = asyncio.run(redrive_once(settings, database, request, Audit(audit_records, command_line(), utc_now())))
     typer.echo(f"redriven {done.redriven} ({', '.join(f'{name} {count}' for name, count in done.lanes.items())})")
     if done.failed:
         _fail(f"{done.failed} messages were refused by the queue and stay among the dead letters")
@@ -89,22 +97,24 @@ def _clear_errors() -> Iterator[None]:
     """Turn what can go wrong into one line and a non-zero exit."""
     try:
         yield
-    except WrongSettingError as error:
+    except (WrongSettingError, OpenDoorError) as error:
         _fail(str(error), code=2)
     except KeyboardInterrupt:
         _fail("interrupted", code=130)
     except Exception as error:
-        _fail(_explain(error))
+        _fail(explain(error))
 
 
-def _explain(error: Exception) -> str:
+def explain(error: Exception) -> str:
     """One line that says what is wrong, without SQL or addresses."""
     if is_unavailable(error):
         return describe_outage(error)
     if is_sqs_unavailable(error):
         return describe_sqs_outage(error)
-    if isinstance(error, MigrationError):
+    if isinstance(error, MigrationError | KeyRefusedError):
         return " ".join(str(error).split())
+    if isinstance(error, OperationalError | ProgrammingError):
+        return "the database's schema is not the one of this version: run `debt-processing migrate`"
     kind = type(error).__name__
     return f"unexpected {kind}" if isinstance(error, SQLAlchemyError) else f"unexpected {kind}: {error}"
 
@@ -113,6 +123,16 @@ def _fail(text: str, code: int = 1) -> NoReturn:
     typer.echo(f"error: {text}", err=True)
     raise typer.Exit(code)
 
+
+@contextmanager
+def _opened(settings: Settings) -> Iterator[Database]:
+    with _clear_errors():
+        database = Database(settings.debt_database_url)
+        yield database
+        database.dispose()
+
+
+add_key_commands(app, lambda: _opened(_started()))
 
 if __name__ == "__main__":
     main()

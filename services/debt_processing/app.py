@@ -13,6 +13,8 @@ from debt_processing.routes.formats import NotAcceptable
 from debt_processing.routes.health import add_health
 from debt_processing.routes.wiring import Parts
 from debt_processing.settings import Settings
+from debt_processing.tables import api_keys
+from service_kit.access import access_of
 from service_kit.database import Database
 from service_kit.http import base_app
 from service_kit.pages import BadCursor
@@ -40,7 +42,14 @@ def create_app(settings: Settings) -> FastAPI:
             yield
         database.dispose()
 
-    app = base_app("SmartRecover debt processing", version("smartrecover"), ROOT, lifespan=lifespan)
+    app = base_app(
+        "SmartRecover debt processing",
+        version("smartrecover"),
+        ROOT,
+        lifespan=lifespan,
+        access=access_of(settings, settings.debt_rate_limit, lambda: app.state.parts.database, api_keys),
+        docs=settings.recovery_docs,
+    )
     for router in (runs.router, debtors.router, queues.router):
         app.include_router(router, prefix=ROOT)
     add_health(app, ROOT)

@@ -1,15 +1,40 @@
-"""Redriving from the command line: opens the queues for one call."""
+"""Redriving on record: who sent dead letters back, when and why.
+
+The record is made before anything moves, because what cannot be recorded must not happen, and gets its counts after.
+"""
+
+import asyncio
 
 from debt_processing import dead_letters
-from debt_processing.clock import utc_now
 from debt_processing.queues import open_sqs
 from debt_processing.schemas import Redriven, RedriveRequest
 from debt_processing.settings import Settings
-from recovery_core.policy import Lane
+from service_kit.audit import Audit
+from service_kit.database import Database
+from service_kit.sqs import Sqs
 
 
-async def redrive_once(settings: Settings, lane: Lane | None, limit: int) -> Redriven:
-    """Send up to `limit` dead letters back, of one lane or of both."""
-    request = RedriveRequest(lane=lane, limit=limit)
+async def redrive(sqs: Sqs, settings: Settings, database: Database, request: RedriveRequest, audit: Audit) -> Redriven:
+    """Send dead letters back to their lane's queue, to be worked as if they were new."""
+    subject = f"dead_letters:{request.lane or 'all'}"
+    asked = {"limit": request.limit, "named": len(request.message_ids or ())}
+
+    def begin() -> int:
+        return database.transact(
+            lambda connection: audit.changed(connection, "dead_letters.redriven", subject, **asked)
+        )
+
+    def end(record: int, done: Redriven) -> None:
+        counts = {"redriven": done.redriven, "failed": done.failed, "lanes": done.lanes}
+        database.transact(lambda connection: audit.complete(connection, record, **asked, **counts))
+
+    record = await asyncio.to_thread(begin)
+    done = await dead_letters.redrive(sqs, settings, request, audit.at)
+    await asyncio.to_thread(end, record, done)
+    return done
+
+
+async def redrive_once(settings: Settings, database: Database, request: RedriveRequest, audit: Audit) -> Redriven:
+    """Open the queues for one call: for the command line."""
     async with open_sqs(settings) as sqs:
-        return await dead_letters.redrive(sqs, settings, request, utc_now())
+        return await redrive(sqs, settings, database, request, audit)

@@ -1,12 +1,12 @@
 """Everything the debt service can be told from outside, read once at start."""
 
-from ipaddress import ip_address
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from service_kit.database import database_url
+from service_kit.exposure import ExposureSettings
 
 MAX_QUEUE_NAME = 76  # SQS takes 80, and "-dlq" must fit
 
@@ -23,7 +23,7 @@ def _database_url(text: str) -> str:
 QueueName = Annotated[str, Field(pattern=rf"^[A-Za-z0-9_-]{{1,{MAX_QUEUE_NAME}}}$")]
 
 
-class Settings(BaseSettings):
+class Settings(ExposureSettings):
     """Environment variables (or `.env`) of `debt-processing`; names are the fields' names in upper case."""
 
     model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", case_sensitive=False)
@@ -34,6 +34,7 @@ class Settings(BaseSettings):
     debt_host: str = Field("127.0.0.1", min_length=1, description="Address the API listens on")
     debt_port: int = Field(8002, ge=0, le=65535, description="Port the API listens on")
     debt_api_url: str = Field("http://127.0.0.1:8002", description="Where clients find the debt API")
+    debt_rate_limit: int = Field(0, ge=0, description="Requests a minute for each client; 0 = no limit")
     debt_workers: int = Field(
         0,
         ge=0,
@@ -71,8 +72,6 @@ class Settings(BaseSettings):
         le=1000,
         description="The queues' maxReceiveCount: at the last receive a failing batch is a dead letter",
     )
-    recovery_auth: Literal["off"] = Field("off", description="Who may call the API; off: everybody on this machine")
-    recovery_docs: bool = Field(True, description="Serve /docs and /openapi.json")
     recovery_log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level logged")
 
     @property
@@ -90,16 +89,3 @@ def read_settings() -> Settings:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         variable = ".".join(str(part) for part in first["loc"]).upper()
         raise WrongSettingError(f"{variable}: {first['msg'].removeprefix('Value error, ')}") from None
-
-
-def refuse_open_doors(settings: Settings, host: str) -> None:
-    """Raise WrongSettingError when anybody on the network could call an API that asks nobody who they are."""
-    if settings.recovery_auth == "off" and not _is_loopback(host):
-        raise WrongSettingError(f"RECOVERY_AUTH: off is only for a loopback address, and DEBT_HOST is {host}")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False

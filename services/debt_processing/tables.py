@@ -7,7 +7,9 @@ What is true of a whole batch or run (lane, time, policy, threshold) is written 
 from sqlalchemy import BigInteger, Column, Integer, MetaData, String, Table, Text, UniqueConstraint
 from sqlalchemy.dialects.mysql import MEDIUMTEXT
 
+from service_kit.audit import audit_records_table
 from service_kit.database import UtcDateTime, table_options
+from service_kit.keys import api_keys_table
 
 metadata = MetaData()
 
@@ -101,3 +103,6 @@ delivery_attempts = Table(
     Column("started_at", UtcDateTime, nullable=False),
     **table_options(),
 )
+
+audit_records = audit_records_table(metadata)
+api_keys = api_keys_table(metadata)

@@ -19,6 +19,7 @@ from risk_assessment.clock import utc_now
 from risk_assessment.failures import explain
 from risk_assessment.import_mapping import read_mapping
 from risk_assessment.importer import Import
+from risk_assessment.key_commands import add_key_commands
 from risk_assessment.policies import PolicyShelf, open_shelf
 from risk_assessment.schemas import PortfolioName
 from risk_assessment.settings import Settings
@@ -246,6 +247,17 @@ def _print_json(content: object) -> None:
 def _sentence(counted: dict[str, object]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in counted.items() if value is not None)
 
+
+@contextmanager
+def _keys_database() -> Iterator[Database]:
+    settings = _settings()
+    with _clear_errors():
+        database = Database(settings.risk_database_url)
+        yield database
+        database.dispose()
+
+
+add_key_commands(app, _keys_database)
 
 if __name__ == "__main__":
     main()

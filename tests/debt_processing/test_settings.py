@@ -2,7 +2,8 @@
 
 import pytest
 
-from debt_processing.settings import Settings, WrongSettingError, read_settings, refuse_open_doors
+from debt_processing.settings import Settings, WrongSettingError, read_settings
+from service_kit.exposure import OpenDoorError
 
 
 @pytest.mark.parametrize(
@@ -49,10 +50,10 @@ def test_sqlite_has_one_writer_so_one_worker(url: str, workers: int) -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
 def test_without_keys_a_loopback_address_is_fine(host: str) -> None:
-    refuse_open_doors(Settings(_env_file=None), host)  # type: ignore[call-arg]
+    Settings(_env_file=None).refuse_open_doors(host)  # type: ignore[call-arg]
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.7", "example.org"])
 def test_without_keys_any_other_address_is_refused(host: str) -> None:
-    with pytest.raises(WrongSettingError, match="RECOVERY_AUTH"):
-        refuse_open_doors(Settings(_env_file=None), host)  # type: ignore[call-arg]
+    with pytest.raises(OpenDoorError, match="RECOVERY_AUTH"):
+        Settings(_env_file=None).refuse_open_doors(host)  # type: ignore[call-arg]

@@ -3,14 +3,19 @@
 from fastapi import APIRouter
 
 from debt_processing import decisions
-from debt_processing.routes.wiring import DebtorId, Reading
+from debt_processing.routes.wiring import Audited, DebtorId, Reading
 from debt_processing.schemas import DecisionPage
+from service_kit.auth import requires
+from service_kit.identity import Role
 from service_kit.pages import Cursor, Limit
 
 router = APIRouter(prefix="/debtors", tags=["debtors"])
 
 
-@router.get("/{debtor_id}/decisions", response_model=DecisionPage)
-def history(debtor_id: DebtorId, connection: Reading, limit: Limit = 100, cursor: Cursor = None) -> DecisionPage:
+@router.get("/{debtor_id}/decisions", response_model=DecisionPage, dependencies=[requires(Role.VIEWER)])
+def history(
+    debtor_id: DebtorId, connection: Reading, audit: Audited, limit: Limit = 100, cursor: Cursor = None
+) -> DecisionPage:
     """A debtor's decisions, newest run first; none for a debtor that was never in a run."""
+    audit.read("debtor.decisions_read", f"debtor:{debtor_id}")
     return decisions.history(connection, debtor_id, limit, cursor)

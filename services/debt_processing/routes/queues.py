@@ -4,24 +4,25 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 
-from debt_processing import dead_letters, queues
-from debt_processing.clock import utc_now
-from debt_processing.routes.wiring import parts
+from debt_processing import dead_letters, queues, redriving
+from debt_processing.routes.wiring import Audited, parts
 from debt_processing.schemas import DeadLetters, QueuesReport, Redriven, RedriveRequest
 from recovery_core.policy import Lane
+from service_kit.auth import requires
+from service_kit.identity import Role
 
 router = APIRouter(tags=["queues"])
 
 EVERYTHING = RedriveRequest()
 
 
-@router.get("/queues", response_model=QueuesReport)
+@router.get("/queues", response_model=QueuesReport, dependencies=[requires(Role.VIEWER)])
 async def report(request: Request) -> QueuesReport:
     """What waits, is being worked and is dead, lane by lane."""
     return await queues.report(parts(request).sqs, parts(request).settings)
 
 
-@router.get("/dead-letters", response_model=DeadLetters)
+@router.get("/dead-letters", response_model=DeadLetters, dependencies=[requires(Role.VIEWER)])
 async def peek(
     request: Request,
     lane: Lane | None = None,
@@ -31,7 +32,8 @@ async def peek(
     return await dead_letters.peek(parts(request).sqs, parts(request).settings, lane, limit)
 
 
-@router.post("/dead-letters/redrive", response_model=Redriven)
-async def redrive(request: Request, body: RedriveRequest = EVERYTHING) -> Redriven:
+@router.post("/dead-letters/redrive", response_model=Redriven, dependencies=[requires(Role.OPERATOR)])
+async def redrive(request: Request, audit: Audited, body: RedriveRequest = EVERYTHING) -> Redriven:
     """Send dead letters back to their lane's queue, to be worked again."""
-    return await dead_letters.redrive(parts(request).sqs, parts(request).settings, body, utc_now())
+    here = parts(request)
+    return await redriving.redrive(here.sqs, here.settings, here.database, body, audit)

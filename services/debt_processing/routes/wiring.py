@@ -7,8 +7,12 @@ from typing import Annotated
 from fastapi import Depends, Path, Request
 from sqlalchemy import Connection
 
+from debt_processing.clock import utc_now
 from debt_processing.settings import Settings
+from debt_processing.tables import audit_records
 from recovery_core.message_shapes import MAX_DEBTOR_ID
+from service_kit.audit import Audit
+from service_kit.auth import CalledBy
 from service_kit.database import Database
 from service_kit.sqs import Sqs
 
@@ -33,6 +37,11 @@ def _reading(request: Request) -> Iterator[Connection]:
         yield connection
 
 
+def _audit(caller: CalledBy) -> Audit:
+    return Audit(audit_records, caller, utc_now())
+
+
 Reading = Annotated[Connection, Depends(_reading, scope="function")]
+Audited = Annotated[Audit, Depends(_audit)]
 RunId = Annotated[str, Path(min_length=1, max_length=64, description="As the risk service named the run")]
 DebtorId = Annotated[int, Path(ge=1, le=MAX_DEBTOR_ID)]

@@ -1,4 +1,4 @@
-"""The inbox: runs, batches, decisions, errors, and the marks of work that was begun."""
+"""The inbox: runs, batches, decisions, errors, and the marks of work that was begun. And keys and audit records."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -28,11 +28,13 @@ def upgrade() -> None:
         sa.Column("started_at", UtcDateTime, nullable=False),
         **table_options(),
     )
+    _api_keys()
+    _audit_records()
 
 
 def downgrade() -> None:
     """Drop all tables."""
-    for table in ("delivery_attempts", "errors", "decisions", "batches", "runs"):
+    for table in ("audit_records", "api_keys", "delivery_attempts", "errors", "decisions", "batches", "runs"):
         op.drop_table(table)
 
 
@@ -109,6 +111,38 @@ def _errors() -> None:
         sqlite_with_rowid=False,
         **table_options(),
     )
+
+
+def _api_keys() -> None:
+    op.create_table(
+        "api_keys",
+        sa.Column("id", sa.String(12), primary_key=True),
+        sa.Column("name", sa.String(64), nullable=False),
+        sa.Column("role", sa.String(16), nullable=False),
+        sa.Column("hash", sa.String(64), nullable=False),
+        sa.Column("created_at", UtcDateTime, nullable=False),
+        sa.Column("revoked_at", UtcDateTime),
+        sa.UniqueConstraint("name", name="uq_api_keys_name"),
+        **table_options(),
+    )
+
+
+def _audit_records() -> None:
+    op.create_table(
+        "audit_records",
+        sa.Column("id", RowId, primary_key=True),
+        sa.Column("at", UtcDateTime, nullable=False),
+        sa.Column("actor", sa.String(270), nullable=False),
+        sa.Column("role", sa.String(16)),
+        sa.Column("action", sa.String(64), nullable=False),
+        sa.Column("subject", sa.String(160), nullable=False),
+        sa.Column("reason", sa.String(200)),
+        sa.Column("request_id", sa.String(64)),
+        sa.Column("detail", sa.Text, nullable=False),
+        sqlite_autoincrement=True,
+        **table_options(),
+    )
+    op.create_index("ix_audit_records_subject", "audit_records", ["subject", "id"])
 
 
 def _place() -> list[sa.Column[int]]:
