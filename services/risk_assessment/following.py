@@ -12,11 +12,22 @@ from typing import Any
 import httpx
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 POLL_SECONDS = 0.25
 PLAIN_LINE_SECONDS = 2.0
 PATIENCE_SECONDS = 60.0
+
+_COLUMNS = {
+    "rank": "rank",
+    "debtor": "debtor_id",
+    "name": "name",
+    "lane": "lane",
+    "priority": "priority",
+    "score": "total_score",
+    "level": "risk_level",
+    "debt": "total_debt_amount",
+}
+_TEXTS = ("name", "lane", "risk_level")
 
 
 class ClientError(Exception):
@@ -73,17 +84,20 @@ def preview(apis: Apis, options: dict[str, Any], top_k: int) -> dict[str, Any]:
 
 def show_preview(console: Console, found: dict[str, Any]) -> None:
     """Print a dry run for people."""
-    table = Table(title=f"Dry run: the best {len(found['top'])} of {found['ranked']:,} debtors")
-    for heading in ("rank", "debtor", "name", "lane", "priority", "score", "level", "debt"):
-        table.add_column(
-            heading, justify="right" if heading in ("rank", "debtor", "priority", "score", "debt") else "left"
-        )
-    for line in found["top"]:
-        cells = ("rank", "debtor_id", "name", "lane", "priority", "total_score", "risk_level", "total_debt_amount")
-        table.add_row(*(str(line[cell]) for cell in cells))
-    console.print(table)
-    console.print(f"lanes: high {found['lanes']['high']:,}, standard {found['lanes']['standard']:,}")
-    console.print(f"left out: {_counts(found['excluded']) or 'nobody'}; nothing was written")
+    _say(console, f"dry run: the best {len(found['top'])} of {found['ranked']:,} debtors")
+    for row in _table(found["top"]):
+        _say(console, row)
+    _say(console, f"lanes: high {found['lanes']['high']:,}, standard {found['lanes']['standard']:,}")
+    _say(console, f"left out: {_counts(found['excluded']) or 'nobody'}; nothing was written")
+
+
+def _table(lines: list[dict[str, Any]]) -> Iterator[str]:
+    """Lines under headings; laid out here because a terminal's table would cut numbers where it is narrow."""
+    rows = [tuple(_COLUMNS), *(tuple(str(line[field]) for field in _COLUMNS.values()) for line in lines)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = zip(row, widths, _COLUMNS.values(), strict=True)
+        yield "  ".join(f"{cell:{'<' if field in _TEXTS else '>'}{width}}" for cell, width, field in cells)
 
 
 def start(apis: Apis, options: dict[str, Any]) -> dict[str, Any]:
@@ -107,25 +121,39 @@ def follow(apis: Apis, run_id: str, console: Console) -> tuple[dict[str, Any], d
 
 def show_report(console: Console, run: dict[str, Any], report: dict[str, Any] | None) -> None:
     """Print the report for people."""
-    console.print(
+    _say(
+        console,
         f"run {run['id']} {run['state']}: "
-        f"{run['debtors_ranked'] or 0:,} ranked in {run['batches_total'] or 0:,} batches"
+        f"{run['debtors_ranked'] or 0:,} ranked in {run['batches_total'] or 0:,} batches",
     )
-    console.print(f"  left out      {_counts(run['excluded']) or 'nobody'}")
-    if run["error"]:
-        console.print(f"  problem       {run['error']}")
-    if report is None:
-        console.print("  nobody to work")
+    for name, text in _report_lines(run, report):
+        _say(console, f"  {name:<13} {text}")
+
+
+def _report_lines(run: dict[str, Any], report: dict[str, Any] | None) -> Iterator[tuple[str, str]]:
+    if report is None and not run["debtors_ranked"] and not run["excluded"]:
+        yield "nobody", f"there are no debtors in portfolio {run['portfolio']}"
         return
-    console.print(f"  processed     {report['debtors_processed']:,} of {report['debtors_total']:,}")
-    console.print(f"  succeeded     {report['succeeded']:,}")
-    console.print(f"  failed        {report['failed']:,}")
-    console.print(f"  high priority {report['high_priority']:,}")
-    console.print(f"  seconds       {report['processing_seconds']} ({report['debtors_per_second']:,} debtors a second)")
-    console.print(f"  levels        {_counts(report['levels'])}")
-    console.print(f"  actions       {_counts(report['actions'])}")
+    yield "left out", _counts(run["excluded"]) or "nobody"
+    if run["error"]:
+        yield "problem", run["error"]
+    if report is None:
+        yield "nobody", "to work"
+        return
+    yield "processed", f"{report['debtors_processed']:,} of {report['debtors_total']:,}"
+    yield "succeeded", f"{report['succeeded']:,}"
+    yield "failed", f"{report['failed']:,}"
+    yield "high priority", f"{report['high_priority']:,}"
+    yield "seconds", f"{report['processing_seconds']} ({report['debtors_per_second']:,} debtors a second)"
+    yield "levels", _counts(report["levels"])
+    yield "actions", _counts(report["actions"])
     for error in report["first_errors"]:
-        console.print(f"  error         debtor {error['debtor_id']}: {error['stage']}: {error['detail']}")
+        yield "error", f"debtor {error['debtor_id']}: {error['stage']}: {error['detail']}"
+
+
+def _say(console: Console, line: str) -> None:
+    """Print a line as it is: neither broken at the terminal's width nor read as markup."""
+    console.print(line, soft_wrap=True, markup=False, highlight=False)
 
 
 def _states(apis: Apis, run_id: str) -> Iterator[dict[str, Any]]:
