@@ -1,0 +1,48 @@
+"""A system together with the accounts of what it was asked to do."""
+
+from typing import Any
+
+from tests.support.ledger import NOTHING, Ledger, account, workable
+from tests.support.system import Queues, System
+
+from service_kit.database import Database
+
+
+class Accounts:
+    """Starts runs in a system and says afterwards whether all of them balance."""
+
+    def __init__(self, system: System) -> None:
+        self.system = system
+        self.queues = Queues(system)
+        self.risk_database = Database(system.risk_database_url)
+        self.debt_database = Database(system.debt_database_url)
+        self._runs: dict[str, set[int]] = {}
+
+    def heal(self) -> None:
+        """Every process running and no fault armed."""
+        for process in self.system.processes.values():
+            process.faults.disarm()
+        self.system.start()
+
+    def start_run(self, **options: Any) -> str:
+        """Start a run over everybody who can be worked now."""
+        attempted = workable(self.risk_database, options.get("portfolio", "default"))
+        run = self.system.start_run(**options)
+        run_id: str = run["id"]
+        self._runs[run_id] = attempted
+        return run_id
+
+    def of(self, run_id: str) -> Ledger:
+        """The accounts of one run."""
+        return account(self.risk_database, self.debt_database, run_id, self._runs[run_id])
+
+    def total(self) -> Ledger:
+        """The accounts of all runs so far."""
+        return sum((self.of(run_id) for run_id in self._runs), NOTHING)
+
+    def balanced(self, run_id: str, seconds: float = 40) -> Ledger:
+        """Wait until a run is over, and fail unless it balances."""
+        run = self.system.wait_until_over(run_id, seconds)
+        ledger = self.of(run_id)
+        assert ledger.is_balanced, f"{run}\n{ledger.table()}\n{self.system.ends_of_logs()}"
+        return ledger

@@ -1,0 +1,40 @@
+"""A running system for each kind of database, shared by the tests of one worker and whole again before each test."""
+
+from collections.abc import Callable
+
+import pytest
+from tests.faults.accounts import Accounts
+from tests.support.system import System
+from tests.support.system_fixtures import build, nursery, templates
+
+__all__ = ["build", "nursery", "templates"]
+
+Build = Callable[..., System]
+DEBTORS = 1_500
+
+
+@pytest.fixture(scope="session")
+def shared_systems(build: Build) -> Callable[[str], Accounts]:
+    """One running system of each kind, made when first asked for."""
+    made: dict[str, Accounts] = {}
+
+    def of(kind: str) -> Accounts:
+        if kind not in made:
+            system = build(kind, DEBTORS)
+            system.start()
+            made[kind] = Accounts(system)
+        return made[kind]
+
+    return of
+
+
+@pytest.fixture
+def whole(shared_systems: Callable[[str], Accounts]) -> Callable[[str], Accounts]:
+    """The shared system of a kind, with every process running and no fault armed."""
+
+    def of(kind: str) -> Accounts:
+        accounts = shared_systems(kind)
+        accounts.heal()
+        return accounts
+
+    return of
