@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Row, func, select, update
 from recovery_core.policy import Lane
 from risk_assessment.batch_messages import Entry, MessageWriter, facts_of, unpack_entries
 from risk_assessment.policies import PolicyShelf
+from risk_assessment.runs import locked
 from risk_assessment.tables import run_batches, run_entries, runs
 
 MAX_SENDS = 8
@@ -81,7 +82,9 @@ def messages(connection: Connection, keys: Sequence[BatchKey], shelf: PolicyShel
 
 def mark_sent(connection: Connection, keys: Sequence[BatchKey], now: datetime) -> None:
     """Note that these batches went out. One that was reported done or cancelled in the meantime stays so."""
-    for number, sequences in _by_run(keys).items():
+    batches = _by_run(keys)
+    locked(connection, batches)
+    for number, sequences in batches.items():
         connection.execute(
             update(run_batches)
             .where(run_batches.c.run_number == number, run_batches.c.sequence.in_(sequences))
@@ -92,8 +95,10 @@ def mark_sent(connection: Connection, keys: Sequence[BatchKey], now: datetime) -
 
 def mark_published(connection: Connection, now: datetime) -> list[str]:
     """Move every run whose batches have all been sent to `published`; return their ids."""
-    publishing = connection.execute(select(runs).where(runs.c.state == "publishing").with_for_update()).all()
-    done = [row for row in publishing if not _any_in(connection, row.number, ("planned",))]
+    # Found first, locked then: locks on the index of states would meet others who hold a row and change its state.
+    publishing = connection.execute(select(runs.c.number).where(runs.c.state == "publishing")).scalars().all()
+    still = [row for row in locked(connection, publishing) if row.state == "publishing"]
+    done = [row for row in still if not _any_in(connection, row.number, ("planned",))]
     for row in done:
         connection.execute(update(runs).where(runs.c.number == row.number).values(state="published", published_at=now))
     return [row.id for row in done]

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, func, or_, select, update
 
 from recovery_core.messages import BatchResult
 from risk_assessment.outbox import MAX_SENDS
+from risk_assessment.runs import locked
 from risk_assessment.tables import run_batches, runs
 
 OPEN = ("planned", "sent")
@@ -20,6 +21,7 @@ OPEN = ("planned", "sent")
 def apply(connection: Connection, results: Sequence[BatchResult], now: datetime) -> list[str]:
     """Write down what was reported; return the ids of the runs that this completed."""
     numbers = _run_numbers(connection, {result.run_id for result in results})
+    locked(connection, numbers.values())
     touched = set()
     for result in results:
         number = numbers.get(result.run_id)
@@ -40,6 +42,7 @@ def give_up(connection: Connection, now: datetime, resend_after: float) -> list[
     _end(connection, silent & _of_runs("cancelled"), "cancelled", "not reported before its run was cancelled", now)
     hopeless = silent & _sent_too_often() & _of_runs("publishing", "published")
     touched = set(connection.execute(select(run_batches.c.run_number).where(hopeless).distinct()).scalars())
+    locked(connection, touched)
     _end(connection, hopeless, "dead", f"sent {MAX_SENDS} times and never reported done", now)
     return complete(connection, touched, now)
 
@@ -63,17 +66,16 @@ def _end(connection: Connection, which: ColumnElement[bool], state: str, reason:
 def complete(connection: Connection, run_numbers: set[int], now: datetime) -> list[str]:
     """Move those of the runs to `completed` of which every batch has ended; return their ids."""
     finished = []
-    for number in sorted(run_numbers):
-        run = connection.execute(select(runs).where(runs.c.number == number).with_for_update()).one()
-        if run.state not in ("publishing", "published", "completed") or _open_batches(connection, number):
+    for run in locked(connection, run_numbers):
+        if run.state not in ("publishing", "published", "completed") or _open_batches(connection, run.number):
             continue
-        dead = _count(connection, number, ("dead",))
+        dead = _count(connection, run.number, ("dead",))
         error = f"{dead} of {run.batches_total} batches are dead: see GET /debt-service/dead-letters" if dead else None
         values: dict[str, Any] = {"state": "completed", "error": error}
         if run.state != "completed":
             values |= {"completed_at": now, "published_at": run.published_at or now}
             finished.append(run.id)
-        connection.execute(update(runs).where(runs.c.number == number).values(**values))
+        connection.execute(update(runs).where(runs.c.number == run.number).values(**values))
     return finished
 
 

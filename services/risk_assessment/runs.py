@@ -1,6 +1,6 @@
 """Runs: accept, read, list, cancel. What carries them out is in planning, outbox and the dispatcher."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -69,6 +69,12 @@ def read(connection: Connection, run_id: str, *, lock: bool = False) -> Row[Any]
     return row
 
 
+def locked(connection: Connection, numbers: Iterable[int]) -> list[Row[Any]]:
+    """The runs' rows, locked in one order, and by everybody before any of their batches: so nobody deadlocks."""
+    these = select(runs).where(runs.c.number.in_(sorted(set(numbers)))).order_by(runs.c.number)
+    return list(connection.execute(these.with_for_update()))
+
+
 def page(connection: Connection, cursor: str | None, limit: int) -> tuple[list[Row[Any]], str | None]:
     """Runs, newest first."""
     statement = select(runs).order_by(runs.c.number.desc()).limit(limit + 1)
@@ -95,9 +101,11 @@ def cancel(connection: Connection, run_id: str, now: datetime) -> None:
 
 
 def fail(connection: Connection, number: int, error: str, now: datetime) -> None:
-    """End a run that cannot be carried out, saying why."""
+    """End a run that cannot be carried out, saying why. One that is over stays as it is."""
     connection.execute(
-        update(runs).where(runs.c.number == number).values(state="failed", error=error, completed_at=now)
+        update(runs)
+        .where(runs.c.number == number, runs.c.state.in_(ACTIVE))
+        .values(state="failed", error=error, completed_at=now)
     )
 
 
