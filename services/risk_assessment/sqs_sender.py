@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from recovery_core.policy import Lane
 from risk_assessment.outbox import BatchKey
 from risk_assessment.settings import Settings
-from service_kit.sqs import Outgoing, QueueSpec, Received, Sqs
+from service_kit.sqs import Outgoing, QueueSpec, Received, Sqs, is_sqs_unavailable
 
 RESULTS_WAIT_SECONDS = 2  # a receive under way is awaited at shutdown, so it must be short
 
@@ -48,15 +48,24 @@ class SqsSender:
         self._results = settings.recovery_queue_results
 
     async def send(self, bodies: Mapping[BatchKey, str]) -> list[BatchKey]:
-        """Send each batch, the high lane first; return those that went out."""
+        """Send each batch, the high lane first; return those that went out. Raises only when none did."""
         sent: list[BatchKey] = []
         for lane, queue in self._queues.items():
             keys = [key for key in bodies if key.lane == lane]
-            if keys:
-                messages = [Outgoing(str(index), bodies[key]) for index, key in enumerate(keys)]
-                failed = set(await self._sqs.send(queue, messages))
-                sent += [key for index, key in enumerate(keys) if str(index) not in failed]
+            try:
+                sent += await self._send(queue, keys, bodies)
+            except Exception as error:
+                # Raised now, it would hide what went out before, which then would be sent again at every attempt.
+                if not sent or not is_sqs_unavailable(error):
+                    raise
         return sent
+
+    async def _send(self, queue: str, keys: list[BatchKey], bodies: Mapping[BatchKey, str]) -> list[BatchKey]:
+        if not keys:
+            return []
+        messages = [Outgoing(str(index), bodies[key]) for index, key in enumerate(keys)]
+        failed = set(await self._sqs.send(queue, messages))
+        return [key for index, key in enumerate(keys) if str(index) not in failed]
 
     async def receive_results(self) -> list[Received]:
         """Reports of the debt service, waiting a moment for the first."""
