@@ -1,0 +1,208 @@
+"""What the debt service reports is believed in any order, late or twice, and so every run comes to an end."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from threading import Barrier
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection
+from tests.risk_assessment.builders import NOON, generate_debtors
+from tests.risk_assessment.planned import a_planned_run, batches_of, keys_of, run_row, run_view
+
+from recovery_core.messages import BatchResult, batch_id_of
+from risk_assessment import outbox, results, runs
+from risk_assessment.outbox import MAX_SENDS
+from service_kit.database import Database
+
+LATER = NOON + timedelta(seconds=30)
+RESEND_AFTER = 60.0
+
+
+@pytest.fixture
+def run_id(database: Database) -> str:
+    """A run of four batches, planned and not yet sent."""
+    generate_debtors(database, 60)
+    run_id = a_planned_run(database, batch_size=3, limit=12)
+    assert len(batches_of(database, run_id)) == 4
+    return run_id
+
+
+def a_report(run_id: str, sequence: int, outcome: str = "done", **changes: Any) -> BatchResult:
+    values: dict[str, Any] = {
+        "batch_id": batch_id_of(run_id, sequence),
+        "run_id": run_id,
+        "sequence": sequence,
+        "outcome": outcome,
+        "succeeded": 3,
+        "failed": 0,
+        "reason": "ValueError: broken" if outcome == "dead" else None,
+        "finished_at": NOON,
+    }
+    return BatchResult(**(values | changes))
+
+
+def report(database: Database, *reports: BatchResult, at: datetime = LATER) -> list[str]:
+    return database.transact(lambda c: results.apply(c, reports, at))
+
+
+def send_all(database: Database, run_id: str, times: int = 1) -> None:
+    keys = keys_of(database, run_id)
+    for _ in range(times):
+        database.transact(lambda c: outbox.mark_sent(c, keys, NOON))
+        database.transact(lambda c: outbox.mark_published(c, NOON))
+
+
+def states(database: Database, run_id: str) -> list[str]:
+    return [batch.state for batch in batches_of(database, run_id)]
+
+
+def test_a_run_is_completed_with_its_last_report(database: Database, run_id: str) -> None:
+    send_all(database, run_id)
+
+    assert report(database, *(a_report(run_id, n) for n in (1, 2, 3))) == []
+    assert run_view(database, run_id)["batches_done"] == 3
+    assert report(database, a_report(run_id, 4)) == [run_id]
+
+    run = run_view(database, run_id)
+    assert (run["state"], run["completed_at"], run["error"]) == ("completed", LATER, None)
+    assert (run["batches_sent"], run["batches_done"], run["batches_dead"]) == (4, 4, 0)
+
+
+def test_reports_in_any_order_and_several_times_are_one(database: Database, run_id: str) -> None:
+    send_all(database, run_id)
+    reports = [a_report(run_id, n) for n in (4, 2, 2, 1, 4)]
+
+    assert report(database, *reports) == []
+    assert report(database, *reports) == []
+    assert report(database, a_report(run_id, 3), *reports) == [run_id]
+
+    assert report(database, *reports, at=LATER + timedelta(days=1)) == []
+    assert run_row(database, run_id).completed_at == LATER
+
+
+def test_a_report_may_come_before_the_send_was_marked(database: Database, run_id: str) -> None:
+    reported = [a_report(run_id, n) for n in (1, 2, 3, 4)]
+
+    assert report(database, *reported) == [run_id]
+
+    run = run_row(database, run_id)
+    assert (run.state, run.published_at, run.completed_at) == ("completed", LATER, LATER)
+    send_all(database, run_id)
+    assert states(database, run_id) == ["done"] * 4
+    assert run_row(database, run_id).state == "completed"
+
+
+def test_a_dead_batch_ends_its_run_and_says_so(database: Database, run_id: str) -> None:
+    send_all(database, run_id)
+
+    assert report(database, *(a_report(run_id, n) for n in (1, 2, 3)), a_report(run_id, 4, "dead")) == [run_id]
+
+    run = run_view(database, run_id)
+    assert (run["state"], run["batches_done"], run["batches_dead"]) == ("completed", 3, 1)
+    assert "1 of 4 batches are dead" in run["error"]
+
+
+def test_a_dead_batch_that_was_sent_back_and_done_heals_its_run(database: Database, run_id: str) -> None:
+    send_all(database, run_id)
+    report(database, a_report(run_id, 1, "dead"), *(a_report(run_id, n) for n in (2, 3, 4)))
+
+    assert report(database, a_report(run_id, 1), at=LATER + timedelta(hours=1)) == []
+
+    run = run_view(database, run_id)
+    assert (run["state"], run["batches_done"], run["batches_dead"], run["error"]) == ("completed", 4, 0, None)
+    assert run["completed_at"] == LATER
+
+
+def test_done_is_final(database: Database, run_id: str) -> None:
+    send_all(database, run_id)
+    report(database, a_report(run_id, 1))
+
+    report(database, a_report(run_id, 1, "dead"))
+
+    assert states(database, run_id) == ["done", "sent", "sent", "sent"]
+
+
+def test_reports_nobody_knows_are_passed_over(database: Database, run_id: str) -> None:
+    send_all(database, run_id)
+
+    assert report(database, a_report("00000000-0000-0000-0000-000000000000", 1), a_report(run_id, 99)) == []
+    assert report(database) == []
+
+    assert states(database, run_id) == ["sent"] * 4
+
+
+def test_a_batch_of_a_cancelled_run_may_still_be_done(database: Database, run_id: str) -> None:
+    keys = keys_of(database, run_id, 1, 2)
+    database.transact(lambda c: outbox.mark_sent(c, keys, NOON))
+    database.transact(lambda c: runs.cancel(c, run_id, NOON))
+
+    report(database, a_report(run_id, 1), a_report(run_id, 3))
+
+    assert states(database, run_id) == ["done", "sent", "done", "cancelled"]
+    assert run_row(database, run_id).state == "cancelled"
+
+
+def give_up(database: Database, seconds: float) -> list[str]:
+    now = NOON + timedelta(seconds=seconds)
+    with database.read() as connection:
+        if not results.any_hopeless(connection, now, RESEND_AFTER):
+            return []
+    return database.transact(lambda c: results.give_up(c, now, RESEND_AFTER))
+
+
+def test_a_batch_sent_too_often_is_given_up_as_dead(database: Database, run_id: str) -> None:
+    send_all(database, run_id, times=MAX_SENDS - 1)
+    report(database, *(a_report(run_id, n) for n in (1, 2, 3)))
+    assert give_up(database, 1_000_000) == []
+    last = keys_of(database, run_id, 4)
+    database.transact(lambda c: outbox.mark_sent(c, last, NOON))
+
+    assert give_up(database, 59) == []
+    assert give_up(database, 60) == [run_id]
+
+    run = run_view(database, run_id)
+    assert (run["state"], run["batches_done"], run["batches_dead"]) == ("completed", 3, 1)
+    assert report(database, a_report(run_id, 4)) == []
+    assert run_view(database, run_id)["batches_done"] == 4
+
+
+def test_silent_batches_of_a_cancelled_run_end_as_cancelled(database: Database, run_id: str) -> None:
+    send_all(database, run_id)
+    report(database, a_report(run_id, 1))
+    database.transact(lambda c: runs.cancel(c, run_id, NOON))
+
+    assert give_up(database, 59) == []
+    assert states(database, run_id) == ["done", "sent", "sent", "sent"]
+    assert give_up(database, 61) == []
+
+    assert states(database, run_id) == ["done", "cancelled", "cancelled", "cancelled"]
+    run = run_view(database, run_id)
+    assert (run["state"], run["batches_cancelled"]) == ("cancelled", 3)
+    with database.read() as connection:
+        assert not results.any_hopeless(connection, NOON + timedelta(days=9), RESEND_AFTER)
+
+
+def test_cancelling_meets_sends_and_reports_without_a_deadlock(database: Database) -> None:
+    generate_debtors(database, 120)
+    for _ in range(6):
+        run_id = a_planned_run(database, batch_size=5)
+        keys = keys_of(database, run_id)
+        reports = [a_report(run_id, key.sequence) for key in keys[:8]]
+        acts: list[Callable[[Connection], object]] = [
+            lambda c, run_id=run_id: runs.cancel(c, run_id, NOON),
+            lambda c, keys=keys: (outbox.mark_sent(c, keys, NOON), outbox.mark_published(c, NOON)),
+            lambda c, reports=reports: results.apply(c, reports, NOON),
+        ]
+        start = Barrier(len(acts))
+
+        def act_once(act: Callable[[Connection], object], start: Barrier = start) -> None:
+            start.wait()
+            with database.write() as connection:
+                act(connection)
+
+        with ThreadPoolExecutor(len(acts)) as pool:
+            list(pool.map(act_once, acts))
+        assert run_row(database, run_id).state == "cancelled"
+        assert states(database, run_id)[:8] == ["done"] * 8

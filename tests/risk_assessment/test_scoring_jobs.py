@@ -1,0 +1,235 @@
+"""A portfolio is scored anew in chunks, each a transaction, and goes on where it was interrupted."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, select
+from tests.risk_assessment import independent
+from tests.risk_assessment.builders import (
+    NOON,
+    a_shelf,
+    add_debtor,
+    change_debtor,
+    debtor_rows,
+    generate_debtors,
+    row_counts,
+)
+from tests.risk_assessment.planned import no_fence
+
+from recovery_core.policy import built_in_policy, load_policy
+from risk_assessment import scoring_jobs
+from risk_assessment.leases import LeaseLostError
+from risk_assessment.policies import PolicyShelf
+from risk_assessment.schemas import ScoringJobIn
+from risk_assessment.tables import assessments
+from service_kit.database import Database
+
+LATER = NOON + timedelta(minutes=5)
+
+
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scoring_jobs, "CHUNK", 20)
+
+
+def accept(
+    database: Database, policy: str | None = None, portfolio: str = "default", shelf: PolicyShelf | None = None
+) -> str:
+    body = ScoringJobIn(portfolio=portfolio, policy=policy)
+    return database.transact(lambda c: scoring_jobs.accept(c, body, shelf or a_shelf(), NOON))
+
+
+def score_chunk(database: Database, shelf: PolicyShelf | None = None, fence: Any = no_fence) -> bool:
+    """What the dispatcher does: the next chunk of the oldest job."""
+    with database.read() as connection:
+        job = scoring_jobs.next_job(connection)
+        assert job is not None
+        scorer = (shelf or a_shelf()).scorer(connection, job.policy_id)
+    return scoring_jobs.score_chunk(database, job, scorer, LATER, fence)
+
+
+def finish(database: Database, shelf: PolicyShelf | None = None) -> None:
+    while score_chunk(database, shelf):
+        pass
+
+
+def job_view(database: Database, job_id: str) -> dict[str, Any]:
+    with database.read() as connection:
+        return scoring_jobs.view(connection, scoring_jobs.read(connection, job_id), a_shelf())
+
+
+def history(database: Database) -> dict[tuple[int, int], Any]:
+    with database.read() as connection:
+        return {(row.debtor_id, row.version): row for row in connection.execute(select(assessments))}
+
+
+def test_every_debtor_is_scored_anew_and_keeps_its_history(database: Database) -> None:
+    before = generate_debtors(database, 50)
+    old = history(database)
+    other = add_debtor(database, portfolio="other")
+    job_id = accept(database, "classic")
+
+    finish(database)
+
+    after = debtor_rows(database, "default")
+    for was, now in zip(before, after, strict=True):
+        assert now["version"] == was["version"] + 1
+        assert now["total_score"] == independent.score(now, "classic")
+        assert now["priority"] == independent.priority(now, "classic")
+        assert now["risk_level"] == independent.level(now["total_score"], "classic")
+        assert now["assessed_at"] == LATER
+        judged = {"total_score", "priority", "risk_level", "assessed_at", "policy_id", "version"}
+        assert {name for name in was if was[name] != now[name]} <= judged
+    new = history(database)
+    assert {key: new[key] for key in old} == old
+    assert set(new) - set(old) == {(row["id"], 2) for row in before} | {(other, 1)}
+    for row in after:
+        entry = new[row["id"], 2]
+        assert (entry.total_score, entry.priority, entry.policy_id) == (
+            row["total_score"],
+            row["priority"],
+            row["policy_id"],
+        )
+    job = job_view(database, job_id)
+    assert (job["state"], job["debtors_total"], job["debtors_scored"], job["debtors_failed"]) == (
+        "completed",
+        50,
+        50,
+        0,
+    )
+    changed = sum(was["risk_level"] != now["risk_level"] for was, now in zip(before, after, strict=True))
+    assert job["levels_changed"] == changed > 0
+    assert (job["created_at"], job["started_at"], job["finished_at"]) == (NOON, LATER, LATER)
+    assert job["policy"]["name"] == "classic"
+
+
+def test_progress_shows_after_every_chunk(database: Database) -> None:
+    generate_debtors(database, 50)
+    job_id = accept(database)
+    seen = [job_view(database, job_id)]
+
+    while score_chunk(database):
+        seen.append(job_view(database, job_id))
+
+    assert [(job["state"], job["debtors_scored"]) for job in seen] == [
+        ("accepted", 0),
+        ("running", 20),
+        ("running", 40),
+        ("running", 50),
+    ]
+    assert [job["debtors_total"] for job in seen] == [None, 50, 50, 50]
+
+
+def test_an_interrupted_job_goes_on_where_it_stopped(database: Database) -> None:
+    generate_debtors(database, 50)
+    job_id = accept(database)
+    score_chunk(database)
+
+    def interrupted(_connection: object) -> None:
+        raise LeaseLostError
+
+    with pytest.raises(LeaseLostError):
+        score_chunk(database, fence=interrupted)
+    assert job_view(database, job_id)["debtors_scored"] == 20
+    # A successor with a shelf of its own.
+    finish(database, a_shelf())
+
+    assert job_view(database, job_id)["debtors_scored"] == 50
+    assert {row["version"] for row in debtor_rows(database)} == {2}
+    assert row_counts(database)["assessments"] == 100
+
+
+def test_debtors_the_policy_cannot_score_are_counted_and_left_alone(database: Database) -> None:
+    rows = generate_debtors(database, 50)
+    for row in rows[::5]:
+        change_debtor(database, row["id"], family_situation=None)
+    untouched = debtor_rows(database)[::5]
+    job_id = accept(database, "classic")
+
+    finish(database)
+
+    job = job_view(database, job_id)
+    assert (job["debtors_total"], job["debtors_scored"], job["debtors_failed"]) == (50, 40, 10)
+    assert debtor_rows(database)[::5] == untouched
+
+
+def test_a_debtor_changed_in_the_middle_is_judged_by_its_new_facts(database: Database) -> None:
+    rows = generate_debtors(database, 50)
+    accept(database)
+    score_chunk(database)
+
+    change_debtor(database, rows[0]["id"], late_payments_count=99)
+    change_debtor(database, rows[-1]["id"], late_payments_count=99)
+    finish(database)
+
+    now = debtor_rows(database)
+    assert [now[0]["version"], now[1]["version"], now[-1]["version"]] == [3, 2, 3]
+    assert all(row["total_score"] == independent.score(row) for row in now)
+    assert set(history(database)) == {(row["id"], v) for row in now for v in range(1, row["version"] + 1)}
+
+
+def test_an_empty_portfolio_is_scored_at_once(database: Database) -> None:
+    job_id = accept(database, portfolio="nobody-here")
+
+    assert not score_chunk(database)
+
+    job = job_view(database, job_id)
+    assert (job["state"], job["debtors_total"], job["debtors_scored"]) == ("completed", 0, 0)
+
+
+def test_jobs_are_done_one_after_the_other(database: Database) -> None:
+    generate_debtors(database, 5)
+    first, second = accept(database), accept(database, "classic")
+
+    finish(database)
+    assert [job_view(database, job)["state"] for job in (first, second)] == ["completed", "accepted"]
+    finish(database)
+
+    assert job_view(database, second)["state"] == "completed"
+    with database.read() as connection:
+        assert scoring_jobs.next_job(connection) is None
+
+
+def test_a_failed_job_says_why_and_lets_the_next_one_go(database: Database) -> None:
+    failed, following = accept(database), accept(database)
+    with database.read() as connection:
+        number = scoring_jobs.read(connection, failed).number
+
+    database.transact(lambda c: scoring_jobs.fail(c, number, "no reason", LATER))
+
+    job = job_view(database, failed)
+    assert (job["state"], job["error"], job["finished_at"]) == ("failed", "no reason", LATER)
+    with database.read() as connection:
+        found = scoring_jobs.next_job(connection)
+        assert found is not None
+        assert found.id == following
+
+
+def test_a_policy_forgotten_by_its_file_still_scores(sqlite: Database) -> None:
+    document = dict(built_in_policy("standard").document) | {"name": "ours"}
+    generate_debtors(sqlite, 5)
+    job_id = accept(sqlite, "ours", shelf=a_shelf("standard", load_policy(document)))
+
+    finish(sqlite, a_shelf())
+
+    assert job_view(sqlite, job_id)["policy"]["name"] == "ours"
+
+
+def test_a_scorer_is_not_remembered_for_a_policy_whose_row_was_rolled_back(database: Database) -> None:
+    shelf = a_shelf()
+
+    def use_and_fail(connection: Connection) -> None:
+        lost = shelf.id_of(connection, shelf.named("classic"), NOON)
+        assert shelf.scorer(connection, lost).policy.name == "classic"
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        database.transact(use_and_fail)
+    with database.write() as connection:
+        kept = shelf.id_of(connection, shelf.named("standard"), NOON)
+        assert shelf.scorer(connection, kept).policy.name == "standard"
+    with database.read() as connection:
+        assert shelf.find_id(connection, shelf.named("classic")) is None
+        assert shelf.find_id(connection, shelf.named("standard")) == kept
+        assert shelf.scorer(connection, kept).policy.name == "standard"

@@ -1,0 +1,81 @@
+"""Batches go to the queue of their lane, the high one first, and what did not go out is told."""
+
+import pytest
+from tests.risk_assessment.builders import some_settings
+from tests.support.fake_sqs import FakeSqs
+
+from risk_assessment.outbox import BatchKey
+from risk_assessment.sqs_sender import SqsSender, all_queues, queue_specs
+from service_kit.sqs import Outgoing, QueueMissing
+
+SETTINGS = some_settings(recovery_queue_high="h", recovery_queue_standard="s", recovery_queue_results="r")
+BODIES = {BatchKey(1, n, "standard" if n > 3 else "high"): f"batch {n}" for n in (5, 2, 4, 1, 3)}
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def sqs() -> FakeSqs:
+    fake = FakeSqs()
+    await fake.ensure_queues(queue_specs(SETTINGS))
+    return fake
+
+
+def sender(sqs: FakeSqs) -> SqsSender:
+    return SqsSender(sqs, SETTINGS)  # type: ignore[arg-type]
+
+
+def bodies(sqs: FakeSqs, queue: str) -> list[str]:
+    return [message.body for message in sqs.waiting(queue)]
+
+
+async def test_each_batch_goes_to_the_queue_of_its_lane(sqs: FakeSqs) -> None:
+    sent = await sender(sqs).send(BODIES)
+
+    assert sorted(key.sequence for key in sent) == [1, 2, 3, 4, 5]
+    assert [key.lane for key in sent] == ["high"] * 3 + ["standard"] * 2
+    assert sorted(bodies(sqs, "h")) == ["batch 1", "batch 2", "batch 3"]
+    assert sorted(bodies(sqs, "s")) == ["batch 4", "batch 5"]
+
+
+async def test_a_batch_the_server_refused_is_not_among_the_sent(sqs: FakeSqs) -> None:
+    sqs.fail_sends = {"1"}
+
+    sent = await sender(sqs).send({key: body for key, body in BODIES.items() if key.lane == "high"})
+
+    assert {BODIES[key] for key in sent} == set(bodies(sqs, "h"))
+    assert len(sent) == 2
+
+
+async def test_when_the_second_lane_fails_the_first_counts_as_sent(sqs: FakeSqs) -> None:
+    sqs.drop_queue("s")
+
+    sent = await sender(sqs).send(BODIES)
+
+    assert sorted(key.sequence for key in sent) == [1, 2, 3]
+    with pytest.raises(QueueMissing):
+        await sender(sqs).send({key: body for key, body in BODIES.items() if key.lane == "standard"})
+
+
+async def test_when_nothing_went_out_it_says_why(sqs: FakeSqs) -> None:
+    sqs.drop_queue("h")
+
+    with pytest.raises(QueueMissing):
+        await sender(sqs).send(BODIES)
+
+    assert bodies(sqs, "s") == []
+
+
+async def test_reports_are_read_and_forgotten(sqs: FakeSqs) -> None:
+    await sqs.send("r", [Outgoing("1", "report")])
+
+    received = await sender(sqs).receive_results()
+    await sender(sqs).delete_results(received)
+
+    assert [message.body for message in received] == ["report"]
+    assert bodies(sqs, "r") == []
+
+
+async def test_every_queue_has_a_dead_letter_queue(sqs: FakeSqs) -> None:
+    assert all_queues(SETTINGS) == ["h", "s", "r"]
+    assert [spec.dead_letter for spec in queue_specs(SETTINGS)] == ["h-dlq", "s-dlq", "r-dlq"]
