@@ -32,6 +32,7 @@ HIDDEN_KEYS = frozenset(
         "token",
     }
 )
+_CHATTER = ("Context impl", "Will assume")
 _LEVELS = {
     "botocore": logging.WARNING,
     "aiobotocore": logging.WARNING,
@@ -79,6 +80,12 @@ def _replace_handlers(shared: list[Processor], renderer: Processor, level: str) 
     root.setLevel(level.upper())
     for name, own_level in _LEVELS.items():
         logging.getLogger(name).setLevel(own_level)
+    logging.getLogger("alembic.runtime.migration").addFilter(_worth_a_line)
+
+
+def _worth_a_line(record: logging.LogRecord) -> bool:
+    """Leave out what Alembic says whenever somebody looks at a schema, and so at each readiness probe."""
+    return not str(record.msg).startswith(_CHATTER)
 
 
 def _naming(service: str) -> Processor:

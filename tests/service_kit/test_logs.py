@@ -46,6 +46,14 @@ def test_libraries_log_the_same_way() -> None:
     assert (line["event"], line["level"], line["service"], line["run_id"]) == ("went up", "warning", "risk", "r1")
 
 
+def test_a_look_at_the_schema_is_not_worth_a_line_but_a_migration_is() -> None:
+    says = ["Context impl %s.", "Will assume %s DDL.", "Running upgrade %s"]
+
+    [line] = lines(f"for text in {says}: logging.getLogger('alembic.runtime.migration').info(text, 'x')")
+
+    assert line["event"] == "Running upgrade x"
+
+
 def test_personal_and_secret_values_are_hidden() -> None:
     keys = ["name", "debtor_name", "authorization", "Authorization", "password", "token"]
     values = dict.fromkeys(keys, "Jane Doe")

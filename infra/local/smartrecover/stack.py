@@ -80,7 +80,7 @@ class Stack:
 
     def sqs(self) -> Command:
         """The local SQS."""
-        return Command("sqs", _python("moto.server", "-H", "127.0.0.1", "-p", str(self.sqs_port)))
+        return Command("sqs", _python("smartrecover.local_sqs", "-H", "127.0.0.1", "-p", str(self.sqs_port)))
 
     def migrations(self) -> tuple[Command, ...]:
         """What brings both databases up to date."""
