@@ -65,8 +65,6 @@ class _Look:
     async def receive(self, room: int) -> list[Received]:
         """Take up to `room` more, ten at most; nothing when all have been seen."""
         depth = await self._sqs.depth(self._queue)
-        if not self._seen and not depth.waiting:
-            return []
         received = await self._sqs.receive(
             self._queue,
             max_messages=min(room, MAX_BATCH_ENTRIES),

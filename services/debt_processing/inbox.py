@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 import structlog
-from sqlalchemy import Connection, Row, Table, delete, or_, select
+from sqlalchemy import Connection, Row, Table, delete, exists, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from debt_processing.tables import batches, decisions, errors, runs
@@ -77,16 +77,19 @@ def find(connection: Connection, header: BatchHeader) -> Recorded | None:
 
 def record(connection: Connection, worked: WorkedBatch, started_at: datetime, finished_at: datetime) -> Recorded:
     """Write a batch down with its decisions and errors, or find that it was done before. Raises BatchContradicts."""
-    number = _run_number(connection, worked.header, worked.policy, finished_at)
-    done = _find_batch(connection, worked.header, number)
-    if done is not None:
-        return done
-    worked = _without_failed_before(connection, worked, number)
+    header = worked.header
+    run = _run(connection, header, worked.policy, finished_at)
+    number = run.number
+    if run.has_errors or worked.failures:
+        done = _find_batch(connection, header, number)
+        if done is not None:
+            return done
+        worked = _without_settled(connection, worked, number)
     try:
         _insert_batch(connection, worked, number, started_at, finished_at)
     except IntegrityError:
-        # Another consumer was quicker by a moment, and has committed: its row is what made ours fail.
-        return _find_batch(connection, worked.header, number) or _lost_race(worked.header)
+        # The usual batch is new, so a look beforehand would only cost; whoever was first has committed by now.
+        return _find_batch(connection, header, number) or _lost_race(header)
     try:
         _insert_debtors(connection, worked, number, finished_at)
     except IntegrityError:
@@ -99,7 +102,7 @@ def _lost_race(header: BatchHeader) -> Recorded:
     raise BatchContradicts(f"batch {header.batch_id} collides with another one")
 
 
-def _run_number(connection: Connection, header: BatchHeader, policy: Policy, now: datetime) -> int:
+def _run(connection: Connection, header: BatchHeader, policy: Policy, now: datetime) -> Row[Any]:
     run = _find_run(connection, header.run_id)
     if run is None:
         insert_rows(connection, runs, _RUN_COLUMNS, [_run_row(header, policy, now)], ignore_duplicates=True)
@@ -107,11 +110,14 @@ def _run_number(connection: Connection, header: BatchHeader, policy: Policy, now
     if run is None:
         raise RuntimeError(f"run {header.run_id} is not there though it was just written")
     _check_run(run, header)
-    return int(run.number)
+    return run
+
+
+_HAS_ERRORS = exists().where(errors.c.run_number == runs.c.number).label("has_errors")
 
 
 def _find_run(connection: Connection, run_id: str) -> Row[Any] | None:
-    return connection.execute(select(runs).where(runs.c.run_id == run_id)).first()
+    return connection.execute(select(runs, _HAS_ERRORS).where(runs.c.run_id == run_id)).first()
 
 
 def _run_row(header: BatchHeader, policy: Policy, now: datetime) -> tuple[Any, ...]:
@@ -156,12 +162,9 @@ def _find_batch(connection: Connection, header: BatchHeader, number: int | None)
     return None
 
 
-def _without_failed_before(connection: Connection, worked: WorkedBatch, number: int) -> WorkedBatch:
+def _without_settled(connection: Connection, worked: WorkedBatch, number: int) -> WorkedBatch:
     """Leave out debtors that have an error where we bring a decision, or the reverse: no key spans the two tables."""
     failing = [failure[DEBTOR_ID] for failure in worked.failures]
-    any_error = select(errors.c.position).where(errors.c.run_number == number).limit(1)
-    if not failing and connection.execute(any_error).first() is None:
-        return worked
     deciding = [decision[DEBTOR_ID] for decision in worked.decisions]
     settled = _settled(connection, errors, number, deciding) | _settled(connection, decisions, number, failing)
     return _leave_out(worked, settled) if settled else worked

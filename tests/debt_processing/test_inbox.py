@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
+from structlog.testing import capture_logs
 from tests.debt_processing.builders import LATER, NOW, a_batch, a_debtor, debtors
 
 from debt_processing import inbox
@@ -69,6 +70,17 @@ def test_repeats_in_any_order_change_nothing(any_database: Database) -> None:
             assert record(any_database, worked("run-1", sequence)) == Recorded(3, 0, LATER, repeated=True)
 
     assert everything(any_database) == before
+
+
+def test_a_repeat_of_a_batch_with_errors_leaves_nobody_out(database: Database) -> None:
+    batch = worked("run-1", 1, entries=[a_debtor(1), a_debtor(2) | {"contract_type": "?"}])
+    record(database, batch)
+
+    with capture_logs() as logs:
+        again = record(database, batch)
+
+    assert again == Recorded(1, 1, LATER, repeated=True)
+    assert logs == []
 
 
 def test_the_same_place_in_a_run_is_the_same_batch_whatever_its_id(any_database: Database) -> None:
