@@ -48,7 +48,7 @@ def find_mariadb() -> str | None:
 
 
 @contextmanager
-def mariadb_server(program: str) -> Iterator[MariaDb]:
+def mariadb_server(program: str, *options: str) -> Iterator[MariaDb]:
     """Run a server with durable commits and small buffers on data of its own, which is removed at the end."""
     # Not below pytest's folder: a socket's path may have 107 bytes only.
     folder = Path(tempfile.mkdtemp(prefix="sr-mariadb-"))
@@ -68,6 +68,7 @@ def mariadb_server(program: str) -> Iterator[MariaDb]:
             "--skip-name-resolve",
             "--innodb-buffer-pool-size=64M",
             "--innodb-log-file-size=32M",
+            *options,
         ]
         with running(command, port, folder / "log"):
             yield MariaDb(port)
