@@ -30,7 +30,7 @@ class Supervisor:
     def __init__(self, environment: Mapping[str, str], say: Say) -> None:
         self._environment, self._say = dict(environment), say
         self._children: dict[str, asyncio.subprocess.Process] = {}
-        self._keepers: list[asyncio.Task[None]] = []
+        self._keepers: dict[str, asyncio.Task[None]] = {}
         self._stopping = Stop()
 
     async def run_once(self, command: Command) -> None:
@@ -42,15 +42,22 @@ class Supervisor:
 
     def keep(self, command: Command) -> None:
         """Start a command and keep it running."""
-        self._keepers.append(asyncio.create_task(self._keep(command)))
+        self._keepers[command.name] = asyncio.create_task(self._keep(command))
 
     async def stop(self) -> None:
-        """End all children in an orderly way; those that do not listen are killed."""
+        """End all children in an orderly way, the first one last; those that do not listen are killed."""
         self._stopping.set()
-        for child in self._children.values():
+        # The local SQS is started first, and the loops still talk to it while they finish.
+        first = next(iter(self._keepers), "")
+        await self._end({name: child for name, child in self._children.items() if name != first})
+        await self._end({name: child for name, child in self._children.items() if name == first})
+
+    async def _end(self, children: Mapping[str, asyncio.subprocess.Process]) -> None:
+        for child in children.values():
             _signal(child, signal.SIGTERM)
-        _, late = await asyncio.wait(self._keepers, timeout=STOP_SECONDS) if self._keepers else ((), ())
-        for name, child in self._children.items():
+        keepers = [keeper for name, keeper in self._keepers.items() if name in children]
+        _, late = await asyncio.wait(keepers, timeout=STOP_SECONDS) if keepers else ((), ())
+        for name, child in children.items():
             if child.returncode is None:
                 self._say(f"[{name}] did not stop within {STOP_SECONDS:g} s: killed")
                 _signal(child, signal.SIGKILL)
