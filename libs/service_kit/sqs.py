@@ -273,6 +273,7 @@ class Sqs:
         attributes: Any = {
             "VisibilityTimeout": str(spec.visibility_timeout),
             "MessageRetentionPeriod": str(spec.retention),
+            "SqsManagedSseEnabled": "true",  # encrypted at rest; AWS does so by itself, but shall not stop
         }
         if spec.dead_letter is not None:
             target = {

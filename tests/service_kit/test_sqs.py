@@ -188,3 +188,16 @@ async def test_a_local_server_that_lost_its_memory_gets_its_queues_again(
                 await plain.receive(spec.name)
             assert await forgetful.receive(spec.name) == []
             assert (await plain.depth(str(spec.dead_letter))).waiting == 0
+
+
+@pytest.mark.anyio
+async def test_queues_made_here_are_encrypted_at_rest(sqs_url: str, queue_names: Callable[[str], str]) -> None:
+    spec = QueueSpec(queue_names("work"), dead_letter=queue_names("dead"))
+    async with Sqs("eu-west-1", sqs_url) as sqs:
+        await sqs.ensure_queues([spec])
+        await sqs.ensure_queues([spec])
+
+        for queue in (spec.name, spec.dead_letter):
+            url = (await sqs._client.get_queue_url(QueueName=str(queue)))["QueueUrl"]
+            told = await sqs._client.get_queue_attributes(QueueUrl=url, AttributeNames=["SqsManagedSseEnabled"])
+            assert told["Attributes"]["SqsManagedSseEnabled"] == "true"
