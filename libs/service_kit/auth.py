@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from service_kit.access import Access
 from service_kit.audit import MAX_REASON_CHARS, Caller
 from service_kit.identity import ANYBODY, Authenticator, BadCredentialsError, Identity, Role, UncheckableError
-from service_kit.problems import PROBLEM_RESPONSES, RETRY_AFTER_SECONDS, problem_response
+from service_kit.problems import RETRY_AFTER_SECONDS, problem_response
 from service_kit.rate_limit import address_of
 
 log = structlog.get_logger(__name__)
@@ -178,23 +178,3 @@ def _is_address(name: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-AUTH_RESPONSES = {
-    401: "The credentials are missing or not valid",
-    403: "The caller's role does not allow this",
-}
-
-
-def describe_access(schema: dict[str, Any], *, checked: bool) -> None:
-    """Complete the OpenAPI document: 401 and 403 wherever a role is needed, or no mention where nobody is asked."""
-    operations = [operation for path in schema.get("paths", {}).values() for operation in path.values()]
-    for operation in operations:
-        if checked and "security" in operation:
-            responses = operation["responses"]
-            for status, text in AUTH_RESPONSES.items():
-                responses[str(status)] = PROBLEM_RESPONSES[422] | {"description": text}
-        elif not checked:
-            operation.pop("security", None)
-    if not checked:
-        schema.get("components", {}).pop("securitySchemes", None)

@@ -17,16 +17,16 @@ from urllib.parse import unquote_to_bytes
 import orjson
 import structlog
 from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service_kit.access import Access
-from service_kit.auth import Guard, describe_access
+from service_kit.auth import Guard
 from service_kit.docs_page import DOCS_PATH, add_docs
 from service_kit.metrics import Histogram
-from service_kit.problems import METHODS, PROBLEM_RESPONSES, RETRY_AFTER_SECONDS, CatchAll, Problem, problem_response
+from service_kit.openapi import Doors, describe
+from service_kit.problems import METHODS, RETRY_AFTER_SECONDS, CatchAll, problem_response
 
 log = structlog.get_logger(__name__)
 
@@ -84,7 +84,6 @@ def base_app(
         description=description,
         lifespan=lifespan,
         redirect_slashes=False,
-        responses=PROBLEM_RESPONSES,
         openapi_url=OPENAPI_PATH if docs else None,
         docs_url=None,
         redoc_url=None,
@@ -92,7 +91,7 @@ def base_app(
     _add_index(app, root, docs)
     if docs:
         add_docs(app, OPENAPI_PATH)
-    _add_openapi(app, checked=access is not None and access.authenticator is not None)
+    _add_openapi(app, _doors(access, root))
     # The last one added is the outermost.
     app.add_middleware(CatchAll)
     app.add_middleware(JsonBodies, max_bytes=max_body_bytes, seconds=body_seconds)
@@ -137,26 +136,23 @@ def _add_index(app: FastAPI, root: str, docs: bool) -> None:
         app.add_api_route(path, show, include_in_schema=False)
 
 
-def _add_openapi(app: FastAPI, *, checked: bool) -> None:
-    """Describe errors as the problems that we answer, instead of FastAPI's own shape."""
-
-    def describe() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            schema = get_openapi(
-                title=app.title,
-                version=app.version,
-                description=app.description,
-                routes=app.routes,
-                tags=app.openapi_tags,
-            )
-            schemas = schema.setdefault("components", {}).setdefault("schemas", {})
-            problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-            schemas.update(problem.pop("$defs"), Problem=problem)
-            describe_access(schema, checked=checked)
-            app.openapi_schema = schema
+def _add_openapi(app: FastAPI, doors: Doors) -> None:
+    def describe_once() -> dict[str, Any]:
+        app.openapi_schema = app.openapi_schema or describe(app, doors)
         return app.openapi_schema
 
-    app.openapi = describe  # type: ignore[method-assign]
+    app.openapi = describe_once  # type: ignore[method-assign]
+
+
+def _doors(access: Access | None, root: str) -> Doors:
+    if access is None:
+        return Doors()
+    return Doors(
+        guarded=True,
+        checked=access.authenticator is not None,
+        limited=access.limit is not None,
+        open_paths=open_paths(root),
+    )
 
 
 class RequestLog:

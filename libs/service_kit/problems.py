@@ -64,20 +64,34 @@ class ProblemSpec:
 
 _DESCRIPTIONS = {
     400: "The request cannot be read",
+    401: "The credentials are missing or not valid",
+    403: "The caller may not do this",
     404: "There is no such thing",
-    405: "The path exists, the method does not",
+    406: "None of the forms that the client takes can be had",
+    408: "The body did not come in time",
+    409: "This contradicts what is stored",
+    412: "It has changed since the client read it",
     413: "The body is too large",
     415: "The body is not JSON",
+    421: "This API does not answer under that name",
     422: "A value is not valid; `errors` names the fields",
     429: "Too many requests; try again after `Retry-After` seconds",
     500: "An error of ours, logged under the `instance`",
-    503: "The database or the queues are away; try again later",
+    503: "The database or the queues are away, or busy for too long; try again later",
 }
 
 PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
     status: {"description": text, "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
     for status, text in _DESCRIPTIONS.items()
 }
+
+
+def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return what a route says of the problems that its room can give: `responses=problem_responses(409)`.
+
+    Those that the layers before the routes can give need no mention, nor does 404 for a path with a parameter.
+    """
+    return {status: PROBLEM_RESPONSES[status] for status in statuses}
 
 
 def problem_response(

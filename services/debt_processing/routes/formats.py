@@ -22,6 +22,7 @@ from sqlalchemy import Connection
 from debt_processing.decisions import reason_codes
 from debt_processing.work_order import START, Place
 from service_kit.database import Database
+from service_kit.problems import problem_responses
 
 Format = Literal["json", "csv", "ndjson"]
 Row = dict[str, Any]
@@ -34,8 +35,8 @@ MEDIA_TYPES: dict[str, Format] = {
     "application/x-ndjson": "ndjson",
 }
 EXPORT_RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"text/csv": {}, "application/x-ndjson": {}}},
-    406: {"description": f"Only {', '.join(MEDIA_TYPES)} can be had"},
+    200: {"content": {name: {"schema": {"type": "string"}} for name in ("text/csv", "application/x-ndjson")}},
+    **problem_responses(406),
 }
 _FORMULA = re.compile(r"^[=+\-@\t\r]")
 
@@ -48,7 +49,8 @@ class NotAcceptable(Exception):  # noqa: N818 - named by its consequence
 
 
 def chosen_format(
-    accept: Annotated[str | None, Header(description="JSON pages, or all rows as CSV or NDJSON")] = None,
+    # OpenAPI describes forms by the answers' media types and ignores a parameter of this name.
+    accept: Annotated[str | None, Header(include_in_schema=False)] = None,
 ) -> Format:
     """The form that the client likes best; JSON when it does not mind. Raises NotAcceptable."""
     likes = {form: _quality(media_type, accept or "*/*") for media_type, form in MEDIA_TYPES.items()}

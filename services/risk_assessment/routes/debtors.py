@@ -2,8 +2,9 @@
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Query, Request, Response, status
+from fastapi import APIRouter, Path, Query, Request, Response
 from sqlalchemy import Connection, Row
+from starlette.convertors import StringConvertor, register_url_convertor
 
 from recovery_core.money import Money
 from recovery_core.policy import RiskLevel
@@ -11,6 +12,9 @@ from recovery_core.profile import PaymentStatus
 from risk_assessment import debtor_lists, debtors
 from risk_assessment.debtor_lists import HIGH_RISK, DebtorFilter
 from risk_assessment.routes.wiring import (
+    ETAG,
+    LOCATION,
+    WITH_ETAG,
     Acted,
     Audited,
     IdempotencyKey,
@@ -35,16 +39,28 @@ from risk_assessment.schemas import (
 )
 from service_kit.auth import requires
 from service_kit.identity import Role
+from service_kit.openapi import with_headers
 from service_kit.pages import Cursor, Limit
+from service_kit.problems import problem_responses
 
 router = APIRouter(prefix="/debtors", tags=["debtors"])
 
+
+class _DebtorIdConvertor(StringConvertor):
+    """Whatever may stand for an id, so that `PUT /debtors/high-risk` is told that the list takes no PUT."""
+
+    regex = r"(?!high-risk$)[^/]+"
+
+
+register_url_convertor("debtor_id", _DebtorIdConvertor())
 DebtorId = Annotated[int, Path(ge=1, le=MAX_ID)]
 VIEWER, OPERATOR = [requires(Role.VIEWER)], [requires(Role.OPERATOR)]
+CREATED = {201: with_headers(Location=LOCATION, ETag=ETAG)} | problem_responses(409)
+CHANGED = {200: WITH_ETAG} | problem_responses(409, 412)
 PortfolioQuery = Annotated[PortfolioName | None, Query(description="Only this portfolio")]
 
 
-@router.post("", response_model=DebtorOut, status_code=status.HTTP_201_CREATED, dependencies=OPERATOR)
+@router.post("", response_model=DebtorOut, status_code=201, responses=CREATED, dependencies=OPERATOR)
 def create(
     request: Request,
     body: DebtorIn,
@@ -103,7 +119,7 @@ def high_risk(
     return _shown(connection, page, shelf)
 
 
-@router.get("/{debtor_id}", response_model=DebtorOut, dependencies=VIEWER)
+@router.get("/{debtor_id:debtor_id}", response_model=DebtorOut, responses={200: WITH_ETAG}, dependencies=VIEWER)
 def read(debtor_id: DebtorId, connection: Reading, shelf: Shelf, audit: Audited, response: Response) -> dict[str, Any]:
     """One debtor with its current assessment; the ETag is its version."""
     row = debtors.read(connection, debtor_id)
@@ -111,7 +127,7 @@ def read(debtor_id: DebtorId, connection: Reading, shelf: Shelf, audit: Audited,
     return _shown_one(connection, row, shelf, response)
 
 
-@router.put("/{debtor_id}", response_model=DebtorOut, dependencies=OPERATOR)
+@router.put("/{debtor_id:debtor_id}", response_model=DebtorOut, responses=CHANGED, dependencies=OPERATOR)
 def replace(
     debtor_id: DebtorId,
     body: DebtorIn,
@@ -128,7 +144,7 @@ def replace(
     return _shown_one(connection, row, shelf, response)
 
 
-@router.patch("/{debtor_id}", response_model=DebtorOut, dependencies=OPERATOR)
+@router.patch("/{debtor_id:debtor_id}", response_model=DebtorOut, responses=CHANGED, dependencies=OPERATOR)
 def patch(
     debtor_id: DebtorId,
     body: DebtorPatch,
@@ -146,14 +162,14 @@ def patch(
     return _shown_one(connection, row, shelf, response)
 
 
-@router.delete("/{debtor_id}", status_code=status.HTTP_204_NO_CONTENT, dependencies=OPERATOR)
+@router.delete("/{debtor_id:debtor_id}", status_code=204, responses=problem_responses(412), dependencies=OPERATOR)
 def delete(debtor_id: DebtorId, connection: Writing, audit: Audited, if_match: IfMatch = None) -> None:
     """Delete a debtor. Its assessments, which name nobody, are kept as evidence."""
     debtors.remove(connection, debtor_id, expected=expected_version(if_match))
     audit.changed(connection, "debtor.deleted", f"debtor:{debtor_id}")
 
 
-@router.get("/{debtor_id}/score", response_model=ScoreOut, dependencies=VIEWER)
+@router.get("/{debtor_id:debtor_id}/score", response_model=ScoreOut, dependencies=VIEWER)
 def score(debtor_id: DebtorId, connection: Reading, shelf: Shelf, audit: Audited) -> dict[str, Any]:
     """A fresh assessment under the active policy; nothing is written."""
     shown = debtors.fresh_score(connection, debtor_id, shelf, audit.at)
@@ -161,7 +177,7 @@ def score(debtor_id: DebtorId, connection: Reading, shelf: Shelf, audit: Audited
     return shown
 
 
-@router.get("/{debtor_id}/assessments", response_model=HistoryPage, dependencies=VIEWER)
+@router.get("/{debtor_id:debtor_id}/assessments", response_model=HistoryPage, dependencies=VIEWER)
 def assessments(
     debtor_id: DebtorId, connection: Reading, shelf: Shelf, audit: Audited, limit: Limit = 100, cursor: Cursor = None
 ) -> dict[str, Any]:

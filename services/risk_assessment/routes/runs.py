@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Query, Request, Response, status
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from recovery_core.money import Money, Threshold
@@ -16,6 +16,7 @@ from risk_assessment import preview as previews
 from risk_assessment import runs
 from risk_assessment.ranking import Selection
 from risk_assessment.routes.wiring import (
+    WITH_LOCATION,
     Acted,
     Audited,
     IdempotencyKey,
@@ -40,6 +41,7 @@ from risk_assessment.schemas import (
 from service_kit.auth import requires
 from service_kit.identity import Role
 from service_kit.pages import Cursor, Limit
+from service_kit.problems import problem_responses
 
 router = APIRouter(prefix="/runs", tags=["runs"])
 
@@ -79,7 +81,7 @@ def preview(
     return shown
 
 
-@router.post("", response_model=RunOut, status_code=status.HTTP_202_ACCEPTED, dependencies=OPERATOR)
+@router.post("", response_model=RunOut, status_code=202, responses={202: WITH_LOCATION}, dependencies=OPERATOR)
 def start(
     request: Request,
     body: RunIn,
@@ -113,7 +115,7 @@ def read(run_id: str, connection: Reading, shelf: Shelf) -> dict[str, Any]:
     return runs.view(connection, runs.read(connection, run_id), shelf)
 
 
-@router.post("/{run_id}/cancel", response_model=RunOut, dependencies=OPERATOR)
+@router.post("/{run_id}/cancel", response_model=RunOut, responses=problem_responses(409), dependencies=OPERATOR)
 def cancel(run_id: str, connection: Writing, shelf: Shelf, audit: Audited) -> dict[str, Any]:
     """Send nothing more of a run. Batches already sent are still worked; cancelling twice is the same as once."""
     runs.cancel(connection, run_id, audit.at)

@@ -2,11 +2,21 @@
 
 from typing import Any
 
-from fastapi import APIRouter, Request, Response, status
+from fastapi import APIRouter, Request, Response
 
 from risk_assessment import scores, scoring_jobs
 from risk_assessment.clock import utc_now
-from risk_assessment.routes.wiring import Acted, Audited, IdempotencyKey, RawBody, Reading, Shelf, Writing, answer_once
+from risk_assessment.routes.wiring import (
+    WITH_LOCATION,
+    Acted,
+    Audited,
+    IdempotencyKey,
+    RawBody,
+    Reading,
+    Shelf,
+    Writing,
+    answer_once,
+)
 from risk_assessment.schemas import ScoresIn, ScoresOut, ScoringJobIn, ScoringJobOut
 from service_kit.auth import requires
 from service_kit.identity import Role
@@ -22,7 +32,13 @@ async def score(body: ScoresIn, shelf: Shelf) -> dict[str, Any]:
     return scores.score_all(body.profiles, shelf.named(body.policy), utc_now())
 
 
-@router.post("/scoring-jobs", response_model=ScoringJobOut, status_code=status.HTTP_202_ACCEPTED, dependencies=OPERATOR)
+@router.post(
+    "/scoring-jobs",
+    response_model=ScoringJobOut,
+    status_code=202,
+    responses={202: WITH_LOCATION},
+    dependencies=OPERATOR,
+)
 def start(
     request: Request,
     body: ScoringJobIn,

@@ -19,6 +19,7 @@ from risk_assessment.tables import audit_records
 from service_kit.audit import Audit
 from service_kit.auth import CalledBy
 from service_kit.database import Database
+from service_kit.openapi import header, with_headers
 from service_kit.sqs import Sqs
 
 PLACES = 14
@@ -92,6 +93,11 @@ IfMatch = Annotated[
         alias="If-Match", pattern=rf"{_IF_MATCH}|^\*$", description="The ETag you read; 412 if it has changed since"
     ),
 ]
+
+ETAG = header("The version, to be sent as If-Match", '"3"')
+LOCATION = header("Where the new thing can be read", "/risk-service/debtors/7")
+WITH_ETAG = with_headers(ETag=ETAG)
+WITH_LOCATION = with_headers(Location=LOCATION)
 
 
 def expected_version(if_match: str | None) -> int | None:
