@@ -15,12 +15,12 @@ unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check format bench clean
+.PHONY: help setup demo up demo-compose up-compose down-compose test check format bench clean
 
 help: ## list these targets
 	@echo "make <target>, from a bare clone; needs Python 3.11 or newer."
 	@echo
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
 
 setup: ## make the environment .venv (PYTHON=python3.13 chooses the Python)
 	@PYTHON='$(PYTHON)' sh infra/setup.sh
@@ -30,6 +30,19 @@ demo: setup ## the whole job end to end on this machine (DEBTORS=50000)
 
 up: setup ## keep both services and a local SQS running until Ctrl-C
 	@$(BIN)/smartrecover up $(ARGS)
+
+# In containers: Docker with compose 2.20 or newer, no Python.
+
+demo-compose: ## the same job in containers with MySQL, removed afterwards (DEBTORS=50000; KEEP=1 leaves it)
+	@DEBTORS=$(DEBTORS) infra/docker/demo.sh
+
+up-compose: ## keep the whole system running in containers (ARGS="--scale consumer=3")
+	@docker compose up --detach --build --wait $(ARGS)
+	@echo "Risk API http://127.0.0.1:$${RISK_PORT:-8001}/docs, debt API http://127.0.0.1:$${DEBT_PORT:-8002}/docs; their key is:"
+	@docker compose run --rm -T cli cat /keys/local-admin
+
+down-compose: ## stop those containers; the data stays (ARGS=--volumes deletes it)
+	@docker compose --profile cli down $(ARGS)
 
 test: setup ## all tests, with coverage (ARGS="tests/libs -k scoring": only those, without)
 ifeq ($(strip $(ARGS)),)
