@@ -44,7 +44,7 @@ up-compose: ## keep the whole system running in containers (ARGS="--scale consum
 down-compose: ## stop those containers; the data stays (ARGS=--volumes deletes it)
 	@docker compose --profile cli down $(ARGS)
 
-test: setup ## all tests, with coverage (ARGS="tests/libs -k scoring": only those, without)
+test: setup ## all tests, with coverage (ARGS="tests/recovery_core -k scoring": only those, without)
 ifeq ($(strip $(ARGS)),)
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(foreach part,$(COVERED),--cov="$(CURDIR)/$(part)") --cov-report term
 else
