@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import httpx
 import pytest
 from sqlalchemy import func, select
 from sqlalchemy.exc import OperationalError
@@ -15,19 +16,23 @@ from structlog.testing import capture_logs
 from tests.debt_processing.builders import NOW, a_body, a_debtor, a_message, debtors, tampered
 from tests.debt_processing.conftest import make_settings
 from tests.support.fake_sqs import FakeSqs
+from tests.support.processes import free_port, is_listening
 
-from debt_processing import attempts, neighbours, worker
+from debt_processing import attempts, intake, neighbours, worker
+from debt_processing import consumer as consumer_module
 from debt_processing.consumer import Consumer
+from debt_processing.consuming import consume_until_stopped
 from debt_processing.queues import queue_specs
 from debt_processing.settings import Settings
 from debt_processing.tables import batches, decisions, delivery_attempts, errors
 from debt_processing.work import WorkedBatch, decide
-from recovery_core.messages import BatchResult, ReceivedBatch, decode_results
+from recovery_core.messages import BatchResult, ReceivedBatch, decode_batch, decode_results
 from recovery_core.policy import built_in_policy, load_policy
 from recovery_core.scoring import Scorer
 from recovery_core.treatment import Treatment
 from service_kit.database import Database
 from service_kit.lifecycle import Stop
+from service_kit.migrations import downgrade, upgrade
 from service_kit.sqs import Outgoing
 
 pytestmark = pytest.mark.anyio
@@ -501,8 +506,6 @@ async def test_a_database_that_is_away_burns_no_receives_and_is_waited_for(
 
 @pytest.mark.usefixtures("quick_recovery")
 async def test_a_schema_that_is_not_there_yet_is_waited_for(settings: Settings, fake_sqs: FakeSqs) -> None:
-    from service_kit.migrations import upgrade
-
     await fake_sqs.send(settings.recovery_queue_high, [a_message()])
     fresh = Database(settings.debt_database_url)
     with capture_logs() as logs:
@@ -624,3 +627,104 @@ async def test_a_policy_of_ones_own_comes_with_the_message(
     await work_off(settings, database, fake_sqs)
 
     assert count(database, decisions) == 2
+
+
+async def test_a_stop_does_not_wait_for_ever_for_a_hung_batch(
+    settings: Settings, database: Database, fake_sqs: FakeSqs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer_module, "STOP_SECONDS", 0.3)
+    entered, release = threading.Event(), threading.Event()
+    Deciding(monkeypatch, lambda _: (entered.set(), release.wait(8)))
+    await fake_sqs.send(settings.recovery_queue_high, [a_message()])
+
+    with capture_logs() as logs:
+        async with consuming(settings, database, fake_sqs):
+            await until(entered.is_set)
+    release.set()
+
+    abandoned = next(line for line in logs if line["event"] == "debt.consumer.abandoned")
+    assert abandoned["working"] == 1
+    assert not is_empty(fake_sqs, settings)
+
+
+@pytest.mark.usefixtures("quick_recovery")
+async def test_a_stop_while_the_queues_are_away_ends_soon_and_loses_nothing(
+    settings: Settings, database: Database, fake_sqs: FakeSqs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut(_: str) -> None:
+        fake_sqs.down = True
+
+    Deciding(monkeypatch, cut)
+    await fake_sqs.send(settings.recovery_queue_high, [a_message()])
+    with capture_logs() as logs:
+        async with consuming(settings, database, fake_sqs):
+            await until(lambda: count(database, batches) == 1)
+    assert any(line["event"] == "debt.closing.abandoned" for line in logs)
+
+    fake_sqs.down = False
+    monkeypatch.setattr(worker, "decide", decide)
+    fake_sqs.redeliver(settings.recovery_queue_high)
+    await work_off(settings, database, fake_sqs)
+
+    assert [r.outcome for r in results(fake_sqs, settings)] == ["done"]
+    assert count(database, decisions) == 3
+
+
+async def test_the_loop_serves_its_metrics(
+    sqlite_url: str, queue_names: Names, sqs_url: str, database: Database
+) -> None:
+    port = free_port()
+    settings = make_settings(
+        sqlite_url,
+        queue_names,
+        aws_endpoint_url_sqs=sqs_url,
+        recovery_create_queues=True,
+        debt_metrics_port=port,
+    )
+    stop = Stop()
+    task = asyncio.create_task(consume_until_stopped(settings, stop))
+    await until(lambda: is_listening(port))
+    async with httpx.AsyncClient() as client:
+        text = (await client.get(f"http://127.0.0.1:{port}/metrics")).text
+    stop.set()
+    await asyncio.wait_for(task, 10)
+
+    for name in ("debt_decisions_total", "debt_held_batches", "debt_lease_extensions_total", "debt_batch_seconds"):
+        assert name in text
+    assert not is_listening(port)
+
+
+@pytest.mark.usefixtures("quick_recovery")
+async def test_tables_that_vanish_are_an_outage_and_not_the_batchs_fault(
+    settings: Settings, database: Database, fake_sqs: FakeSqs
+) -> None:
+    url = settings.debt_database_url
+    await fake_sqs.send(settings.recovery_queue_high, [a_message(sequence=1)])
+    with capture_logs() as logs:
+        async with consuming(settings, database, fake_sqs):
+            await until(lambda: is_empty(fake_sqs, settings))
+            await asyncio.to_thread(downgrade, url, "debt_processing", "base")
+            await fake_sqs.send(settings.recovery_queue_high, [a_message(sequence=2)])
+            await until(lambda: any(line["event"] == "debt.outage.began" for line in logs))
+            await asyncio.to_thread(upgrade, url, "debt_processing")
+            await until(lambda: is_empty(fake_sqs, settings))
+
+    assert [r.outcome for r in results(fake_sqs, settings)] == ["done", "done"]
+    assert set(receive_counts(fake_sqs, settings)) == {1}
+
+
+async def test_a_message_that_trips_its_reader_is_buried_and_the_others_go_on(
+    settings: Settings, database: Database, fake_sqs: FakeSqs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def trip(body: str) -> ReceivedBatch:
+        if "trap" in body:
+            raise RecursionError("it goes on and on")
+        return decode_batch(body)
+
+    monkeypatch.setattr(intake, "decode_batch", trip)
+    await fake_sqs.send(settings.recovery_queue_high, [a_message("trap", 1), a_message("run-1", 1)])
+
+    await work_off(settings, database, fake_sqs)
+
+    assert [grave.attributes["reason"] for grave in dead(fake_sqs, settings)] == ["reading failed: RecursionError"]
+    assert {(r.run_id, r.outcome) for r in results(fake_sqs, settings)} == {("trap", "dead"), ("run-1", "done")}
