@@ -3,7 +3,7 @@
 from typing import Any
 
 from tests.support.ledger import NOTHING, Ledger, account, workable
-from tests.support.system import Queues, System
+from tests.support.system import BASE, OVER, Queues, System
 
 from service_kit.database import Database
 
@@ -19,7 +19,9 @@ class Accounts:
         self._runs: dict[str, set[int]] = {}
 
     def heal(self) -> None:
-        """Every process running and no fault armed."""
+        """Every process running, none more than usual, and no fault armed."""
+        for name in set(self.system.processes) - set(BASE):
+            self.system.drop(name)
         for process in self.system.processes.values():
             process.faults.disarm()
         self.system.start()
@@ -39,6 +41,15 @@ class Accounts:
     def total(self) -> Ledger:
         """The accounts of all runs so far."""
         return sum((self.of(run_id) for run_id in self._runs), NOTHING)
+
+    def until_published(self, run_id: str) -> dict[str, Any]:
+        """The run once every batch of it has been sent."""
+
+        def published() -> dict[str, Any] | None:
+            run = self.system.run(run_id)
+            return run if run["state"] in ("published", *OVER) else None
+
+        return self.system.wait_for(published, 20, "a run published") or {}
 
     def balanced(self, run_id: str, seconds: float = 40) -> Ledger:
         """Wait until a run is over, and fail unless it balances."""

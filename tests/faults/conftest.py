@@ -1,5 +1,7 @@
 """A running system for each kind of database, shared by the tests of one worker and whole again before each test."""
 
+import os
+import random
 from collections.abc import Callable
 
 import pytest
@@ -38,3 +40,11 @@ def whole(shared_systems: Callable[[str], Accounts]) -> Callable[[str], Accounts
         return accounts
 
     return of
+
+
+@pytest.fixture
+def seed() -> int:
+    """Where chance comes from: another each time, printed with a failure. FAULTS_SEED repeats it."""
+    number = int(os.environ.get("FAULTS_SEED") or random.SystemRandom().randrange(10**6))
+    print(f"FAULTS_SEED={number}")
+    return number

@@ -32,6 +32,7 @@ POINTS = {
     "plan": "risk_assessment.planning:Plan.carry_out",
     "plan.begin": "risk_assessment.planning:Plan._begin",
     "plan.record": "risk_assessment.planning:Plan._record",
+    "plan.between": "risk_assessment.planning:_go_on",
     "plan.finish": "risk_assessment.planning:Plan._finish",
     "send": "risk_assessment.sqs_sender:SqsSender.send",
     "send.request": "service_kit.sqs:Sqs._send_pack",

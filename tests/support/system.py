@@ -26,6 +26,7 @@ from service_kit.migrations import upgrade
 
 T = TypeVar("T")
 
+BASE = ("sqs", "risk-api", "debt-api", "dispatcher", "consumer")
 STOP_SECONDS = 20.0  # what an operator is promised
 OVER = ("completed", "cancelled", "failed")
 NOT_OURS = ("COVERAGE_", "RISK_", "DEBT_", "RECOVERY_", "AWS_")
@@ -116,6 +117,12 @@ class System:
         model = self.processes[like]
         self._add(name, model.module, *model.arguments, **env)
 
+    def drop(self, name: str) -> None:
+        """Kill a process for good and forget it."""
+        if self.is_running(name):
+            self.kill(name)
+        del self.processes[name]
+
     def _add(self, name: str, module: str, *arguments: str, **env: str) -> None:
         log, faults = self.folder / f"{name}.log", Faults(self.folder / f"{name}.faults")
         self.processes[name] = Process(name, module, arguments, env, log, faults)
@@ -163,7 +170,7 @@ class System:
     def kill(self, *names: str) -> None:
         """SIGKILL these, all at once, and wait until they are gone."""
         for name in names:
-            self.signal(name, signal.SIGKILL)
+            self.signal(name, signal.SIGKILL)  # ends a frozen process too
         for name in names:
             self.wait_for(lambda name=name: not self.is_running(name), 10, f"{name} killed")  # type: ignore[misc]
 
