@@ -114,7 +114,7 @@ class Guard:
         return identity
 
     def _count(self, client: str) -> None:
-        wait = self._access.limit.take(client) if self._access.limit else 0
+        wait = self._access.limit.take(client) if self._access.limit is not None else 0
         if wait:
             raise _Refused(429, "too many requests", {"Retry-After": str(wait)})
 

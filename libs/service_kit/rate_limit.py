@@ -36,8 +36,9 @@ class RateLimit:
             self._buckets.popitem(last=False)
         return wait
 
-    def __len__(self) -> int:
-        """Count the clients that are remembered."""
+    @property
+    def remembered(self) -> int:
+        """How many clients are remembered."""
         return len(self._buckets)
 
 

@@ -1,0 +1,153 @@
+"""Audit: a change and its record stand or fall together, a read is in the log, and reasons are plain."""
+
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import structlog
+from sqlalchemy import select
+from tests.support.guarded_api import audit_records, create_app, metadata
+from tests.support.moments import NOW
+from tests.support.serving import serving
+
+from service_kit import audit, logs
+from service_kit.access import Access
+from service_kit.audit import Audit, Caller, command_line
+from service_kit.database import Database
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """An empty database with the tables of the guarded API, once on each kind."""
+    database = Database(database_url)
+    metadata.create_all(database.engine)
+    yield database
+    database.dispose()
+
+
+@pytest.fixture
+def api(database: Database) -> Iterator[httpx.Client]:
+    with serving(create_app(Access(), database)) as client:
+        yield client
+
+
+def records(database: Database) -> list[dict[str, object]]:
+    with database.read() as connection:
+        return [dict(row._mapping) for row in connection.execute(select(audit_records).order_by(audit_records.c.id))]
+
+
+def test_a_change_is_recorded_with_who_what_when_and_why(api: httpx.Client, database: Database) -> None:
+    answer = api.put("/demo/things", headers={"X-Reason": "Ticket 7: wrong size", "X-Request-Id": "r-7"})
+
+    assert records(database) == [
+        {
+            "id": answer.json(),
+            "at": NOW,
+            "actor": "anonymous",
+            "role": "admin",
+            "action": "thing.written",
+            "subject": "thing:7",
+            "reason": "Ticket 7: wrong size",
+            "request_id": "r-7",
+            "detail": '{"fields":["size"]}',
+        }
+    ]
+
+
+def test_a_change_that_fails_leaves_no_record(api: httpx.Client, database: Database) -> None:
+    assert api.put("/demo/things?fail=true").status_code == 500
+
+    assert records(database) == []
+
+
+def test_a_reason_is_optional(api: httpx.Client, database: Database) -> None:
+    api.put("/demo/things")
+
+    assert records(database)[0]["reason"] is None
+
+
+@pytest.mark.parametrize("reason", ["", "x" * 201, "größer", "a\tb", "\u0085"])
+def test_a_reason_that_is_not_plain_is_refused_by_name(api: httpx.Client, database: Database, reason: str) -> None:
+    answer = api.put("/demo/things", headers={"X-Reason": reason.encode()})  # type: ignore[dict-item]
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == "X-Reason"
+    assert records(database) == []
+
+
+def test_the_longest_reason_fits(api: httpx.Client, database: Database) -> None:
+    api.put("/demo/things", headers={"X-Reason": "x" * 200})
+
+    assert records(database)[0]["reason"] == "x" * 200
+
+
+def test_a_long_change_is_one_record_that_is_completed_as_it_goes(database: Database) -> None:
+    trail = Audit(audit_records, Caller("cli:ann", "admin"), NOW)
+    record = database.transact(lambda connection: trail.changed(connection, "things.loaded", "things:all", loaded=0))
+
+    for loaded in (10, 20):
+        database.transact(lambda connection, loaded=loaded: trail.complete(connection, record, loaded=loaded))
+
+    assert [(row["id"], row["detail"]) for row in records(database)] == [(record, '{"loaded":20}')]
+
+
+def test_the_longest_subject_of_a_token_fits_as_an_actor(database: Database) -> None:
+    trail = Audit(audit_records, Caller(f"oidc:{'s' * 255}"), NOW)
+
+    database.transact(lambda connection: trail.changed(connection, "thing.written", "thing:7"))
+
+    assert records(database)[0]["actor"] == f"oidc:{'s' * 255}"
+
+
+def test_a_read_is_logged_however_quiet_the_log_is(capsys: pytest.CaptureFixture[str]) -> None:
+    root = logging.getLogger()
+    before = root.handlers[:], root.level, structlog.get_config()
+    try:
+        logs.configure("demo", "error", json=True)
+        audit.log = structlog.get_logger(audit.__name__)
+        Audit(audit_records, Caller("key:ann", "viewer", "Ticket 8", "r-8"), NOW).read(
+            "thing.read", "thing:1", "thing:2"
+        )
+        logging.getLogger("service_kit.other").warning("not shown")
+        lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    finally:
+        root.handlers[:], level, config = before[0], before[1], before[2]
+        root.setLevel(level)
+        structlog.configure(**config)
+        audit.log = structlog.get_logger(audit.__name__)
+
+    assert [{name: line[name] for name in line if name not in ("timestamp", "level", "service")} for line in lines] == [
+        {
+            "event": "audit.read",
+            "action": "thing.read",
+            "subjects": ["thing:1", "thing:2"],
+            "actor": "key:ann",
+            "role": "viewer",
+            "reason": "Ticket 8",
+            "request_id": "r-8",
+        }
+    ]
+
+
+def test_reading_writes_nothing_to_the_database(api: httpx.Client, database: Database) -> None:
+    api.get("/demo/things")
+
+    assert records(database) == []
+
+
+def test_at_the_command_line_it_is_the_user_of_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOGNAME", "ann")
+
+    assert command_line() == Caller("cli:ann", "admin")
+
+
+def test_a_user_without_a_name_is_told_by_number(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def nobody() -> str:
+        raise KeyError("getpwuid(): uid not found")
+
+    monkeypatch.setattr(audit.getpass, "getuser", nobody)
+
+    assert command_line().actor.startswith("cli:uid-")

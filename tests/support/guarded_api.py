@@ -1,0 +1,72 @@
+"""A tiny API behind the kit's guard: a route for each role, one that names none, and tables for keys and records."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, FastAPI, Request
+from sqlalchemy import MetaData
+from tests.support.moments import NOW
+
+from service_kit import http, metrics, problems
+from service_kit.access import Access
+from service_kit.audit import Audit, Caller, audit_records_table
+from service_kit.auth import CalledBy, requires
+from service_kit.database import Database
+from service_kit.identity import Role
+from service_kit.keys import api_keys_table
+
+metadata = MetaData()
+api_keys = api_keys_table(metadata)
+audit_records = audit_records_table(metadata)
+
+router = APIRouter(prefix="/demo")
+
+
+def _audit(caller: CalledBy) -> Audit:
+    return Audit(audit_records, caller, NOW)
+
+
+Audited = Annotated[Audit, Depends(_audit)]
+
+
+@router.get("/things", dependencies=[requires(Role.VIEWER)])
+def read(audit: Audited) -> Caller:
+    audit.read("thing.read", "thing:7")
+    return audit.caller
+
+
+@router.put("/things", dependencies=[requires(Role.OPERATOR)])
+def write(request: Request, audit: Audited, fail: bool = False) -> int:
+    with request.app.state.database.write() as connection:
+        record = audit.changed(connection, "thing.written", "thing:7", fields=["size"])
+        if fail:
+            raise ZeroDivisionError
+    return record
+
+
+@router.post("/policies", dependencies=[requires(Role.APPROVER)])
+def approve() -> str:
+    return "approved"
+
+
+@router.delete("/keys", dependencies=[requires(Role.ADMIN)])
+def administer() -> str:
+    return "done"
+
+
+@router.get("/forgotten")
+def forgotten() -> str:
+    return "a route that names no role"
+
+
+def create_app(access: Access | None, database: Database | None = None, **options: Any) -> FastAPI:
+    app = http.base_app("Guarded", "1.2.3", "/demo", access=access, **options)
+    app.state.database = database
+    problems.install(app, {})
+    metrics.metrics_route(app)
+    app.include_router(router)
+
+    @app.get("/healthz")
+    def alive() -> str:
+        return "alive"
+
+    return app

@@ -1,0 +1,26 @@
+"""An app behind a real socket in a thread of this process, where a test may hand it clocks and look inside."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import uvicorn
+from fastapi import FastAPI
+from tests.support.processes import eventually
+
+
+@contextmanager
+def serving(app: FastAPI, **options: str) -> Iterator[httpx.Client]:
+    """Serve the app on a free port for as long as the block lasts, and yield a client of it."""
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, server_header=False, lifespan="on"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    try:
+        eventually(lambda: server.started and server.servers, 15, "the server")
+        port = server.servers[0].sockets[0].getsockname()[1]
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+            yield client
+    finally:
+        server.should_exit = True
+        thread.join(15)
