@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from time import monotonic
+from typing import Any
 
 from service_kit.backoff import Backoff
 from service_kit.lifecycle import Stop
@@ -55,8 +56,9 @@ class Supervisor:
     async def _end(self, children: Mapping[str, asyncio.subprocess.Process]) -> None:
         for child in children.values():
             _signal(child, signal.SIGTERM)
-        keepers = [keeper for name, keeper in self._keepers.items() if name in children]
-        _, late = await asyncio.wait(keepers, timeout=STOP_SECONDS) if keepers else ((), ())
+        ends: list[asyncio.Task[Any]] = [asyncio.create_task(child.wait()) for child in children.values()]
+        ends += [keeper for name, keeper in self._keepers.items() if name in children]
+        _, late = await asyncio.wait(ends, timeout=STOP_SECONDS) if ends else ((), ())
         for name, child in children.items():
             if child.returncode is None:
                 self._say(f"[{name}] did not stop within {STOP_SECONDS:g} s: killed")
