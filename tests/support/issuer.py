@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -77,16 +78,20 @@ class _Handler(BaseHTTPRequestHandler):
         return
 
 
-@contextmanager
-def issuing() -> Iterator[Issuer]:
-    """Run an issuer with a key of each kind."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    keys = {
+@cache
+def _first_keys() -> dict[str, tuple[str, Any]]:
+    return {
         "rsa-1": ("RS256", rsa_key()),
         "ec-1": ("ES256", ec.generate_private_key(ec.SECP256R1())),
         "ed-1": ("EdDSA", ed25519.Ed25519PrivateKey.generate()),
     }
-    issuer = Issuer(f"http://127.0.0.1:{server.server_address[1]}", keys)
+
+
+@contextmanager
+def issuing() -> Iterator[Issuer]:
+    """Run an issuer with a key of each kind."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    issuer = Issuer(f"http://127.0.0.1:{server.server_address[1]}", dict(_first_keys()))
     server.RequestHandlerClass = type("Handler", (_Handler,), {"issuer": issuer})
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
