@@ -25,6 +25,11 @@ class Accounts:
         for process in self.system.processes.values():
             process.faults.disarm()
         self.system.start()
+        self.system.until_ready()
+
+    def workable(self) -> set[int]:
+        """The debtors that a run has to work, now."""
+        return workable(self.risk_database)
 
     def start_run(self, **options: Any) -> str:
         """Start a run over everybody who can be worked now."""

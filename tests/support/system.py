@@ -149,6 +149,16 @@ class System:
             if name in ports:
                 eventually(lambda name=name: self._listens(name, ports[name]), 30, f"{name} listening")  # type: ignore[misc]
 
+    def until_ready(self) -> None:
+        """Wait until both APIs are ready; asking makes the queues."""
+        for address in (f"{self.risk_url}/readyz", f"{self.debt_url}/readyz"):
+            self.wait_for(lambda address=address: self._answers(address), 30, f"{address} answering 200")  # type: ignore[misc]
+
+    def _answers(self, address: str) -> bool:
+        with contextlib.suppress(httpx.TransportError):
+            return self.http.get(address).status_code == 200
+        return False
+
     def _listens(self, name: str, port: int) -> bool:
         assert self.is_running(name), f"{name} ended with {self.exit_code(name)}:\n{self.log(name)[-3000:]}"
         return is_listening(port)
@@ -327,9 +337,12 @@ class Queues:
             taken += answer["Messages"]
         return taken
 
-    def purge(self, role: str) -> None:
-        """Lose everything in a queue."""
-        self._client.purge_queue(QueueUrl=self.address(role))
+    def drain(self, role: str) -> list[dict[str, Any]]:
+        """Take everything that waits out of a queue for good."""
+        taken = self.take(role)
+        for message in taken:
+            self._client.delete_message(QueueUrl=self.address(role), ReceiptHandle=message["ReceiptHandle"])
+        return taken
 
 
 @dataclass(frozen=True)
