@@ -3,7 +3,7 @@
 It refuses a batch that contradicts what its run or its id already stands for.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -137,17 +137,25 @@ def _run_row(header: BatchHeader, policy: Policy, now: datetime) -> tuple[Any, .
 
 
 def _check_run(run: Row[Any], header: BatchHeader) -> None:
-    says = {
+    """Refuse a batch that would be decided otherwise than its run; what only describes the run is told, not refused."""
+    deciding = {
         "portfolio": (run.portfolio, header.portfolio),
         "policy": (run.policy_hash, header.policy.hash),
-        "as_of": (run.as_of, header.as_of),
         "threshold": (run.threshold, header.threshold),
+    }
+    if differing := _differing(deciding):
+        raise BatchContradicts(f"{', '.join(differing)}: not what earlier batches of the run said")
+    describing = {
+        "as_of": (run.as_of, header.as_of),
         "batches_total": (run.batches_total, header.batches_total),
         "debtors_total": (run.debtors_total, header.debtors_total),
     }
-    differing = [name for name, (known, said) in says.items() if known != said]
-    if differing:
-        raise BatchContradicts(f"{', '.join(differing)}: not what earlier batches of the run said")
+    if differing := _differing(describing):
+        log.warning("debt.run.described_otherwise", run_id=header.run_id, batch_id=header.batch_id, fields=differing)
+
+
+def _differing(pairs: Mapping[str, tuple[Any, Any]]) -> list[str]:
+    return [name for name, (known, said) in pairs.items() if known != said]
 
 
 def _find_batch(connection: Connection, header: BatchHeader, number: int | None) -> Recorded | None:

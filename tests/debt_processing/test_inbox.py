@@ -105,7 +105,6 @@ def test_an_id_that_stands_for_another_batch_is_refused(any_database: Database) 
     ("field", "changes"),
     [
         ("threshold", {"threshold": 1}),
-        ("batches_total", {"batches_total": 99}),
         ("portfolio", {"portfolio": "other"}),
         ("policy", {"policy": built_in_policy("classic")}),
     ],
@@ -117,6 +116,15 @@ def test_a_batch_that_contradicts_its_run_is_refused(database: Database, field: 
         record(database, worked("run-1", 2, **changes))
 
     assert len(rows(database, batches)) == 1
+
+
+def test_a_batch_that_only_describes_its_run_otherwise_is_worked(database: Database) -> None:
+    record(database, worked("run-1", 1))
+    record(database, worked("run-1", 2, entries=debtors(2, first=50), batches_total=99))
+
+    assert len(rows(database, batches)) == 2
+    [run] = rows(database, runs)
+    assert 99 not in run
 
 
 def test_a_debtor_is_decided_once_in_a_run(any_database: Database) -> None:
