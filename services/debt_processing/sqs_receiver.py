@@ -12,7 +12,7 @@ import structlog
 from debt_processing.queues import dead_letter_queue, queue_names
 from debt_processing.settings import Settings
 from recovery_core.messages import BatchResult, encode_results
-from service_kit.sqs import MAX_REQUEST_BYTES, Outgoing, Received, Sqs
+from service_kit.sqs import MAX_MESSAGE_BYTES, Outgoing, Received, Sqs
 
 log = structlog.get_logger()
 
@@ -106,7 +106,7 @@ def _grave(delivery: Delivery, reason: str, now: datetime) -> Outgoing:
     }
     for attributes in ({**message.attributes, **said}, said, {}):
         outgoing = Outgoing(message.message_id, message.body, attributes)
-        if outgoing.size <= MAX_REQUEST_BYTES:
+        if outgoing.size <= MAX_MESSAGE_BYTES:
             return outgoing
     raise CannotBeBuried(message.message_id)
 

@@ -19,6 +19,7 @@ from tests.support.servers import moto_server
 
 from service_kit.sqs import (
     MAX_BATCH_ENTRIES,
+    MAX_MESSAGE_BYTES,
     MAX_REQUEST_BYTES,
     Outgoing,
     QueueMissing,
@@ -34,7 +35,7 @@ def messages(count: int) -> list[Outgoing]:
     return [Outgoing(str(i), f"body {i}") for i in range(count)]
 
 
-@given(st.lists(st.integers(1, MAX_REQUEST_BYTES), max_size=40))
+@given(st.lists(st.integers(1, MAX_MESSAGE_BYTES), max_size=40))
 def test_packing_keeps_the_order_and_both_limits_and_wastes_no_request(sizes: list[int]) -> None:
     packs = pack(Outgoing(str(i), "x" * size) for i, size in enumerate(sizes))
 
@@ -60,13 +61,18 @@ class StubSqs:
     refuse: set[str] = field(default_factory=set)
     statuses: list[int] = field(default_factory=list)
     error: str = "InternalError"
+    most_bytes: int = MAX_REQUEST_BYTES
+    requests: list[int] = field(default_factory=list)  # how many messages each held
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def answer(self, target: str, request: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         if target == "AmazonSQS.GetQueueUrl":
             return 200, {"QueueUrl": f"{self.url}/queue"}
         with self.lock:
+            self.requests.append(len(request["Entries"]))
             status = self.statuses.pop(0) if self.statuses else 200
+        if sum(len(e["MessageBody"]) for e in request["Entries"]) > self.most_bytes:
+            return 400, {"__type": "com.amazonaws.sqs#BatchRequestTooLong", "message": "too long"}
         if status != 200:
             return status, {"__type": f"com.amazonaws.sqs#{self.error}", "message": "told to"}
         refused = [e for e in request["Entries"] if e["MessageBody"] in self.refuse]
@@ -107,6 +113,18 @@ async def test_entries_that_the_server_refuses_are_named(stub: StubSqs) -> None:
 
     async with Sqs("eu-west-1", stub.url) as sqs:
         assert await sqs.send("queue", messages(15)) == ["3", "12"]
+
+
+@pytest.mark.anyio
+async def test_a_server_with_the_older_limit_gets_smaller_requests_from_then_on(stub: StubSqs) -> None:
+    stub.most_bytes = MAX_MESSAGE_BYTES
+    large = [Outgoing(str(i), "x" * (MAX_MESSAGE_BYTES // 2)) for i in range(4)]
+
+    async with Sqs("eu-west-1", stub.url) as sqs:
+        assert await sqs.send("queue", large) == []
+        assert await sqs.send("queue", large) == []
+
+    assert stub.requests == [4, 2, 2, 2, 2]
 
 
 @pytest.mark.anyio

@@ -8,6 +8,7 @@ import pytest
 from tests.support.fake_sqs import FakeSqs
 
 from service_kit.sqs import (
+    MAX_MESSAGE_BYTES,
     MAX_REQUEST_BYTES,
     MessageTooLarge,
     Outgoing,
@@ -76,16 +77,17 @@ async def test_more_messages_than_one_request_holds_all_arrive(sqs: AnySqs, queu
 
 
 async def test_bodies_too_large_for_one_request_together_all_arrive(sqs: AnySqs, queue: str) -> None:
-    large = [Outgoing(str(i), str(i) + "x" * (MAX_REQUEST_BYTES - 1)) for i in range(2)]
+    count = MAX_REQUEST_BYTES // MAX_MESSAGE_BYTES + 1
+    large = [Outgoing(str(i), str(i) + "x" * (MAX_MESSAGE_BYTES - 1)) for i in range(count)]
 
     assert await sqs.send(queue, large) == []
 
-    assert sorted(message.body[0] for message in await receive_all(sqs, queue)) == ["0", "1"]
+    assert sorted(message.body[0] for message in await receive_all(sqs, queue)) == ["0", "1", "2", "3"]
 
 
 async def test_a_message_over_the_limit_is_refused_before_anything_is_sent(sqs: AnySqs, queue: str) -> None:
     with pytest.raises(MessageTooLarge, match="message b has 262145 bytes"):
-        await sqs.send(queue, [Outgoing("a", "fine"), Outgoing("b", "x" * (MAX_REQUEST_BYTES + 1))])
+        await sqs.send(queue, [Outgoing("a", "fine"), Outgoing("b", "x" * (MAX_MESSAGE_BYTES + 1))])
 
     assert await sqs.receive(queue) == []
 
