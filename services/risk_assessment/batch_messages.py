@@ -7,18 +7,25 @@ import struct
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, bindparam, select
 
 from recovery_core.messages import BatchHeader, PolicyHeader, batch_id_of, encode_batch
 from recovery_core.money import format_money
 from recovery_core.policy import Policy, built_in_versions
+from recovery_core.profile import PaymentStatus
 from recovery_core.scoring import Scorer
 from risk_assessment.tables import PROFILE_FIELDS, assessments
 
 FACTS_A_QUERY = 500
+_UNPAID = PaymentStatus.UNPAID.value
 
 Entry = tuple[int, int, int]  # priority, debtor id, version of the assessment
-Facts = dict[tuple[int, int], tuple[Any, ...]]
+Facts = dict[tuple[int, int], Sequence[Any]]
+"""The id and the inputs that an assessment judged, by (debtor id, version)."""
+
+_FACTS = select(assessments.c.debtor_id, *(assessments.c[field] for field in PROFILE_FIELDS)).where(
+    assessments.c.debtor_id.in_(bindparam("ids", expanding=True)), assessments.c.version == bindparam("version")
+)
 
 
 def pack(rows: Iterable[Sequence[int]]) -> bytes:
@@ -33,15 +40,12 @@ def unpack_entries(packed: bytes) -> list[Entry]:
 
 
 def facts_of(connection: Connection, entries: Iterable[Entry]) -> Facts:
-    """The inputs each assessment judged, by (debtor id, version)."""
-    columns = [assessments.c.debtor_id, *(assessments.c[field] for field in PROFILE_FIELDS)]
+    """The inputs each assessment judged."""
     found: Facts = {}
     for version, ids in _ids_by_version(entries).items():
         for start in range(0, len(ids), FACTS_A_QUERY):
-            these = assessments.c.debtor_id.in_(ids[start : start + FACTS_A_QUERY])
-            for row in connection.execute(select(*columns).where(these, assessments.c.version == version)):
-                debtor_id, *facts = row
-                found[debtor_id, version] = tuple(facts)
+            these = {"ids": ids[start : start + FACTS_A_QUERY], "version": version}
+            found |= {(row[0], version): tuple(row) for row in connection.execute(_FACTS, these).all()}
     return found
 
 
@@ -71,8 +75,8 @@ class MessageWriter:
 
     def _entry(self, entry: Entry, facts: Facts) -> dict[str, Any]:
         priority, debtor_id, version = entry
-        debt, income, late, employment, contract, industry, family, payment_status = facts[debtor_id, version]
-        return {
+        _, debt, income, late, employment, contract, industry, family, payment_status = facts[debtor_id, version]
+        told = {
             "debtor_id": debtor_id,
             "priority": format_money(priority),
             "total_score": priority // debt,
@@ -82,10 +86,13 @@ class MessageWriter:
             "employment_status": employment,
             "contract_type": contract,
             "industry_sector": industry,
-            # Told only where the policy may use it: nobody else needs to know.
-            "family_situation": family if self._tells_family else None,
-            "payment_status": payment_status,
         }
+        # Told only where the policy may use it: nobody else needs to know.
+        if self._tells_family and family is not None:
+            told["family_situation"] = family
+        if payment_status != _UNPAID:
+            told["payment_status"] = payment_status
+        return told
 
 
 def _ids_by_version(entries: Iterable[Entry]) -> dict[int, list[int]]:
