@@ -23,9 +23,9 @@ def apply(connection: Connection, results: Sequence[BatchResult], now: datetime)
     numbers = _run_numbers(connection, {result.run_id for result in results})
     locked(connection, numbers.values())
     touched = set()
-    for result in results:
-        number = numbers.get(result.run_id)
-        if number is not None and _settle(connection, number, result, now):
+    for (run_id, outcome, reason), sequences in _alike(results).items():
+        number = numbers.get(run_id)
+        if number is not None and _settle(connection, number, outcome, reason, sequences, now):
             touched.add(number)
     return complete(connection, touched, now)
 
@@ -79,18 +79,31 @@ def complete(connection: Connection, run_numbers: set[int], now: datetime) -> li
     return finished
 
 
-def _settle(connection: Connection, number: int, result: BatchResult, now: datetime) -> bool:
-    """Write one report down; False when it told nothing new. Done is final, dead may still become done (redrive)."""
-    open_states = (*OPEN, "cancelled", "dead") if result.outcome == "done" else OPEN
-    reason = None if result.outcome == "done" else result.reason
+def _alike(results: Sequence[BatchResult]) -> dict[tuple[str, str, str | None], list[int]]:
+    """Sequences of the batches of which the same is to be written down: run, outcome, reason.
+
+    In which order they are written does not matter, because done wins over dead either way.
+    """
+    groups: dict[tuple[str, str, str | None], list[int]] = {}
+    for result in results:
+        reason = None if result.outcome == "done" else result.reason
+        groups.setdefault((result.run_id, result.outcome, reason), []).append(result.sequence)
+    return groups
+
+
+def _settle(
+    connection: Connection, number: int, outcome: str, reason: str | None, sequences: Sequence[int], now: datetime
+) -> bool:
+    """Write reports down; False when they told nothing new. Done is final, dead may still become done (redrive)."""
+    open_states = (*OPEN, "cancelled", "dead") if outcome == "done" else OPEN
     changed = connection.execute(
         update(run_batches)
         .where(
             run_batches.c.run_number == number,
-            run_batches.c.sequence == result.sequence,
+            run_batches.c.sequence.in_(sequences),
             run_batches.c.state.in_(open_states),
         )
-        .values(state=result.outcome, finished_at=now, reason=reason)
+        .values(state=outcome, finished_at=now, reason=reason)
     )
     return changed.rowcount > 0
 
