@@ -45,6 +45,7 @@ class Dispatcher:
         self._owner = leases.new_owner()
         self._fence = leases.fence(self._owner)
         self._threads = ThreadPoolExecutor(max_workers=6, thread_name_prefix="dispatch")
+        self._held: list[Received] = []
         self._window_moved = asyncio.Event()
         self._lease_lost = asyncio.Event()
         self._interrupted: Callable[[], bool] = self._lease_lost.is_set
@@ -219,9 +220,11 @@ class Dispatcher:
     # Results
 
     async def _read_results(self) -> bool:
-        received = await self._sender.receive_results()
+        # What was taken in is kept while the database is away: taking in more would only use up its receives.
+        self._held = received = self._held or await self._sender.receive_results()
         if received:
             await self._in_thread(lambda: self._apply(received))
+            self._held = []
             self._window_moved.set()
             await self._sender.delete_results(received)
         return bool(received)
