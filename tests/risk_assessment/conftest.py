@@ -62,6 +62,13 @@ def sqlite(migrated_sqlite_url: str) -> Iterator[Database]:
         yield database
 
 
+@pytest.fixture
+def mysql(migrated_mariadb_url: str) -> Iterator[Database]:
+    """A migrated and empty database on the server, for what only a server can do."""
+    with opened(migrated_mariadb_url) as database:
+        yield database
+
+
 class opened:  # noqa: N801 - used as a context manager only
     """A database whose tables are emptied first, because a server's database serves many tests."""
 

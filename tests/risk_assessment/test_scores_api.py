@@ -1,0 +1,100 @@
+"""Profiles scored without being stored, under any known policy, exactly."""
+
+import csv
+from typing import Any
+
+import pytest
+from tests.risk_assessment import independent
+from tests.risk_assessment.answers import ASSESSMENT, STANDARD_FACTORS, shown
+from tests.risk_assessment.apis import Api
+from tests.risk_assessment.builders import a_profile, shared_file
+
+INPUTS = (
+    "total_debt_amount",
+    "monthly_income",
+    "late_payments_count",
+    "employment_status",
+    "contract_type",
+    "industry_sector",
+    "family_situation",
+)
+
+
+@pytest.mark.usefixtures("nothing_written")
+def test_profiles_are_scored_in_the_order_sent_and_not_stored(api: Api) -> None:
+    profiles = [a_profile(late_payments_count=count) for count in (0, 1, 3, 6)]
+
+    answer = shown(api.post("/scores", json={"profiles": profiles}))
+
+    assert set(answer) == {"policy", "results"}
+    assert set(answer["policy"]) == {"name", "version", "hash"}
+    assert answer["policy"]["name"] == "standard"
+    assert [result["index"] for result in answer["results"]] == [0, 1, 2, 3]
+    for result, points in zip(answer["results"], (1, 4, 7, 10), strict=True):
+        assert set(result) == {"index", "status", "assessment", "priority"}
+        assert result["status"] == "scored"
+        assessment = result["assessment"]
+        assert set(assessment) == ASSESSMENT
+        assert list(assessment["factors"]) == STANDARD_FACTORS
+        assert assessment["factors"]["payment_history"]["points"] == points
+        assert assessment["policy"] == answer["policy"]
+        assert result["priority"] == independent.money(assessment["total_score"] * 500_000)
+
+
+def test_good_and_bad_profiles_mix(api: Api) -> None:
+    profiles = [a_profile(), a_profile(contract_type="NONE"), a_profile(monthly_income=0)]
+
+    results = shown(api.post("/scores", json={"profiles": profiles, "policy": "standard"}))["results"]
+
+    assert [result["status"] for result in results] == ["scored", "error", "scored"]
+    [error] = results[1]["errors"]
+    assert error["field"] == "contract_type"
+    assert "'FREELANCE'" in error["message"]
+
+
+def test_classic_asks_for_the_family_situation(api: Api) -> None:
+    profiles = [a_profile(), a_profile(family_situation="SINGLE_NO_DEPENDENTS")]
+
+    answer = shown(api.post("/scores", json={"policy": "classic", "profiles": profiles}))
+
+    assert answer["policy"]["name"] == "classic"
+    refused, scored = answer["results"]
+    assert [error["field"] for error in refused["errors"]] == ["family_situation"]
+    assert list(scored["assessment"]["factors"]) == [*STANDARD_FACTORS, "family_situation"]
+
+
+def test_a_thousand_profiles_fit(api: Api) -> None:
+    results = shown(api.post("/scores", json={"profiles": [a_profile()] * 1_000}))["results"]
+
+    assert len(results) == 1_000
+    assert {result["status"] for result in results} == {"scored"}
+
+
+def original_cases() -> list[dict[str, str]]:
+    path = shared_file("classic_scores.csv")
+    if path is None:
+        pytest.skip("no classic_scores.csv under $SMARTRECOVER_SHARED/data: the original's 300 cases are not tried")
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def a_case(row: dict[str, str]) -> dict[str, Any]:
+    return {name: row[name] for name in INPUTS} | {"late_payments_count": int(row["late_payments_count"])}
+
+
+def test_classic_gives_what_the_original_program_gave(api: Api) -> None:
+    cases = original_cases()
+
+    body = {"policy": "classic", "profiles": [a_case(row) for row in cases]}
+    results = shown(api.post("/scores", json=body))["results"]
+
+    assert len(results) == 300
+    for row, result in zip(cases, results, strict=True):
+        assessment = result["assessment"]
+        points = {f"points_{name}": str(factor["points"]) for name, factor in assessment["factors"].items()}
+        assert row | points == row
+        assert (row["total_score"], row["risk_level"], row["priority"]) == (
+            str(assessment["total_score"]),
+            assessment["risk_level"],
+            result["priority"],
+        )
