@@ -18,6 +18,9 @@ MAX_MINOR = 999_999_999_999
 MAX_PRIORITY = 10**18 - 1
 """The largest priority or threshold: a million points times the largest amount fit, and it fits 64 bits."""
 
+MAX_AS_NUMBER = 2**46
+"""The largest amount in major units that may come as a JSON number: above it, a binary float can miss the cents."""
+
 MONEY_PATTERN = r"^(?:0|[1-9][0-9]{0,9})(?:\.[0-9]{1,2})?$"
 POSITIVE_MONEY_PATTERN = r"^(?:[1-9][0-9]{0,9}(?:\.[0-9]{1,2})?|0\.(?:[1-9][0-9]?|0[1-9]))$"
 PRIORITY_PATTERN = r"^(?:0|[1-9][0-9]{0,15})(?:\.[0-9]{1,2})?$"
@@ -81,10 +84,14 @@ def _to_minor(value: object, maximum: int) -> int:
     if isinstance(value, str):
         return _parse(value, maximum)
     if isinstance(value, int) and not isinstance(value, bool):
-        return _within(value * 100, maximum)
-    if isinstance(value, float | Decimal):
-        return _fraction_to_minor(value, maximum)
-    raise MoneyError("must be decimal text such as 1234.50, or a number")
+        minor = _within(value * 100, maximum)
+    elif isinstance(value, float | Decimal):
+        minor = _fraction_to_minor(value, maximum)
+    else:
+        raise MoneyError("must be decimal text such as 1234.50, or a number")
+    if minor > MAX_AS_NUMBER * 100:
+        raise MoneyError(f"must be written as text when it is above {MAX_AS_NUMBER}")
+    return minor
 
 
 def _fraction_to_minor(value: float | Decimal, maximum: int) -> int:
@@ -122,7 +129,8 @@ class _MoneyType:
         text = {"type": "string", "pattern": _FORMATTED_PATTERN, "examples": ["1234.50"]}
         if handler.mode == "serialization":
             return text
-        number = {"type": "number", "minimum": self.minimum / 100, "maximum": self.maximum / 100, "multipleOf": 0.01}
+        largest = min(self.maximum / 100, MAX_AS_NUMBER)
+        number = {"type": "number", "minimum": self.minimum / 100, "maximum": largest, "multipleOf": 0.01}
         return {"anyOf": [{**text, "pattern": self.pattern}, number], "examples": ["1234.50"]}
 
     def validate(self, value: object) -> int:

@@ -28,6 +28,7 @@ from recovery_core.policy_parts import (
 __all__ = [
     "CATEGORIES",
     "MAX_TOTAL",
+    "POLICY_NAME_PATTERN",
     "Action",
     "Lane",
     "Policy",
@@ -41,6 +42,8 @@ __all__ = [
     "canonical_json",
     "load_policy",
 ]
+
+POLICY_NAME_PATTERN = r"^[a-z][a-z0-9_-]{0,63}$"
 
 
 class PolicyError(Exception):
@@ -69,7 +72,7 @@ class PolicyRef(PolicyPart):
 class Policy(PolicyPart):
     """One policy, complete and consistent. Two policies are equal when their content is."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
+    name: Annotated[str, Field(pattern=POLICY_NAME_PATTERN)]
     version: Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
     description: Annotated[str, Field(max_length=2_000)]
     objective: Literal["score_times_debt"]

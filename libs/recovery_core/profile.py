@@ -9,8 +9,10 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from recovery_core.money import Money, PositiveMoney
+from recovery_core.whole_number import WHOLE
 
 MAX_LATE_PAYMENTS = 100_000
+LatePayments = Annotated[int, Field(strict=True, ge=0, le=MAX_LATE_PAYMENTS, examples=[3]), WHOLE]
 
 
 class EmploymentStatus(StrEnum):
@@ -83,9 +85,7 @@ class Profile(BaseModel):
 
     total_debt_amount: PositiveMoney = Field(description="What the debtor owes.")
     monthly_income: Money = Field(description="Income a month; 0 when there is none.")
-    late_payments_count: Annotated[int, Field(strict=True, ge=0, le=MAX_LATE_PAYMENTS, examples=[3])] = Field(
-        description="How many payments came late."
-    )
+    late_payments_count: LatePayments = Field(description="How many payments came late.")
     employment_status: EmploymentStatus
     contract_type: ContractType
     industry_sector: IndustrySector

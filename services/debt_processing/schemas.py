@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 
 from recovery_core.policy import Lane
 from recovery_core.scoring import Reason
+from recovery_core.whole_number import WHOLE
 
 RUN_ID = "4b6f2c1e-7f53-4f0e-9d0c-0b1f6a1d7c55"
 
@@ -131,7 +132,7 @@ class RedriveRequest(BaseModel, extra="forbid"):
     """Which dead letters to send back: all when nothing is said."""
 
     lane: Lane | None = Field(None, description="Only this lane")
-    limit: Annotated[int, Field(strict=True, ge=1, le=1_000)] = Field(100, description="At most so many")
+    limit: Annotated[int, Field(strict=True, ge=1, le=1_000), WHOLE] = Field(100, description="At most so many")
     message_ids: MessageIds | None = Field(None, description="Only these, as GET /dead-letters names them")
 
 

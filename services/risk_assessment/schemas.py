@@ -6,15 +6,17 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, model_validator
 
 from recovery_core.money import Money, PositiveMoney, Threshold
-from recovery_core.policy import Lane, RiskLevel
+from recovery_core.policy import POLICY_NAME_PATTERN, Lane, RiskLevel
 from recovery_core.profile import (
     ContractType,
     EmploymentStatus,
     FamilySituation,
     IndustrySector,
+    LatePayments,
     PaymentStatus,
     Profile,
 )
+from recovery_core.whole_number import WHOLE
 
 MAX_ID = 2**63 - 1
 MAX_BATCH_SIZE = 1000  # keeps a batch message under 256 KiB
@@ -28,7 +30,11 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_L
 _KEY = r"^[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?$"
 ExternalRef = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=_KEY)]
 PortfolioName = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-PolicyName = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+# The pattern is for readers of the description: an unknown name is answered with the known ones, whatever its form.
+PolicyName = Annotated[
+    str,
+    Field(min_length=1, max_length=64, json_schema_extra={"pattern": POLICY_NAME_PATTERN, "examples": ["standard"]}),
+]
 
 _READ_ONLY = {"id", "version", "priority", "assessment", "created_at", "updated_at"}
 _DEBTOR: dict[str, JsonValue] = {
@@ -79,7 +85,7 @@ class DebtorPatch(BaseModel):
     name: Name = Field(default_factory=_unset)
     total_debt_amount: PositiveMoney = Field(default_factory=_unset)
     monthly_income: Money = Field(default_factory=_unset)
-    late_payments_count: Annotated[int, Field(strict=True, ge=0, le=100_000)] = Field(default_factory=_unset)
+    late_payments_count: LatePayments = Field(default_factory=_unset)
     employment_status: EmploymentStatus = Field(default_factory=_unset)
     contract_type: ContractType = Field(default_factory=_unset)
     industry_sector: IndustrySector = Field(default_factory=_unset)
@@ -271,9 +277,9 @@ class RunIn(BaseModel):
     )
 
     portfolio: PortfolioName = "default"
-    batch_size: Annotated[int, Field(strict=True, ge=1, le=MAX_BATCH_SIZE)] = 100
+    batch_size: Annotated[int, Field(strict=True, ge=1, le=MAX_BATCH_SIZE), WHOLE] = 100
     threshold: Threshold = DEFAULT_THRESHOLD
-    limit: Annotated[int, Field(strict=True, ge=1, le=100_000_000)] | None = None
+    limit: Annotated[int, Field(strict=True, ge=1, le=100_000_000), WHOLE] | None = None
     policy: PolicyName | None = None
     filters: RunFilters | None = None
 

@@ -127,6 +127,13 @@ def test_the_schema_of_an_answer_is_decimal_text() -> None:
     assert Draft202012Validator(schema).is_valid(json.loads(money.dump_json(123)))
 
 
+@pytest.mark.parametrize("value", [2**46 + 1, float(2**46 + 1), 1e15])
+def test_a_number_too_large_to_hold_its_cents_must_be_text(value: float) -> None:
+    assert TypeAdapter(Threshold).validate_python(2**46) == 2**46 * 100
+    with pytest.raises(ValidationError, match="written as text"):
+        TypeAdapter(Threshold).validate_python(value)
+
+
 def test_a_threshold_may_be_as_large_as_a_priority() -> None:
     threshold = TypeAdapter(Threshold)
     assert threshold.validate_python("9999999999999999.99") == MAX_PRIORITY

@@ -36,7 +36,7 @@ def test_an_unknown_category_is_refused_with_the_known_ones() -> None:
         {"late_payments_count": 100_001},
         {"late_payments_count": True},
         {"late_payments_count": "3"},
-        {"late_payments_count": 3.0},
+        {"late_payments_count": 3.5},
         {"employment_status": "employed"},
         {"employment_status": None},
         {"family_situation": "\ud800"},
@@ -47,6 +47,10 @@ def test_an_unknown_category_is_refused_with_the_known_ones() -> None:
 def test_a_profile_refuses_what_it_does_not_know(changes: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         a_profile(**changes)
+
+
+def test_a_whole_number_may_be_written_with_an_empty_fraction() -> None:
+    assert a_profile(late_payments_count=3.0).late_payments_count == 3
 
 
 def test_a_profile_does_not_change() -> None:

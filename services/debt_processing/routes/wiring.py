@@ -43,5 +43,13 @@ def _audit(caller: CalledBy) -> Audit:
 
 Reading = Annotated[Connection, Depends(_reading, scope="function")]
 Audited = Annotated[Audit, Depends(_audit)]
-RunId = Annotated[str, Path(min_length=1, max_length=64, description="As the risk service named the run")]
+RunId = Annotated[
+    str,
+    Path(
+        min_length=1,
+        max_length=64,
+        pattern=r"^[^\x00-\x1f\x7f]+$",
+        description="As the risk service named the run",
+    ),
+]
 DebtorId = Annotated[int, Path(ge=1, le=MAX_DEBTOR_ID)]

@@ -23,6 +23,7 @@ from risk_assessment.routes.wiring import (
     Parts,
     RawBody,
     Reading,
+    RunId,
     Shelf,
     Writing,
     answer_once,
@@ -47,6 +48,18 @@ router = APIRouter(prefix="/runs", tags=["runs"])
 
 VIEWER, OPERATOR = [requires(Role.VIEWER)], [requires(Role.OPERATOR)]
 EVENT_SECONDS = 0.5
+RUN_EVENT = {
+    "type": "object",
+    "required": ["event", "data"],
+    "properties": {
+        "event": {"const": "run"},
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": {"$ref": "#/components/schemas/RunOut"},
+        },
+    },
+}
 HEARTBEAT_EVENTS = 30  # a comment after so many silent looks keeps proxies from closing the stream
 
 
@@ -110,13 +123,13 @@ def list_runs(connection: Reading, shelf: Shelf, limit: Limit = 100, cursor: Cur
 
 
 @router.get("/{run_id}", response_model=RunOut, dependencies=VIEWER)
-def read(run_id: str, connection: Reading, shelf: Shelf) -> dict[str, Any]:
+def read(run_id: RunId, connection: Reading, shelf: Shelf) -> dict[str, Any]:
     """What a run is and how far."""
     return runs.view(connection, runs.read(connection, run_id), shelf)
 
 
 @router.post("/{run_id}/cancel", response_model=RunOut, responses=problem_responses(409), dependencies=OPERATOR)
-def cancel(run_id: str, connection: Writing, shelf: Shelf, audit: Audited) -> dict[str, Any]:
+def cancel(run_id: RunId, connection: Writing, shelf: Shelf, audit: Audited) -> dict[str, Any]:
     """Send nothing more of a run. Batches already sent are still worked; cancelling twice is the same as once."""
     runs.cancel(connection, run_id, audit.at)
     audit.changed(connection, "run.cancelled", f"run:{run_id}")
@@ -127,9 +140,9 @@ def cancel(run_id: str, connection: Writing, shelf: Shelf, audit: Audited) -> di
     "/{run_id}/events",
     dependencies=VIEWER,
     response_class=StreamingResponse,
-    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+    responses={200: {"content": {"text/event-stream": {"itemSchema": RUN_EVENT}}}},
 )
-async def events(run_id: str, request: Request) -> StreamingResponse:
+async def events(run_id: RunId, request: Request) -> StreamingResponse:
     """The run as server-sent events: one at once, one at each change, the last when it is over."""
     wiring = parts(request)
     first = await asyncio.to_thread(_look, wiring, run_id)

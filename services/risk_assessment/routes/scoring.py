@@ -13,6 +13,7 @@ from risk_assessment.routes.wiring import (
     IdempotencyKey,
     RawBody,
     Reading,
+    RunId,
     Shelf,
     Writing,
     answer_once,
@@ -60,6 +61,6 @@ def start(
 
 
 @router.get("/scoring-jobs/{job_id}", response_model=ScoringJobOut, dependencies=VIEWER)
-def read(job_id: str, connection: Reading, shelf: Shelf) -> dict[str, Any]:
+def read(job_id: RunId, connection: Reading, shelf: Shelf) -> dict[str, Any]:
     """How far a scoring job is."""
     return scoring_jobs.view(connection, scoring_jobs.read(connection, job_id), shelf)

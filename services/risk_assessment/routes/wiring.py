@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, NamedTuple
 
 import orjson
-from fastapi import Depends, Header, Request, Response
+from fastapi import Depends, Header, Path, Request, Response
 from pydantic import BaseModel
 from sqlalchemy import Connection
 
@@ -76,6 +76,8 @@ Reading = Annotated[Connection, Depends(_reading, scope="function")]
 Writing = Annotated[Connection, Depends(_writing, scope="function")]
 Shelf = Annotated[PolicyShelf, Depends(_shelf)]
 Audited = Annotated[Audit, Depends(_audit)]
+# Whatever is printable may be asked for, and is then not found.
+RunId = Annotated[str, Path(pattern=r"^[^\x00-\x1f\x7f]+$")]
 IdempotencyKey = Annotated[
     str | None,
     Header(
@@ -86,11 +88,12 @@ IdempotencyKey = Annotated[
         description="Makes a repeat of this request harmless: it gets the first one's answer. Kept for a day.",
     ),
 ]
-_IF_MATCH = r'^\s*(W/)?"[0-9]{1,18}"\s*$'
 IfMatch = Annotated[
     str | None,
     Header(
-        alias="If-Match", pattern=rf"{_IF_MATCH}|^\*$", description="The ETag you read; 412 if it has changed since"
+        alias="If-Match",
+        pattern=r'^((W/)?"[0-9]{1,18}"|\*)$',
+        description="The ETag you read; 412 if it has changed since",
     ),
 ]
 
@@ -104,7 +107,7 @@ def expected_version(if_match: str | None) -> int | None:
     """The version an If-Match header names, None when any will do."""
     if if_match is None or if_match == "*":
         return None
-    return int(if_match.strip().removeprefix("W/").strip('"'))
+    return int(if_match.removeprefix("W/").strip('"'))
 
 
 def etag(version: int) -> str:

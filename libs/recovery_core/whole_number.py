@@ -1,0 +1,13 @@
+"""Whole numbers as JSON has them: 3.0 is 3, and neither `"3"` nor `true` is a number."""
+
+from typing import Any
+
+from pydantic import BeforeValidator
+
+
+def _without_empty_fraction(value: Any) -> Any:
+    return int(value) if type(value) is float and value.is_integer() else value
+
+
+WHOLE = BeforeValidator(_without_empty_fraction)
+"""For a strict integer that clients send: `Annotated[int, Field(strict=True, ge=1), WHOLE]`."""
