@@ -1,0 +1,188 @@
+"""Both APIs as processes, over databases and queues that hold something of every kind, so that a fuzzer finds things.
+
+What is stored is the same each time, and its ids are known before anything is asked.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+from tests.debt_processing import builders as batches
+from tests.risk_assessment import builders as facts
+from tests.support.processes import environment, free_port, python, running
+
+from debt_processing import inbox
+from debt_processing.queues import queue_specs as debt_queues
+from debt_processing.settings import Settings as DebtSettings
+from debt_processing.work import decide
+from recovery_core.messages import BatchResult, batch_id_of, resolve_policy
+from recovery_core.scoring import scorer_for
+from recovery_core.treatment import Treatment
+from risk_assessment import debtors, outbox, planning, results, runs, scoring_jobs
+from risk_assessment.policies import PolicyShelf
+from risk_assessment.schemas import ScoringJobIn
+from risk_assessment.tables import runs as runs_table
+from service_kit.database import Database
+from service_kit.migrations import upgrade
+from service_kit.sqs import Outgoing, Sqs
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+RUN_ID = "run-1"
+"""A run that the debt service knows, with decisions and errors."""
+
+
+@dataclass(frozen=True)
+class Living:
+    """A running API: its address, what it knows by id, and its log."""
+
+    url: str
+    root: str
+    log: Path
+    ids: dict[str, list[Any]] = field(default_factory=dict)
+
+    @property
+    def port(self) -> int:
+        return httpx.URL(self.url).port or 0
+
+
+@contextmanager
+def risk_api(folder: Path, sqs_url: str, **env: str) -> Iterator[Living]:
+    """The risk API with debtors, runs in several states and a scoring job."""
+    url = f"sqlite:///{folder / 'risk.db'}"
+    upgrade(url, "risk_assessment")
+    database = Database(url)
+    try:
+        ids = _fill_risk(database)
+        with _serving("risk_assessment", folder, sqs_url, RISK_DATABASE_URL=url, **env) as (address, log):
+            yield Living(address, "/risk-service", log, ids)
+    finally:
+        database.dispose()
+
+
+@contextmanager
+def debt_api(folder: Path, sqs_url: str, **env: str) -> Iterator[Living]:
+    """The debt API with a run, its decisions and errors, and dead letters of every kind."""
+    url = f"sqlite:///{folder / 'debt.db'}"
+    upgrade(url, "debt_processing")
+    database = Database(url)
+    try:
+        ids = _fill_debt(database)
+        with _serving("debt_processing", folder, sqs_url, DEBT_DATABASE_URL=url, **env) as (address, log):
+            ids["message_id"] = asyncio.run(_bury_some(sqs_url, _queues(httpx.URL(address).port or 0)))
+            yield Living(address, "/debt-service", log, ids)
+    finally:
+        database.dispose()
+
+
+@contextmanager
+def _serving(package: str, folder: Path, sqs_url: str, **env: str) -> Iterator[tuple[str, Path]]:
+    port = free_port()
+    log = folder / f"{package}.log"
+    settings = {"AWS_ENDPOINT_URL_SQS": sqs_url, "RECOVERY_CREATE_QUEUES": "true"} | _queues(port) | env
+    command = python("-m", package, "serve", "--port", str(port))
+    with running(command, port, log, cwd=folder, env=environment(**settings)):
+        yield f"http://127.0.0.1:{port}", log
+
+
+def _queues(port: int) -> dict[str, str]:
+    return {f"RECOVERY_QUEUE_{role.upper()}": f"{role}-{port}" for role in ("high", "standard", "results")}
+
+
+# The risk service's database
+
+
+def _fill_risk(database: Database) -> dict[str, list[Any]]:
+    shelf = facts.a_shelf()
+    debtor_ids = [facts.add_debtor(database, shelf, **changes) for changes in _SOME_DEBTORS]
+    facts.change_debtor(database, debtor_ids[0], shelf, late_payments_count=9)
+    database.transact(lambda c: debtors.remove(c, debtor_ids[-1], expected=None))
+    accepted = facts.accept_run(database, shelf, limit=3, filters={"min_debt": "10.00", "risk_level": ["HIGH"]})
+    cancelled = facts.accept_run(database, shelf)
+    database.transact(lambda c: runs.cancel(c, cancelled, NOW))
+    planned = facts.accept_run(database, shelf, policy="classic", batch_size=2)
+    _plan(database, shelf, planned)
+    completed = facts.accept_run(database, shelf, batch_size=3)
+    _plan(database, shelf, completed)
+    _complete(database, completed)
+    job = database.transact(lambda c: scoring_jobs.accept(c, ScoringJobIn(), shelf, NOW))
+    return {
+        "debtor_id": debtor_ids,
+        "run_id": [accepted, cancelled, planned, completed],
+        "job_id": [job],
+    }
+
+
+_SOME_DEBTORS: list[dict[str, Any]] = [
+    {"external_ref": "ACC-1", "total_debt_amount": "9999999999.99", "family_situation": "WIDOWED_WITH_DEPENDENTS"},
+    {"external_ref": "ACC-2", "payment_status": "PAID"},
+    {"name": "Zoë Ångström-Ōe 🙂", "monthly_income": "0.00", "employment_status": "UNEMPLOYED"},
+    {"portfolio": "other", "late_payments_count": 100_000, "contract_type": "FREELANCE"},
+    {"total_debt_amount": "0.01"},
+    {"payment_status": "PARTIAL", "family_situation": "SINGLE_NO_DEPENDENTS"},
+    {"name": "Somebody who will be deleted"},
+]
+
+
+def _plan(database: Database, shelf: PolicyShelf, run_id: str) -> None:
+    with database.read() as connection:
+        run = runs.read(connection, run_id)
+        scorer = shelf.scorer(connection, run.policy_id)
+    planning.Plan(database, run, scorer, lambda _: None, 1_000).carry_out(lambda: NOW, lambda: False)
+
+
+def _complete(database: Database, run_id: str) -> None:
+    """Let every batch of the run end, one of them dead."""
+
+    def end(connection: Any) -> None:
+        run = connection.execute(runs_table.select().where(runs_table.c.id == run_id)).one()
+        keys = [key for key in outbox.next_batches(connection, 1_000, frozenset()) if key.run_number == run.number]
+        outbox.mark_sent(connection, keys, NOW)
+        outbox.mark_published(connection, NOW)
+        reports = [_report(run_id, key.sequence, dead=key.sequence == 1) for key in keys]
+        results.apply(connection, reports, NOW)
+
+    database.transact(end)
+
+
+def _report(run_id: str, sequence: int, *, dead: bool) -> BatchResult:
+    outcome, reason = ("dead", "poison") if dead else ("done", None)
+    return BatchResult(batch_id_of(run_id, sequence), run_id, sequence, outcome, 1, 0, reason, NOW)  # type: ignore[arg-type]
+
+
+# The debt service's database and queues
+
+
+def _fill_debt(database: Database) -> dict[str, list[Any]]:
+    bad = [batches.a_debtor(7, contract_type="?"), {"debtor_id": "nobody"}, batches.a_debtor(8, monthly_income="=1+1")]
+    _record(database, sequence=1, entries=batches.debtors(5), lane="high")
+    _record(database, sequence=2, entries=[*batches.debtors(2, first=100), *bad], lane="standard")
+    _record(database, "run-2", entries=batches.debtors(1), batches_total=1)
+    return {"run_id": [RUN_ID, "run-2"], "debtor_id": [1, 2, 100]}
+
+
+def _record(database: Database, *args: Any, **changes: Any) -> None:
+    batch = batches.a_batch(*args, **changes)
+    policy = resolve_policy(batch.header)
+    worked = decide(batch, scorer_for(policy), Treatment(policy))
+    database.transact(lambda c: inbox.record(c, worked, batches.NOW, batches.LATER))
+
+
+async def _bury_some(sqs_url: str, queues: dict[str, str]) -> list[str]:
+    settings = DebtSettings(_env_file=None, **{name.lower(): value for name, value in queues.items()})  # type: ignore[call-arg]
+    lane = settings.recovery_queue_high
+    said = {"reason": "poison", "receive_count": "5", "failed_at": batches.NOW.isoformat(), "lane": "high"}
+    letters = [
+        Outgoing("1", batches.a_body("run-1", 9), said),
+        Outgoing("2", "no JSON at all"),
+        Outgoing("3", "{}", {"reason": "odd", "receive_count": "²", "failed_at": "soon"}),
+    ]
+    async with Sqs("eu-west-1", sqs_url) as sqs:
+        await sqs.ensure_queues(debt_queues(settings))
+        await sqs.send(f"{lane}-dlq", letters)
+        received = await sqs.receive(f"{lane}-dlq", visibility=0)
+    return [message.message_id for message in received]
