@@ -1,0 +1,186 @@
+"""The README is true: its commands are typed into a running system, and what it shows is what comes out."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer
+from tests.contracts.readme_session import Step, blocks, differences, steps
+from tests.support.processes import eventually, free_port, repository, start, stop
+
+from debt_processing.__main__ import app as debt_app
+from debt_processing.settings import Settings as DebtSettings
+from risk_assessment.__main__ import app as risk_app
+from risk_assessment.settings import Settings as RiskSettings
+from smartrecover.__main__ import app as local_app
+
+README = (repository() / "README.md").read_text(encoding="utf-8")
+PROGRAMS = {"risk-assessment": risk_app, "debt-processing": debt_app, "smartrecover": local_app}
+NOT_OURS = ("RISK_", "DEBT_", "RECOVERY_", "AWS_")
+MARK = "@@ end of step @@"
+
+
+def session() -> list[Step]:
+    """What is typed into the second terminal."""
+    every = [step for block in blocks(README, "console") for step in steps(block)]
+    first = next(number for number, step in enumerate(every) if step.command == "make up")
+    return every[first + 1 :]
+
+
+class Terminal:
+    """A folder like a clone in which `make up` runs, on ports that are free."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.log = folder / "up.log"
+        self._ports = {"8001": free_port(), "8002": free_port(), "9324": free_port()}
+        (folder / ".venv").mkdir()
+        (folder / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
+        (folder / "docs").symlink_to(repository() / "docs")
+
+    def to_here(self, text: str) -> str:
+        """Replace the README's ports by ours."""
+        for port, ours in self._ports.items():
+            text = re.sub(rf"\b{port}\b", str(ours), text)
+        return text
+
+    def environment(self) -> dict[str, str]:
+        given = {name: value for name, value in os.environ.items() if not name.startswith(NOT_OURS)}
+        return given | {name: self.to_here(f"http://127.0.0.1:{port}") for name, port in API_PORTS.items()}
+
+    def up(self) -> "subprocess.Popen[bytes]":
+        command = ".venv/bin/smartrecover up --risk-port 8001 --debt-port 8002 --sqs-port 9324"
+        with self.log.open("wb") as output:
+            return start(
+                self.to_here(command).split(), cwd=self.folder, env=self.environment(), stdout=output, stderr=output
+            )
+
+    def type(self, commands: list[str]) -> list[str]:
+        """Type commands into one shell; return what each shows. Errors and progress go elsewhere, as on a terminal."""
+        script = "".join(f"{self.to_here(command)}\nprintf '\\n%s\\n' '{MARK}'\n" for command in commands)
+        done = subprocess.run(
+            ["bash", "-c", script],
+            cwd=self.folder,
+            env=self.environment(),
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        return done.stdout.replace("\r\n", "\n").split(f"\n{MARK}\n")[: len(commands)]
+
+
+API_PORTS = {"RISK_API_URL": "8001", "DEBT_API_URL": "8002"}
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Iterator[Terminal]:
+    here = Terminal(tmp_path)
+    process = here.up()
+
+    def is_ready() -> bool:
+        said = here.log.read_text()
+        assert process.poll() is None, said
+        return "\nready " in said
+
+    try:
+        eventually(is_ready, 60, "ready")
+        yield here
+    finally:
+        code = stop(process)
+    assert (code, here.log.read_text().splitlines()[-1]) == (0, "stopped")
+    assert "outage" not in here.log.read_text()
+
+
+def test_every_command_answers_as_shown(terminal: Terminal) -> None:
+    typed = session()
+
+    answers = terminal.type([step.command for step in typed])
+
+    wrong = {
+        step.command: found
+        for step, answer in zip(typed, answers, strict=True)
+        if (found := differences(terminal.to_here(step.shown), answer))
+    }
+    assert wrong == {}
+
+
+def test_up_says_that_it_is_ready_as_shown(terminal: Terminal) -> None:
+    [shown] = re.findall(r"^ready .*$", README, re.MULTILINE)
+
+    assert terminal.to_here(shown) in terminal.log.read_text().splitlines()
+
+
+def every_command() -> list[str]:
+    """Commands in code blocks, and those named in the text."""
+    typed = [step.command for block in blocks(README, "console") for step in steps(block)]
+    typed += [line for block in blocks(README, "sh") for line in block.splitlines()]
+    prose = re.sub(r"^```.*?^```", "", README, flags=re.MULTILINE | re.DOTALL)
+    return typed + re.findall(r"`([^`\n]+)`", prose)
+
+
+def calls_of_ours() -> list[list[str]]:
+    """The calls of our own programs, split into words."""
+    names = "|".join(PROGRAMS)
+    found = [re.search(rf"(?:^|\s|/)((?:{names}) [^|<>]*)", command) for command in every_command()]
+    return [shlex.split(call[1]) for call in found if call]
+
+
+def commands_of(program: str) -> dict[str, set[str]]:
+    """The program's commands and their options."""
+    group = typer.main.get_command(PROGRAMS[program])
+    return {
+        name: {option for parameter in command.params for option in parameter.opts}
+        for name, command in group.commands.items()  # type: ignore[attr-defined]
+    }
+
+
+@pytest.mark.parametrize("call", calls_of_ours(), ids=" ".join)
+def test_a_command_and_its_options_exist(call: list[str]) -> None:
+    program, command, *rest = call
+    options = {word.partition("=")[0] for word in rest if word.startswith("--")}
+
+    assert options <= commands_of(program)[command]
+
+
+def test_the_table_of_commands_is_complete() -> None:
+    [table] = re.findall(r"^\| command \|.*?\n(?=\n)", README, re.MULTILINE | re.DOTALL)
+    named = set()
+    for row in table.splitlines()[2:]:
+        words = re.findall(r"`([^`]+)`", row.split("|")[1])
+        program = ""
+        for word in words:
+            *before, command = word.split()
+            program = before[0] if before else program
+            named.add((program, command))
+
+    assert named == {(program, command) for program in PROGRAMS for command in commands_of(program)}
+
+
+def settings_table() -> dict[str, str]:
+    """Name and default of each setting, as the README has them."""
+    [table] = re.findall(r"^\| name \| default \|.*?\n(?=\n)", README, re.MULTILINE | re.DOTALL)
+    found = {}
+    for row in table.splitlines()[2:]:
+        names, default, _ = (cell.strip() for cell in row.strip().strip("|").split("|", 2))
+        found |= {name: default.strip("`") for name in re.findall(r"`(\w+)`", names)}
+    return found
+
+
+def test_the_table_of_settings_is_complete_and_has_their_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in os.environ:
+        if name.startswith(NOT_OURS):
+            monkeypatch.delenv(name)
+    known = {}
+    for settings in (RiskSettings(_env_file=None), DebtSettings(_env_file=None)):
+        known |= {name.upper(): value for name, value in settings.model_dump().items()}
+
+    as_text = {name: "" if value is None else str(value) for name, value in known.items()}
+    as_text |= {name: str(value).lower() for name, value in known.items() if isinstance(value, bool)}
+    as_text |= {name: f"{value:g}" for name, value in known.items() if type(value) is float}
+    assert settings_table() == as_text
