@@ -203,6 +203,7 @@ def _happen(fault: Fault | None) -> None:
         raise RuntimeError(fault.text)
     else:
         os.kill(os.getpid(), signal.SIGSTOP if fault.do == "freeze" else signal.SIGKILL)
+        time.sleep(0.5)  # the signal reaches the main thread first; go no step further until it has stopped all
 
 
 async def _happen_later(fault: Fault | None) -> None:

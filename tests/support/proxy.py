@@ -95,8 +95,8 @@ class Proxy:
         try:
             if not self.weather.away:
                 await self._join(reader, writer)
-        except (OSError, asyncio.IncompleteReadError):
-            pass
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # cut, or the proxy ends
         finally:
             self._writers.discard(writer)
             writer.transport.abort()
