@@ -1,10 +1,14 @@
 """How a process ends: a SIGTERM or SIGINT asks it to finish what it holds, the same one again ends it at once.
 
-A finished process exits with 0; one that failed says why in one log line and exits with 1.
+A finished process exits with 0; one that failed, or that could not finish in time, says so in one log line and exits
+with 1.
 """
 
 import asyncio
+import os
 import signal
+import sys
+import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -20,6 +24,7 @@ log = structlog.get_logger(__name__)
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 GRACE_SECONDS = 15
+STOP_SECONDS = 19.0  # within the 20 that an operator is promised
 KEEP_ALIVE_SECONDS = 75  # longer than a load balancer's 60, so that it never sends on a connection that we just closed
 
 
@@ -46,12 +51,15 @@ class Stop:
         return True
 
 
-def run_loop(main: Callable[[Stop], Awaitable[None]]) -> int:
-    """Run a loop until it returns, which it should soon after its Stop is set; return the exit code."""
+def run_loop(main: Callable[[Stop], Awaitable[None]], within: float | None = STOP_SECONDS) -> int:
+    """Run a loop until it returns, which it should soon after its Stop is set; return the exit code.
+
+    A process that has not ended `within` so many seconds of being asked is ended; with None it takes its time.
+    """
 
     async def guarded() -> None:
         stop = Stop()
-        with _signals(stop):
+        with _signals(stop, within):
             await main(stop)
 
     return _run(guarded)
@@ -66,7 +74,7 @@ def serve(app: "FastAPI", host: str, port: int, grace: int = GRACE_SECONDS) -> i
     async def serving() -> None:
         stop = app.state.stop = Stop()
         server = _Server(_uvicorn_config(app, host, port, grace))
-        with _signals(stop):
+        with _signals(stop, STOP_SECONDS):
             watching = asyncio.create_task(_exit_when_asked(server, stop))
             await server.serve()
             watching.cancel()
@@ -121,7 +129,7 @@ def _run(main: Callable[[], Awaitable[None]]) -> int:
 
 
 @contextmanager
-def _signals(stop: Stop) -> Iterator[None]:
+def _signals(stop: Stop, within: float | None) -> Iterator[None]:
     """Set `stop` at a signal; the same one again meets no handler of ours, so that it ends even a loop that hangs.
 
     One of each kind still means asked once: Ctrl-C reaches a whole group of processes, and then their parent asks too.
@@ -135,6 +143,8 @@ def _signals(stop: Stop) -> Iterator[None]:
     def asked(number: signal.Signals) -> None:
         leave_to_the_system(number)
         log.info("process.stopping", signal=number.name)
+        if within is not None and not stop.is_set():
+            _end_anyway(within)
         stop.set()
 
     for number in SIGNALS:
@@ -144,3 +154,16 @@ def _signals(stop: Stop) -> Iterator[None]:
     finally:
         for number in SIGNALS:
             leave_to_the_system(number)
+
+
+def _end_anyway(seconds: float) -> None:
+    """End this process later, should it still be there: a thread that waits for a silent server would keep it."""
+
+    def end() -> None:
+        log.error("process.stop_overdue", seconds=seconds)
+        sys.stderr.flush()
+        os._exit(1)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()

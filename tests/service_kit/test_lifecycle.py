@@ -115,6 +115,17 @@ def test_the_same_signal_again_ends_a_process_that_hangs(demo: Starter) -> None:
     assert process.wait(5) == -signal.SIGTERM
 
 
+@pytest.mark.parametrize("how", ["hang", "leave-a-thread"])
+def test_a_loop_that_cannot_finish_in_time_is_ended_and_says_so(demo: Starter, tmp_path: Path, how: str) -> None:
+    process = loop(demo, how, "soon")
+
+    process.terminate()
+    process.stdin.close()
+
+    assert process.wait(10) == 1
+    assert events(tmp_path / "log") == ["process.stopping", "process.stop_overdue"]
+
+
 def loop(demo: Starter, *how: str) -> "subprocess.Popen[Any]":
     process = demo("demo_loop.py", *how)
     assert process.stdout.readline() == b"running\n"

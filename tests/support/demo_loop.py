@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import threading
 import time
 
 from service_kit import lifecycle, logs
@@ -11,9 +12,11 @@ async def loop(stop: lifecycle.Stop) -> None:
     print("running", flush=True)
     await stop.wait()
     print("asked", flush=True)
-    if sys.argv[1:] == ["hang"]:
+    if sys.argv[1:2] == ["hang"]:
         time.sleep(600)
     await asyncio.to_thread(sys.stdin.readline)
+    if sys.argv[1:] == ["leave-a-thread", "soon"]:
+        threading.Thread(target=time.sleep, args=[600]).start()
     if sys.argv[1:] == ["fail"]:
         raise RuntimeError("could not finish")
     print("finished", flush=True)
@@ -21,4 +24,4 @@ async def loop(stop: lifecycle.Stop) -> None:
 
 if __name__ == "__main__":
     logs.configure("demo")
-    sys.exit(lifecycle.run_loop(loop))
+    sys.exit(lifecycle.run_loop(loop, within=0.5 if "soon" in sys.argv else 60))
