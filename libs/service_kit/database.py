@@ -18,6 +18,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from service_kit import keepalive
 from service_kit.backoff import Backoff
 from service_kit.outages import describe_outage, is_contention, is_unavailable
 
@@ -303,6 +304,7 @@ def _mysql_engine(url: URL, pool_size: int, statement_timeout: int) -> Engine:
 
 
 def _prepare_mysql(connection: Any, _record: object) -> None:
+    keepalive.watch(connection)
     cursor = connection.cursor()
     for statement in _MYSQL_SESSION:
         cursor.execute(statement)
