@@ -3,7 +3,7 @@
 from typing import Any
 
 from tests.support.ledger import NOTHING, Ledger, account, workable
-from tests.support.system import BASE, OVER, Queues, System
+from tests.support.system import BASE, OVER, Queues, System, pause
 
 from service_kit.database import Database
 
@@ -55,6 +55,23 @@ class Accounts:
             return run if run["state"] in ("published", *OVER) else None
 
         return self.system.wait_for(published, 20, "a run published") or {}
+
+    def between_kills(self, seconds: float) -> None:
+        """Let the system go on for a moment before it is hit again."""
+        pause(seconds)
+
+    def healed(self, run_id: str, seconds: float = 60) -> Ledger:
+        """Wait until a run is over, do what an operator does about dead letters, and fail unless it balances."""
+        self.system.wait_until_over(run_id, seconds)
+
+        def balanced() -> bool:
+            if self.of(run_id).is_balanced:
+                return True
+            self.system.http.post(f"{self.system.debt_url}/debt-service/dead-letters/redrive", json={})
+            return False
+
+        self.system.wait_for(balanced, 20, f"run {run_id} balanced", every=0.5)
+        return self.of(run_id)
 
     def balanced(self, run_id: str, seconds: float = 40) -> Ledger:
         """Wait until a run is over, and fail unless it balances."""
