@@ -1,0 +1,32 @@
+"""Where the glossary counts something up, it is what the code knows."""
+
+import re
+from typing import get_args
+
+import pytest
+
+from recovery_core.policy import Action, Lane, RiskLevel
+from risk_assessment import ranking
+from risk_assessment.schemas import RunState
+from service_kit.identity import Role
+
+from .tree import ROOT
+
+ENTRIES = dict(
+    re.findall(r"^\*\*(.+?)\*\*(.*)$", (ROOT / "docs/glossary.md").read_text(encoding="utf-8"), re.MULTILINE)
+)
+KNOWN = {
+    "action": set(Action),
+    "level": {*RiskLevel, "risk_level"},
+    "lane": set(Lane),
+    "excluded": {ranking.PAID, ranking.FILTERED, ranking.NOT_SCORABLE, ranking.BEYOND_LIMIT},
+    "run": set(get_args(RunState)),
+    "role": set(Role),
+}
+
+
+@pytest.mark.parametrize("word", KNOWN)
+def test_an_entry_names_all_there_are(word):
+    named = {name for code in re.findall(r"`([^`]+)`", ENTRIES[word]) for name in code.split(" → ")}
+
+    assert named == {str(name) for name in KNOWN[word]}
