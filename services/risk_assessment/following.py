@@ -71,6 +71,8 @@ class RefusedError(ClientError):
             text = "; ".join(f"{e['field']}: {e['message']}" for e in problem.get("errors", ())) or problem["detail"]
         except (ValueError, KeyError, TypeError):
             text = answer.reason_phrase
+        if self.status == httpx.codes.UNAUTHORIZED:
+            text += " (RECOVERY_API_KEY holds the key of the command line)"
         super().__init__(f"{answer.request.url.path} answered {self.status}: {text}")
 
 
