@@ -43,8 +43,12 @@ class MariaDb:
 
 
 def find_mariadb() -> str | None:
-    """Return the program of a MariaDB or MySQL server, if there is one."""
-    return shutil.which("mariadbd", path=SEARCH_PATH) or shutil.which("mysqld", path=SEARCH_PATH)
+    """Return the program of a MariaDB or MySQL server, if there is one; TEST_MYSQLD chooses among several."""
+    return (
+        os.environ.get("TEST_MYSQLD")
+        or shutil.which("mariadbd", path=SEARCH_PATH)
+        or shutil.which("mysqld", path=SEARCH_PATH)
+    )
 
 
 @contextmanager
@@ -55,7 +59,7 @@ def mariadb_server(program: str, *options: str) -> Iterator[MariaDb]:
     user = [f"--user={getpass.getuser()}"] if os.geteuid() == 0 else []
     port = free_port()
     try:
-        _install(program, folder, user)
+        is_mysql = _install(program, folder, user)
         command = [
             program,
             "--no-defaults",
@@ -67,7 +71,7 @@ def mariadb_server(program: str, *options: str) -> Iterator[MariaDb]:
             "--bind-address=127.0.0.1",
             "--skip-name-resolve",
             "--innodb-buffer-pool-size=64M",
-            "--innodb-log-file-size=32M",
+            *(["--mysqlx=OFF", f"--init-file={_root(folder)}"] if is_mysql else ["--innodb-log-file-size=32M"]),
             *options,
         ]
         with running(command, port, folder / "log"):
@@ -76,10 +80,13 @@ def mariadb_server(program: str, *options: str) -> Iterator[MariaDb]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _install(program: str, folder: Path, user: list[str]) -> None:
+def _install(program: str, folder: Path, user: list[str]) -> bool:
+    """Make the data folder; tell whether the server is a MySQL."""
     data = f"--datadir={folder / 'data'}"
+    version = subprocess.run([program, "--version"], capture_output=True, text=True, check=True, timeout=60).stdout
+    is_mysql = "MariaDB" not in version
     installer = shutil.which("mariadb-install-db", path=SEARCH_PATH)
-    if installer is not None:
+    if not is_mysql and installer is not None:
         command = [
             installer,
             "--no-defaults",
@@ -92,3 +99,11 @@ def _install(program: str, folder: Path, user: list[str]) -> None:
         command = [program, "--no-defaults", *user, data, "--initialize-insecure"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
+    return is_mysql
+
+
+def _root(folder: Path) -> Path:
+    """MySQL knows root on its socket only, under the name localhost."""
+    statements = folder / "root.sql"
+    statements.write_text("CREATE USER IF NOT EXISTS root@127.0.0.1; GRANT ALL ON *.* TO root@127.0.0.1;\n")
+    return statements
