@@ -29,3 +29,5 @@ class Effort:
 
 
 EFFORT = Effort()
+
+settings.load_profile("contracts" if EFFORT.seed == 1 else "contracts-at-random")

@@ -19,6 +19,7 @@ from tests.support.processes import environment, free_port, python, running
 from debt_processing import inbox
 from debt_processing.queues import queue_specs as debt_queues
 from debt_processing.settings import Settings as DebtSettings
+from debt_processing.tables import api_keys as debt_keys
 from debt_processing.work import decide
 from recovery_core.messages import BatchResult, batch_id_of, resolve_policy
 from recovery_core.scoring import scorer_for
@@ -26,7 +27,9 @@ from recovery_core.treatment import Treatment
 from risk_assessment import debtors, outbox, planning, results, runs, scoring_jobs
 from risk_assessment.policies import PolicyShelf
 from risk_assessment.schemas import ScoringJobIn
+from risk_assessment.tables import api_keys as risk_keys
 from risk_assessment.tables import runs as runs_table
+from service_kit import keys
 from service_kit.database import Database
 from service_kit.migrations import upgrade
 from service_kit.sqs import Outgoing, Sqs
@@ -43,6 +46,8 @@ class Living:
     url: str
     root: str
     log: Path
+    token: str | None = None
+    """An API key of the role asked for; None where everybody may come in."""
     ids: dict[str, list[Any]] = field(default_factory=dict)
 
     @property
@@ -51,32 +56,42 @@ class Living:
 
 
 @contextmanager
-def risk_api(folder: Path, sqs_url: str, **env: str) -> Iterator[Living]:
-    """The risk API with debtors, runs in several states and a scoring job."""
+def risk_api(folder: Path, sqs_url: str, role: str | None = None) -> Iterator[Living]:
+    """The risk API with debtors, runs in several states and a scoring job; with a role, only for holders of keys."""
     url = f"sqlite:///{folder / 'risk.db'}"
     upgrade(url, "risk_assessment")
     database = Database(url)
     try:
         ids = _fill_risk(database)
+        token, env = _key(database, risk_keys, role)
         with _serving("risk_assessment", folder, sqs_url, RISK_DATABASE_URL=url, **env) as (address, log):
-            yield Living(address, "/risk-service", log, ids)
+            yield Living(address, "/risk-service", log, token, ids)
     finally:
         database.dispose()
 
 
 @contextmanager
-def debt_api(folder: Path, sqs_url: str, **env: str) -> Iterator[Living]:
-    """The debt API with a run, its decisions and errors, and dead letters of every kind."""
+def debt_api(folder: Path, sqs_url: str, role: str | None = None) -> Iterator[Living]:
+    """The debt API with runs, their decisions and errors, and dead letters; with a role, only for holders of keys."""
     url = f"sqlite:///{folder / 'debt.db'}"
     upgrade(url, "debt_processing")
     database = Database(url)
     try:
         ids = _fill_debt(database)
+        token, env = _key(database, debt_keys, role)
         with _serving("debt_processing", folder, sqs_url, DEBT_DATABASE_URL=url, **env) as (address, log):
             ids["message_id"] = asyncio.run(_bury_some(sqs_url, _queues(httpx.URL(address).port or 0)))
-            yield Living(address, "/debt-service", log, ids)
+            yield Living(address, "/debt-service", log, token, ids)
     finally:
         database.dispose()
+
+
+def _key(database: Database, table: Any, role: str | None) -> tuple[str | None, dict[str, str]]:
+    if role is None:
+        return None, {"RECOVERY_AUTH": "off"}
+    token = keys.new_token()
+    database.transact(lambda c: keys.add(c, table, token, "fuzzer", role, NOW))
+    return token, {"RECOVERY_AUTH": "keys"}
 
 
 @contextmanager

@@ -17,7 +17,6 @@ from tests.support.processes import environment
 
 Serving = Callable[..., AbstractContextManager[Living]]
 EXAMPLES = 8
-SECONDS = 110
 
 
 @pytest.mark.timeout(120 + 600 * EFFORT.factor)
@@ -30,10 +29,20 @@ def test_an_api_keeps_what_its_document_promises(serving: Serving, tmp_path: Pat
     assert_nothing_failed(api)
 
 
-def fuzz(api: Living, folder: Path, examples: int, more: str = "", *options: str) -> tuple[int, str]:
+@pytest.mark.timeout(120 + 600 * EFFORT.factor)
+@pytest.mark.parametrize(("serving", "role"), [(risk_api, "operator"), (debt_api, "viewer")])
+def test_an_api_behind_keys_keeps_it_too(serving: Serving, role: str, tmp_path: Path, sqs_url: str) -> None:
+    with serving(tmp_path, sqs_url, role) as api:
+        code, said = fuzz(api, tmp_path, EXAMPLES // 2, "--phases", "coverage,fuzzing")
+
+    assert code == 0, said
+    assert_nothing_failed(api)
+
+
+def fuzz(api: Living, folder: Path, examples: int, *options: str) -> tuple[int, str]:
     """Let schemathesis loose on an API; its exit code and what it said."""
     config = folder / "schemathesis.toml"
-    config.write_text(_config(api) + more)
+    config.write_text(_config(api))
     command = [
         *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(config), "run", f"{api.url}/openapi.json"),
         *("--max-examples", str(EFFORT.examples(examples)), "--seed", str(EFFORT.seed)),
@@ -53,7 +62,9 @@ def assert_nothing_failed(api: Living) -> None:
 def _config(api: Living) -> str:
     dictionaries = "".join(f"[dictionaries.{name}]\nvalues = {values}\n" for name, values in api.ids.items())
     known = "".join(f'"path.{name}" = {{dictionary = "{name}", probability = 0.8}}\n' for name in api.ids)
-    return _CONFIG.format(dictionaries=dictionaries, known=known, hooks=Path(__file__).with_name("schema_hooks.py"))
+    auth = f'[auth.openapi.bearer]\nbearer = "{api.token}"\n' if api.token else ""
+    hooks = Path(__file__).with_name("schema_hooks.py")
+    return _CONFIG.format(dictionaries=dictionaries, known=known, hooks=hooks) + auth
 
 
 _CONFIG = """\
