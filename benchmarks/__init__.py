@@ -1,0 +1,1 @@
+"""How fast SmartRecover is, and why: run `python -m benchmarks`."""

@@ -1,0 +1,114 @@
+"""The main job, whole: from a run accepted to the last decision committed, on a system of real processes.
+
+Every run is checked: each ranked debtor must have ended with one decision or one error, or nothing was measured.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from sqlalchemy import func, select
+
+from benchmarks.measure import MIB, Figure, Usage
+from benchmarks.system import NotMeasurableError, System, running_system
+from debt_processing.tables import batches, decisions, errors, runs
+from service_kit.database import Database
+
+PORTFOLIO = "benchmark"
+_SHOWN = ("dispatcher", "consumer", "sqs")
+
+
+@dataclass(frozen=True, slots=True)
+class OneRun:
+    """What one run took: debtors worked, seconds to the plan, to the last decision, to `completed`, processor time."""
+
+    debtors: int
+    planned: float
+    decided: float
+    completed: float
+    used: dict[str, Usage]
+
+
+def measure(
+    database: str,
+    debtors: int,
+    batch_sizes: tuple[int, ...],
+    repeats: int,
+    *,
+    consumers: int = 1,
+    settings: dict[str, str] | None = None,
+    inspect: Callable[[System], object] | None = None,
+) -> Iterator[Figure]:
+    """Debtors a second for each batch size, several runs over one portfolio after one to warm up.
+
+    `inspect` is called with the running system before anything is measured, for profilers.
+    """
+    with (
+        TemporaryDirectory(prefix="smartrecover-bench-") as folder,
+        running_system(Path(folder), database, consumers=consumers, settings=settings) as system,
+    ):
+        system.generate(debtors, PORTFOLIO)
+        _one_run(system, batch_sizes[0])
+        if inspect is not None:
+            inspect(system)
+        for batch_size in batch_sizes:
+            found = [_one_run(system, batch_size) for _ in range(repeats)]
+            yield _figure(f"{database}, {debtors:,} debtors, batches of {batch_size}", found)
+
+
+def _one_run(system: System, batch_size: int) -> OneRun:
+    before = system.usage()
+    run = system.run(PORTFOLIO, batch_size)
+    after = system.usage()
+    accepted = datetime.fromisoformat(run["created_at"])
+    decided_at = _decided_at(system, run["id"], run["debtors_ranked"])
+    return OneRun(
+        run["debtors_ranked"],
+        (datetime.fromisoformat(run["planned_at"]) - accepted).total_seconds(),
+        (decided_at - accepted).total_seconds(),
+        (datetime.fromisoformat(run["completed_at"]) - accepted).total_seconds(),
+        {name: after[name] - before[name] for name in after},
+    )
+
+
+def _decided_at(system: System, run_id: str, ranked: int) -> datetime:
+    """When the last batch was recorded. Raises NotMeasurableError unless every debtor has one decision or error."""
+    with closing(_Debts(system.environment["DEBT_DATABASE_URL"])) as debts:
+        finished_at, decided = debts.outcome(run_id)
+    if finished_at is None or decided != ranked:
+        raise NotMeasurableError(f"{ranked} debtors were ranked and {decided} decided")
+    return finished_at
+
+
+class _Debts:
+    """The debt service's database, read from outside."""
+
+    def __init__(self, url: str) -> None:
+        self._database = Database(url)
+
+    def close(self) -> None:
+        self._database.dispose()
+
+    def outcome(self, run_id: str) -> tuple[datetime | None, int]:
+        with self._database.read() as connection:
+            number = connection.execute(select(runs.c.number).where(runs.c.run_id == run_id)).scalar_one()
+            last = select(func.max(batches.c.finished_at)).where(batches.c.run_number == number)
+            counts = [
+                connection.execute(select(func.count()).where(table.c.run_number == number)).scalar_one()
+                for table in (decisions, errors)
+            ]
+            return connection.execute(last).scalar_one(), sum(counts)
+
+
+def _figure(case: str, found: list[OneRun]) -> Figure:
+    slowest_first = sorted(found, key=lambda one: one.decided, reverse=True)
+    middle = slowest_first[len(found) // 2]
+    notes = {
+        "seconds": f"{middle.decided:.2f} (plan {middle.planned:.2f}, completed {middle.completed:.2f})",
+        "processor seconds": ", ".join(f"{name} {middle.used[name].seconds:.2f}" for name in _SHOWN),
+        "peak MiB": ", ".join(f"{name} {found[-1].used[name].peak / MIB:.0f}" for name in _SHOWN),
+    }
+    return Figure("end to end", case, "debtors/s", tuple(one.debtors / one.decided for one in found), notes)

@@ -1,0 +1,165 @@
+"""The whole system as `smartrecover up` starts it: a local SQS, both APIs, a dispatcher and consumers as processes.
+
+Each system has databases and ports of its own. Nothing of the surrounding shell's settings reaches it.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+from tests.support.processes import running, start, stop
+from tests.support.servers import MariaDb, find_mariadb, mariadb_server
+
+from benchmarks.machine import has_mysqlclient
+from benchmarks.measure import Usage, usage
+from smartrecover.stack import Command, Stack, free_port
+
+SQLITE, PYMYSQL, MYSQLCLIENT = "sqlite", "mariadb", "mariadb+mysqlclient"
+READY_SECONDS = 60.0
+POLL_SECONDS = 0.2
+_OURS = ("RISK_", "DEBT_", "RECOVERY_", "AWS_")
+_SERVER_SETTINGS = ("SET GLOBAL innodb_buffer_pool_size = 1 << 30", "SET GLOBAL innodb_log_file_size = 512 << 20")
+
+
+class NotMeasurableError(Exception):
+    """The system did not do what was to be measured; the text says what it did instead."""
+
+
+def databases() -> tuple[str, ...]:
+    """The databases that can be measured here."""
+    if find_mariadb() is None:
+        return (SQLITE,)
+    return (SQLITE, PYMYSQL, MYSQLCLIENT) if has_mysqlclient() else (SQLITE, PYMYSQL)
+
+
+@contextmanager
+def database_urls(database: str, folder: Path) -> Iterator[dict[str, str]]:
+    """Two empty databases of that kind, by the variables that name them, for as long as the block lasts."""
+    if database == SQLITE:
+        yield {
+            "RISK_DATABASE_URL": f"sqlite:///{folder / 'risk.db'}",
+            "DEBT_DATABASE_URL": f"sqlite:///{folder / 'debt.db'}",
+        }
+        return
+    program = find_mariadb()
+    if program is None:
+        raise NotMeasurableError("there is no MariaDB or MySQL server on this machine")
+    with mariadb_server(program) as server:
+        server.execute(*_SERVER_SETTINGS, "CREATE DATABASE risk", "CREATE DATABASE debt")
+        yield {"RISK_DATABASE_URL": _url(server, database, "risk"), "DEBT_DATABASE_URL": _url(server, database, "debt")}
+
+
+def _url(server: MariaDb, database: str, name: str) -> str:
+    driver = "mysqldb" if database == MYSQLCLIENT else "pymysql"
+    return server.url(name).replace("+pymysql", f"+{driver}")
+
+
+@dataclass(slots=True)
+class System:
+    """A running system and what its processes have used."""
+
+    stack: Stack
+    environment: Mapping[str, str]
+    folder: Path
+    processes: dict[str, "subprocess.Popen[Any]"] = field(default_factory=dict)
+
+    def command(self, *arguments: str) -> None:
+        """Run a command of the risk service. Raises NotMeasurableError when it fails."""
+        _run(
+            Command("risk-assessment", (sys.executable, "-m", "risk_assessment", *arguments)),
+            self.environment,
+            self.folder,
+        )
+
+    def generate(self, debtors: int, portfolio: str) -> None:
+        """Fill a portfolio with invented debtors, the same ones each time."""
+        self.command("generate-debtors", "--count", str(debtors), "--portfolio", portfolio)
+
+    def run(self, portfolio: str, batch_size: int, patience: float = 600.0) -> dict[str, Any]:
+        """Start a run over a portfolio, wait until it is completed, and return it as the API shows it."""
+        url = f"{self.stack.risk_url}/risk-service/runs"
+        give_up_at = time.monotonic() + patience
+        with httpx.Client(timeout=60) as client:
+            answer = client.post(url, json={"portfolio": portfolio, "batch_size": batch_size})
+            if answer.status_code != 202:
+                raise NotMeasurableError(f"POST /runs answered {answer.status_code}: {answer.text}")
+            run: dict[str, Any] = answer.json()
+            while run["state"] in ("accepted", "planning", "publishing", "published"):
+                if time.monotonic() > give_up_at:
+                    raise NotMeasurableError(f"the run was still {run['state']} after {patience:g} s")
+                time.sleep(POLL_SECONDS)
+                run = client.get(f"{url}/{run['id']}").json()
+        if run["state"] != "completed" or run["error"]:
+            raise NotMeasurableError(f"the run is {run['state']}: {run['error']}")
+        return run
+
+    def usage(self) -> dict[str, Usage]:
+        """What each process has used so far."""
+        return {name: usage(process.pid) for name, process in self.processes.items()}
+
+
+@contextmanager
+def running_system(
+    folder: Path, database: str, *, consumers: int = 1, settings: Mapping[str, str] | None = None
+) -> Iterator[System]:
+    """Start a system on empty databases, ready to work; `settings` are environment variables of its processes."""
+    stack = Stack(folder, free_port(), free_port(), free_port())
+    with ExitStack() as cleanup:
+        urls = cleanup.enter_context(database_urls(database, folder))
+        environment = stack.environment({**_neutral_environment(), **urls, **(settings or {})})
+        system = System(stack, environment, folder)
+        for command in stack.migrations():
+            _run(command, environment, folder)
+        sqs = running(stack.sqs().arguments, stack.sqs_port, folder / "sqs.log", cwd=folder)
+        system.processes["sqs"] = cleanup.enter_context(sqs)
+        commands = {command.name: command for command in stack.services()}
+        more = [Command(f"consumer-{n}", commands["consumer"].arguments) for n in range(2, consumers + 1)]
+        for command in (*commands.values(), *more):
+            system.processes[command.name] = cleanup.enter_context(_child(command, environment, folder))
+        for url in (f"{stack.risk_url}/readyz", f"{stack.debt_url}/readyz"):
+            _wait_for(url, system)
+        yield system
+
+
+def _neutral_environment() -> dict[str, str]:
+    """This process's environment without settings of ours: a shell's or a .env file's must not decide the figures."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
+
+
+@contextmanager
+def _child(command: Command, environment: Mapping[str, str], folder: Path) -> Iterator["subprocess.Popen[Any]"]:
+    with (folder / f"{command.name}.log").open("wb") as log:
+        process = start(command.arguments, env=environment, cwd=folder, stdout=log, stderr=log)
+    try:
+        yield process
+    finally:
+        stop(process)
+
+
+def _run(command: Command, environment: Mapping[str, str], folder: Path) -> None:
+    done = subprocess.run(command.arguments, env=environment, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise NotMeasurableError(f"{command.name} failed: {done.stderr.strip()[-500:]}")
+
+
+def _wait_for(url: str, system: System) -> None:
+    give_up_at = time.monotonic() + READY_SECONDS
+    while True:
+        for name, process in system.processes.items():
+            if process.poll() is not None:
+                raise NotMeasurableError(f"{name} ended: {(system.folder / f'{name}.log').read_text()[-500:]}")
+        try:
+            if httpx.get(url, timeout=5).is_success:
+                return
+        except httpx.HTTPError:
+            pass
+        if time.monotonic() > give_up_at:
+            raise NotMeasurableError(f"{url} was not ready within {READY_SECONDS:g} s")
+        time.sleep(0.1)
