@@ -4,6 +4,7 @@ One table per service maps its errors to a status; what is in no table and is no
 """
 
 import json
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -27,6 +28,7 @@ log = structlog.get_logger(__name__)
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 5
 MAX_TEXT_CHARS = 1_000
+_FIELD_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
@@ -223,8 +225,14 @@ def _unavailable(reason: str) -> Response:
 def _field(location: Sequence[int | str]) -> str:
     """Name a field as the client wrote it: `profiles.3.monthly_income`, `limit`, `body` for the body itself."""
     source, *path = location
+    return field_name(path) or str(source)
+
+
+def field_name(path: Iterable[int | str]) -> str:
+    """Join the way to a field as pydantic tells it. What cannot be a name of a field is not repeated."""
     # Parts with a bracket are pydantic's own, naming a validator or a member of a union.
-    return ".".join(str(part) for part in path if "[" not in str(part)) or str(source)
+    parts = [str(part) for part in path if "[" not in str(part)]
+    return ".".join(part if _FIELD_NAME.fullmatch(part) else "(no field)" for part in parts)
 
 
 def _message(error: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from recovery_core.money import format_money
 from recovery_core.policy import Policy
 from recovery_core.profile import Profile
 from recovery_core.scoring import Scorer, ScoringError, scorer_for
+from service_kit.problems import field_name
 
 
 def score_all(profiles: list[Any], policy: Policy, now: datetime) -> dict[str, Any]:
@@ -24,7 +25,7 @@ def _result(given: Any, scorer: Scorer, now: datetime) -> dict[str, Any]:
         assessment = scorer.assess(profile, now)
     except ValidationError as error:
         problems = error.errors(include_url=False, include_input=False, include_context=False)
-        fields = [(".".join(map(str, problem["loc"])) or "profile", problem["msg"]) for problem in problems]
+        fields = [(field_name(problem["loc"]) or "profile", problem["msg"]) for problem in problems]
         return _refused(fields)
     except ScoringError as error:
         return _refused([(error.field, error.message)])
