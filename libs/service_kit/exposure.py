@@ -71,6 +71,9 @@ class ExposureSettings(BaseSettings):
     recovery_cors_origins: Annotated[str, AfterValidator(_origins)] = Field(
         "", description="Origins, separated by commas, whose web pages may call the API"
     )
+    recovery_metrics_host: str = Field(
+        "127.0.0.1", min_length=1, description="Address on which a loop's /metrics listens, if it has a port"
+    )
     recovery_docs: bool = Field(True, description="Serve /docs and /openapi.json")
 
     @field_validator("recovery_oidc_issuer", "recovery_oidc_audience")

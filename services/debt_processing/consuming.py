@@ -10,7 +10,8 @@ from service_kit.metrics import serve_metrics
 
 async def consume_until_stopped(settings: Settings, stop: Stop) -> None:
     """Run the consumer, with its metrics if they have a port, until asked to stop."""
-    stop_metrics = serve_metrics(settings.debt_metrics_port) if settings.debt_metrics_port else None
+    port, host = settings.debt_metrics_port, settings.recovery_metrics_host
+    stop_metrics = serve_metrics(port, host) if port else None
     database = Database(settings.debt_database_url)
     try:
         async with open_sqs(settings) as sqs:

@@ -17,7 +17,8 @@ def dispatch_until_stopped(settings: Settings) -> Callable[[Stop], Awaitable[Non
     shelf = open_shelf(settings.risk_policy, settings.risk_policy_dir)
 
     async def loop(stop: Stop) -> None:
-        stop_metrics = serve_metrics(settings.risk_metrics_port) if settings.risk_metrics_port else None
+        port, host = settings.risk_metrics_port, settings.recovery_metrics_host
+        stop_metrics = serve_metrics(port, host) if port else None
         async with open_sqs(settings) as sqs:
             await Dispatcher(settings, database, SqsSender(sqs, settings), shelf).run(stop)
         if stop_metrics is not None:
