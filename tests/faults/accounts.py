@@ -43,6 +43,10 @@ class Accounts:
         """The accounts of one run."""
         return account(self.risk_database, self.debt_database, run_id, self._runs[run_id])
 
+    def of_everybody(self, run_id: str) -> Ledger:
+        """The accounts of a run that somebody else started over everybody."""
+        return account(self.risk_database, self.debt_database, run_id, self.workable())
+
     def total(self) -> Ledger:
         """The accounts of all runs so far."""
         return sum((self.of(run_id) for run_id in self._runs), NOTHING)

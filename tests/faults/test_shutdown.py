@@ -1,7 +1,7 @@
 """Promise 4: SIGTERM ends every process in order and in time, and nothing is delivered twice because of it."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
@@ -14,12 +14,12 @@ Build = Callable[..., System]
 
 
 @pytest.fixture(scope="module")
-def patient_system(build: Build) -> Accounts:
+def patient_system(build: Build) -> Iterator[Accounts]:
     """A system that waits long before it hands out or sends anything again: what comes twice has another cause."""
     patience = {"RECOVERY_VISIBILITY_SECONDS": "60", "RISK_RESEND_AFTER_SECONDS": "120"}
     accounts = Accounts(build("sqlite", 1_500, **patience))
-    accounts.heal()
-    return accounts
+    yield accounts
+    accounts.system.close()
 
 
 @pytest.fixture

@@ -37,7 +37,9 @@ class Ledger:
     recovered: int
     """Batches that were sent more than once."""
     unfinished: int
-    """Batches that ended neither done nor dead nor cancelled."""
+    """Batches that ended neither done nor dead nor cancelled, and one more for a run that is not completed."""
+    open_batches: int
+    """Only the batches of these."""
     dead: int
     """Batches given up, to be looked at by people."""
 
@@ -88,7 +90,8 @@ def account(risk_database: Database, debt_database: Database, run_id: str, attem
         unexpected=len((worked.keys() - wanted) | misplaced),
         duplicated=len(twice | ranked_twice),
         recovered=sum(batch.sends > 1 for batch in batches),
-        unfinished=_unfinished(run, batches),
+        unfinished=_open(batches) + (run.state != "completed") + (run.batches_total != len(batches)),
+        open_batches=_open(batches),
         dead=sum(batch.state == "dead" for batch in batches),
     )
 
@@ -119,6 +122,5 @@ def _worked(connection: Connection, run_id: str, table: object) -> list[tuple[in
     return [tuple(row) for row in connection.execute(statement)]  # type: ignore[misc]
 
 
-def _unfinished(run: "Row[tuple[object, ...]]", batches: "list[Row[tuple[object, ...]]]") -> int:
-    left = sum(batch.state not in FINAL for batch in batches)
-    return left + (run.state != "completed") + (run.batches_total != len(batches))
+def _open(batches: "list[Row[tuple[object, ...]]]") -> int:
+    return sum(batch.state not in FINAL for batch in batches)
