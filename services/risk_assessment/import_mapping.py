@@ -3,7 +3,8 @@
 What a file does not hold must be declared as a fixed value; nothing is ever guessed.
 """
 
-import string
+import math
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +16,11 @@ from risk_assessment.portfolio import DebtorRow
 from risk_assessment.schemas import PortfolioName
 
 FIELDS = DebtorRow._fields
-REQUIRED = tuple(name for name in FIELDS if name not in ("family_situation", "payment_status"))
+OPTIONAL = ("family_situation", "payment_status")
+REQUIRED = tuple(name for name in FIELDS if name not in OPTIONAL)
+
+# A place is a column's name and nothing else: str.format would also take attributes and widths of any size.
+_PLACE = re.compile(r"\{([^{}]+)\}")
 
 
 class ImportRefusedError(ValueError):
@@ -43,6 +48,8 @@ class Source(BaseModel):
             raise ValueError("count_above and columns belong together")
         if self.map and self.column is None:
             raise ValueError("map belongs to column")
+        if self.template is not None and re.search(r"[{}]", _PLACE.sub("", self.template)):
+            raise ValueError("write the places of a template as {COLUMN}")
         return self
 
     def reads(self) -> list[str]:
@@ -50,7 +57,7 @@ class Source(BaseModel):
         if self.column is not None:
             return [self.column]
         if self.template is not None:
-            return [place for _, place, _, _ in string.Formatter().parse(self.template) if place]
+            return _PLACE.findall(self.template)
         return self.columns
 
     def value(self, row: Mapping[str, str]) -> str | int | None:
@@ -58,7 +65,7 @@ class Source(BaseModel):
         if self.column is not None:
             return self._meaning(row[self.column].strip())
         if self.template is not None:
-            return self.template.format_map(row)
+            return _PLACE.sub(lambda place: row[place[1]], self.template)
         if self.count_above is not None:
             return sum(_number(name, row[name]) > self.count_above for name in self.columns)
         return self.fixed
@@ -103,7 +110,7 @@ class ImportMapping(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     portfolio: PortfolioName = "default"
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    delimiter: Annotated[str, Field(pattern=r'^[^"\r\n]$')] = ","
     encoding: Literal["utf-8-sig", "latin-1", "cp1252"] = "utf-8-sig"
     fields: dict[str, Source]
     skip: list[SkipRule] = Field(default_factory=list)
@@ -119,6 +126,11 @@ class ImportMapping(BaseModel):
                 f"no source for {', '.join(missing)}; declare a fixed value for what the file does not hold"
             )
         return self
+
+    @property
+    def untold(self) -> tuple[str, ...]:
+        """The fields of which the file says nothing: debtors known already keep theirs."""
+        return tuple(name for name in OPTIONAL if name not in self.fields)
 
     def check_columns(self, header: list[str]) -> None:
         """Refuse a file without a column the mapping reads. Raises ImportRefusedError."""
@@ -154,6 +166,9 @@ def own_columns(header: list[str], portfolio: str) -> ImportMapping:
 
 def _number(column: str, text: str) -> float:
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
-        raise ValueError(f"{column} is not a number") from None
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"{column} is not a number")
+    return number

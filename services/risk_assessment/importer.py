@@ -71,7 +71,8 @@ class Import:
             table = _Table(raw, mapping, portfolio)
             report = ImportReport(table.mapping.portfolio)
             rejects = _Rejects(reject_file, open_files)
-            load = Load(self._database, report.portfolio, self._judge, self._audit, "portfolio.imported")
+            untold = table.mapping.untold
+            load = Load(self._database, report.portfolio, self._judge, self._audit, "portfolio.imported", untold)
             read = 0
             for chunk in _Reader(table, self._judge, report, rejects).chunks():
                 load.take(chunk)

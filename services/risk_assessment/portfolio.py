@@ -96,9 +96,16 @@ def unscorable(row: DebtorRow, scorer: Scorer) -> ScoringError | None:
     return None
 
 
-def upsert(connection: Connection, portfolio: str, rows: Sequence[DebtorRow], judge: Judge) -> Changes:
-    """Create or update up to CHUNK debtors, one row for each external reference, with their assessments."""
+def upsert(
+    connection: Connection, portfolio: str, rows: Sequence[DebtorRow], judge: Judge, untold: Sequence[str] = ()
+) -> Changes:
+    """Create or update up to CHUNK debtors, one row for each external reference, with their assessments.
+
+    Debtors known already keep the fields `untold`, of which the rows only hold defaults.
+    """
     known = _known(connection, portfolio, [row.external_ref for row in rows])
+    if untold:
+        rows = [_keeping(known.get(row.external_ref), row, untold) for row in rows]
     new = [row for row in rows if row.external_ref not in known]
     changed = [(known[row.external_ref], row) for row in rows if _differs(known.get(row.external_ref), row)]
     _create(connection, portfolio, new, judge)
@@ -109,8 +116,17 @@ def upsert(connection: Connection, portfolio: str, rows: Sequence[DebtorRow], ju
 class Load:
     """Many chunks into one portfolio under one audit record, whose counts are true after each chunk."""
 
-    def __init__(self, database: Database, portfolio: str, judge: Judge, audit: Audit, action: str) -> None:
+    def __init__(
+        self,
+        database: Database,
+        portfolio: str,
+        judge: Judge,
+        audit: Audit,
+        action: str,
+        untold: Sequence[str] = (),
+    ) -> None:
         self._database, self._portfolio, self._judge, self._audit = database, portfolio, judge, audit
+        self._untold = untold
         self.changes = Changes()
         self._record = database.transact(
             lambda connection: audit.changed(connection, action, f"portfolio:{portfolio}", **self.changes.as_dict())
@@ -121,7 +137,7 @@ class Load:
         self.changes = self._database.transact(lambda connection: self._upsert(connection, rows))
 
     def _upsert(self, connection: Connection, rows: Sequence[DebtorRow]) -> Changes:
-        changes = self.changes + upsert(connection, self._portfolio, rows, self._judge)
+        changes = self.changes + upsert(connection, self._portfolio, rows, self._judge, self._untold)
         self._audit.complete(connection, self._record, **changes.as_dict())
         return changes
 
@@ -148,6 +164,10 @@ def _known(connection: Connection, portfolio: str, refs: list[str]) -> dict[str,
         select(*columns).where(debtors.c.portfolio == portfolio, debtors.c.external_ref.in_(refs)).with_for_update()
     )
     return {row.external_ref: row for row in connection.execute(statement)}
+
+
+def _keeping(known: Row[Any] | None, row: DebtorRow, untold: Sequence[str]) -> DebtorRow:
+    return row if known is None else row._replace(**{field: getattr(known, field) for field in untold})
 
 
 def _differs(known: Row[Any] | None, row: DebtorRow) -> bool:
