@@ -1,6 +1,7 @@
 """Telling a database that is away, full or contended from a mistake of ours. Anything it does not know is a mistake."""
 
 import sqlite3
+import ssl
 from collections.abc import Iterator
 
 from sqlalchemy.exc import DBAPIError
@@ -13,6 +14,7 @@ _DENIED = "the database refuses our credentials"
 _LOCKED = "the database is busy with other writers"
 _READ_ONLY = "the database is read-only"
 _FULL = "the database is out of disk space"
+_PLAIN = "the database connection cannot be encrypted as asked"
 _STOPPING = "the database is shutting down"
 _DISK = "the database cannot read or write its disk"
 _BROKEN = "the database file is damaged or is not a database"
@@ -47,7 +49,7 @@ _MYSQL = {
     2005: _REFUSED,
     2006: _LOST,
     2013: _LOST,
-    2026: "the database connection cannot be encrypted as asked",
+    2026: _PLAIN,
     2055: _LOST,
     3118: _DENIED,
     4031: _LOST,
@@ -94,6 +96,8 @@ def _reason(error: BaseException) -> str | None:
     for cause in _drivers_errors(error):
         if isinstance(cause, sqlite3.Error):
             return _SQLITE.get(_sqlite_code(cause))
+        if isinstance(getattr(cause, "original_exception", None), ssl.SSLError):
+            return _PLAIN  # PyMySQL says 2003 as if nobody were there, but the certificate was not accepted
         return _MYSQL.get(_mysql_code(cause))
     return None
 

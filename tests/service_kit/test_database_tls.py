@@ -61,7 +61,7 @@ def test_a_server_that_another_ca_has_signed_is_refused(server: TlsServer) -> No
         cipher(f"{server.url}?ssl_ca={theirs.file}")
 
     assert is_unavailable(caught.value)
-    assert describe_outage(caught.value) == "the database cannot be reached"
+    assert describe_outage(caught.value) == "the database connection cannot be encrypted as asked"
 
 
 def test_a_server_under_another_name_is_refused(server: TlsServer) -> None:
