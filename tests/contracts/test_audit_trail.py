@@ -347,13 +347,11 @@ class TestCommands:
         assert (done.returncode, done.stdout) == (0, ""), done.stderr
         assert json.loads(self.run("debt_processing", tmp_path, "list-keys", "--json"))[0]["id"] == token[4:16]
 
-    @pytest.mark.parametrize("package", ["risk_assessment", "debt_processing"])
     @pytest.mark.parametrize(
-        ("arguments", "said"),
+        ("package", "arguments", "said"),
         [
-            (["create-key", "--name", "x", "--role", "root"], "unknown role 'root'"),
-            (["create-key", "--name", "a b", "--role", "viewer"], "a name has"),
-            (["revoke-key", "nobody"], "there is no key 'nobody'"),
+            ("risk_assessment", ["create-key", "--name", "x", "--role", "root"], "unknown role 'root'"),
+            ("debt_processing", ["revoke-key", "nobody"], "there is no key 'nobody'"),
         ],
     )
     def test_what_is_wrong_is_told_in_one_line(

@@ -1,5 +1,6 @@
 """Both services as processes: neither opens its door unasked, and a key lets in until shortly after it is revoked."""
 
+import json
 import subprocess
 import time
 from collections.abc import Iterator
@@ -120,3 +121,18 @@ def test_a_token_of_the_issuer_lets_in(package: str, tmp_path: Path, settings: d
             ]
     assert statuses == [404, 401, 401, 403]
     assert token not in (tmp_path / "log").read_text()
+
+
+@pytest.mark.parametrize("package", ["risk_assessment"], indirect=True)
+def test_the_command_line_shows_its_key(
+    guarded: httpx.Client, package: str, tmp_path: Path, settings: dict[str, str]
+) -> None:
+    token = command(package, tmp_path, settings, "create-key", "--name", "ops", "--role", "operator").stdout.strip()
+    here = settings | {"RISK_API_URL": str(guarded.base_url)}
+
+    without = command(package, tmp_path, here, "process-debtors", "--dry-run")
+    started = command(package, tmp_path, here | {"RECOVERY_API_KEY": token}, "process-debtors", "--no-wait", "--json")
+
+    assert (without.returncode, len(without.stderr.splitlines())) == (1, 1)
+    assert "RECOVERY_API_KEY" in without.stderr
+    assert (started.returncode, json.loads(started.stdout)["state"]) == (0, "accepted"), started.stderr
