@@ -65,7 +65,7 @@ IMPERSONAL = {
         ("GET", "/runs/{run_id}/events"),
     },
     "debt": {
-        # Read by run and not by person; recorded as reads of the run once there is one.
+        # By run and not by person; reads of its decisions and errors are logged as reads of the run.
         ("GET", "/runs/{run_id}"),
         ("GET", "/runs/{run_id}/decisions"),
         ("GET", "/runs/{run_id}/errors"),

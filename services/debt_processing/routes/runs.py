@@ -20,11 +20,9 @@ ERRORS = RunList("errors", RunError, run_errors.page, run_errors.chunk)
 
 
 @router.get("/{run_id}", response_model=RunReport, dependencies=VIEWER)
-def report(run_id: RunId, connection: Reading, audit: Audited) -> RunReport:
+def report(run_id: RunId, connection: Reading) -> RunReport:
     """What came of a run so far: counts, speed, actions by level, first errors."""
-    shown = reports.report(connection, run_id)
-    audit.read("run.reported", f"run:{run_id}")
-    return shown
+    return reports.report(connection, run_id)
 
 
 @router.get("/{run_id}/decisions", response_model=DecisionPage, responses=EXPORT_RESPONSES, dependencies=VIEWER)
