@@ -68,6 +68,8 @@ class PolicyShelf:
 def open_shelf(active: str, folder: Path | None) -> PolicyShelf:
     """Built-in policies and the documents (*.json) of a folder. Raises PolicyError, naming the file that is wrong."""
     known = dict(built_in_policies())
+    if folder and not folder.is_dir():
+        raise PolicyError([f"RISK_POLICY_DIR: there is no folder {folder}"])
     for path in sorted(folder.glob("*.json")) if folder else ():
         policy = _read(path)
         if policy.name in known:

@@ -2,15 +2,19 @@
 
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, StringConstraints, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from service_kit.database import database_url
 from service_kit.exposure import ExposureSettings
+from service_kit.sqs import MAX_RETENTION_SECONDS
 
 # 80 characters are SQS's limit; "-dlq" names the dead-letter queue.
 QueueName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,76}$")]
+# A queue keeps its messages no longer: what was not reported by then is lost.
+MAX_RESEND_SECONDS = MAX_RETENTION_SECONDS
 
 
 class Settings(ExposureSettings):
@@ -31,13 +35,17 @@ class Settings(ExposureSettings):
     )
     risk_max_outstanding: int = Field(0, ge=0, description="Batches sent and not yet reported done; 0 = no cap")
     risk_resend_after_seconds: float = Field(
-        300, gt=0, description="A batch sent but not reported done is sent again after this"
+        300,
+        gt=0,
+        le=MAX_RESEND_SECONDS,
+        allow_inf_nan=False,
+        description="A batch sent but not reported done is sent again after this",
     )
     risk_rank_spill_after: int = Field(
         200_000, ge=1000, description="Ranked entries kept in memory before they go to disk"
     )
     risk_rate_limit: int = Field(0, ge=0, description="Requests a minute for each client; 0 = no limit")
-    aws_region: str = Field("us-east-1", min_length=1, description="AWS region of the queues")
+    aws_region: str = Field("us-east-1", pattern=r"^[A-Za-z0-9-]{1,63}$", description="AWS region of the queues")
     aws_endpoint_url_sqs: str | None = Field(None, description="SQS endpoint other than AWS's own")
     recovery_queue_high: QueueName = Field("debt-batches-high", description="Queue of the high lane")
     recovery_queue_standard: QueueName = Field("debt-batches-standard", description="Queue of the standard lane")
@@ -50,6 +58,13 @@ class Settings(ExposureSettings):
     recovery_api_key: str | None = Field(None, description="The key with which the command line calls the APIs")
     recovery_log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level logged")
     risk_metrics_port: int = Field(0, ge=0, le=65535, description="Port of the dispatcher's /metrics; 0 = none")
+
+    @field_validator("aws_endpoint_url_sqs")
+    @classmethod
+    def _is_an_address(cls, url: str | None) -> str | None:
+        if url and not (url.startswith(("http://", "https://")) and urlsplit(url).hostname):
+            raise ValueError("write an address such as http://127.0.0.1:9324")
+        return url or None
 
     @field_validator("risk_database_url")
     @classmethod
