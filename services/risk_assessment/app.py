@@ -42,12 +42,15 @@ PROBLEMS = {
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """Build the API. It opens its database and its SQS client when it starts and closes them when it ends."""
+    """Build the API. It opens its database and its SQS client when it starts and closes them when it ends.
+
+    Raises PolicyError when a policy is wrong.
+    """
+    shelf = open_shelf(settings.risk_policy, settings.risk_policy_dir)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         database = Database(settings.risk_database_url)
-        shelf = open_shelf(settings.risk_policy, settings.risk_policy_dir)
         async with open_sqs(settings) as sqs:
             app.state.parts = Parts(settings, database, shelf, sqs)
             yield

@@ -2,18 +2,22 @@
 
 from collections.abc import Awaitable, Callable
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from risk_assessment.dispatcher import Dispatcher
 from risk_assessment.policies import open_shelf
 from risk_assessment.settings import Settings
 from risk_assessment.sqs_sender import SqsSender, open_sqs
-from service_kit.database import Database
+from service_kit.database import Database, is_unavailable
 from service_kit.lifecycle import Stop
 from service_kit.metrics import serve_metrics
+from service_kit.migrations import MigrationError, current_revision
 
 
 def dispatch_until_stopped(settings: Settings) -> Callable[[Stop], Awaitable[None]]:
-    """The dispatcher as a loop. Raises at once when a policy or a database URL is wrong."""
+    """The dispatcher as a loop. Raises at once when a policy is wrong or the database was never migrated."""
     database = Database(settings.risk_database_url)
+    _refuse_an_empty_database(database)
     shelf = open_shelf(settings.risk_policy, settings.risk_policy_dir)
 
     async def loop(stop: Stop) -> None:
@@ -26,3 +30,15 @@ def dispatch_until_stopped(settings: Settings) -> Callable[[Stop], Awaitable[Non
         database.dispose()
 
     return loop
+
+
+def _refuse_an_empty_database(database: Database) -> None:
+    """One that is away is no reason to refuse: the dispatcher waits for it."""
+    try:
+        revision = current_revision(database)
+    except SQLAlchemyError as error:
+        if not is_unavailable(error):
+            raise
+    else:
+        if revision is None:
+            raise MigrationError("the database was never migrated: run `risk-assessment migrate`")
