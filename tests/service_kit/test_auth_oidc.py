@@ -63,12 +63,12 @@ def test_a_token_of_the_issuer_is_taken_whatever_its_kind_of_key(api: httpx.Clie
 @pytest.mark.parametrize(
     "claims",
     [
-        {"exp": int(time.time()) - LEEWAY_SECONDS - 60},
+        pytest.param({"exp": int(time.time()) - LEEWAY_SECONDS - 60}, id="expired"),
         {"exp": None},
         {"exp": "soon"},
         {"iat": None},
-        {"iat": int(time.time()) + 3_600},
-        {"nbf": int(time.time()) + 3_600},
+        pytest.param({"iat": int(time.time()) + 3_600}, id="issued in an hour"),
+        pytest.param({"nbf": int(time.time()) + 3_600}, id="valid in an hour"),
         {"aud": "somebody-else"},
         {"aud": None},
         {"aud": ["somebody", "else"]},
