@@ -26,7 +26,7 @@ from debt_processing.settings import Settings
 from debt_processing.sqs_receiver import SqsReceiver, printable
 from debt_processing.waiting import Bell, in_thread
 from debt_processing.work import outcomes
-from debt_processing.worker import CannotBeWorked, Done, forget_mark, work_batch
+from debt_processing.worker import CannotBeWorked, Done, forget_mark, work_batch, work_together
 from service_kit.database import Database, is_unavailable
 from service_kit.lifecycle import Stop
 from service_kit.sqs import Sqs
@@ -36,6 +36,7 @@ log = structlog.get_logger()
 STOP_SECONDS = 18.0  # within the 20 that an operator is promised
 LONGEST_RETRY_SECONDS = 60.0
 LOOK_SECONDS = 1.0
+DEBTORS_A_TRANSACTION = 1_000  # as many as the largest batch has
 
 
 class Consumer:
@@ -106,40 +107,85 @@ class Consumer:
     # Working
 
     async def _work(self, stop: Stop) -> None:
-        while (held := await self._next(stop)) is not None:
-            held.begun_at = time.monotonic()
+        while group := await self._next(stop):
             try:
-                await self._work_one(held)
+                if len(group) == 1:
+                    await self._work_one(group[0])
+                else:
+                    await self._work_group(group, stop)
             finally:
-                self._working.discard(held)
+                self._working.difference_update(group)
                 self._bell.ring()
 
-    async def _next(self, stop: Stop) -> Held | None:
-        """The batch whose turn it is. A suspect is worked alone, so that nobody else dies with it."""
+    async def _next(self, stop: Stop) -> list[Held]:
+        """The batches whose turn it is; none when asked to stop.
+
+        A suspect is worked alone, so that nobody else dies with it.
+        """
         while not stop.is_set():
             here = await self._database_here.ready(stop)
             if here and not any(held.is_suspect for held in self._working):
-                held = self._holding.take(suspects_too=not self._working)
-                if held is not None:
-                    self._working.add(held)
-                    return held
+                group = self._holding.take_group(DEBTORS_A_TRANSACTION, suspects_too=not self._working)
+                if group:
+                    self._working.update(group)
+                    return group
             await self._bell.wait(LOOK_SECONDS)
-        return None
+        return []
+
+    async def _work_group(self, group: list[Held], stop: Stop) -> None:
+        """Work batches in one transaction, or each by itself when one of them spoils it for the others."""
+        work = partial(work_together, self._database, group, self._clock, stop.is_set)
+        started_at = time.monotonic()
+        try:
+            done = await in_thread(work)
+        except Exception as error:
+            await self._not_done_together(self._begun(group), error)
+        else:
+            self._begun(group)
+            for held, one in done:
+                self._close(held, one, (time.monotonic() - started_at) / len(done))
+
+    async def _not_done_together(self, group: list[Held], error: Exception) -> None:
+        if len(group) == 1:
+            await self._not_done(group[0], error)
+        elif await self._is_outage(error):
+            self._put_back(group)
+        else:
+            log.info("debt.group.parted", batches=len(group), reason=_describe(error))
+            for held in group:
+                await self._work_one(held)
 
     async def _work_one(self, held: Held) -> None:
+        held.begun_at = time.monotonic()
         try:
             done = await in_thread(partial(work_batch, self._database, held, self._clock))
-        except CannotBeWorked as error:
-            self._bury(held, str(error))
         except Exception as error:
-            if await self._is_outage(error):
-                held.begun_at = None
-                self._holding.add(held)
-            else:
-                await self._failed(held, error)
+            await self._not_done(held, error)
         else:
-            self._note_done(held, done)
-            self._closing.add(Closed(held.delivery, done.result(held)))
+            self._close(held, done, time.monotonic() - held.begun_at)
+
+    async def _not_done(self, held: Held, error: Exception) -> None:
+        if isinstance(error, CannotBeWorked):
+            self._bury(held, str(error))
+        elif await self._is_outage(error):
+            self._put_back([held])
+        else:
+            await self._failed(held, error)
+
+    def _begun(self, group: list[Held]) -> list[Held]:
+        """Those of a group that were begun. The others are put back, unless they are no longer ours."""
+        begun = [held for held in group if held.begun_at is not None]
+        self._put_back([held for held in group if held not in begun and not held.given_up])
+        return begun
+
+    def _put_back(self, group: list[Held]) -> None:
+        for held in group:
+            held.begun_at = None
+            self._holding.add(held)
+
+    def _close(self, held: Held, done: Done, seconds: float) -> None:
+        self._note_done(held, done, seconds)
+        self._closing.add(Closed(held.delivery, done.result(held)))
 
     async def _is_outage(self, error: Exception) -> bool:
         """Tell whether the database is to blame: it says so, or something is wrong with it when looked at."""
@@ -178,8 +224,7 @@ class Consumer:
         BATCHES.labels("dead", held.delivery.lane).inc()
         self._closing.add(Closed(held.delivery, dead_result(held.batch.header, reason, now), reason, now))
 
-    def _note_done(self, held: Held, done: Done) -> None:
-        seconds = time.monotonic() - (held.begun_at or 0)
+    def _note_done(self, held: Held, done: Done, seconds: float) -> None:
         recorded, lane = done.recorded, held.delivery.lane
         if done.worked is None:
             log.info("debt.batch.repeated", **held.names())
@@ -215,7 +260,9 @@ class Consumer:
             except Exception as error:
                 self._queues_here.began(error)
                 continue
-            for held in self._holding.drop(lost):
+            not_begun = [held for held in self._working if held.begun_at is None and held.delivery in lost]
+            for held in [*self._holding.drop(lost), *not_begun]:
+                held.given_up = True
                 log.warning("debt.lease.lost", **held.names())
 
     def _give_up_hung(self) -> None:

@@ -89,6 +89,16 @@ class Holding:
                     return held
         return None
 
+    def take_group(self, debtors: int, *, suspects_too: bool) -> list[Held]:
+        """Take out the batches whose turn it is, until they have so many debtors together. A suspect comes alone."""
+        group: list[Held] = []
+        while debtors > 0 and (held := self.take(suspects_too=suspects_too and not group)) is not None:
+            group.append(held)
+            debtors -= len(held.batch.items)
+            if held.is_suspect:
+                break
+        return group
+
     def drop(self, deliveries: set[Delivery]) -> list[Held]:
         """Forget batches, by their deliveries; return those that were waiting."""
         gone = {ticket: held for ticket, held in self._waiting.items() if held.delivery in deliveries}

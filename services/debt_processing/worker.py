@@ -1,6 +1,11 @@
-"""Works one held batch in a thread: marks a suspect, decides, records, commits. One batch is one transaction."""
+"""Works held batches in a thread: marks a suspect, decides, records, commits.
 
-from collections.abc import Callable
+Batches that nothing is known against share a transaction, because a commit costs as much as many rows. A suspect has
+one of its own.
+"""
+
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -16,6 +21,8 @@ from recovery_core.policy import Policy
 from recovery_core.scoring import scorer_for
 from recovery_core.treatment import Treatment
 from service_kit.database import Database
+
+GROUP_SECONDS = 0.1
 
 
 class CannotBeWorked(Exception):  # noqa: N818 - named by its consequence
@@ -57,6 +64,37 @@ def work_batch(database: Database, held: Held, clock: Callable[[], datetime]) ->
     except BatchContradicts as error:
         raise CannotBeWorked(str(error)) from error
     return Done(recorded, None if recorded.repeated else worked)
+
+
+def work_together(
+    database: Database, group: Sequence[Held], clock: Callable[[], datetime], hurry: Callable[[], bool]
+) -> list[tuple[Held, Done]]:
+    """Bring batches that are no suspects into the inbox, all that are begun or none.
+
+    Begins as many as a tenth of a second allows, at least one, and no more once `hurry` says so. Raises whatever went
+    wrong, be it with one of them only: `begun_at` tells which were begun.
+    """
+    begun: list[Held] = []
+    worked: list[WorkedBatch] = []
+    started_at, give_over_at = clock(), time.monotonic() + GROUP_SECONDS
+    for held in group:
+        if begun and (time.monotonic() > give_over_at or hurry()):
+            break
+        if not held.given_up:
+            held.begun_at = time.monotonic()
+            begun.append(held)
+            worked.append(decide(held.batch, scorer_for(held.policy), treatment_for(held.policy)))
+
+    def record(connection: Connection) -> list[Recorded]:
+        return [inbox.record(connection, one, started_at, clock()) for one in worked]
+
+    try:
+        recorded = database.transact(record) if begun else []
+    except BatchContradicts as error:
+        raise CannotBeWorked(str(error)) from error
+    return [
+        (held, Done(one, None if one.repeated else of)) for held, one, of in zip(begun, recorded, worked, strict=True)
+    ]
 
 
 def forget_mark(database: Database, held: Held) -> None:

@@ -129,6 +129,57 @@ async def test_results_of_many_batches_travel_together(
     assert count(database, batches) == 35
 
 
+class Counting(Database):
+    """A database that counts its write transactions."""
+
+    writes = 0
+
+    def transact(self, work: Any) -> Any:
+        self.writes += 1
+        return super().transact(work)
+
+
+@pytest.mark.usefixtures("database")
+async def test_small_batches_share_a_transaction(settings: Settings, fake_sqs: FakeSqs) -> None:
+    counting = Counting(settings.debt_database_url)
+    await fake_sqs.send(settings.recovery_queue_high, [a_message(sequence=n) for n in range(1, 31)])
+
+    await work_off(settings, counting, fake_sqs)
+
+    assert (count(counting, batches), count(counting, decisions)) == (30, 90)
+    assert counting.writes <= 10
+    counting.dispose()
+
+
+async def test_a_batch_that_spoils_a_shared_transaction_leaves_the_others_their_records(
+    settings: Settings, database: Database, fake_sqs: FakeSqs
+) -> None:
+    messages = [a_message(sequence=n, **({"threshold": 1} if n == 3 else {})) for n in range(1, 9)]
+    await fake_sqs.send(settings.recovery_queue_high, messages)
+
+    with capture_logs() as logs:
+        await work_off(settings, database, fake_sqs)
+
+    assert "debt.group.parted" in [line["event"] for line in logs]
+    outcomes = {r.sequence: r.outcome for r in results(fake_sqs, settings)}
+    assert outcomes == {n: "dead" if n == 3 else "done" for n in range(1, 9)}
+    assert (count(database, batches), count(database, decisions)) == (7, 21)
+
+
+async def test_slow_batches_are_not_kept_waiting_for_each_other(
+    settings: Settings, database: Database, fake_sqs: FakeSqs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Deciding(monkeypatch, lambda _: time.sleep(1.2 * worker.GROUP_SECONDS))
+    await fake_sqs.send(settings.recovery_queue_high, [a_message(sequence=n) for n in range(1, 7)])
+
+    async with consuming(settings, database, fake_sqs):
+        await until(lambda: count(database, batches) > 0)
+        assert count(database, batches) < 6
+        await until(lambda: is_empty(fake_sqs, settings))
+
+    assert count(database, batches) == 6
+
+
 async def test_one_bad_debtor_is_one_recorded_error(settings: Settings, database: Database, fake_sqs: FakeSqs) -> None:
     entries = [a_debtor(1), a_debtor(2) | {"monthly_income": "a lot"}, a_debtor(3)]
     await fake_sqs.send(settings.recovery_queue_high, [a_message(entries=entries)])
@@ -490,6 +541,7 @@ async def test_a_database_that_is_away_burns_no_receives_and_is_waited_for(
         async with consuming(settings, flaky, fake_sqs):
             await until(lambda: results(fake_sqs, settings))
             flaky.away = True
+            await fake_sqs.send(settings.recovery_queue_high, [a_message(sequence=n) for n in range(41, 61)])
             await until(lambda: any(line["event"] == "debt.outage.began" for line in logs))
             await asyncio.sleep(0.5)
             flaky.away = False
@@ -498,7 +550,7 @@ async def test_a_database_that_is_away_burns_no_receives_and_is_waited_for(
     events = [line["event"] for line in logs]
     assert events.count("debt.outage.began") == events.count("debt.outage.ended") == 1
     assert "debt.batch.failed" not in events
-    assert len(results(fake_sqs, settings)) == 40
+    assert len(results(fake_sqs, settings)) == 60
     assert set(receive_counts(fake_sqs, settings)) == {1}
     assert "secret" not in str(logs)
     flaky.dispose()
@@ -522,7 +574,7 @@ async def test_a_schema_that_is_not_there_yet_is_waited_for(settings: Settings, 
 
 @pytest.mark.usefixtures("quick_recovery")
 async def test_queues_that_are_away_are_waited_for(settings: Settings, database: Database, fake_sqs: FakeSqs) -> None:
-    await fake_sqs.send(settings.recovery_queue_high, [a_message(sequence=n) for n in range(1, 31)])
+    await fake_sqs.send(settings.recovery_queue_high, [a_message(sequence=n) for n in range(1, 101)])
     with capture_logs() as logs:
         async with consuming(settings, database, fake_sqs):
             await until(lambda: count(database, batches) > 3)
@@ -532,8 +584,8 @@ async def test_queues_that_are_away_are_waited_for(settings: Settings, database:
             await until(lambda: is_empty(fake_sqs, settings))
 
     assert [line["event"] for line in logs].count("debt.outage.ended") >= 1
-    assert {r.sequence for r in results(fake_sqs, settings)} == set(range(1, 31))
-    assert count(database, decisions) == 90
+    assert {r.sequence for r in results(fake_sqs, settings)} == set(range(1, 101))
+    assert count(database, decisions) == 300
 
 
 @pytest.mark.usefixtures("quick_recovery")

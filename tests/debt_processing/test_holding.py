@@ -75,3 +75,13 @@ def test_a_batch_whose_debtors_are_all_unreadable_still_has_its_turn() -> None:
     odd = Held(Delivery("high", Received("m", "h", "", {}, 1, NOW)), batch, built_in_policy("standard"))
 
     assert holding(odd).take(suspects_too=False) is odd
+
+
+def test_a_group_ends_with_enough_debtors_and_a_suspect_comes_alone() -> None:
+    found = holding(*(held(f"new-{n}") for n in range(5)), held("suspect", receive_count=2))
+
+    groups = []
+    while group := found.take_group(2, suspects_too=True):
+        groups.append([batch.batch.header.run_id for batch in group])
+
+    assert groups == [["new-0", "new-1"], ["new-2", "new-3"], ["new-4"], ["suspect"]]
