@@ -3,6 +3,8 @@
 PYTHON ?=
 DEBTORS ?= 50000
 ARGS ?=
+SECONDS ?= 420
+SEED ?=
 WORKERS ?= auto
 
 BIN := .venv/bin
@@ -15,7 +17,7 @@ unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up demo-compose up-compose down-compose test check format bench clean
+.PHONY: help setup demo up demo-compose up-compose down-compose test faults check format bench clean
 
 help: ## list these targets
 	@echo "make <target>, from a bare clone; needs Python 3.11 or newer."
@@ -50,6 +52,9 @@ ifeq ($(strip $(ARGS)),)
 else
 	@$(BIN)/python -m pytest $(ARGS)
 endif
+
+faults: setup ## storms over the whole system, and the accounts of every debtor (SECONDS=420 SEED=)
+	@$(BIN)/python -m tests.faults --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 check: setup ## what must be clean: format, lint, types, imports, security, lock file
 	@$(BIN)/ruff format --check .
