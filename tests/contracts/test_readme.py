@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +16,12 @@ from tests.support.processes import eventually, free_port, repository, start, st
 
 from debt_processing.__main__ import app as debt_app
 from debt_processing.settings import Settings as DebtSettings
+from recovery_core.policy import RiskLevel, built_in_policy
+from recovery_core.scoring import scorer_for
+from recovery_core.treatment import Treatment
 from risk_assessment.__main__ import app as risk_app
+from risk_assessment.generator import Distribution, generate
+from risk_assessment.schemas import DEFAULT_THRESHOLD
 from risk_assessment.settings import Settings as RiskSettings
 from smartrecover.__main__ import app as local_app
 
@@ -113,6 +119,30 @@ def test_up_and_every_command_answer_as_shown(terminal: Terminal) -> None:
     }
     assert wrong == {}
     assert terminal.to_here(ready) in terminal.log.read_text().splitlines()
+
+
+def test_the_report_of_the_demo_is_what_comes_out() -> None:
+    """Counted here without databases and queues, because both the invented debtors and their scores are always the same."""
+    policy = built_in_policy("standard")
+    score, action = scorer_for(policy).score, Treatment(policy).action
+    counted: Counter[str] = Counter()
+    for row in generate(50_000, Distribution.BALANCED, seed=42):
+        if row.payment_status == "PAID":
+            counted["PAID"] += 1
+            continue
+        found = score(*row.profile[:7])
+        lane = "high" if found.total_score * row.total_debt_amount > DEFAULT_THRESHOLD else "standard"
+        decided = action(found.risk_level, lane, row.payment_status, row.total_debt_amount)
+        counted.update(("ranked", lane, found.risk_level, decided))
+
+    [report] = re.findall(r"^run \S+ completed: .*?^done in", README, re.MULTILINE | re.DOTALL)
+    shown = {
+        name: int(count.replace(",", "")) for name, count in re.findall(r"([A-Z_]{3,}) ([\d,]+)(?:,|$|\n)", report)
+    }
+    shown["ranked"] = int(re.findall(r"([\d,]+) ranked in 91 batches", report)[0].replace(",", ""))
+    shown["high"] = int(re.findall(r"high priority ([\d,]+)", report)[0].replace(",", ""))
+    assert {name: counted[name] for name in shown} == shown
+    assert sum(shown.get(level, 0) for level in RiskLevel) == shown["ranked"] == 50_000 - shown["PAID"]
 
 
 def every_command() -> list[str]:
