@@ -122,7 +122,7 @@ def test_up_and_every_command_answer_as_shown(terminal: Terminal) -> None:
 
 
 def test_the_report_of_the_demo_is_what_comes_out() -> None:
-    """Counted here without databases and queues, because both the invented debtors and their scores are always the same."""
+    """Counted here without databases and queues: the invented debtors and their scores are always the same."""
     policy = built_in_policy("standard")
     score, action = scorer_for(policy).score, Treatment(policy).action
     counted: Counter[str] = Counter()
