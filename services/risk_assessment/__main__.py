@@ -163,7 +163,7 @@ def import_debtors(
     mapping: Annotated[Path | None, typer.Option(help="Mapping file (TOML): where each field comes from")] = None,
     portfolio: Annotated[str | None, typer.Option(help="Portfolio other than the mapping's")] = None,
     rejects: Annotated[
-        Path | None, typer.Option(help="Where bad rows are listed [default: FILE.rejects.csv, here]")
+        Path | None, typer.Option(help="Where bad rows are listed; otherwise in FILE.rejects.csv, here")
     ] = None,
     as_json: AsJson = False,
 ) -> None:

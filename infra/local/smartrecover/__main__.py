@@ -56,7 +56,7 @@ def demo(
     debtors: Annotated[int, typer.Option(min=1, help="How many debtors to invent and work")] = 50_000,
     batch_size: Annotated[int, typer.Option(min=1, max=1000, help="Debtors a batch")] = 500,
     data_dir: Annotated[
-        Path | None, typer.Option(help="Keep the data here [default: a folder deleted at the end]")
+        Path | None, typer.Option(help="Keep the data here; otherwise they are deleted at the end")
     ] = None,
 ) -> None:
     """Do the main job end to end: set up, generate, rank, send, work every debtor, print the report."""
