@@ -20,13 +20,12 @@ from sqlalchemy import Connection, Row, Table, delete, select
 from tests.contracts.conftest import EFFORT
 from tests.risk_assessment.builders import a_debtor, a_shelf
 
-from debt_processing import inbox
 from debt_processing import tables as debt
 from debt_processing.envelopes import dead_result
-from debt_processing.work import decide
+from debt_processing.holding import Held
+from debt_processing.sqs_receiver import Delivery
+from debt_processing.worker import work_batch, work_together
 from recovery_core.messages import BatchResult, decode_batch, decode_results, encode_results, resolve_policy
-from recovery_core.scoring import scorer_for
-from recovery_core.treatment import Treatment
 from risk_assessment import debtors, leases, outbox, planning, results, runs
 from risk_assessment import tables as risk
 from risk_assessment.batch_messages import unpack_entries
@@ -34,6 +33,7 @@ from risk_assessment.outbox import BatchKey
 from risk_assessment.schemas import DebtorIn, RunIn
 from service_kit.database import Database
 from service_kit.migrations import upgrade
+from service_kit.sqs import Received
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 RESEND_AFTER = 10.0
@@ -183,10 +183,10 @@ class World:
 
     def work(self, chance: Random) -> None:
         """Work messages; or die before they are recorded; or find that they can never be worked."""
-        how = chance.choice(["done", "done", "done", "done", "not recorded", "poison"])
+        how = chance.choice(["together", "together", "alone", "alone", "not recorded", "poison"])
         stays = chance.random() < 0.3
-        for _ in range(min(chance.randint(1, 4), len(self.batches.bodies))):
-            self._work(self.batches.take(chance, stays=stays), how)
+        count = min(chance.randint(1, 4), len(self.batches.bodies))
+        self._work([self.batches.take(chance, stays=stays) for _ in range(count)], how)
 
     def report(self, chance: Random) -> None:
         count = chance.randint(1, 4)
@@ -278,19 +278,24 @@ class World:
         with contextlib.suppress(leases.LeaseLostError):
             self.risk.transact(write)
 
-    def _work(self, body: str, how: str) -> None:
-        batch = decode_batch(body)
+    def _work(self, bodies: list[str], how: str) -> None:
+        if how == "not recorded":
+            return
+        group = [_held(body, suspect=how == "alone") for body in bodies]
         if how == "poison":
-            self.graves.bodies.append(body)
-            dead = dead_result(batch.header, "poison", self.now)
-            assert dead is not None
-            self.unreported.append(dead)
-        elif how == "done":
-            policy = resolve_policy(batch.header)
-            worked = decide(batch, scorer_for(policy), Treatment(policy))
-            recorded = self.debt.transact(lambda c: inbox.record(c, worked, self.now, self.now))
-            assert (recorded.succeeded, recorded.failed) == (len(batch.items), 0)
-            self.unreported.append(_done(batch.header, recorded))
+            self.graves.bodies += bodies
+            reports = [dead_result(held.batch.header, "poison", self.now) for held in group]
+            self.unreported += [report for report in reports if report is not None]
+            return
+        if how == "together":
+            done = work_together(self.debt, group, lambda: self.now, lambda: False)
+        else:
+            done = [(held, work_batch(self.debt, held, lambda: self.now)) for held in group]
+        for held, one in done:
+            assert (one.recorded.succeeded, one.recorded.failed) == (len(held.batch.items), 0)
+            self.unreported.append(one.result(held))
+        # What was not begun for want of time is begun the next time.
+        self.batches.bodies += [body for body, held in zip(bodies, group, strict=True) if held not in dict(done)]
 
     # What is always true
 
@@ -326,9 +331,8 @@ class World:
                 self._mark(one)
             self.batches.bodies += self.graves.bodies
             self.graves.bodies = []
-            for body in self.batches.bodies:
-                self._work(body, "done")
-            self.batches.bodies = []
+            waiting, self.batches.bodies = self.batches.bodies, []
+            self._work(waiting, "together")
             told = [result for body in self.reports.bodies for result in decode_results(body)] + self.unreported
             self.reports.bodies, self.unreported = [], []
             self.risk.transact(lambda c: results.apply(c, told, self.now))  # noqa: B023
@@ -446,9 +450,11 @@ def _dying(fence: planning.Fence, at: int | None) -> planning.Fence:
     return check
 
 
-def _done(header: Any, recorded: inbox.Recorded) -> BatchResult:
-    names = header.batch_id, header.run_id, header.sequence
-    return BatchResult(*names, "done", recorded.succeeded, recorded.failed, None, recorded.finished_at)
+def _held(body: str, *, suspect: bool) -> Held:
+    """A message as the consumer holds it."""
+    batch = decode_batch(body)
+    received = Received("message", "handle", body, {}, 2 if suspect else 1, START)
+    return Held(Delivery(batch.header.lane, received), batch, resolve_policy(batch.header))
 
 
 def _entries(connection: Connection, number: int) -> dict[int, list[tuple[int, int, int]]]:
