@@ -1,6 +1,10 @@
-"""`python -m benchmarks`: measure, print a table and the machine, and keep it as JSON if asked."""
+"""`python -m benchmarks`: how fast SmartRecover is on this machine; see docs/performance.md.
 
-from collections.abc import Iterator
+Prints each figure as soon as it is known, and then one table and the machine.
+"""
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -10,10 +14,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import end_to_end, machine, queue_growth, rooms
+from benchmarks import end_to_end, http_load, machine, naive, queue_growth, rooms
 from benchmarks.measure import Figure
-from benchmarks.system import databases
+from benchmarks.system import SQLITE, NotMeasurableError, databases
 
+QUICK_DEBTORS = 5_000
+console = Console(width=None if sys.stdout.isatty() else 170)
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
@@ -23,76 +29,86 @@ class Benchmark(StrEnum):
     END_TO_END = "end-to-end"
     ROOMS = "rooms"
     QUEUE = "queue"
-
-
-Names = Annotated[list[Benchmark] | None, typer.Argument(help="What to measure [default: all]")]
-Sizes = Annotated[list[int] | None, typer.Option("--debtors", help="Debtors, end to end; may be given several times")]
-BatchSizes = Annotated[list[int] | None, typer.Option("--batch-size", help="Debtors a batch; several times")]
-Databases = Annotated[list[str] | None, typer.Option("--database", help="Only this database; several times")]
+    HTTP = "http"
+    NAIVE = "naive"
 
 
 @app.command()
 def main(
-    names: Names = None,
-    debtors: Sizes = None,
-    batch_size: BatchSizes = None,
-    database: Databases = None,
-    repeats: Annotated[int, typer.Option(min=1, help="How often each is measured; the median counts")] = 5,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write every value here")] = None,
+    which: Annotated[list[Benchmark] | None, typer.Argument(help="What to measure [default: everything]")] = None,
+    debtors: Annotated[int, typer.Option(min=1_000, help="Debtors of a portfolio")] = 50_000,
+    batch_size: Annotated[list[int] | None, typer.Option(help="Debtors a batch; may be repeated")] = None,
+    database: Annotated[
+        list[str] | None, typer.Option(help="sqlite, mariadb or mariadb+mysqlclient [default: those that are here]")
+    ] = None,
+    consumers: Annotated[int, typer.Option(min=1, help="Consumers, end to end")] = 1,
+    setting: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE for the system's processes, e.g. RISK_MAX_OUTSTANDING=100")
+    ] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="How often each thing is measured")] = 5,
+    quick: Annotated[bool, typer.Option("--quick", help="Small sizes, once: to see that it works")] = False,
+    json: Annotated[Path | None, typer.Option(help="Also write everything measured to this file")] = None,
 ) -> None:
-    """Measure the speed of SmartRecover on this machine."""
-    console = Console()
+    """Measure, print, and keep every single value."""
+    if quick:
+        debtors, repeats = QUICK_DEBTORS, 1
+    chosen = database or ([SQLITE] if quick else list(databases()))
+    settings = dict(pair.split("=", 1) for pair in setting or [])
+    sizes = tuple(batch_size or (500, 100))
+
+    def whole() -> Iterator[Figure]:
+        for name in chosen:
+            yield from end_to_end.measure(name, debtors, sizes, repeats, consumers=consumers, settings=settings)
+
+    measures: dict[Benchmark, Callable[[], Iterator[Figure]]] = {
+        Benchmark.END_TO_END: whole,
+        Benchmark.ROOMS: lambda: (f for name in chosen for f in rooms.measure(name, debtors, repeats)),
+        Benchmark.QUEUE: lambda: queue_growth.measure(_powers(4 if quick else 6), () if quick else (10**6,)),
+        Benchmark.HTTP: lambda: (f for name in chosen for f in http_load.measure(name, debtors // 25, repeats)),
+        Benchmark.NAIVE: lambda: naive.measure(debtors // 10, min(repeats, 3)),
+    }
     about = machine.describe()
-    chosen = tuple(database or databases())
-    figures: list[Figure] = []
-    for figure in _figures(names or list(Benchmark), debtors, batch_size, chosen, repeats):
-        console.print(_line(figure), highlight=False)
-        figures.append(figure)
-    console.print(_table(figures))
+    figures = _collect(measures[name] for name in which or Benchmark)
+    _show(about, figures)
+    if json is not None:
+        content = {"machine": about, "figures": [figure.as_dict() for figure in figures]}
+        json.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2))
+
+
+def _powers(largest: int) -> tuple[int, ...]:
+    return tuple(10**power for power in range(3, largest + 1))
+
+
+def _collect(measures: Iterable[Callable[[], Iterator[Figure]]]) -> list[Figure]:
+    """Measure everything, saying each figure as soon as it is known. Exits when something cannot be measured."""
+    figures = []
+    try:
+        for measure in measures:
+            for figure in measure():
+                figures.append(figure)
+                console.print(f"{figure.benchmark}: {figure.case}: {_number(figure.median)} {figure.unit}")
+    except NotMeasurableError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error
+    return figures
+
+
+def _show(about: dict[str, str], figures: list[Figure]) -> None:
+    table = Table(title="SmartRecover")
+    for heading in ("benchmark", "case", "median", "lowest - highest", "unit", "notes"):
+        table.add_column(heading, justify="right" if heading in ("median", "lowest - highest") else "left")
+    for figure in figures:
+        lowest, highest = figure.spread
+        notes = "; ".join(f"{name}: {value}" for name, value in figure.notes.items())
+        between = f"{_number(lowest)} - {_number(highest)}"
+        table.add_row(figure.benchmark, figure.case, _number(figure.median), between, figure.unit, notes)
+    console.print(table)
     for name, value in about.items():
         console.print(f"{name}: {value}", highlight=False)
-    if json_file is not None:
-        document = {"machine": about, "figures": [figure.as_dict() for figure in figures]}
-        json_file.write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2))
 
 
-def _figures(
-    names: list[Benchmark],
-    debtors: list[int] | None,
-    batch_sizes: list[int] | None,
-    chosen: tuple[str, ...],
-    repeats: int,
-) -> Iterator[Figure]:
-    if Benchmark.QUEUE in names:
-        yield from queue_growth.measure()
-    if Benchmark.ROOMS in names:
-        yield from rooms.measure(chosen, 50_000, repeats)
-    if Benchmark.END_TO_END in names:
-        for size in debtors or [50_000, 500_000]:
-            for database in chosen:
-                yield from end_to_end.measure(database, size, tuple(batch_sizes or (500, 100)), repeats)
-
-
-def _line(figure: Figure) -> str:
-    return f"{figure.benchmark}: {figure.case}: {figure.median:,.1f} {figure.unit}"
-
-
-def _table(figures: list[Figure]) -> Table:
-    table = Table(title="SmartRecover, measured")
-    for heading, justify in (
-        ("what", "left"),
-        ("case", "left"),
-        ("median", "right"),
-        ("spread", "right"),
-        ("notes", "left"),
-    ):
-        table.add_column(heading, justify=justify)  # type: ignore[arg-type]
-    for figure in figures:
-        low, high = figure.spread
-        notes = "; ".join(f"{name} {value}" for name, value in figure.notes.items())
-        spread = f"{low:,.0f} - {high:,.0f}" if len(figure.values) > 1 else ""
-        table.add_row(figure.benchmark, figure.case, f"{figure.median:,.1f} {figure.unit}", spread, notes)
-    return table
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
 
 
 if __name__ == "__main__":

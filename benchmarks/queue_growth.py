@@ -1,41 +1,69 @@
-"""How the queue grows: comparisons per pop, counted and not timed, against log2 n."""
+"""How the recovery queue grows: comparisons counted, because a clock would measure the processor's caches instead.
 
+A pop must cost about log2 n comparisons however large the queue is, and spilling must keep its memory flat.
+"""
+
+import random
 from collections.abc import Iterator
 from math import log2
 
-from benchmarks.measure import Figure
+from benchmarks.measure import MIB, Figure, in_new_process, seconds
 from recovery_core.recovery_queue import RecoveryQueue
 
-SIZES = (1_000, 10_000, 100_000, 1_000_000)
-POPS = 500
+POPS = 1_000  # enough for a mean; each is counted
+SPILL_AFTER = 200_000  # what the dispatcher keeps in memory by default
 
 
-class _Counting(int):
-    """A priority that counts how often it is compared."""
+class Counted(int):
+    """A priority that counts how often it is compared with another one."""
 
-    compared = 0
+    comparisons = 0
 
-    def __neg__(self) -> "_Counting":
-        return _Counting(-int(self))
+    def __neg__(self) -> "Counted":
+        return Counted(-int(self))
 
     def __lt__(self, other: int) -> bool:
-        _Counting.compared += 1
-        return int(self) < int(other)
+        Counted.comparisons += 1
+        return int.__lt__(self, other)
 
-    def __eq__(self, other: object) -> bool:
-        return int(self) == other
-
+    __eq__ = int.__eq__
     __hash__ = int.__hash__
 
 
-def measure(sizes: tuple[int, ...] = SIZES) -> Iterator[Figure]:
-    """Comparisons each of POPS pops takes from a queue of n."""
+def measure(sizes: tuple[int, ...], spill_sizes: tuple[int, ...]) -> Iterator[Figure]:
+    """Comparisons of building and of popping, then time and memory of draining with and without spilling."""
     for size in sizes:
-        queue = RecoveryQueue((_Counting(n * 48_271 % 2_147_483_647), n) for n in range(size))
+        building, popping = comparisons(size)
+        notes = {"against log2 n": f"{popping / log2(size):.2f}", "building": f"{building:.2f} an entry"}
+        yield Figure("queue", f"{size:,} entries", "comparisons/pop", (popping,), notes)
+    for size in spill_sizes:
+        for name, spill_after in (("in memory", None), (f"spilling after {SPILL_AFTER:,}", SPILL_AFTER)):
+            took, memory = in_new_process(_drain, size, spill_after)
+            notes = {"peak MiB": f"{memory / MIB:.0f}", "seconds": f"{took:.2f}"}
+            yield Figure("queue", f"drain {size:,} entries {name}", "entries/s", (size / took,), notes)
+
+
+def comparisons(size: int) -> tuple[float, float]:
+    """Comparisons an entry to build a queue of so many entries, and comparisons a pop after that."""
+    priorities = random.Random(size).sample(range(size * 10), size)
+    queue = RecoveryQueue((Counted(priority), number) for number, priority in enumerate(priorities))
+    Counted.comparisons = 0
+    queue.peek()  # builds the heap
+    building = Counted.comparisons
+    pops = min(POPS, size // 10)
+    Counted.comparisons = 0
+    for _ in range(pops):
         queue.pop()
-        _Counting.compared = 0
-        for _ in range(POPS):
-            queue.pop()
-        per_pop = _Counting.compared / POPS
-        notes = {"log2 n": f"{log2(size):.1f}", "per log2 n": f"{per_pop / log2(size):.2f}"}
-        yield Figure("queue", f"{size:,} entries", "comparisons/pop", (per_pop,), notes)
+    return building / size, Counted.comparisons / pops
+
+
+def _drain(size: int, spill_after: int | None) -> float:
+    numbers = random.Random(size)
+
+    def work() -> None:
+        entries = ((numbers.randrange(10**12), number, 1) for number in range(size))
+        with RecoveryQueue(entries, spill_after=spill_after) as queue:
+            for _ in queue.drain():
+                pass
+
+    return seconds(work)

@@ -1,123 +1,203 @@
-"""Single rooms, called directly: scoring, ranking, and whole portfolios into a database."""
+"""Each step of the way by itself, in this process and without queues: which of them would hold the whole up.
+
+The steps call the rooms that the services call; nothing is rebuilt here. Rates are rows a second of one process.
+"""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
-from benchmarks.measure import MIB, Figure, in_new_process, rates, seconds
+from sqlalchemy import Connection, Row, delete
+
+from benchmarks.measure import Figure, rates, seconds
 from benchmarks.system import database_urls
+from debt_processing import inbox
+from debt_processing.work import WorkedBatch, decide
+from debt_processing.worker import treatment_for
+from recovery_core.messages import decode_batch, resolve_policy
 from recovery_core.money import format_money
 from recovery_core.policy import built_in_policy
 from recovery_core.recovery_queue import RecoveryQueue
-from recovery_core.scoring import Scorer, scorer_for
-from risk_assessment import generator, leases, portfolio, scoring_jobs
-from risk_assessment.import_mapping import FIELDS
+from recovery_core.scoring import scorer_for
+from risk_assessment import generator, leases, outbox, planning, runs, scoring_jobs
 from risk_assessment.importer import Import
 from risk_assessment.policies import open_shelf
-from risk_assessment.portfolio import DebtorRow
-from risk_assessment.schemas import ScoringJobIn
-from risk_assessment.tables import audit_records
+from risk_assessment.portfolio import CHUNK, DebtorRow, judge_of, upsert
+from risk_assessment.ranking import Eligible, selection_of
+from risk_assessment.schemas import RunIn, ScoringJobIn
+from risk_assessment.tables import audit_records, run_batches, run_entries
 from service_kit.audit import Audit, command_line
 from service_kit.database import Database
 from service_kit.migrations import upgrade
 
-SEED = 1
-SPILL_AFTER = 200_000
+PORTFOLIO = "benchmark"
+BATCH_SIZE = 500
+SEED = 42
 
 
-def measure(databases: tuple[str, ...], debtors: int, repeats: int) -> Iterator[Figure]:
-    """Rows a second of each room."""
+def measure(database: str, debtors: int, repeats: int) -> Iterator[Figure]:
+    """Rows a second of each step over a portfolio of that many debtors."""
     rows = list(generator.generate(debtors, generator.Distribution.BALANCED, SEED))
-    yield _scoring(rows, repeats)
-    yield from _ranking(repeats)
-    for database in databases:
-        yield from _portfolio(database, rows, repeats)
+    yield _figure("score profiles", "memory", debtors, _scoring(rows, repeats))
+    yield _figure("rank in memory", "memory", debtors, _ranking(rows, repeats))
+    with TemporaryDirectory(prefix="smartrecover-bench-") as folder, database_urls(database, Path(folder)) as urls:
+        upgrade(urls["RISK_DATABASE_URL"], "risk_assessment")
+        upgrade(urls["DEBT_DATABASE_URL"], "debt_processing")
+        risk, debt = Database(urls["RISK_DATABASE_URL"]), Database(urls["DEBT_DATABASE_URL"])
+        for what, values in _steps(_Rooms(risk, debt), rows, Path(folder), repeats):
+            yield _figure(what, database, debtors, values)
+        risk.dispose()
+        debt.dispose()
 
 
-def _scoring(rows: list[DebtorRow], repeats: int) -> Figure:
-    def work() -> None:
-        score = Scorer(built_in_policy("standard")).score
-        for row in rows:
-            score(*row[2:9])
-
-    return Figure("scoring", f"{len(rows):,} profiles, plain values", "debtors/s", rates(len(rows), work, repeats))
+def _figure(what: str, where: str, debtors: int, values: tuple[float, ...]) -> Figure:
+    return Figure("rooms", f"{what}, {where}, {debtors:,} debtors", "rows/s", values)
 
 
-def _ranking(repeats: int) -> Iterator[Figure]:
-    for count in (50_000, 1_000_000):
-        measured = [in_new_process(rank, count) for _ in range(repeats)]
-        values = tuple(count / taken for taken, _ in measured)
-        notes = {"peak MiB": f"{max(peak for _, peak in measured) / MIB:.0f}"}
-        yield Figure("ranking", f"{count:,} debtors, spill after {SPILL_AFTER:,}", "debtors/s", values, notes)
+def _scoring(rows: list[DebtorRow], repeats: int) -> tuple[float, ...]:
+    score = scorer_for(built_in_policy("standard")).score
+    return rates(len(rows), lambda: [score(*row[2:9]) for row in rows], repeats)
 
 
-def rank(count: int) -> float:
-    """Seconds to take `count` debtors through the queue, in and out."""
+def _ranking(rows: list[DebtorRow], repeats: int) -> tuple[float, ...]:
+    score = scorer_for(built_in_policy("standard")).score
+    entries = [(score(*row[2:9]).total_score * row.total_debt_amount, number) for number, row in enumerate(rows)]
+    return rates(len(rows), lambda: list(RecoveryQueue(entries).drain()), repeats)
 
-    def work() -> None:
-        with RecoveryQueue(spill_after=SPILL_AFTER) as queue:
-            # A multiplicative walk: scattered priorities without holding a list of them.
-            queue.extend((number * 48_271 % 2_147_483_647, number) for number in range(count))
+
+class _Rooms:
+    """The rooms of both services over two databases, and the one process's names and numbers that they need."""
+
+    def __init__(self, risk: Database, debt: Database) -> None:
+        self.risk, self.debt, self.shelf = risk, debt, open_shelf("standard", None)
+        self.owner = leases.new_owner()
+        self.fence = leases.fence(self.owner)
+        self.portfolios = map("{}-{}".format, (PORTFOLIO for _ in count()), count(1))
+        risk.transact(lambda connection: leases.acquire(connection, self.owner, utc_now()))
+
+    def generate(self, rows: list[DebtorRow], portfolio: str) -> None:
+        judge = judge_of(self.risk, self.shelf, utc_now())
+        for start in range(0, len(rows), CHUNK):
+            chunk = rows[start : start + CHUNK]
+            self.risk.transact(partial(upsert, portfolio=portfolio, rows=chunk, judge=judge))
+
+    def bring_in(self, file: Path, portfolio: str) -> None:
+        rejects = file.with_suffix(".rejects.csv")
+        audit = Audit(audit_records, command_line(), utc_now())
+        Import(self.risk, self.shelf, audit).carry_out(file, None, portfolio, rejects, lambda _: None)
+
+    def rescore(self) -> None:
+        body = ScoringJobIn(portfolio=PORTFOLIO)
+        self.risk.transact(lambda connection: scoring_jobs.accept(connection, body, self.shelf, utc_now()))
+        with self.risk.read() as connection:
+            job = scoring_jobs.next_job(connection)
+            assert job is not None
+            scorer = self.shelf.scorer(connection, job.policy_id)
+        while scoring_jobs.score_chunk(self.risk, job, scorer, utc_now(), self.fence):
+            with self.risk.read() as connection:
+                job = scoring_jobs.next_job(connection)
+                assert job is not None
+
+    def accept(self) -> Row[Any]:
+        body = RunIn(portfolio=PORTFOLIO, batch_size=BATCH_SIZE)
+        self.risk.transact(lambda connection: runs.accept(connection, body, self.shelf, utc_now()))
+        with self.risk.read() as connection:
+            run = outbox.next_to_plan(connection)
+        assert run is not None
+        return run
+
+    def rank(self, run: Row[Any]) -> None:
+        with self.risk.read() as connection, RecoveryQueue() as queue:
+            selection = selection_of(run, self.shelf.scorer(connection, run.policy_id))
+            for chunk in Eligible(self.risk, connection, selection).entries():
+                queue.extend(chunk)
             for _ in queue.drain():
                 pass
 
-    return seconds(work)
+    def plan(self, run: Row[Any]) -> None:
+        with self.risk.read() as connection:
+            scorer = self.shelf.scorer(connection, run.policy_id)
+        planning.Plan(self.risk, run, scorer, self.fence, 200_000).carry_out(utc_now, lambda: False)
+
+    def forget_plan(self, run: Row[Any]) -> None:
+        def forget(connection: Connection) -> None:
+            for table in (run_batches, run_entries):
+                connection.execute(delete(table).where(table.c.run_number == run.number))
+
+        self.risk.transact(forget)
+
+    def messages(self) -> list[str]:
+        with self.risk.read() as connection:
+            keys = outbox.next_batches(connection, 1_000_000, frozenset())
+            lots = [keys[start : start + 20] for start in range(0, len(keys), 20)]
+            return [body for lot in lots for body in outbox.messages(connection, lot, self.shelf).values()]
+
+    def record(self, worked: list[WorkedBatch], run_id: str) -> None:
+        for one in worked:
+            header = replace(one.header, run_id=run_id, batch_id=f"{run_id}-{one.header.sequence}")
+            renamed = replace(one, header=header)
+            self.debt.transact(partial(_record, worked=renamed))
 
 
-def _portfolio(database: str, rows: list[DebtorRow], repeats: int) -> Iterator[Figure]:
-    generated, imported, scored = [], [], []
-    for _ in range(repeats):
-        with TemporaryDirectory(prefix="smartrecover-bench-") as folder, database_urls(database, Path(folder)) as urls:
-            url = urls["RISK_DATABASE_URL"]
-            upgrade(url, "risk_assessment")
-            here = Database(url)
-            generated.append(len(rows) / seconds(partial(_fill, here, rows)))
-            file = Path(folder) / "portfolio.csv"
-            _write_csv(file, rows)
-            imported.append(len(rows) / seconds(partial(_import, here, file)))
-            scored.append(len(rows) / seconds(partial(_score_again, here)))
-            here.dispose()
-    for name, values in (("generate", generated), ("import of CSV", imported), ("scoring job", scored)):
-        yield Figure(name, f"{database}, {len(rows):,} debtors", "debtors/s", tuple(values))
+def _record(connection: Connection, worked: WorkedBatch) -> None:
+    inbox.record(connection, worked, utc_now(), utc_now())
 
 
-def _audit() -> Audit:
-    return Audit(audit_records, command_line(), datetime.now(UTC))
+def _steps(rooms: _Rooms, rows: list[DebtorRow], folder: Path, repeats: int) -> Iterator[tuple[str, tuple[float, ...]]]:
+    everybody = len(rows)
+    yield "generate", _each(everybody, repeats, lambda: rooms.generate(rows, next(rooms.portfolios)))
+    file = _as_csv(rows, folder / "debtors.csv")
+    yield "import CSV", _each(everybody, repeats, lambda: rooms.bring_in(file, next(rooms.portfolios)))
+    rooms.generate(rows, PORTFOLIO)
+    yield "re-score", _each(everybody, repeats, rooms.rescore)
+    run = rooms.accept()
+    eligible = sum(row.payment_status != "PAID" for row in rows)
+    yield "rank", rates(eligible, lambda: rooms.rank(run), repeats)
+    rooms.plan(run)
+    bodies = rooms.messages()
+    yield "build messages", rates(eligible, rooms.messages, repeats)
+    rooms.forget_plan(run)
+    yield "plan", _each(eligible, repeats, lambda: rooms.plan(rooms.accept()))
+    yield from _consumer_steps(rooms, bodies, eligible, repeats)
 
 
-def _fill(database: Database, rows: list[DebtorRow]) -> None:
-    audit = _audit()
-    judge = portfolio.judge_of(database, open_shelf("standard", None), audit.at)
-    load = portfolio.Load(database, "generated", judge, audit, "portfolio.generated")
-    for start in range(0, len(rows), portfolio.CHUNK):
-        load.take(rows[start : start + portfolio.CHUNK])
+def _consumer_steps(
+    rooms: _Rooms, bodies: list[str], eligible: int, repeats: int
+) -> Iterator[tuple[str, tuple[float, ...]]]:
+    yield "read messages", rates(eligible, lambda: [decode_batch(body) for body in bodies], repeats)
+    received = [decode_batch(body) for body in bodies]
+    policy = resolve_policy(received[0].header)
+    scorer, treatment = scorer_for(policy), treatment_for(policy)
+    yield "decide", rates(eligible, lambda: [decide(batch, scorer, treatment) for batch in received], repeats)
+    worked = [decide(batch, scorer, treatment) for batch in received]
+    numbers = count(1)
+    yield "record decisions", _each(eligible, repeats, lambda: rooms.record(worked, f"run-{next(numbers)}"))
 
 
-def _write_csv(file: Path, rows: list[DebtorRow]) -> None:
-    with file.open("w", newline="") as text:
-        writer = csv.writer(text)
-        writer.writerow(FIELDS)
+def _each(rows: int, repeats: int, work: Callable[[], object]) -> tuple[float, ...]:
+    """Rates of work that leaves something behind, so that it is not repeated to warm up."""
+    return tuple(rows / seconds(work) for _ in range(repeats))
+
+
+def _as_csv(rows: list[DebtorRow], path: Path) -> Path:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(DebtorRow._fields)
         for row in rows:
-            amounts = (format_money(row.total_debt_amount), format_money(row.monthly_income))
-            writer.writerow([*row[:2], *amounts, *("" if value is None else value for value in row[4:])])
+            amounts = {
+                "total_debt_amount": format_money(row.total_debt_amount),
+                "monthly_income": format_money(row.monthly_income),
+            }
+            writer.writerow((row._asdict() | amounts).values())
+    return path
 
 
-def _import(database: Database, file: Path) -> None:
-    job = Import(database, open_shelf("standard", None), _audit())
-    job.carry_out(file, None, "imported", file.with_suffix(".rejects.csv"), lambda _: None)
-
-
-def _score_again(database: Database) -> None:
-    owner, shelf, now = leases.new_owner(), open_shelf("standard", None), datetime.now(UTC)
-    database.transact(lambda c: leases.acquire(c, owner, now))
-    database.transact(lambda c: scoring_jobs.accept(c, ScoringJobIn(portfolio="imported"), shelf, now))
-    going_on = True
-    while going_on:
-        with database.read() as connection:
-            job = scoring_jobs.next_job(connection)
-        going_on = job is not None and scoring_jobs.score_chunk(
-            database, job, scorer_for(shelf.active), now, leases.fence(owner)
-        )
+def utc_now() -> datetime:
+    """The moment it is, in UTC."""
+    return datetime.now(UTC)
