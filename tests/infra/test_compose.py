@@ -38,6 +38,11 @@ LASTING = set(SERVICES) - JOBS
 OURS = {name for name, service in SERVICES.items() if service["image"].startswith("smartrecover:")}
 
 
+def commands_of(program: str) -> set[str]:
+    app = import_module(f"{program.replace('-', '_')}.__main__").app
+    return set(typer.main.get_command(app).commands)
+
+
 def each(names: set[str]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("name", sorted(names))
 
@@ -182,9 +187,8 @@ def test_whoever_talks_to_the_queues_can(name):
 @each(set(SETTINGS))
 def test_a_process_is_a_command_that_exists(name):
     program, command = SERVICES[name]["command"]
-    commands = typer.main.get_command(import_module(f"{program.replace('-', '_')}.__main__").app).commands
 
-    assert command in commands
+    assert command in commands_of(program)
 
 
 @each(set(SETTINGS))
@@ -231,3 +235,22 @@ def test_compose_itself_takes_the_file():
     done = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stderr
+
+
+OPERATIONS = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+# Options that stand alone, and those that a value follows.
+OPTION = r"(?:--(?:rm|detach|wait|no-deps|build)\b|-T|--(?:volume|since|scale)[ =]\S+)"
+
+
+def test_the_operators_commands_name_services_that_exist():
+    named = re.findall(rf"docker compose (?:run|exec|up|stop|restart|logs)((?: {OPTION})*)((?: [a-z-]+)*)", OPERATIONS)
+
+    told = {words.split()[0] for _, words in named if words.split()}
+    assert {"cli", "keys", "migrate", "mysql", "consumer", "dispatcher", "risk-api"} <= told <= set(SERVICES)
+
+
+def test_the_operators_commands_of_both_services_exist():
+    for program, command in re.findall(
+        rf"compose run(?: {OPTION}|\s\S+/in:ro\S+)* cli ([a-z]+-[a-z]+) ([a-z-]+)", OPERATIONS
+    ):
+        assert command in commands_of(program)
