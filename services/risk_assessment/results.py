@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, or_, select, update
+from sqlalchemy import Connection, Select, func, or_, select, update
 
 from recovery_core.messages import BatchResult
 from risk_assessment.outbox import MAX_SENDS
@@ -16,6 +16,10 @@ from risk_assessment.runs import locked
 from risk_assessment.tables import run_batches, runs
 
 OPEN = ("planned", "sent")
+GIVEN_UP_AT_A_TIME = 5_000
+
+_END_OF_CANCELLED = ("cancelled", "not reported before its run was cancelled")
+_END_OF_SILENT = ("dead", f"sent {MAX_SENDS} times and never reported done")
 
 
 def apply(connection: Connection, results: Sequence[BatchResult], now: datetime) -> list[str]:
@@ -25,51 +29,47 @@ def apply(connection: Connection, results: Sequence[BatchResult], now: datetime)
     touched = set()
     for (run_id, outcome, reason), sequences in _alike(results).items():
         number = numbers.get(run_id)
-        if number is not None and _settle(connection, number, outcome, reason, sequences, now):
+        # Done is final; what is dead may still become done, sent back by hand.
+        open_states = (*OPEN, "cancelled", "dead") if outcome == "done" else OPEN
+        if number is not None and _settle(connection, number, outcome, reason, sequences, now, open_states):
             touched.add(number)
     return complete(connection, touched, now)
 
 
 def any_hopeless(connection: Connection, now: datetime, resend_after: float) -> bool:
     """Whether there is anything to give up, asked first because asking takes no lock."""
-    hopeless = _silent(now, resend_after) & or_(_of_runs("cancelled"), _sent_too_often())
-    return connection.execute(select(run_batches.c.sequence).where(hopeless).limit(1)).first() is not None
+    return connection.execute(_hopeless(now, resend_after).limit(1)).first() is not None
 
 
 def give_up(connection: Connection, now: datetime, resend_after: float) -> list[str]:
     """End batches nobody will report: dead after too many sends, or cancelled with their run."""
-    silent = _silent(now, resend_after)
-    _end(connection, silent & _of_runs("cancelled"), "cancelled", "not reported before its run was cancelled", now)
-    hopeless = silent & _sent_too_often() & _of_runs("publishing", "published")
-    touched = set(connection.execute(select(run_batches.c.run_number).where(hopeless).distinct()).scalars())
-    locked(connection, touched)
-    _end(connection, hopeless, "dead", f"sent {MAX_SENDS} times and never reported done", now)
-    return complete(connection, touched, now)
+    hopeless: dict[int, list[int]] = {}
+    for number, sequence in connection.execute(_hopeless(now, resend_after).limit(GIVEN_UP_AT_A_TIME)):
+        hopeless.setdefault(number, []).append(sequence)
+    for run in locked(connection, hopeless):
+        state, reason = _END_OF_CANCELLED if run.state == "cancelled" else _END_OF_SILENT
+        _settle(connection, run.number, state, reason, hopeless[run.number], now, ("sent",))
+    return complete(connection, set(hopeless), now)
 
 
-def _silent(now: datetime, resend_after: float) -> ColumnElement[bool]:
-    return (run_batches.c.state == "sent") & (run_batches.c.sent_at <= now - timedelta(seconds=resend_after))
-
-
-def _sent_too_often() -> ColumnElement[bool]:
-    return run_batches.c.sends >= MAX_SENDS
-
-
-def _of_runs(*states: str) -> ColumnElement[bool]:
-    return run_batches.c.run_number.in_(select(runs.c.number).where(runs.c.state.in_(states)))
-
-
-def _end(connection: Connection, which: ColumnElement[bool], state: str, reason: str, now: datetime) -> None:
-    connection.execute(update(run_batches).where(which).values(state=state, finished_at=now, reason=reason))
+def _hopeless(now: datetime, resend_after: float) -> Select[Any]:
+    """Run number and sequence of the batches that nobody will report."""
+    return (
+        select(run_batches.c.run_number, run_batches.c.sequence)
+        .join(runs, runs.c.number == run_batches.c.run_number)
+        .where(runs.c.state.in_(("publishing", "published", "cancelled")))
+        .where(run_batches.c.state == "sent", run_batches.c.sent_at <= now - timedelta(seconds=resend_after))
+        .where(or_(runs.c.state == "cancelled", run_batches.c.sends >= MAX_SENDS))
+    )
 
 
 def complete(connection: Connection, run_numbers: set[int], now: datetime) -> list[str]:
     """Move those of the runs to `completed` of which every batch has ended; return their ids."""
     finished = []
     for run in locked(connection, run_numbers):
-        if run.state not in ("publishing", "published", "completed") or _open_batches(connection, run.number):
+        if run.state not in ("publishing", "published", "completed") or _any_open(connection, run.number):
             continue
-        dead = _count(connection, run.number, ("dead",))
+        dead = _dead_batches(connection, run.number)
         error = f"{dead} of {run.batches_total} batches are dead: see GET /debt-service/dead-letters" if dead else None
         values: dict[str, Any] = {"state": "completed", "error": error}
         if run.state != "completed":
@@ -92,10 +92,15 @@ def _alike(results: Sequence[BatchResult]) -> dict[tuple[str, str, str | None], 
 
 
 def _settle(
-    connection: Connection, number: int, outcome: str, reason: str | None, sequences: Sequence[int], now: datetime
+    connection: Connection,
+    number: int,
+    state: str,
+    reason: str | None,
+    sequences: Sequence[int],
+    now: datetime,
+    open_states: tuple[str, ...],
 ) -> bool:
-    """Write reports down; False when they told nothing new. Done is final, dead may still become done (redrive)."""
-    open_states = (*OPEN, "cancelled", "dead") if outcome == "done" else OPEN
+    """Write down how batches ended of which that is still open; False when it was for none."""
     changed = connection.execute(
         update(run_batches)
         .where(
@@ -103,7 +108,7 @@ def _settle(
             run_batches.c.sequence.in_(sequences),
             run_batches.c.state.in_(open_states),
         )
-        .values(state=outcome, finished_at=now, reason=reason)
+        .values(state=state, finished_at=now, reason=reason)
     )
     return changed.rowcount > 0
 
@@ -113,14 +118,12 @@ def _run_numbers(connection: Connection, run_ids: set[str]) -> dict[str, int]:
     return dict(rows.all())
 
 
-def _open_batches(connection: Connection, number: int) -> int:
-    return _count(connection, number, OPEN)
+def _any_open(connection: Connection, number: int) -> bool:
+    """Whether a batch of the run has not ended: one is looked for, because counting would read all, at every report."""
+    here = (run_batches.c.run_number == number) & run_batches.c.state.in_(OPEN)
+    return connection.execute(select(run_batches.c.sequence).where(here).limit(1)).first() is not None
 
 
-def _count(connection: Connection, number: int, states: tuple[str, ...]) -> int:
-    statement = (
-        select(func.count())
-        .select_from(run_batches)
-        .where(run_batches.c.run_number == number, run_batches.c.state.in_(states))
-    )
-    return connection.execute(statement).scalar_one()
+def _dead_batches(connection: Connection, number: int) -> int:
+    here = (run_batches.c.run_number == number) & (run_batches.c.state == "dead")
+    return connection.execute(select(func.count()).select_from(run_batches).where(here)).scalar_one()

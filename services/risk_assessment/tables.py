@@ -153,6 +153,8 @@ run_batches = Table(
     **table_options(),
 )
 Index("ix_run_batches_state", run_batches.c.run_number, run_batches.c.state, run_batches.c.sequence)
+# Those that were sent and not reported are looked for every second, among the batches of all runs there ever were.
+Index("ix_run_batches_sent", run_batches.c.state, run_batches.c.sent_at)
 
 run_entries = Table(
     "run_entries",

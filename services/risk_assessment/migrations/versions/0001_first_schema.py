@@ -151,6 +151,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("run_number", "sequence"),
         **table_options(),
     )
+    op.create_index("ix_run_batches_sent", "run_batches", ["state", "sent_at"], unique=False)
     op.create_index("ix_run_batches_state", "run_batches", ["run_number", "state", "sequence"], unique=False)
     op.create_table(
         "run_entries",
@@ -223,6 +224,7 @@ def downgrade() -> None:
     op.drop_table("runs")
     op.drop_table("run_entries")
     op.drop_index("ix_run_batches_state", table_name="run_batches")
+    op.drop_index("ix_run_batches_sent", table_name="run_batches")
     op.drop_table("run_batches")
     op.drop_table("policies")
     op.drop_table("leases")
