@@ -1,0 +1,290 @@
+"""Every query that runs often reads an index and no more than it needs, on both databases."""
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+import pytest
+from sqlalchemy import Connection, event, update
+from tests.risk_assessment import independent
+from tests.risk_assessment.builders import NOON, a_shelf, accept_run, debtor_rows, generate_debtors
+from tests.risk_assessment.conftest import opened
+from tests.risk_assessment.planned import a_planned_run, keys_of, run_row
+
+from risk_assessment import debtor_lists, idempotency, outbox, preview, results, runs, scoring_jobs
+from risk_assessment.debtor_lists import HIGH_RISK, DebtorFilter
+from risk_assessment.generator import Distribution
+from risk_assessment.ranking import Eligible, selection_of
+from risk_assessment.tables import run_batches
+from risk_assessment.tables import runs as runs_table
+from service_kit.database import Database
+from service_kit.pages import encode_cursor
+
+ANALYZE = {
+    "sqlite": "ANALYZE",
+    "mysql": "ANALYZE TABLE debtors, assessments, runs, run_batches, run_entries, scoring_jobs, idempotency_keys",
+}
+PORTFOLIO = "balanced-1"
+BY_PRIORITY, BY_LEVEL = "ix_debtors_portfolio_priority", "ix_debtors_level_priority"
+STATES, BATCHES, SENT = "ix_runs_state", "ix_run_batches_state", "ix_run_batches_sent"
+
+
+class Book(NamedTuple):
+    """A database with history: several portfolios, finished runs, one run half done."""
+
+    database: Database
+    run_id: str
+    cursors: dict[str, str]
+
+
+@pytest.fixture(scope="module", params=["sqlite", "mariadb"])
+def book(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    if request.param == "sqlite":
+        path = tmp_path_factory.mktemp("plans") / "risk.db"
+        path.write_bytes(request.getfixturevalue("migrated_sqlite_file").read_bytes())
+        url = f"sqlite:///{path}"
+    else:
+        url = request.getfixturevalue("migrated_mariadb_url")
+    with opened(url) as database:
+        for kind in Distribution:
+            for seed in range(3):
+                generate_debtors(database, 500, seed=seed, kind=kind, portfolio=f"{kind}-{seed}")
+        for _ in range(30):
+            finish(database, a_planned_run(database, portfolio="balanced-2", batch_size=20))
+        ranking = independent.ranking(debtor_rows(database, PORTFOLIO))
+        # 203 batches in the high lane, of which three are still to be sent.
+        run_id = a_planned_run(
+            database, portfolio=PORTFOLIO, batch_size=2, threshold=independent.money(ranking[406][0])
+        )
+        with database.write() as connection:
+            here = run_batches.c.run_number == run_row(database, run_id).number
+            most = update(run_batches).where(here, run_batches.c.sequence <= 190)
+            connection.execute(most.values(state="done"))
+            some = update(run_batches).where(here, run_batches.c.sequence.between(191, 200))
+            connection.execute(some.values(state="sent", sends=8, sent_at=NOON))
+        with database.engine.connect() as connection:
+            connection.exec_driver_sql(ANALYZE[database.dialect])
+            connection.commit()
+        row = debtor_rows(database)[1_200]
+        cursors = {"id": encode_cursor([row["id"]]), "priority": encode_cursor([row["priority"], row["id"]])}
+        yield Book(database, run_id, cursors)
+
+
+def finish(database: Database, run_id: str) -> None:
+    with database.write() as connection:
+        here = run_batches.c.run_number == run_row(database, run_id).number
+        connection.execute(update(run_batches).where(here).values(state="done"))
+        connection.execute(update(runs_table).where(runs_table.c.id == run_id).values(state="completed"))
+
+
+class Step(NamedTuple):
+    """How one table is read: by which index, whether the index alone answers, whether rows must be sorted."""
+
+    table: str
+    index: str | None
+    text: str
+
+
+def plans(book: Book, act: Callable[[Connection], Any]) -> list[list[Step]]:
+    """How the database answers each of the queries of an act."""
+    asked: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool) -> None:
+        if any(re.search(rf"FROM {table}\b", statement) for table in REAL_TABLES):
+            asked.append((statement, parameters))
+
+    with book.database.write() as connection:
+        event.listen(connection, "before_cursor_execute", note)
+        act(connection)
+        event.remove(connection, "before_cursor_execute", note)
+        return [explained(connection, statement, parameters) for statement, parameters in asked]
+
+
+def explained(connection: Connection, statement: str, parameters: Any) -> list[Step]:
+    if connection.dialect.name == "sqlite":
+        found = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        return [sqlite_step(row[3]) for row in found]
+    found = connection.exec_driver_sql(f"EXPLAIN {statement}", parameters)
+    return [Step(row.table or "", row.key, f"{row.type} {row.Extra}") for row in found]
+
+
+def sqlite_step(text: str) -> Step:
+    read = re.match(r"(SCAN|SEARCH) (\w+)(?: USING (?:COVERING )?(?:INDEX (\w+)|(?:INTEGER )?(PRIMARY KEY)))?", text)
+    if read is None:
+        return Step("", None, text)
+    index = read[3] or read[4]
+    return Step(
+        read[2], "PRIMARY" if index == "PRIMARY KEY" or (index or "").startswith("sqlite_auto") else index, text
+    )
+
+
+def reads_all(step: Step) -> bool:
+    """Whether a whole table, or a whole index, is gone through."""
+    return step.text.startswith(("SCAN", "ALL", "index "))
+
+
+def sorts(step: Step) -> bool:
+    return "TEMP B-TREE" in step.text or "filesort" in step.text
+
+
+REAL_TABLES = ("debtors", "assessments", "runs", "run_batches", "run_entries", "scoring_jobs", "idempotency_keys")
+
+
+def assert_reads(book: Book, act: Callable[[Connection], Any], *indexes: set[str]) -> None:
+    """Each query reads its tables by these indexes, goes through none whole, and sorts nothing."""
+    steps = plans(book, act)
+    real = [[step for step in query if step.table in REAL_TABLES] for query in steps]
+    assert [{step.index or "none" for step in query} for query in real] == list(indexes), steps
+    assert not any(reads_all(step) for query in real for step in query), steps
+    assert not any(sorts(step) for query in steps for step in query), steps
+
+
+@pytest.mark.parametrize("wanted", [DebtorFilter(), DebtorFilter(payment_status="PAID")], ids=["all", "paid"])
+def test_a_list_by_id_goes_on_from_its_cursor(book: Book, wanted: DebtorFilter) -> None:
+    assert_reads(book, lambda c: debtor_lists.page(c, wanted, "id", book.cursors["id"], 50), {"PRIMARY"})
+
+
+@pytest.mark.parametrize("cursor", [None, "priority"])
+@pytest.mark.parametrize(
+    "wanted",
+    [DebtorFilter(PORTFOLIO), DebtorFilter(PORTFOLIO, HIGH_RISK), DebtorFilter(PORTFOLIO, min_debt=100)],
+    ids=["all", "high risk", "debt"],
+)
+def test_a_portfolio_by_priority_reads_its_index_in_order(book: Book, wanted: DebtorFilter, cursor: str | None) -> None:
+    at = book.cursors[cursor] if cursor else None
+
+    assert_reads(book, lambda c: debtor_lists.page(c, wanted, "priority", at, 50), {BY_PRIORITY})
+
+
+@pytest.mark.parametrize("cursor", [None, "priority"])
+@pytest.mark.parametrize("levels", [None, HIGH_RISK, ("LOW",)])
+def test_the_whole_book_by_priority_merges_the_best_of_each_level(
+    book: Book, levels: tuple[str, ...] | None, cursor: str | None
+) -> None:
+    at = book.cursors[cursor] if cursor else None
+
+    [steps] = plans(book, lambda c: debtor_lists.page(c, DebtorFilter(None, levels), "priority", at, 50))
+
+    read = [step for step in steps if step.table == "debtors"]
+    assert len(read) == len(levels or (1, 2, 3, 4))
+    # Only the few rows that come out of the index are sorted together.
+    assert {step.index for step in read} == {BY_LEVEL}
+    assert not any(reads_all(step) or sorts(step) for step in read)
+
+
+def test_a_history_reads_its_debtors_assessments(book: Book) -> None:
+    debtor_id = debtor_rows(book.database, PORTFOLIO)[0]["id"]
+
+    assert_reads(book, lambda c: debtor_lists.history(c, debtor_id, None, 50), {"PRIMARY"})
+    assert_reads(book, lambda c: debtor_lists.history(c, debtor_id, encode_cursor([5]), 50), {"PRIMARY"})
+
+
+def selection(book: Book) -> Any:
+    row = run_row(book.database, book.run_id)
+    with book.database.read() as connection:
+        return selection_of(row, a_shelf().scorer(connection, row.policy_id))
+
+
+def test_ranking_reads_one_index_and_no_rows(book: Book) -> None:
+    wanted = selection(book)
+
+    def rank(connection: Connection) -> None:
+        eligible = Eligible(book.database, connection, wanted)
+        assert sum(len(chunk) for chunk in eligible.entries()) > 0
+        eligible.excluded()
+
+    stored, _stale, left_out = plans(book, rank)
+
+    for [step] in (stored, left_out):
+        assert step.index == BY_PRIORITY
+        assert re.search("COVERING INDEX|Using index(?! condition)", step.text)
+    assert_reads(book, rank, {BY_PRIORITY}, {BY_PRIORITY}, {BY_PRIORITY})
+
+
+def test_a_preview_reads_one_index_and_the_rows_it_shows(book: Book) -> None:
+    wanted = selection(book)
+
+    assert_reads(
+        book,
+        lambda c: preview.preview(book.database, c, wanted, 50_000_000, 10, None),
+        *[{BY_PRIORITY}] * 5,
+        {"PRIMARY"},
+    )
+
+
+def test_the_next_batches_are_found_among_the_planned_ones(book: Book) -> None:
+    with book.database.read() as connection:
+        assert {key.lane for key in outbox.next_batches(connection, 5, frozenset())} == {"high", "standard"}
+
+    assert_reads(book, lambda c: outbox.next_batches(c, 5, frozenset()), {STATES}, {BATCHES}, {BATCHES})
+
+
+def test_what_is_outstanding_is_counted_without_reading_history(book: Book) -> None:
+    assert_reads_no_history(book, outbox.outstanding)
+
+
+def test_silent_batches_are_found_without_reading_history(book: Book) -> None:
+    later = NOON + timedelta(days=1)
+    with book.database.read() as connection:
+        assert results.any_hopeless(connection, later, 60)
+
+    assert_reads_no_history(book, lambda c: outbox.due_again(c, later, 60))
+    assert_reads_no_history(book, lambda c: results.any_hopeless(c, later, 60))
+
+
+def assert_reads_no_history(book: Book, act: Callable[[Connection], Any]) -> None:
+    """Batches are found by their state, or from the runs under way: what ended long ago is not looked at."""
+    [steps] = plans(book, act)
+    [batches] = [step for step in steps if step.table == "run_batches"]
+    assert batches.index in (BATCHES, SENT, "PRIMARY"), steps
+    assert not any(reads_all(step) for step in steps if step.table in REAL_TABLES), steps
+
+
+def test_messages_are_built_by_key(book: Book) -> None:
+    keys = keys_of(book.database, book.run_id)[:3]
+    shelf = a_shelf()
+    with book.database.read() as connection:
+        shelf.scorer(connection, run_row(book.database, book.run_id).policy_id)
+
+    for query in plans(book, lambda c: outbox.messages(c, keys, shelf)):
+        for step in query:
+            assert step.index == "PRIMARY"
+            assert not reads_all(step)
+
+
+def test_a_run_and_its_progress_are_read_by_key(book: Book) -> None:
+    row = run_row(book.database, book.run_id)
+    shelf = a_shelf()
+    with book.database.read() as connection:
+        runs.view(connection, row, shelf)
+
+    assert_reads(book, lambda c: runs.view(c, row, shelf), {BATCHES})
+    assert_reads(book, lambda c: runs.page(c, encode_cursor([row.number]), 50), {"PRIMARY"})
+
+
+def test_the_next_run_to_plan_is_found_by_its_state(book: Book) -> None:
+    run_id = accept_run(book.database, portfolio="nobody-here")
+    try:
+        assert_reads(book, outbox.next_to_plan, {STATES}, {"PRIMARY"})
+    finally:
+        book.database.transact(lambda c: runs.cancel(c, run_id, NOON))
+
+
+def test_a_scoring_job_goes_on_from_the_last_debtor(book: Book) -> None:
+    last = debtor_rows(book.database)[2_000]["id"]
+
+    assert_reads(book, lambda c: scoring_jobs._next_rows(c, PORTFOLIO, last), {"PRIMARY"})
+
+
+def test_old_answers_are_found_by_their_age(book: Book) -> None:
+    for number in range(200):
+        book.database.transact(
+            lambda c, n=number: idempotency.once(
+                c, "scope", f"key-{n}", b"", NOON + timedelta(minutes=n), lambda: idempotency.Answer(200, b"")
+            )
+        )
+
+    assert_reads(
+        book, lambda c: idempotency.any_old(c, NOON + timedelta(days=1, minutes=2)), {"ix_idempotency_keys_created_at"}
+    )
