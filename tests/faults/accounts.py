@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from sqlalchemy import func, select
 from tests.support.ledger import NOTHING, Ledger, account, workable
 from tests.support.system import BASE, OVER, Queues, System, pause
 
+from risk_assessment.tables import runs
 from service_kit.database import Database
 
 
@@ -42,6 +44,11 @@ class Accounts:
     def of(self, run_id: str) -> Ledger:
         """The accounts of one run."""
         return account(self.risk_database, self.debt_database, run_id, self._runs[run_id])
+
+    def runs_there_are(self) -> int:
+        """How many runs were ever accepted."""
+        with self.risk_database.read() as connection:
+            return connection.execute(select(func.count()).select_from(runs)).scalar_one()
 
     def of_everybody(self, run_id: str) -> Ledger:
         """The accounts of a run that somebody else started over everybody."""

@@ -40,7 +40,7 @@ def test_messages_sent_many_times_and_shuffled_to_three_consumers_have_one_effec
 ) -> None:
     accounts = whole(kind)
     system, queues, rng = accounts.system, accounts.queues, random.Random(seed)
-    run_id = published_without_consumers(accounts, batch_size=75)
+    run_id = published_without_consumers(accounts, batch_size=120)
     for lane in LANES:
         bodies = [message["Body"] for message in queues.drain(lane)]
         copies = [body for body in bodies for _ in range(rng.randint(1, 5))]
@@ -62,7 +62,7 @@ def test_a_slow_batch_stays_hidden_from_others(whole: Whole) -> None:
     system = accounts.system
     run_id = published_without_consumers(accounts, batch_size=200)
     slow = system.processes["consumer"].faults
-    slow.arm(Fault("work", do="sleep", seconds=3.5))  # longer than three visibility timeouts
+    slow.arm(Fault("decide", do="sleep", seconds=3.5))  # longer than three visibility timeouts
     system.start("consumer")
     system.wait_for(slow.happened, 10, "a slow batch begun")
 

@@ -1,5 +1,6 @@
 """Promise 1: whatever process dies, at whatever point, no debtor is lost and none is worked twice."""
 
+import itertools
 import signal
 from collections.abc import Callable
 
@@ -27,35 +28,60 @@ DISPATCHER = [
 CONSUMER = ["receive", "decide", "record", "work", "report", "delete"]
 
 
-def points(names: list[str], process: str) -> list[tuple[str, str, str, int]]:
-    return [(process, name, moment, 1) for name in names for moment in ("before", "after")]
+def faults(points: list[str]) -> list[Fault]:
+    return [Fault(point, moment) for point in points for moment in ("before", "after")]
 
 
-EVERY = [
-    *points(API, "risk-api"),
-    *points(DISPATCHER, "dispatcher"),
-    ("dispatcher", "plan.record", "before", 2),
-    ("dispatcher", "send.request", "after", 2),
-    *points(CONSUMER, "consumer"),
-    ("consumer", "record", "after", 3),
-    ("consumer", "report", "after", 2),
-]
-CASES = [("sqlite", *point) for point in EVERY] + [("mariadb", *point) for point in EVERY[1::2]]
+def name(fault: Fault) -> str:
+    return f"{fault.moment}-{fault.point}-{fault.nth}"
 
 
-@pytest.mark.parametrize(("kind", "process", "point", "moment", "nth"), CASES)
-def test_a_process_killed_at_any_point_loses_and_doubles_nobody(
-    whole: Whole, kind: str, process: str, point: str, moment: str, nth: int
-) -> None:
-    accounts = whole(kind)
-    system, faults = accounts.system, accounts.system.processes[process].faults
-    victim = system.processes[process].running
-    faults.arm(Fault(point, moment, nth=nth))
+# In the middle of a plan, which is more than a hundred batches long; of a lot of messages; of the work on a run.
+AMID = [Fault("plan.record", nth=2), Fault("send.request", "after", nth=2), Fault("mark", "after", nth=2)]
+AMID_WORK = [Fault("record", "after", nth=3), Fault("report", "after", nth=2)]
 
-    # More than a hundred batches are planned in two transactions.
-    run_id = accounts.start_run(batch_size=12 if nth == 2 and point == "plan.record" else 60)
-    system.wait_for(lambda: victim.poll() is not None, 15, f"death {moment} {point}")
-    assert victim.poll() == -signal.SIGKILL
+AT_THE_API = faults(API)
+# A dispatcher and a consumer die of each run; every point of either has its turn.
+PAIRS = list(zip(faults(DISPATCHER) + AMID, itertools.cycle(faults(CONSUMER) + AMID_WORK), strict=False))
+CASES = [("sqlite", *pair) for pair in PAIRS] + [("mariadb", *pair) for pair in PAIRS[1::2]]
+NAMES = [f"{kind}-{name(dispatcher)}-{name(consumer)}" for kind, dispatcher, consumer in CASES]
+
+
+def run_with_deaths(accounts: Accounts, deaths: dict[str, Fault], batch_size: int) -> None:
+    """A run during which each process dies at its point and is started again, as whoever runs it would."""
+    system = accounts.system
+    victims = {process: system.processes[process].running for process in deaths}
+    for process, fault in deaths.items():
+        system.processes[process].faults.arm(fault)
+
+    run_id = accounts.start_run(batch_size=batch_size)
+
+    def all_have_died() -> bool:
+        for process in deaths:
+            if not system.is_running(process):
+                system.start(process)
+        return all(victim is not None and victim.poll() is not None for victim in victims.values())
+
+    system.wait_for(all_have_died, 30, f"deaths at {deaths}")
+    assert {victim.poll() for victim in victims.values() if victim} == {-signal.SIGKILL}
     system.revive()
-
     accounts.balanced(run_id)
+
+
+@pytest.mark.parametrize("fault", AT_THE_API, ids=name)
+def test_an_api_killed_at_any_point_is_asked_again_and_starts_one_run(whole: Whole, fault: Fault) -> None:
+    accounts = whole("sqlite")
+    before = accounts.runs_there_are()
+
+    run_with_deaths(accounts, {"risk-api": fault}, batch_size=400)
+
+    assert accounts.runs_there_are() == before + 1
+
+
+@pytest.mark.parametrize(("kind", "dispatcher", "consumer"), CASES, ids=NAMES)
+def test_a_dispatcher_and_a_consumer_killed_at_any_point_lose_and_double_nobody(
+    whole: Whole, kind: str, dispatcher: Fault, consumer: Fault
+) -> None:
+    batch_size = 12 if dispatcher in AMID[:1] else 100
+
+    run_with_deaths(whole(kind), {"dispatcher": dispatcher, "consumer": consumer}, batch_size)

@@ -43,7 +43,7 @@ def test_a_consumer_finishes_its_batch_and_gives_the_others_back_at_once(patient
     run_id = published_without_consumers(patient, batch_size=100)
     total = system.run(run_id)["batches_total"]
     slow = system.processes["consumer"].faults
-    slow.arm(Fault("work", do="sleep", seconds=1.0, nth=3))
+    slow.arm(Fault("decide", do="sleep", seconds=1.0, nth=3))
     system.start("consumer")
     system.wait_for(slow.happened, 15, "a consumer amid its third batch, with others in its hands")
 
@@ -72,7 +72,7 @@ def test_a_consumer_asked_while_it_long_polls_loses_no_message_to_the_poll(patie
 
 @pytest.mark.parametrize(
     ("point", "moment"),
-    [("plan.record", "before"), ("plan.between", "after"), ("send", "before"), ("send", "after"), ("mark", "before")],
+    [("plan.between", "after"), ("send", "before"), ("send", "after"), ("mark", "before")],
 )
 def test_a_dispatcher_stops_amid_its_work_and_goes_on_when_started_again(
     patient: Accounts, point: str, moment: str
@@ -80,7 +80,7 @@ def test_a_dispatcher_stops_amid_its_work_and_goes_on_when_started_again(
     system = patient.system
     slow = system.processes["dispatcher"].faults
     slow.arm(Fault(point, moment, do="sleep", seconds=1.0))
-    run_id = patient.start_run(batch_size=60)
+    run_id = patient.start_run(batch_size=100)
     system.wait_for(slow.happened, 15, f"a dispatcher {moment} {point}")
 
     assert system.stop("dispatcher") == 0

@@ -223,7 +223,7 @@ def test_two_runs_at_once_do_not_mix(journey: Journey) -> None:
 
 def test_a_cancelled_run_ends_where_it_was(journey: Journey) -> None:
     accounts, system = journey.accounts, journey.system
-    system.processes["consumer"].faults.arm(Fault("work", do="sleep", seconds=0.15, times=10**9))
+    system.processes["consumer"].faults.arm(Fault("decide", do="sleep", seconds=0.15, times=10**9))
     run_id = accounts.start_run(batch_size=30)
     system.wait_for(lambda: system.run(run_id)["batches_done"] >= 3, 30, "the first batches done")
 

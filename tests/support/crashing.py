@@ -46,8 +46,8 @@ POINTS = {
     "receive": "debt_processing.sqs_receiver:SqsReceiver.receive",
     "decide": "debt_processing.worker:decide",
     "decide.debtor": "debt_processing.work:_score",
-    "record": "debt_processing.worker:_record",
-    "work": "debt_processing.consumer:work_batch",
+    "record": "debt_processing.inbox:record",
+    "work": "debt_processing.consumer:work_batch debt_processing.consumer:work_together",
     "report": "debt_processing.sqs_receiver:SqsReceiver.report",
     "bury": "debt_processing.sqs_receiver:SqsReceiver.bury",
     "delete": "debt_processing.sqs_receiver:SqsReceiver.delete",
@@ -151,11 +151,12 @@ def _is_about(about: object, debtor: int | None) -> bool:
 def install(path: Path) -> None:
     """Wrap every named function of the modules that this process uses."""
     armed = _Armed(path)
-    for point, place in POINTS.items():
-        module_name, _, names = place.partition(":")
-        *owners, name = names.split(".")
-        owner = functools.reduce(getattr, owners, importlib.import_module(module_name))
-        setattr(owner, name, _wrapped(getattr(owner, name), point, armed))
+    for point, places in POINTS.items():
+        for place in places.split():
+            module_name, _, names = place.partition(":")
+            *owners, name = names.split(".")
+            owner = functools.reduce(getattr, owners, importlib.import_module(module_name))
+            setattr(owner, name, _wrapped(getattr(owner, name), point, armed))
 
 
 def _wrapped(function: Callable[..., Any], point: str, armed: _Armed) -> Callable[..., Any]:

@@ -130,8 +130,9 @@ class System:
     # Processes
 
     def start(self, *names: str, wait: bool = True) -> None:
-        """Start these processes, or all that do not run; wait until those that listen do so."""
+        """Start these processes, or all that do not run; wait until they listen, or say that they have started."""
         chosen = names or [name for name in self.processes if not self.is_running(name)]
+        before = {name: self._starts(name) for name in chosen}
         for name in chosen:
             assert not self.is_running(name), f"{name} runs already"
             process = self.processes[name]
@@ -139,15 +140,18 @@ class System:
             process.running = self.nursery.fork(
                 process.module, process.arguments, env, process.log, process.faults.path
             )
-        if wait:
-            self.until_listening(*chosen)
+        for name in chosen if wait else ():
+            self._until_up(name, before[name])
 
-    def until_listening(self, *names: str) -> None:
-        """Wait until the servers among these listen."""
+    def _starts(self, name: str) -> int:
+        return sum(self.log(name).count(said) for said in ('"risk.dispatcher.started"', '"debt.consumer.started"'))
+
+    def _until_up(self, name: str, starts: int) -> None:
         ports = {"risk-api": self.risk_port, "debt-api": self.debt_port, "sqs": getattr(self, "sqs_port", 0)}
-        for name in names:
-            if name in ports:
-                eventually(lambda name=name: self._listens(name, ports[name]), 30, f"{name} listening")  # type: ignore[misc]
+        if name in ports:
+            eventually(lambda: self._listens(name, ports[name]), 30, f"{name} listening")
+        else:
+            eventually(lambda: self._starts(name) > starts or not self.is_running(name), 30, f"{name} started")
 
     def until_ready(self) -> None:
         """Wait until both APIs are ready; asking makes the queues."""
