@@ -174,8 +174,8 @@ class Dispatcher:
             self._window_moved.clear()
             build = partial(self._in_thread, partial(self._next_lot, flying))
             lot = await self._resilient("build", build, stop) or {}
-            if sending is not None:
-                await sending
+            if sending is not None and await sending is False:
+                await stop.wait(TIDY_SECONDS)  # the queues answer, but take nothing
             flying, sending = frozenset(lot), None
             if lot:
                 sending = asyncio.create_task(self._resilient("send", partial(self._send, lot), stop))
@@ -204,7 +204,7 @@ class Dispatcher:
         await self._in_thread(lambda: self._mark_sent(sent))
         for key in sent:
             BATCHES.labels("sent", key.lane).inc()
-        return True
+        return bool(sent)
 
     def _mark_sent(self, sent: list[BatchKey]) -> None:
         now = utc_now()
@@ -251,10 +251,10 @@ class Dispatcher:
 
     async def _tidy(self) -> bool:
         lost = await self._in_thread(self._lost)
-        if lost:
-            log.warning("risk.batches.resent", batches=len(lost))
-            await self._send(lost)
-        return False
+        if not lost:
+            return False
+        log.warning("risk.batches.resent", batches=len(lost))
+        return await self._send(lost)
 
     def _lost(self) -> dict[BatchKey, str]:
         now, after = utc_now(), self._settings.risk_resend_after_seconds
