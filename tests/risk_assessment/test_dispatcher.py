@@ -18,7 +18,7 @@ from tests.support.processes import eventually
 from tests.support.proxy import Proxy
 from tests.support.servers import MariaDb
 
-from recovery_core.messages import encode_results
+from recovery_core.messages import decode_batch, encode_results
 from risk_assessment import dispatcher, leases, runs, scoring_jobs
 from risk_assessment.schemas import ScoringJobIn
 from risk_assessment.settings import Settings
@@ -241,6 +241,22 @@ def test_a_run_that_cannot_be_planned_fails_and_lets_others_go(sqlite: Database,
 
     assert (state_of(sqlite, good), state_of(sqlite, broken)) == ("completed", "failed")
     assert run_row(sqlite, broken).error
+
+
+def test_batches_that_the_queue_refused_are_sent_later(sqlite: Database, settings: Settings) -> None:
+    sqs = FakeSqs()
+    asyncio.run(sqs.ensure_queues(queue_specs(settings)))
+    sqs.fail_sends = {str(number) for number in range(20)}
+    generate_debtors(sqlite, 40)
+    run_id = accept_run(sqlite, batch_size=1)
+
+    with Dispatching(sqlite, settings, sqs):
+        wait_for(sqlite, run_id, "published")
+
+    went = [decode_batch(message.body).header.sequence for message in sqs.waiting(settings.recovery_queue_high)]
+    went += [decode_batch(message.body).header.sequence for message in sqs.waiting(settings.recovery_queue_standard)]
+    assert not sqs.fail_sends
+    assert sorted(went) == list(range(1, run_view(sqlite, run_id)["batches_total"] + 1))
 
 
 @pytest.fixture
