@@ -55,6 +55,7 @@ MAX_MESSAGE_BYTES = 262_144
 """The largest message: what every SQS emulator still takes, though AWS has taken 1 MiB since August 2025."""
 
 _MAX_REASON = 500
+_MAX_COUNT = 2**31 - 1
 _UNPAID = PaymentStatus.UNPAID.value
 
 
@@ -120,11 +121,11 @@ class BatchResult:
 
     batch_id: Annotated[str, Field(min_length=1, max_length=100)]
     run_id: Annotated[str, Field(min_length=1, max_length=64)]
-    sequence: Annotated[int, Field(strict=True, ge=1)]
+    sequence: Annotated[int, Field(strict=True, ge=1, le=_MAX_COUNT)]
     outcome: Literal["done", "dead"]
-    succeeded: Annotated[int, Field(strict=True, ge=0)]
-    failed: Annotated[int, Field(strict=True, ge=0)]
-    reason: str | None
+    succeeded: Annotated[int, Field(strict=True, ge=0, le=_MAX_COUNT)]
+    failed: Annotated[int, Field(strict=True, ge=0, le=_MAX_COUNT)]
+    reason: Annotated[str, Field(max_length=2 * _MAX_REASON)] | None
     finished_at: AwareDatetime
 
 

@@ -119,7 +119,7 @@ class World:
         for wish in wishes:
             self._start(wish)
         self._take_lease(self.dispatchers[0])
-        self._plan(self.dispatchers[0], dies_at=None)
+        self._plan(self.dispatchers[0])
 
     # People
 
@@ -160,8 +160,13 @@ class World:
         self._take_lease(chance.choice(self.dispatchers))
 
     def plan(self, chance: Random) -> None:
-        """Plan the next run; or die, or find the lease lost, when the plan writes for the n-th time."""
-        self._plan(self._one(chance), chance.choice([None, None, 1, 2, 3, 4]))
+        """Plan the next run; or die when the plan writes for the n-th time; or be overtaken in the midst of it."""
+        one, other = chance.sample(self.dispatchers, 2)
+        if chance.random() < 0.3:
+            self._take_lease(one)
+            self._plan(one, overtaken_by=other)
+        else:
+            self._plan(self._one(chance), dies_at=chance.choice([None, None, 1, 2, 3, 4]))
 
     def publish(self, chance: Random) -> None:
         """Make the messages of what is next, or of what was lost; send them; write it down; or stop in between."""
@@ -226,15 +231,26 @@ class World:
         if self.risk.transact(lambda c: leases.acquire(c, dispatcher.owner, self.now)):
             self.holder = dispatcher
 
-    def _plan(self, dispatcher: Dispatcher, dies_at: int | None) -> None:
+    def _plan(
+        self, dispatcher: Dispatcher, *, dies_at: int | None = None, overtaken_by: Dispatcher | None = None
+    ) -> None:
         with self.risk.read() as connection:
             run = outbox.next_to_plan(connection)
             scorer = SHELF.scorer(connection, run.policy_id) if run else None
         if run is None or scorer is None:
             return
+        others = [overtaken_by] if overtaken_by else []
+
+        def between_writes() -> bool:
+            if others:
+                self.now += timedelta(seconds=leases.LEASE_SECONDS + 1)
+                self._take_lease(others[0])
+                self._plan(others.pop())
+            return False
+
         fence = _dying(leases.fence(dispatcher.owner), dies_at)
         try:
-            planning.Plan(self.risk, run, scorer, fence, 1_000).carry_out(lambda: self.now, lambda: False)
+            planning.Plan(self.risk, run, scorer, fence, 1_000).carry_out(lambda: self.now, between_writes)
         except (leases.LeaseLostError, _Died):
             return
         self._check_plan(run.id)
@@ -324,7 +340,7 @@ class World:
         self.now += timedelta(seconds=leases.LEASE_SECONDS + 1)
         for _ in range(HEALING_ROUNDS):
             self._take_lease(one)
-            self._plan(one, dies_at=None)
+            self._plan(one)
             for look in (self._build, self._look_for_lost):
                 look(one)
                 self._send(one, 0.0, Random(0))

@@ -1,0 +1,257 @@
+"""Whatever arrives in a queue: a consumer ends with each message recorded or in its grave, and goes on.
+
+The consumer itself runs, over queues in memory. The dispatcher is given what a results queue might hold.
+"""
+
+import asyncio
+import copy
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from random import Random
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import delete, select
+from tests.contracts.conftest import EFFORT
+from tests.debt_processing.builders import a_body, a_debtor, debtors
+from tests.debt_processing.conftest import make_settings
+from tests.risk_assessment.builders import a_shelf, add_debtor, some_settings
+from tests.risk_assessment.planned import a_planned_run
+from tests.support.fake_sqs import FakeSqs
+
+from debt_processing import tables as debt
+from debt_processing.consumer import Consumer
+from debt_processing.queues import queue_specs
+from recovery_core.messages import BatchResult, encode_results
+from recovery_core.policy import built_in_policy
+from risk_assessment.dispatcher import Dispatcher
+from service_kit.database import Database
+from service_kit.lifecycle import Stop
+from service_kit.migrations import upgrade
+from service_kit.sqs import Outgoing, Received
+
+PATIENCE_SECONDS = 60.0
+
+scalars = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**70), 2**70),
+    st.floats(),
+    st.text(max_size=20),
+    st.sampled_from(
+        [0, 1, 2**31, 2**63, "", "1e5", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59.999999Z", "\ud800"]
+    ),
+)
+values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner))
+seeds = st.integers(0, 2**32)
+custom = built_in_policy("standard").document | {"name": "custom", "description": "travels with the message"}
+
+
+# By name, so that a failure can be read.
+HUGE = {
+    "<deep lists>": "[" * 100_000,
+    "<deep objects>": '{"a":' * 40_000,
+    "<many items>": '{"debtors": [' + "1," * 60_000 + "1]}",
+    "<many digits>": "1" * 200_000,
+    "<too large>": "x" * 262_145,
+}
+
+
+@st.composite
+def wrong_batches(draw: st.DrawFn) -> str:
+    """A batch in which one thing or two are not what they should be."""
+    chance = Random(draw(seeds))
+    entries = [a_debtor(n, contract_type=chance.choice(["PERMANENT", "?"])) for n in range(1, chance.randint(2, 4))]
+    run_id = chance.choice(["run-1", "run-2", "run-3"])
+    message = orjson.loads(a_body(run_id, chance.randint(1, 4), entries, threshold=chance.choice([50_000_000, 1])))
+    if chance.random() < 0.3:
+        message["policy"] = {"name": "custom", "version": 1, "hash": "0" * 64, "document": copy.deepcopy(custom)}
+    for value in draw(st.lists(values, min_size=1, max_size=2)):
+        _put(message, value, chance)
+    return json.dumps(message)
+
+
+texts = st.one_of(
+    wrong_batches(),
+    wrong_batches().flatmap(lambda body: seeds.map(lambda seed: _cut(body, Random(seed)))),
+    values.map(json.dumps),
+    st.text(max_size=50),
+    st.sampled_from(["", "null", '{"schema": "smartrecover.debt-batch.v2"}', "\ufeff{}"]),
+    st.sampled_from(sorted(HUGE)),
+)
+
+
+@pytest.fixture(scope="module", params=["sqlite", "mariadb"])
+def debt_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    yield from _migrated(request, tmp_path_factory, "debt_processing")
+
+
+@pytest.fixture(scope="module", params=["sqlite", "mariadb"])
+def risk_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    yield from _migrated(request, tmp_path_factory, "risk_assessment")
+
+
+def _migrated(request: pytest.FixtureRequest, folders: pytest.TempPathFactory, package: str) -> Iterator[Database]:
+    if request.param == "sqlite":
+        url = f"sqlite:///{folders.mktemp('messages') / 'messages.db'}"
+    else:
+        mariadb = request.getfixturevalue("mariadb")
+        mariadb.execute(f"CREATE DATABASE messages_{package}")
+        url = mariadb.url(f"messages_{package}")
+    upgrade(url, package)
+    database = Database(url)
+    yield database
+    database.dispose()
+
+
+@pytest.mark.timeout(120 + 300 * EFFORT.factor)
+@settings(max_examples=EFFORT.examples(15))
+@given(bodies=st.lists(texts, min_size=5, max_size=30))
+@example(bodies=['{"schema":"smartrecover.debt-batch.v1","batch_id":"\\ud800"}'])
+def test_every_message_ends_recorded_or_in_its_grave(debt_database: Database, bodies: list[str]) -> None:
+    with debt_database.write() as connection:
+        for table in debt.metadata.sorted_tables:
+            connection.execute(delete(table))
+    bodies = [HUGE.get(body, body) for body in bodies]
+    right = a_body("right", 1, debtors(2))
+
+    dead, left = asyncio.run(_consumed(debt_database, [*bodies, right]))
+
+    assert left == []
+    assert right not in [message.body for message in dead]
+    graves = {message.body for message in dead}
+    # What is too large to be sent again is left to the queue, which gives no reason.
+    assert all(message.attributes["reason"] for message in dead if message.body != HUGE["<too large>"])
+    recorded = _recorded(debt_database)
+    for body in bodies:
+        assert body in graves or _place(body) in recorded, body[:2_000]
+    assert ("right", 1) in recorded
+
+
+async def _consumed(database: Database, bodies: list[str]) -> tuple[list[Outgoing], list[Outgoing]]:
+    """Let a consumer work until its queue is empty; what is in the grave then, and what is left."""
+    settings = make_settings(database.engine.url.render_as_string(hide_password=False), lambda role: role)
+    sqs = FakeSqs()
+    await sqs.ensure_queues(queue_specs(settings))
+    high = settings.recovery_queue_high
+    await sqs.send(high, [Outgoing(str(number), "placeholder") for number in range(len(bodies))])
+    for message, body in zip(sqs._queues[high].messages, bodies, strict=True):
+        # SQS itself would refuse some of these; others may be less strict.
+        message.outgoing = Outgoing(message.outgoing.id, body)
+    stop = Stop()
+    consumer = asyncio.create_task(Consumer(settings, database, sqs).run(stop))
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while sqs.waiting(high) and not consumer.done():
+            await asyncio.sleep(0.01)
+        stop.set()
+        await consumer
+    return sqs.waiting(f"{high}-dlq"), sqs.waiting(high)
+
+
+def _recorded(database: Database) -> set[tuple[str, int]]:
+    """The batches that are recorded, each with all its debtors settled that no earlier batch of the run had."""
+    with database.read() as connection:
+        names = {row.number: row.run_id for row in connection.execute(select(debt.runs))}
+        settled = [
+            tuple(row)
+            for table in (debt.decisions, debt.errors)
+            for row in connection.execute(select(table.c.run_number, table.c.batch_sequence))
+        ]
+        found = connection.execute(select(debt.batches)).all()
+    for batch in found:
+        assert settled.count((batch.run_number, batch.sequence)) == batch.succeeded + batch.failed <= batch.debtors
+    return {(names[batch.run_number], batch.sequence) for batch in found}
+
+
+def _place(body: str) -> tuple[str, int] | None:
+    try:
+        message = orjson.loads(body)
+        return message["run_id"], message["sequence"]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return None
+
+
+# Results
+
+
+@pytest.fixture
+def run_id(risk_database: Database) -> str:
+    """A run of three batches that were planned and not yet sent."""
+    for _ in range(3):
+        add_debtor(risk_database)
+    return a_planned_run(risk_database, batch_size=1, limit=3)
+
+
+LARGE = [2**31, 2**63, 2**64, 10**30]
+
+
+@st.composite
+def results(draw: st.DrawFn, run_id: str) -> str:
+    right = BatchResult(
+        f"{run_id}-0000001", run_id, draw(st.integers(1, 3)), "dead", 1, 0, "x", datetime(2026, 3, 1, tzinfo=UTC)
+    )
+    message = orjson.loads(encode_results([right, right]))
+    chance = Random(draw(seeds))
+    message["results"][0]["reason"] = draw(st.sampled_from(["x", "<long>"]))
+    for value in draw(st.lists(values | st.sampled_from(LARGE), max_size=2)):
+        _put(message, value, chance)
+    return json.dumps(message)
+
+
+@pytest.mark.timeout(120 + 300 * EFFORT.factor)
+def test_no_report_stops_the_dispatcher(risk_database: Database, run_id: str) -> None:
+    dispatcher = Dispatcher(some_settings(), risk_database, None, a_shelf())  # type: ignore[arg-type]
+
+    @settings(max_examples=EFFORT.examples(60))
+    @given(bodies=st.lists(results(run_id) | texts, min_size=3, max_size=10))
+    def check(bodies: list[str]) -> None:
+        bodies = [HUGE.get(body, body).replace("<long>", "ä" * 60_000) for body in bodies]
+        dispatcher._apply([Received(str(n), "", body, {}, 1, datetime.now(UTC)) for n, body in enumerate(bodies)])
+
+    check()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [*({"sequence": number} for number in LARGE), {"reason": "ä" * 60_000}, {"reason": "a\0b"}, {"run_id": "\0"}],
+    ids=lambda changes: repr(changes)[:30],
+)
+def test_no_value_in_a_report_is_too_much(risk_database: Database, run_id: str, changes: dict[str, Any]) -> None:
+    dispatcher = Dispatcher(some_settings(), risk_database, None, a_shelf())  # type: ignore[arg-type]
+    dead = BatchResult("b", run_id, 1, "dead", 0, 0, "x", datetime(2026, 3, 1, tzinfo=UTC))
+    message = orjson.loads(encode_results([dead, dead]))
+    message["results"][0] |= changes
+
+    dispatcher._apply([Received("1", "", json.dumps(message), {}, 1, datetime.now(UTC))])
+
+
+# Breaking things
+
+
+def _put(value: Any, new: Any, chance: Random) -> None:
+    """Put a value in some place of a JSON value, or take something away there."""
+    keys: list[Any] = list(value) if isinstance(value, dict) else list(range(len(value)))
+    if not keys:
+        return
+    key = chance.choice(keys)
+    deeper = value[key]
+    if isinstance(deeper, dict | list) and deeper and chance.random() < 0.6:
+        _put(deeper, new, chance)
+    elif chance.random() < 0.2:
+        del value[key]
+    elif isinstance(value, dict) and chance.random() < 0.1:
+        value[f"{key}2"] = new
+    else:
+        value[key] = new
+
+
+def _cut(body: str, chance: Random) -> str:
+    """The text of a message with a part of it gone, repeated or replaced."""
+    start = chance.randrange(len(body) + 1)
+    end = min(len(body), start + chance.choice([0, 1, 1, 5, 50]))
+    instead = chance.choice(["", "", '"', "\\", "\\u0000", "\\ud83d", "1e999", "NaN", "\0", body[start:end] * 2])
+    return body[:start] + instead + body[end:]
