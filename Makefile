@@ -13,7 +13,7 @@ COVERED := libs services infra/local
 PACKAGES := libs services infra
 
 # Settings of another project's shell must not leak into this one's environment.
-unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE VIRTUAL_ENV
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help

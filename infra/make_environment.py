@@ -31,10 +31,12 @@ STAMP = VENV / "smartrecover-setup.json"
 
 SYNC = ("sync", "--quiet", "--locked", "--extra", "local")
 EXPORT = ("export", "--quiet", "--frozen", "--extra", "local", "--no-emit-project", "--format", "requirements.txt")
+PROGRAMS = ("risk_assessment.__main__", "debt_processing.__main__", "smartrecover.__main__", "aioboto3", "moto.server")
 PIP_INSTALL = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", "uv")
 
 # What a shell may have set for another project, and would lead uv or pip astray in this one.
 FOREIGN = (
+    "PYTHONDONTWRITEBYTECODE",
     "VIRTUAL_ENV",
     "CONDA_PREFIX",
     "PYTHONHOME",
@@ -65,6 +67,7 @@ def main(arguments: list[str]) -> int:
         uv = find_uv() or install_uv(python)
         keep = not exactly and venv_runs()
         sync(uv, VENV_PYTHON if keep else python)
+        warm_up()
     except SetupError as error:
         print(f"setup: {error}", file=sys.stderr)
         return 1
@@ -252,6 +255,11 @@ def install_with_pip(uv: str, python: str | Path) -> None:
         file.flush()
         must([VENV_PYTHON, *PIP_INSTALL, "--require-hashes", "--requirement", file.name], "pip install")
     must([VENV_PYTHON, *PIP_INSTALL, "--no-deps", "--editable", ROOT], "pip install --editable")
+
+
+def warm_up() -> None:
+    """Import what our programs import, so that none of them has to compile it at its own first start."""
+    must([VENV_PYTHON, "-c", f"import {', '.join(PROGRAMS)}"], "importing our programs")
 
 
 # --- other programs ---

@@ -1,8 +1,8 @@
 """Prometheus metrics of this process: one registry, a route for an API, a small server for a loop."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from fastapi import FastAPI, Response
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     REGISTRY,
@@ -13,11 +13,15 @@ from prometheus_client import (
     start_http_server,
 )
 
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
 __all__ = ["REGISTRY", "Counter", "Gauge", "Histogram", "metrics_route", "serve_metrics"]
 
 
-def metrics_route(app: FastAPI) -> None:
+def metrics_route(app: "FastAPI") -> None:
     """Answer `GET /metrics` with everything in the registry."""
+    from starlette.responses import Response  # noqa: PLC0415 - the loops have metrics, and no routes
 
     @app.get("/metrics", include_in_schema=False)
     def metrics() -> Response:

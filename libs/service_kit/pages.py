@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import orjson
-from fastapi import Query
+from pydantic import Field
 
 MAX_LIMIT = 500
 MAX_CURSOR_CHARS = 1_024
 _INT64 = range(-(2**63), 2**63)
 
-Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="How many items a page may hold")]
-Cursor = Annotated[str | None, Query(max_length=MAX_CURSOR_CHARS, description="`next_cursor` of the page before")]
+Limit = Annotated[int, Field(ge=1, le=MAX_LIMIT, description="How many items a page may hold")]
+Cursor = Annotated[str | None, Field(max_length=MAX_CURSOR_CHARS, description="`next_cursor` of the page before")]
 
 
 class BadCursor(ValueError):  # noqa: N818 - named by its consequence
