@@ -8,6 +8,7 @@ from risk_assessment.settings import Settings
 from service_kit.sqs import Outgoing, QueueSpec, Received, Sqs, is_sqs_unavailable
 
 RESULTS_WAIT_SECONDS = 2  # a receive under way is awaited at shutdown, so it must be short
+RESULTS_HIDDEN_SECONDS = 10  # how long reports that a killed dispatcher had taken stay out of its successor's sight
 
 
 def queue_names(settings: Settings) -> dict[str, str]:
@@ -46,6 +47,7 @@ class SqsSender:
         self._sqs = sqs
         self._queues = queue_names(settings)
         self._results = settings.recovery_queue_results
+        self._hidden = min(RESULTS_HIDDEN_SECONDS, settings.recovery_visibility_seconds)
 
     async def send(self, bodies: Mapping[BatchKey, str]) -> list[BatchKey]:
         """Send each batch, the high lane first; return those that went out. Raises only when none did."""
@@ -69,7 +71,7 @@ class SqsSender:
 
     async def receive_results(self) -> list[Received]:
         """Reports of the debt service, waiting a moment for the first."""
-        return await self._sqs.receive(self._results, wait_seconds=RESULTS_WAIT_SECONDS)
+        return await self._sqs.receive(self._results, wait_seconds=RESULTS_WAIT_SECONDS, visibility=self._hidden)
 
     async def delete_results(self, messages: Sequence[Received]) -> None:
         """Forget reports that are written down."""

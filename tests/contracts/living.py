@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 from tests.debt_processing import builders as batches
 from tests.risk_assessment import builders as facts
-from tests.support.processes import environment, free_port, python, running
+from tests.support.processes import environment, free_port, serving
 
 from debt_processing import inbox
 from debt_processing.queues import queue_specs as debt_queues
@@ -99,8 +99,8 @@ def _serving(package: str, folder: Path, sqs_url: str, **env: str) -> Iterator[t
     port = free_port()
     log = folder / f"{package}.log"
     settings = {"AWS_ENDPOINT_URL_SQS": sqs_url, "RECOVERY_CREATE_QUEUES": "true"} | _queues(port) | env
-    command = python("-m", package, "serve", "--port", str(port))
-    with running(command, port, log, cwd=folder, env=environment(**settings)):
+    env = environment(**settings)
+    with serving(package, "serve", "--port", str(port), port=port, log=log, cwd=folder, env=env):
         yield f"http://127.0.0.1:{port}", log
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import getpass
 import json
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import pytest
 from sqlalchemy import select
 from tests.contracts.guarded import ROOTS, Guarded, guarded, queue_settings
 from tests.contracts.test_roles import EXPECTED
-from tests.support.processes import environment, python
+from tests.support.processes import environment, run_service
 
 import debt_processing.tables
 import risk_assessment.tables
@@ -269,12 +268,9 @@ class TestCommands:
             "RISK_DATABASE_URL": f"sqlite:///{folder / 'risk.db'}",
             "DEBT_DATABASE_URL": f"sqlite:///{folder / 'debt.db'}",
         }
-        command = python("-m", package, *arguments)
-        done = subprocess.run(
-            command, cwd=folder, env=environment(**settings), capture_output=True, text=True, check=False, timeout=60
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        done = run_service(package, *arguments, cwd=folder, env=environment(**settings))
+        assert done.code == 0, done.err
+        return done.out
 
     def records(self, folder: Path, service: str) -> list[tuple[str, str, str, Any]]:
         table = {"risk": risk_assessment.tables, "debt": debt_processing.tables}[service].audit_records
@@ -339,12 +335,10 @@ class TestCommands:
         token = self.run("risk_assessment", tmp_path, "create-key", "--name", "ops", "--role", "operator")
         settings = environment(DEBT_DATABASE_URL=f"sqlite:///{tmp_path / 'debt.db'}")
 
-        done = subprocess.run(
-            python("-m", "debt_processing", "create-key", "--name", "ops", "--role", "viewer", "--stdin"),
-            input=token, cwd=tmp_path, env=settings, capture_output=True, text=True, check=False, timeout=60,
-        )  # fmt: skip
+        create = ("create-key", "--name", "ops", "--role", "viewer", "--stdin")
+        done = run_service("debt_processing", *create, cwd=tmp_path, env=settings, said=token)
 
-        assert (done.returncode, done.stdout) == (0, ""), done.stderr
+        assert (done.code, done.out) == (0, ""), done.err
         assert json.loads(self.run("debt_processing", tmp_path, "list-keys", "--json"))[0]["id"] == token[4:16]
 
     @pytest.mark.parametrize(
@@ -360,12 +354,9 @@ class TestCommands:
         urls = {f"{name}_DATABASE_URL": f"sqlite:///{tmp_path / f'{name.lower()}.db'}" for name in ("RISK", "DEBT")}
         upgrade(urls["RISK_DATABASE_URL" if package == "risk_assessment" else "DEBT_DATABASE_URL"], package)
 
-        done = subprocess.run(
-            python("-m", package, *arguments),
-            cwd=tmp_path, env=environment(**urls), capture_output=True, text=True, check=False, timeout=60,
-        )  # fmt: skip
+        done = run_service(package, *arguments, cwd=tmp_path, env=environment(**urls))
 
-        assert done.returncode != 0
-        assert done.stdout == ""
-        assert done.stderr.startswith(f"error: {said}")
-        assert len(done.stderr.splitlines()) == 1
+        assert done.code != 0
+        assert done.out == ""
+        assert done.err.startswith(f"error: {said}")
+        assert len(done.err.splitlines()) == 1

@@ -1,7 +1,6 @@
 """Both services as processes: neither opens its door unasked, and a key lets in until shortly after it is revoked."""
 
 import json
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.support.issuer import AUDIENCE, issuing
-from tests.support.processes import environment, eventually, free_port, python, running
+from tests.support.processes import Done, environment, eventually, free_port, run_service, serving
 
 from service_kit.migrations import upgrade
 
@@ -28,13 +27,8 @@ def settings(package: str, tmp_path: Path, sqs_url: str) -> dict[str, str]:
     return {f"{SERVICES[package][0]}_DATABASE_URL": url, "AWS_ENDPOINT_URL_SQS": sqs_url}
 
 
-def command(
-    package: str, folder: Path, settings: dict[str, str], *arguments: str
-) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        python("-m", package, *arguments),
-        cwd=folder, env=environment(**settings), capture_output=True, text=True, check=False, timeout=60,
-    )  # fmt: skip
+def command(package: str, folder: Path, settings: dict[str, str], *arguments: str) -> Done:
+    return run_service(package, *arguments, cwd=folder, env=environment(**settings))
 
 
 @pytest.mark.parametrize("by_option", [True, False])
@@ -46,10 +40,10 @@ def test_nobody_serves_the_network_without_asking_who_calls(
     given = settings if by_option else settings | {f"{prefix}_HOST": "0.0.0.0"}
     done = command(package, tmp_path, given, "serve", "--port", port, *(["--host", "0.0.0.0"] if by_option else []))
 
-    assert done.returncode != 0
-    assert done.stdout == ""
-    assert done.stderr.startswith("error: RECOVERY_AUTH: ")
-    assert len(done.stderr.splitlines()) == 1
+    assert done.code != 0
+    assert done.out == ""
+    assert done.err.startswith("error: RECOVERY_AUTH: ")
+    assert len(done.err.splitlines()) == 1
 
 
 @pytest.mark.parametrize(
@@ -64,18 +58,18 @@ def test_a_wrong_setting_stops_the_start_and_is_named(
 ) -> None:
     done = command(package, tmp_path, settings | given, "serve", "--port", str(free_port()))
 
-    assert done.returncode != 0
-    assert done.stderr.startswith(f"error: {named}: ")
-    assert "Value error" not in done.stderr
+    assert done.code != 0
+    assert done.err.startswith(f"error: {named}: ")
+    assert "Value error" not in done.err
 
 
 @pytest.fixture
 def guarded(package: str, tmp_path: Path, settings: dict[str, str]) -> Iterator[httpx.Client]:
     port = free_port()
-    serve = python("-m", package, "serve", "--host", "0.0.0.0", "--port", str(port))
+    serve = ("serve", "--host", "0.0.0.0", "--port", str(port))
     env = environment(**settings, RECOVERY_AUTH="keys", RECOVERY_CREATE_QUEUES="true")
     with (
-        running(serve, port, tmp_path / "log", cwd=tmp_path, env=env),
+        serving(package, *serve, port=port, log=tmp_path / "log", cwd=tmp_path, env=env),
         httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client,
     ):
         yield client
@@ -84,7 +78,7 @@ def guarded(package: str, tmp_path: Path, settings: dict[str, str]) -> Iterator[
 def test_a_key_lets_in_until_seconds_after_it_is_revoked(
     guarded: httpx.Client, package: str, tmp_path: Path, settings: dict[str, str]
 ) -> None:
-    token = command(package, tmp_path, settings, "create-key", "--name", "ops", "--role", "viewer").stdout.strip()
+    token = command(package, tmp_path, settings, "create-key", "--name", "ops", "--role", "viewer").out.strip()
 
     def status() -> int:
         headers = {"Authorization": f"Bearer {token}"}
@@ -111,8 +105,9 @@ def test_a_token_of_the_issuer_lets_in(package: str, tmp_path: Path, settings: d
             "RECOVERY_OIDC_AUDIENCE": AUDIENCE,
             "RECOVERY_CREATE_QUEUES": "true",
         }
-        serve = python("-m", package, "serve", "--host", "0.0.0.0", "--port", str(port))
-        with running(serve, port, tmp_path / "log", cwd=tmp_path, env=environment(**settings, **oidc)):
+        serve = ("serve", "--host", "0.0.0.0", "--port", str(port))
+        env = environment(**settings, **oidc)
+        with serving(package, *serve, port=port, log=tmp_path / "log", cwd=tmp_path, env=env):
             address = f"http://127.0.0.1:{port}{SERVICES[package][1]}"
             token = issuer.token("ec-1")
             statuses = [
@@ -127,12 +122,12 @@ def test_a_token_of_the_issuer_lets_in(package: str, tmp_path: Path, settings: d
 def test_the_command_line_shows_its_key(
     guarded: httpx.Client, package: str, tmp_path: Path, settings: dict[str, str]
 ) -> None:
-    token = command(package, tmp_path, settings, "create-key", "--name", "ops", "--role", "operator").stdout.strip()
+    token = command(package, tmp_path, settings, "create-key", "--name", "ops", "--role", "operator").out.strip()
     here = settings | {"RISK_API_URL": str(guarded.base_url)}
 
     without = command(package, tmp_path, here, "process-debtors", "--dry-run")
     started = command(package, tmp_path, here | {"RECOVERY_API_KEY": token}, "process-debtors", "--no-wait", "--json")
 
-    assert (without.returncode, len(without.stderr.splitlines())) == (1, 1)
-    assert "RECOVERY_API_KEY" in without.stderr
-    assert (started.returncode, json.loads(started.stdout)["state"]) == (0, "accepted"), started.stderr
+    assert (without.code, len(without.err.splitlines())) == (1, 1)
+    assert "RECOVERY_API_KEY" in without.err
+    assert (started.code, json.loads(started.out)["state"]) == (0, "accepted"), started.err

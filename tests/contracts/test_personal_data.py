@@ -7,7 +7,6 @@ import asyncio
 import json
 import os
 import sqlite3
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ import httpx
 import pymysql
 import pytest
 from sqlalchemy.engine import make_url
-from tests.support.processes import environment, eventually, free_port, python, running
+from tests.support.processes import Done, environment, eventually, free_port, run_service, serving
 from tests.support.recorder import Recording, recording
 
 from service_kit.migrations import upgrade
@@ -85,11 +84,8 @@ class System:
         assert answer.headers["content-type"] == "application/problem+json"
         self.problems.append(f"{answer.request.method} {answer.status_code} {answer.headers} {answer.text}")
 
-    def command(self, package: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            python("-m", package, *arguments),
-            cwd=self.folder, env=environment(**self.settings), capture_output=True, text=True, check=False, timeout=60,
-        )  # fmt: skip
+    def command(self, package: str, *arguments: str) -> Done:
+        return run_service(package, *arguments, cwd=self.folder, env=environment(**self.settings))
 
 
 @pytest.fixture(params=["sqlite", "mariadb"])
@@ -127,7 +123,7 @@ def system(risk_url: str, tmp_path: Path, sqs_url: str, queue_names: Callable[[s
         ):
             log = tmp_path / f"{package}-{door[0]}.log"
             env = environment(**settings)
-            stack.enter_context(running(python("-m", package, *door), port, log, cwd=tmp_path, env=env))
+            stack.enter_context(serving(package, *door, port=port, log=log, cwd=tmp_path, env=env))
         yield System(
             stack.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{risk}/risk-service", timeout=60)),
             stack.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{debt}/debt-service", timeout=60)),
@@ -148,9 +144,9 @@ def store_some(system: System) -> None:
     rows.append([*list(map(str, debtor(20).values()))[:4], NAME, NAME, NAME, NAME])
     (system.folder / "book.csv").write_text("\n".join(",".join(row) for row in rows))
     done = system.command("risk_assessment", "import-debtors", "book.csv", "--json")
-    assert json.loads(done.stdout)["created"] == 10, done.stderr
-    assert json.loads(done.stdout)["rejected"] == 1
-    system.problems += [done.stdout, done.stderr, (system.folder / "book.rejects.csv").read_text()]
+    assert json.loads(done.out)["created"] == 10, done.err
+    assert json.loads(done.out)["rejected"] == 1
+    system.problems += [done.out, done.err, (system.folder / "book.rejects.csv").read_text()]
 
 
 def be_refused(system: System) -> None:
@@ -193,8 +189,8 @@ def meet_a_broken_database(system: System) -> None:
             system.refused(system.risk.post("/debtors", json=debtor(8)))
             system.refused(system.risk.put("/debtors/2", json=debtor(9)))
             done = system.command("risk_assessment", "import-debtors", "book.csv", "--portfolio", "other")
-            assert done.returncode != 0
-            system.problems += [done.stdout, done.stderr]
+            assert done.code != 0
+            system.problems += [done.out, done.err]
 
 
 def alter(url: str, statement: str) -> None:

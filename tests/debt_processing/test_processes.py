@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
@@ -18,7 +17,18 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from tests.debt_processing.builders import NOW, a_debtor, a_message, debtors
 from tests.debt_processing.conftest import make_settings, opened
-from tests.support.processes import environment, eventually, free_port, is_listening, python, repository, start, stop
+from tests.support.crashing import Fault, Faults
+from tests.support.nursery import Forked
+from tests.support.processes import (
+    Done,
+    environment,
+    eventually,
+    free_port,
+    is_listening,
+    run_service,
+    start_service,
+    stop,
+)
 
 from debt_processing import attempts
 from debt_processing.__main__ import explain
@@ -32,7 +42,7 @@ from service_kit.sqs import Outgoing, QueueDepth, QueueMissing, Sqs
 
 T = TypeVar("T")
 Names = Callable[[str], str]
-COMMAND = python("-m", "debt_processing")
+KILLER = 666
 
 
 @pytest.fixture
@@ -85,13 +95,12 @@ def decided(database: Database) -> int:
 
 
 @contextlib.contextmanager
-def consuming(settings: Settings, log: Path, *program: str | Path) -> Iterator["subprocess.Popen[Any]"]:
-    with log.open("ab") as output:
-        process = start(python(*program) if program else [*COMMAND, "consume"], env=env(settings), stderr=output)
-        try:
-            yield process
-        finally:
-            stop(process)
+def consuming(settings: Settings, log: Path, faults: Path | None = None) -> Iterator[Forked]:
+    process = start_service("debt_processing", "consume", log=log, cwd=log.parent, env=env(settings), faults=faults)
+    try:
+        yield process
+    finally:
+        stop(process)
 
 
 def events(log: Path) -> list[str]:
@@ -132,19 +141,20 @@ def test_a_message_that_kills_the_process_ends_among_the_dead_and_harms_no_neigh
         recovery_visibility_seconds=1,
     )
     [database] = opened(sqlite_url)
-    best = [a_debtor(1, total_debt_amount="9000000")]
+    best = [a_debtor(KILLER, total_debt_amount="9000000")]
     send(settings, a_message("killer", 1, entries=best))
     with database.write() as connection:
         attempts.begin(connection, "killer-0000001", NOW)  # it has killed once before
     on_queues(settings, lambda sqs: sqs.receive(settings.recovery_queue_high, visibility=0))
     send(settings, *(a_message(sequence=n) for n in range(1, 9)))
     log = tmp_path / "log"
-    deadly = repository() / "tests" / "debt_processing" / "deadly_consumer.py"
+    faults = Faults(tmp_path / "consumer.faults")
+    faults.arm(Fault("decide.debtor", debtor=KILLER))
 
-    with consuming(settings, log, deadly) as process:
-        assert process.wait(30) == 9
+    with consuming(settings, log, faults.path) as process:
+        assert process.wait(30) == -signal.SIGKILL
     worked_before_the_death = events(log).count("debt.batch.done")
-    with consuming(settings, log, deadly) as process:
+    with consuming(settings, log, faults.path) as process:
         eventually(lambda: {"debt.batch.dead", "debt.batch.done"} <= set(events(log)), 30, "its burial")
         eventually(lambda: decided(database) == 24, 10, "the neighbours")
 
@@ -154,10 +164,8 @@ def test_a_message_that_kills_the_process_ends_among_the_dead_and_harms_no_neigh
     assert {(r.run_id, r.outcome) for r in results(settings)} == {("killer", "dead"), ("run-1", "done")}
 
 
-def run(settings: Settings, *arguments: str, **changes: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [*COMMAND, *arguments], env=env(settings, **changes), capture_output=True, text=True, timeout=30, check=False
-    )
+def run(settings: Settings, *arguments: str, **changes: str) -> Done:
+    return run_service("debt_processing", *arguments, env=env(settings, **changes))
 
 
 def test_the_api_is_served_until_sigterm(sqlite_url: str, queue_names: Names, sqs_url: str, tmp_path: Path) -> None:
@@ -165,8 +173,7 @@ def test_the_api_is_served_until_sigterm(sqlite_url: str, queue_names: Names, sq
     migrated = run(here, "migrate")
     port = free_port()
     log = tmp_path / "log"
-    with log.open("wb") as output:
-        process = start([*COMMAND, "serve", "--port", str(port)], env=env(here), stderr=output)
+    process = start_service("debt_processing", "serve", "--port", str(port), log=log, cwd=tmp_path, env=env(here))
     try:
         eventually(lambda: is_listening(port), 20, "the API")
         ready = httpx.get(f"http://127.0.0.1:{port}/debt-service/readyz")
@@ -174,7 +181,7 @@ def test_the_api_is_served_until_sigterm(sqlite_url: str, queue_names: Names, sq
     finally:
         code = stop(process)
 
-    assert (migrated.returncode, migrated.stdout) == (0, "debt database is at head\n")
+    assert (migrated.code, migrated.out) == (0, "debt database is at head\n")
     assert (ready.status_code, docs.status_code) == (200, 200), ready.text
     assert code == 0
 
@@ -186,7 +193,7 @@ def test_dead_letters_are_sent_back_by_a_command(sqlite_url: str, queue_names: N
 
     done = run(settings, "redrive", "--lane", "high", "--limit", "5")
 
-    assert (done.returncode, done.stdout) == (0, "redriven 1 (high 1, standard 0)\n"), done.stderr
+    assert (done.code, done.out) == (0, "redriven 1 (high 1, standard 0)\n"), done.err
     assert depth(settings).waiting == 1
 
 
@@ -203,9 +210,9 @@ def test_what_cannot_be_done_is_one_clear_line(
 ) -> None:
     done = run(settings, *arguments, **changes)
 
-    assert done.returncode == code
-    assert done.stdout == ""
-    [line] = [text for text in done.stderr.splitlines() if not text.startswith("{")]
+    assert done.code == code
+    assert done.out == ""
+    [line] = [text for text in done.err.splitlines() if not text.startswith("{")]
     assert line.startswith("error: ")
     assert told in line
 

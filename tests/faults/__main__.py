@@ -10,7 +10,6 @@ from pathlib import Path
 from tests.faults.storm import Storm, stormy_system
 from tests.support.ledger import NOTHING, Ledger
 from tests.support.servers import find_mariadb
-from tests.support.system_nursery import Nursery
 
 
 def main() -> int:
@@ -23,14 +22,12 @@ def main() -> int:
     print(f"seed {chosen.seed}, {chosen.seconds} seconds on {' and '.join(kinds)}", flush=True)
     good, total = True, NOTHING
     with tempfile.TemporaryDirectory(prefix="smartrecover-faults-") as folder:
-        nursery = Nursery(Path(folder) / "nursery.log")
         for kind in kinds:
             (Path(folder) / kind).mkdir()
-            with stormy_system(kind, nursery, Path(folder) / kind, chosen.seed) as storm:
+            with stormy_system(kind, Path(folder) / kind, chosen.seed) as storm:
                 ledger = weather(storm, kind, chosen.seconds / len(kinds))
                 good = good and ledger.is_balanced and not storm.wrongs and storm.runs > 0
                 total += ledger
-        nursery.close()
     print(f"\nall together\n{total.table()}\n\n{'balanced' if good else 'NOT BALANCED'} (seed {chosen.seed})")
     return 0 if good else 1
 

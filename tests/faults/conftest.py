@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 from tests.faults.accounts import Accounts
 from tests.support.system import System
-from tests.support.system_fixtures import build, nursery, templates
+from tests.support.system_fixtures import build, templates
 
-__all__ = ["build", "nursery", "templates"]
+__all__ = ["build", "templates"]
 
 Build = Callable[..., System]
 DEBTORS = 1_500

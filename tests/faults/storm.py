@@ -16,7 +16,6 @@ from tests.support.proxy import Proxy
 from tests.support.servers import find_mariadb
 from tests.support.system import BASE, System, Templates, fill, migrate, pause
 from tests.support.system_mariadb import MortalMariaDb, mortal_mariadb
-from tests.support.system_nursery import Nursery
 
 DEBTORS = 2_000
 RUNS_AT_ONCE = 3
@@ -201,7 +200,7 @@ class Storm:
 
 
 @contextlib.contextmanager
-def stormy_system(kind: str, nursery: Nursery, folder: Path, seed: int) -> Iterator[Storm]:
+def stormy_system(kind: str, folder: Path, seed: int) -> Iterator[Storm]:
     """A running system of two dispatchers and three consumers in which a storm can rage."""
     with contextlib.ExitStack() as cleanup:
         server = None
@@ -213,7 +212,7 @@ def stormy_system(kind: str, nursery: Nursery, folder: Path, seed: int) -> Itera
             urls = server.server.url("risk_storm"), server.server.url("debt_storm")
             migrate(*urls)
             fill(urls[0], DEBTORS)
-        system = System(nursery, folder, *urls)
+        system = System(folder, *urls)
         cleanup.callback(system.close)
         sqs = cleanup.enter_context(Proxy(system.sqs_port))
         settings = {"AWS_ENDPOINT_URL_SQS": f"http://127.0.0.1:{sqs.port}"}

@@ -121,6 +121,6 @@ def test_a_debtor_that_kills_the_process_is_found_out_and_its_neighbours_are_wor
 
     faults.disarm()
     system.revive()
-    code, said = system.run_command("debt_processing", "redrive")
-    assert (code, said.startswith("redriven ")) == (0, True), said
+    done = system.run_command("debt_processing", "redrive")
+    assert (done.code, done.out.startswith("redriven ")) == (0, True), done
     system.wait_for(lambda: poisoned.of(run_id).is_balanced, 20, "the redriven batch worked and reported")

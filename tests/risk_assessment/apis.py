@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from tests.support.processes import environment, free_port, python, running
+from tests.support import processes
+from tests.support.processes import environment, free_port
 
 from service_kit.database import Database
 
@@ -35,10 +36,11 @@ def serving(folder: Path, url: str, sqs_url: str, **extra: str) -> Iterator[Api]
     """Serve the API on a database; its queues are its own and made when missing."""
     port = free_port()
     settings = queue_environment(url, sqs_url, str(port)) | extra
-    command = python("-m", "risk_assessment", "serve", "--port", str(port))
     log = folder / f"api-{port}.log"
     with (
-        running(command, port, log, cwd=folder, env=environment(**settings)) as process,
+        processes.serving(
+            "risk_assessment", "serve", "--port", str(port), port=port, log=log, cwd=folder, env=environment(**settings)
+        ) as process,
         httpx.Client(base_url=f"http://127.0.0.1:{port}/risk-service", timeout=40) as client,
     ):
         database = Database(url)

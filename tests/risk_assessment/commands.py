@@ -1,25 +1,12 @@
 """`risk-assessment` commands, run inside this process for speed or as real child processes."""
 
-import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.support.processes import environment, python
+from tests.support.processes import Done, environment, run_service
 from typer.testing import CliRunner
 
 from risk_assessment.__main__ import app
-
-SECONDS = 60
-
-
-@dataclass(frozen=True)
-class Done:
-    """What a command left behind."""
-
-    code: int
-    out: str
-    err: str
 
 
 def run(*arguments: Any, **env: str) -> Done:
@@ -32,11 +19,7 @@ def run(*arguments: Any, **env: str) -> Done:
 
 def run_child(folder: Path, *arguments: Any, **env: str) -> Done:
     """Run a command as a process of its own."""
-    command = python("-m", "risk_assessment", *arguments)
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=False, timeout=SECONDS, cwd=folder, env=environment(**env)
-    )
-    return Done(done.returncode, done.stdout, done.stderr)
+    return run_service("risk_assessment", *map(str, arguments), cwd=folder, env=environment(**env))
 
 
 def the_error(done: Done) -> str:

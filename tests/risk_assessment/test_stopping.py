@@ -2,11 +2,9 @@
 
 import json
 import signal
-import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -16,7 +14,8 @@ from tests.risk_assessment.apis import queue_environment, serving
 from tests.risk_assessment.builders import accept_run, debtor_rows, generate_debtors
 from tests.risk_assessment.neighbours import DebtService, Dispatching, dispatcher_settings
 from tests.risk_assessment.planned import order_of, plan, run_row, run_view
-from tests.support.processes import environment, eventually, python, start, stop
+from tests.support.nursery import Forked
+from tests.support.processes import environment, eventually, start_service, stop
 from tests.support.proxy import Proxy
 
 from risk_assessment import outbox
@@ -25,7 +24,7 @@ from risk_assessment.tables import run_batches
 from service_kit.database import Database
 
 PROMISED_SECONDS = 20
-Starter = Callable[..., "subprocess.Popen[Any]"]
+Starter = Callable[..., Forked]
 
 
 @pytest.fixture
@@ -33,17 +32,21 @@ def dispatch(tmp_path: Path, sqs_url: str) -> Iterator[Starter]:
     """Start `risk-assessment dispatch`; its log is `tmp_path / "log"`."""
     started = []
 
-    def run(url: str, settings: Settings, **extra: str) -> "subprocess.Popen[Any]":
+    def run(url: str, settings: Settings, **extra: str) -> Forked:
         wanted = queue_environment(url, settings.aws_endpoint_url_sqs or sqs_url, suffix_of(settings)) | extra
-        with (tmp_path / "log").open("ab") as log:
-            command = python("-m", "risk_assessment", "dispatch")
-            options = {"stdout": log, "stderr": subprocess.STDOUT, "cwd": tmp_path}
-            started.append(start(command, env=environment(**wanted), **options))
+        wanted["RECOVERY_VISIBILITY_SECONDS"] = str(settings.recovery_visibility_seconds)
+        env = environment(**wanted)
+        started.append(start_service("risk_assessment", "dispatch", log=tmp_path / "log", cwd=tmp_path, env=env))
         return started[-1]
 
     yield run
     for process in started:
         stop(process)
+
+
+def waits(sqs_url: str) -> Settings:
+    """Settings under which what a killed process took out of a queue comes back soon."""
+    return dispatcher_settings(sqs_url, recovery_visibility_seconds=2)
 
 
 def suffix_of(settings: Settings) -> str:
@@ -105,7 +108,7 @@ def slow_sqs(sqs_url: str) -> Iterator[str]:
 def test_a_dispatcher_stopped_while_sending_sends_nothing_twice(
     sqlite: Database, sqs_url: str, slow_sqs: str, dispatch: Starter
 ) -> None:
-    slow = dispatcher_settings(slow_sqs)
+    slow = waits(slow_sqs)
     near = slow.model_copy(update={"aws_endpoint_url_sqs": sqs_url})
     generate_debtors(sqlite, 150)
     run_id = accept_run(sqlite, batch_size=1)
@@ -128,7 +131,7 @@ def test_a_dispatcher_stopped_while_sending_sends_nothing_twice(
 def test_a_killed_dispatcher_loses_no_debtor(
     sqlite: Database, sqs_url: str, slow_sqs: str, dispatch: Starter, while_doing: str
 ) -> None:
-    slow = dispatcher_settings(slow_sqs)
+    slow = waits(slow_sqs)
     near = slow.model_copy(update={"aws_endpoint_url_sqs": sqs_url})
     generate_debtors(sqlite, 150)
     run_id = accept_run(sqlite, batch_size=1)

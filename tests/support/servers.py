@@ -4,7 +4,6 @@ import getpass
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pymysql
-from tests.support.processes import free_port, running
+from tests.support.processes import free_port, running, serving
 
 SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
 
@@ -21,8 +20,8 @@ SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/lo
 def moto_server(folder: Path, port: int | None = None) -> Iterator[str]:
     """Run a local SQS and yield its address. Give a port to start it again where it was."""
     port = port or free_port()
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    with running(command, port, folder / f"moto-{port}.log"):
+    where = ("-H", "127.0.0.1", "-p", str(port))
+    with serving("moto.server", *where, port=port, log=folder / f"moto-{port}.log", cwd=folder):
         yield f"http://127.0.0.1:{port}"
 
 

@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 import boto3
 import httpx
 from tests.support.crashing import Faults
-from tests.support.processes import eventually, free_port, is_listening
-from tests.support.system_nursery import Forked, Nursery
+from tests.support.nursery import Forked
+from tests.support.processes import Done, eventually, free_port, is_listening, run_service, start_service
 
 from risk_assessment import generator, portfolio
 from risk_assessment.clock import utc_now
@@ -46,7 +46,7 @@ class Process:
     """One process of a system: how it is started, and the one that runs now."""
 
     name: str
-    module: str
+    package: str
     arguments: tuple[str, ...]
     env: dict[str, str]
     log: Path
@@ -58,7 +58,6 @@ class Process:
 class System:
     """A system of its own: databases, queue names and ports that nobody else uses."""
 
-    nursery: Nursery
     folder: Path
     risk_database_url: str
     debt_database_url: str
@@ -75,10 +74,10 @@ class System:
             self.sqs_url = f"http://127.0.0.1:{self.sqs_port}"
             self._add("sqs", "moto.server", "-H", "127.0.0.1", "-p", str(self.sqs_port))
         self._suffix = uuid.uuid4().hex[:8]
-        self._add("risk-api", "risk_assessment.__main__", "serve")
-        self._add("debt-api", "debt_processing.__main__", "serve")
-        self._add("dispatcher", "risk_assessment.__main__", "dispatch")
-        self._add("consumer", "debt_processing.__main__", "consume")
+        self._add("risk-api", "risk_assessment", "serve")
+        self._add("debt-api", "debt_processing", "serve")
+        self._add("dispatcher", "risk_assessment", "dispatch")
+        self._add("consumer", "debt_processing", "consume")
         self.http = httpx.Client(timeout=30)
 
     # What it is made of
@@ -115,7 +114,7 @@ class System:
     def another(self, name: str, like: str, **env: str) -> None:
         """Describe one more process like one there is; `start` starts it."""
         model = self.processes[like]
-        self._add(name, model.module, *model.arguments, **env)
+        self._add(name, model.package, *model.arguments, **env)
 
     def drop(self, name: str) -> None:
         """Kill a process for good and forget it."""
@@ -123,9 +122,9 @@ class System:
             self.kill(name)
         del self.processes[name]
 
-    def _add(self, name: str, module: str, *arguments: str, **env: str) -> None:
+    def _add(self, name: str, package: str, *arguments: str, **env: str) -> None:
         log, faults = self.folder / f"{name}.log", Faults(self.folder / f"{name}.faults")
-        self.processes[name] = Process(name, module, arguments, env, log, faults)
+        self.processes[name] = Process(name, package, arguments, env, log, faults)
 
     # Processes
 
@@ -136,9 +135,13 @@ class System:
         for name in chosen:
             assert not self.is_running(name), f"{name} runs already"
             process = self.processes[name]
-            env = self.environment(**process.env)
-            process.running = self.nursery.fork(
-                process.module, process.arguments, env, process.log, process.faults.path
+            process.running = start_service(
+                process.package,
+                *process.arguments,
+                log=process.log,
+                cwd=self.folder,
+                env=self.environment(**process.env),
+                faults=process.faults.path,
             )
         for name in chosen if wait else ():
             self._until_up(name, before[name])
@@ -179,7 +182,7 @@ class System:
         """Send a signal to a process."""
         running = self.processes[name].running
         assert running is not None, f"{name} was never started"
-        running.signal(number)
+        running.send_signal(number)
 
     def kill(self, *names: str) -> None:
         """SIGKILL these, all at once, and wait until they are gone."""
@@ -210,21 +213,17 @@ class System:
         self.http.close()
         for process in self.processes.values():
             if process.running is not None:
-                process.running.signal(signal.SIGCONT)
-                process.running.signal(signal.SIGKILL)
+                process.running.send_signal(signal.SIGCONT)
+                process.running.kill()
 
     def log(self, name: str) -> str:
         """What a process of this name has said in all its lives."""
         path = self.processes[name].log
         return path.read_text(errors="replace") if path.exists() else ""
 
-    def run_command(self, module: str, *arguments: str, seconds: float = 60, **env: str) -> tuple[int, str]:
-        """Run a command to its end; return its exit code and what it printed."""
-        log = self.folder / f"command-{uuid.uuid4().hex[:8]}.log"
-        process = self.nursery.fork(f"{module}.__main__", arguments, self.environment(**env), log)
-        code = eventually(lambda: None if process.poll() is None else (process.poll(),), seconds, f"{arguments}")[0]
-        assert code is not None
-        return code, log.read_text()
+    def run_command(self, package: str, *arguments: str, **env: str) -> Done:
+        """Run a command to its end."""
+        return run_service(package, *arguments, cwd=self.folder, env=self.environment(**env))
 
     # Using it
 

@@ -1,36 +1,17 @@
 """Fixtures that build whole systems, for the journey and for the faults: import them into a conftest.py."""
 
-import atexit
 import itertools
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from functools import cache
-from pathlib import Path
 
 import pytest
 from tests.support.servers import MariaDb
 from tests.support.system import System, Templates, fill, migrate
-from tests.support.system_nursery import Nursery
 
-__all__ = ["build", "nursery", "templates"]
+__all__ = ["build", "templates"]
 
 Build = Callable[..., System]
 _numbers = itertools.count(1)
-
-
-@cache
-def _nursery() -> Nursery:
-    folder = Path(tempfile.mkdtemp(prefix="sr-nursery-"))
-    nursery = Nursery(folder / "nursery.log")
-    atexit.register(nursery.close)
-    return nursery
-
-
-@pytest.fixture(scope="session")
-def nursery() -> Nursery:
-    """The parent of all processes of this test worker."""
-    return _nursery()
 
 
 @pytest.fixture(scope="session")
@@ -41,7 +22,7 @@ def templates(tmp_path_factory: pytest.TempPathFactory) -> Templates:
 
 @pytest.fixture(scope="session")
 def build(
-    request: pytest.FixtureRequest, nursery: Nursery, templates: Templates, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, templates: Templates, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Build]:
     """Build a system that is not started yet: `build(kind, debtors, **settings)`; ended with the test run."""
     with ExitStack() as cleanup:
@@ -52,7 +33,7 @@ def build(
                 urls = templates.copy_to(folder, debtors)
             else:
                 urls = _on_mariadb(request.getfixturevalue("mariadb"), debtors)
-            system = System(nursery, folder, *urls, sqs_url=sqs_url, settings=settings)
+            system = System(folder, *urls, sqs_url=sqs_url, settings=settings)
             cleanup.callback(system.close)
             return system
 
