@@ -36,3 +36,8 @@ def begin(connection: Connection, batch_id: str, now: datetime) -> None:
 def end(connection: Connection, batch_id: str) -> None:
     """Forget the batch's mark: the work has ended, well or not, and the process lives."""
     connection.execute(delete(delivery_attempts).where(delivery_attempts.c.batch_id == batch_id))
+
+
+def pardon(connection: Connection) -> None:
+    """Forget the marks of batches that would not be begun again: an operator wants them tried once more."""
+    connection.execute(delete(delivery_attempts).where(delivery_attempts.c.attempts >= MAX_UNENDED))

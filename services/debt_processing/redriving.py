@@ -5,7 +5,9 @@ The record is made before anything moves, because what cannot be recorded must n
 
 import asyncio
 
-from debt_processing import dead_letters
+from sqlalchemy import Connection
+
+from debt_processing import attempts, dead_letters
 from debt_processing.queues import open_sqs
 from debt_processing.schemas import Redriven, RedriveRequest
 from debt_processing.settings import Settings
@@ -19,16 +21,15 @@ async def redrive(sqs: Sqs, settings: Settings, database: Database, request: Red
     subject = f"dead_letters:{request.lane or 'all'}"
     asked = {"limit": request.limit, "named": len(request.message_ids or ())}
 
-    def begin() -> int:
-        return database.transact(
-            lambda connection: audit.changed(connection, "dead_letters.redriven", subject, **asked)
-        )
+    def begin(connection: Connection) -> int:
+        attempts.pardon(connection)
+        return audit.changed(connection, "dead_letters.redriven", subject, **asked)
 
     def end(record: int, done: Redriven) -> None:
         counts = {"redriven": done.redriven, "failed": done.failed, "lanes": done.lanes}
         database.transact(lambda connection: audit.complete(connection, record, **asked, **counts))
 
-    record = await asyncio.to_thread(begin)
+    record = await asyncio.to_thread(database.transact, begin)
     done = await dead_letters.redrive(sqs, settings, request, audit.at)
     await asyncio.to_thread(end, record, done)
     return done

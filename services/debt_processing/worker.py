@@ -111,15 +111,18 @@ def treatment_for(policy: Policy) -> Treatment:
 
 
 def _look_first(database: Database, held: Held, now: datetime) -> Recorded | None:
-    """Mark a suspect as begun, unless it was done before or has ended too many processes."""
+    """Mark a suspect as begun, unless it was done before or has ended too many processes.
+
+    The mark of one that has stays, so that no copy of it is begun again before it is sent back by an operator.
+    """
     batch_id = held.batch.header.batch_id
 
     def look(connection: Connection) -> tuple[Recorded | None, int]:
         recorded = inbox.find(connection, held.batch.header)
         unended = 0 if held.marked else attempts.unended(connection, [batch_id]).get(batch_id, 0)
-        if recorded is not None or unended >= attempts.MAX_UNENDED:
+        if recorded is not None:
             attempts.end(connection, batch_id)
-        elif not held.marked:
+        elif not held.marked and unended < attempts.MAX_UNENDED:
             attempts.begin(connection, batch_id, now)
         return recorded, unended
 

@@ -20,16 +20,20 @@ from tests.support.processes import free_port, is_listening
 
 from debt_processing import attempts, intake, neighbours, worker
 from debt_processing import consumer as consumer_module
+from debt_processing.clock import utc_now
 from debt_processing.consumer import Consumer
 from debt_processing.consuming import consume_until_stopped
 from debt_processing.queues import queue_specs
+from debt_processing.redriving import redrive
+from debt_processing.schemas import RedriveRequest
 from debt_processing.settings import Settings
-from debt_processing.tables import batches, decisions, delivery_attempts, errors
+from debt_processing.tables import audit_records, batches, decisions, delivery_attempts, errors
 from debt_processing.work import WorkedBatch, decide
 from recovery_core.messages import BatchResult, ReceivedBatch, decode_batch, decode_results
 from recovery_core.policy import built_in_policy, load_policy
 from recovery_core.scoring import Scorer
 from recovery_core.treatment import Treatment
+from service_kit.audit import Audit, command_line
 from service_kit.database import Database
 from service_kit.lifecycle import Stop
 from service_kit.migrations import downgrade, upgrade
@@ -412,7 +416,29 @@ async def test_what_ended_the_process_twice_is_not_begun_again(
     assert grave.attributes["reason"] == "the process ended 2 times while working it"
     assert deciding.order == []
     assert [r.outcome for r in results(fake_sqs, settings)] == ["dead"]
-    assert count(database, delivery_attempts) == 0  # so that it can be sent back
+
+
+async def test_a_copy_of_what_ended_the_process_twice_is_not_begun_either_until_an_operator_sends_it_back(
+    settings: Settings, database: Database, fake_sqs: FakeSqs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deciding = Deciding(monkeypatch)
+    queue = settings.recovery_queue_high
+    await fake_sqs.send(queue, [a_message("killer", 1), Outgoing("copy", a_message("killer", 1).body)])
+    await receive_in_vain(fake_sqs, queue, 3)
+    for _ in range(attempts.MAX_UNENDED):
+        with database.write() as connection:
+            attempts.begin(connection, "killer-0000001", NOW)
+
+    await work_off(settings, database, fake_sqs)
+    assert (len(dead(fake_sqs, settings)), deciding.order) == (2, [])
+
+    audit = Audit(audit_records, command_line(), utc_now())
+    sent_back = await redrive(fake_sqs, settings, database, RedriveRequest(), audit)  # type: ignore[arg-type]
+    await receive_in_vain(fake_sqs, queue, 1)
+    await work_off(settings, database, fake_sqs)
+
+    assert (sent_back.redriven, deciding.order) == (2, ["killer-0000001"])
+    assert dead(fake_sqs, settings) == []
 
 
 async def test_a_suspect_is_marked_while_it_is_worked_and_worked_after_the_others(

@@ -79,6 +79,11 @@ def depth(settings: Settings, suffix: str = "") -> QueueDepth:
     return on_queues(settings, lambda sqs: sqs.depth(settings.recovery_queue_high + suffix))
 
 
+def is_worked_off(settings: Settings) -> bool:
+    lane = depth(settings)
+    return not lane.waiting and not lane.in_flight
+
+
 def results(settings: Settings) -> list[BatchResult]:
     async def read(sqs: Sqs) -> list[BatchResult]:
         found: list[BatchResult] = []
@@ -157,6 +162,7 @@ def test_a_message_that_kills_the_process_ends_among_the_dead_and_harms_no_neigh
     with consuming(settings, log, faults.path) as process:
         eventually(lambda: {"debt.batch.dead", "debt.batch.done"} <= set(events(log)), 30, "its burial")
         eventually(lambda: decided(database) == 24, 10, "the neighbours")
+        eventually(lambda: is_worked_off(settings), 10, "everything reported and deleted")
 
     assert worked_before_the_death == 8  # a suspect waits until the others are done
     assert process.returncode == 0

@@ -48,12 +48,10 @@ def test_messages_that_the_queues_lost_are_sent_again(whole: Whole) -> None:
     accounts = whole("sqlite")
     system, queues = accounts.system, accounts.queues
     run_id = published_without_consumers(accounts, batch_size=100)
-    for lane in LANES:
-        queues.drain(lane)
+    lost = sum(len(queues.drain(lane)) for lane in LANES)
     system.start("consumer", "dispatcher")
 
-    ledger = accounts.balanced(run_id)
-    assert ledger.recovered == system.run(run_id)["batches_total"]
+    assert accounts.balanced(run_id).recovered >= lost > 0
 
 
 def test_reports_that_the_queue_lost_cost_only_time(whole: Whole) -> None:
