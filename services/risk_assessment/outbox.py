@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, Row, case, func, select, update
 
 from recovery_core.policy import Lane
 from risk_assessment.batch_messages import Entry, MessageWriter, facts_of, unpack_entries
@@ -85,12 +85,12 @@ def mark_sent(connection: Connection, keys: Sequence[BatchKey], now: datetime) -
     """Note that these batches went out. One that was reported done or cancelled in the meantime stays so."""
     batches = _by_run(keys)
     locked(connection, batches)
+    state = case((run_batches.c.state == "planned", "sent"), else_=run_batches.c.state)
     for number, sequences in batches.items():
         connection.execute(
             update(run_batches)
             .where(run_batches.c.run_number == number, run_batches.c.sequence.in_(sequences))
-            .where(run_batches.c.state.in_(("planned", "sent")))
-            .values(state="sent", sends=run_batches.c.sends + 1, sent_at=now)
+            .values(state=state, sends=run_batches.c.sends + 1, sent_at=now)
         )
 
 
