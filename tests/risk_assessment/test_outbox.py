@@ -127,8 +127,9 @@ def test_a_late_mark_never_undoes_an_end(filled: Database, state: str) -> None:
 
     send(filled, [key])
 
-    batch = batches_of(filled, run_id)[0]
-    assert (batch.state, batch.sends) == (state, 1)
+    with filled.read() as connection:
+        row = connection.execute(run_batches.select().where(run_batches.c.sequence == key.sequence)).one()
+    assert (row.state, row.sends) == (state, 1)
     assert outstanding(filled) == 0
 
 
