@@ -5,8 +5,8 @@ DEBTORS ?= 50000
 ARGS ?=
 SECONDS ?= 420
 SEED ?=
-# One more than there are cores, because tests wait for processes more than they compute.
-WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+# More than there are cores, because many tests wait for processes.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
 
 BIN := .venv/bin
 # Whole paths: processes that the tests start elsewhere are measured too, and so are migrations, which Alembic loads by path.
