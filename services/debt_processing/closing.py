@@ -18,7 +18,6 @@ from debt_processing.waiting import Bell
 from recovery_core.messages import BatchResult
 from service_kit.backoff import Backoff
 from service_kit.lifecycle import Stop
-from service_kit.sqs import MAX_BATCH_ENTRIES
 
 log = structlog.get_logger()
 
@@ -43,8 +42,9 @@ class Closed:
 class Closing:
     """Collects what is done and closes it, many at a time."""
 
-    def __init__(self, receiver: SqsReceiver, leases: Leases, queues: Neighbour, bell: Bell) -> None:
-        self._receiver, self._leases, self._queues, self._bell = receiver, leases, queues, bell
+    def __init__(self, receiver: SqsReceiver, leases: Leases, queues: Neighbour, bell: Bell, enough: int) -> None:
+        """With `enough` deliveries open, none of them waits for company any longer."""
+        self._receiver, self._leases, self._queues, self._bell, self._enough = receiver, leases, queues, bell, enough
         self._open: list[Closed] = []
         self._oldest_at = 0.0
         self._failed = False
@@ -87,7 +87,7 @@ class Closing:
     def _seconds_to_wait(self, at_once: bool) -> float:
         if not self._open:
             return 1.0
-        if at_once or len(self._open) >= MAX_BATCH_ENTRIES:
+        if at_once or len(self._open) >= self._enough:
             return 0.0
         return self._oldest_at + PATIENCE_SECONDS - time.monotonic()
 

@@ -53,7 +53,9 @@ class Consumer:
         self._database_here = Neighbour("database", partial(in_thread, partial(check_database, database)))
         self._queues_here = Neighbour("queues", receiver.ping)
         self._leases = Leases(receiver)
-        self._closing = Closing(receiver, self._leases, self._queues_here, self._bell)
+        self._closing = Closing(
+            receiver, self._leases, self._queues_here, self._bell, enough=settings.debt_prefetch // 2
+        )
         self._intake = Intake(
             settings, receiver, self._leases, self._holding, self._closing, database, self._bell, clock
         )

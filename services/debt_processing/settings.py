@@ -41,7 +41,7 @@ class Settings(ExposureSettings):
         le=64,
         description="Batches worked at the same time; 0 = 1 on SQLite, which has one writer, otherwise 2",
     )
-    debt_prefetch: int = Field(20, ge=2, le=1000, description="Messages the consumer holds at most")
+    debt_prefetch: int = Field(40, ge=2, le=1000, description="Messages the consumer holds at most")
     debt_wait_seconds: int = Field(
         3, ge=0, le=10, description="How long an idle consumer's long poll waits; a stop waits for it to end"
     )

@@ -33,7 +33,7 @@ T = TypeVar("T")
 LOOK_SECONDS = 0.1  # how often an idle dispatcher looks for work
 TIDY_SECONDS = 1.0  # how often it looks for batches that were lost
 RENEW_SECONDS = 3.0
-BATCHES_A_SEND = 20  # two requests of ten: one is built while the other is under way
+BATCHES_A_SEND = 10  # one request: the next is built while it is under way
 NO_CAP = 1_000_000
 
 
@@ -46,7 +46,7 @@ class Dispatcher:
         self._fence = leases.fence(self._owner)
         self._threads = ThreadPoolExecutor(max_workers=6, thread_name_prefix="dispatch")
         self._held: list[Received] = []
-        self._window_moved = asyncio.Event()
+        self._more_to_send = asyncio.Event()
         self._lease_lost = asyncio.Event()
         self._interrupted: Callable[[], bool] = self._lease_lost.is_set
 
@@ -138,7 +138,10 @@ class Dispatcher:
     # Planning
 
     async def _plan_next(self) -> bool:
-        return await self._in_thread(self._plan_one)
+        found = await self._in_thread(self._plan_one)
+        if found:
+            self._more_to_send.set()
+        return found
 
     def _plan_one(self) -> bool:
         with self._database.read() as connection:
@@ -171,7 +174,7 @@ class Dispatcher:
         flying: frozenset[BatchKey] = frozenset()
         sending: asyncio.Task[bool | None] | None = None
         while not self._over(stop):
-            self._window_moved.clear()
+            self._more_to_send.clear()
             build = partial(self._in_thread, partial(self._next_lot, flying))
             lot = await self._resilient("build", build, stop) or {}
             if sending is not None and await sending is False:
@@ -185,8 +188,8 @@ class Dispatcher:
             await sending
 
     async def _rest(self, stop: Stop) -> None:
-        """Wait until the window may have moved, or for a moment."""
-        waiting = [asyncio.create_task(self._window_moved.wait()), asyncio.create_task(stop.wait(LOOK_SECONDS))]
+        """Wait until there may be something to send, or for a moment."""
+        waiting = [asyncio.create_task(self._more_to_send.wait()), asyncio.create_task(stop.wait(LOOK_SECONDS))]
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         for task in waiting:
             task.cancel()
@@ -225,7 +228,7 @@ class Dispatcher:
         if received:
             await self._in_thread(lambda: self._apply(received))
             self._held = []
-            self._window_moved.set()
+            self._more_to_send.set()
             await self._sender.delete_results(received)
         return bool(received)
 

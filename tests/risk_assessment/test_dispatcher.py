@@ -246,7 +246,7 @@ def test_a_run_that_cannot_be_planned_fails_and_lets_others_go(sqlite: Database,
 def test_batches_that_the_queue_refused_are_sent_later(sqlite: Database, settings: Settings) -> None:
     sqs = FakeSqs()
     asyncio.run(sqs.ensure_queues(queue_specs(settings)))
-    sqs.fail_sends = {str(number) for number in range(20)}
+    sqs.fail_sends = {str(number) for number in range(10)}
     generate_debtors(sqlite, 40)
     run_id = accept_run(sqlite, batch_size=1)
 
