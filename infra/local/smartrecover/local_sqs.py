@@ -13,5 +13,5 @@ from moto.sqs import models
 
 if __name__ == "__main__":
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    models.unix_time_millis = lambda _=None: time.time() * 1_000  # type: ignore[attr-defined]
+    vars(models)["unix_time_millis"] = lambda: time.time() * 1_000
     main(sys.argv[1:])
