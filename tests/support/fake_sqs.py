@@ -54,6 +54,7 @@ class FakeSqs:
         self._queues: dict[str, _Queue] = {}
         self.fail_sends: set[str] = set()  # ids refused once each
         self.down = False  # every call fails as if nobody listened
+        self.requests = 0  # that the real client would have made to send, receive, hide and delete
 
     async def __aenter__(self) -> Self:
         return self
@@ -86,7 +87,9 @@ class FakeSqs:
     async def send(self, queue: str, messages: Sequence[Outgoing]) -> list[str]:
         found = await self._find(queue)
         failed = []
-        for message in itertools.chain.from_iterable(pack(messages)):
+        packs = pack(messages)
+        self.requests += len(packs)
+        for message in itertools.chain.from_iterable(packs):
             if message.id in self.fail_sends:
                 self.fail_sends.discard(message.id)
                 failed.append(message.id)
@@ -104,6 +107,7 @@ class FakeSqs:
         wait_seconds: int = 0,
         visibility: int | None = None,
     ) -> list[Received]:
+        self.requests += 1
         give_up_at = time.monotonic() + min(wait_seconds, MAX_WAIT_SECONDS)
         while True:
             found = await self._find(queue)
@@ -117,6 +121,7 @@ class FakeSqs:
 
     async def delete(self, queue: str, handles: Sequence[str]) -> list[str]:
         found = await self._find(queue)
+        self.requests += _tens(handles)
         known = {m.handle: m for m in found.history if m.handle}
         gone = {id(known[handle]) for handle in handles if handle in known}
         found.messages = [m for m in found.messages if id(m) not in gone]
@@ -124,6 +129,7 @@ class FakeSqs:
 
     async def change_visibility(self, queue: str, changes: Sequence[tuple[str, int]]) -> list[str]:
         found = await self._find(queue)
+        self.requests += _tens(changes)
         in_flight = {m.handle: m for m in found.messages if m.handle and m.visible_at > time.monotonic()}
         for handle, seconds in changes:
             if handle in in_flight:
@@ -185,3 +191,7 @@ def _deliver(message: _Message, hidden_for: int) -> Received:
         receive_count=message.receive_count,
         sent_at=message.sent_at,
     )
+
+
+def _tens(items: Sequence[object]) -> int:
+    return -(-len(items) // MAX_BATCH_ENTRIES)

@@ -1,0 +1,200 @@
+"""What the path costs, counted and not timed: statements, commits and requests to SQS for so many debtors.
+
+Where a count has grown the path has become slower, be this machine fast or slow. Lower a figure with the change that
+earned it; raise one only for a reason that the change names.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, event
+from tests.debt_processing.builders import NOW, a_body, debtors
+from tests.debt_processing.conftest import make_settings
+from tests.risk_assessment.builders import NOON, a_shelf, accept_run, some_settings
+from tests.risk_assessment.planned import plan
+from tests.support.fake_sqs import FakeSqs
+
+from debt_processing import worker
+from debt_processing.closing import Closed, Closing
+from debt_processing.holding import Held
+from debt_processing.leases import Leases
+from debt_processing.neighbours import Neighbour
+from debt_processing.queues import queue_specs as debt_queues
+from debt_processing.sqs_receiver import Delivery, SqsReceiver
+from debt_processing.waiting import Bell
+from recovery_core.messages import decode_batch, decode_results, resolve_policy
+from risk_assessment import portfolio, results, scoring_jobs
+from risk_assessment.dispatcher import Dispatcher
+from risk_assessment.generator import Distribution, generate
+from risk_assessment.schemas import ScoringJobIn
+from risk_assessment.sqs_sender import SqsSender
+from risk_assessment.sqs_sender import queue_specs as risk_queues
+from service_kit.database import Database
+from service_kit.migrations import upgrade
+from service_kit.sqs import Received
+
+BATCHES = 20
+
+
+@dataclass
+class Cost:
+    """How often a database was asked and made to commit, and SQS was called."""
+
+    statements: int = 0
+    commits: int = 0
+    requests: int = 0
+
+
+@contextmanager
+def counting(database: Database, sqs: FakeSqs | None = None) -> Iterator[Cost]:
+    cost = Cost()
+
+    def asked(*_: object) -> None:
+        cost.statements += 1
+
+    def committed(_: Connection) -> None:
+        cost.commits += 1
+
+    requests_before = sqs.requests if sqs else 0
+    event.listen(database.engine, "before_cursor_execute", asked)
+    event.listen(database.engine, "commit", committed)
+    try:
+        yield cost
+    finally:
+        event.remove(database.engine, "before_cursor_execute", asked)
+        event.remove(database.engine, "commit", committed)
+        cost.requests = sqs.requests - requests_before if sqs else 0
+
+
+@contextmanager
+def migrated(folder: Path, package: str) -> Iterator[Database]:
+    url = f"sqlite:///{folder / package}.db"
+    upgrade(url, package)
+    database = Database(url)
+    try:
+        yield database
+    finally:
+        database.dispose()
+
+
+@pytest.fixture
+def risk(tmp_path: Path) -> Iterator[Database]:
+    with migrated(tmp_path, "risk_assessment") as database:
+        yield database
+
+
+@pytest.fixture
+def debt(tmp_path: Path) -> Iterator[Database]:
+    with migrated(tmp_path, "debt_processing") as database:
+        yield database
+
+
+def fill(database: Database, count: int) -> None:
+    judge = portfolio.judge_of(database, a_shelf(), NOON)
+    rows = list(generate(count, Distribution.BALANCED, 1))
+    database.transact(lambda c: portfolio.upsert(c, "default", rows, judge))
+
+
+def test_two_thousand_debtors_imported(risk: Database) -> None:
+    with counting(risk) as cost:
+        fill(risk, 2_000)
+
+    assert cost == Cost(statements=10, commits=2)
+
+
+def test_two_thousand_debtors_scored_anew(risk: Database) -> None:
+    fill(risk, 2_000)
+    shelf = a_shelf("classic")
+    risk.transact(lambda c: scoring_jobs.accept(c, ScoringJobIn(), shelf, NOON))
+    with risk.read() as connection:
+        job = scoring_jobs.next_job(connection)
+        assert job is not None
+        scorer = shelf.scorer(connection, job.policy_id)
+
+    with counting(risk) as cost:
+        scoring_jobs.score_chunk(risk, job, scorer, NOON, lambda _: None)
+
+    assert cost == Cost(statements=9, commits=1)
+
+
+def test_a_plan_of_four_thousand(risk: Database) -> None:
+    fill(risk, 4_000)
+    run_id = accept_run(risk, batch_size=100)
+
+    with counting(risk) as cost:
+        plan(risk, run_id)
+
+    assert cost == Cost(statements=26, commits=3)
+
+
+async def _sent(risk: Database, sqs: FakeSqs, dispatcher: Dispatcher) -> Cost:
+    await dispatcher._acquire()
+    with counting(risk, sqs) as cost:
+        lot = dispatcher._next_lot(frozenset())
+        assert len(lot) == 10
+        assert await dispatcher._send(lot)
+    return cost
+
+
+def test_ten_batches_sent(risk: Database) -> None:
+    fill(risk, 4_000)
+    plan(risk, accept_run(risk, batch_size=100))
+    settings, sqs = some_settings(), FakeSqs()
+    asyncio.run(sqs.ensure_queues(risk_queues(settings)))
+    dispatcher = Dispatcher(settings, risk, SqsSender(sqs, settings), a_shelf())  # type: ignore[arg-type]
+
+    cost = asyncio.run(_sent(risk, sqs, dispatcher))
+
+    assert cost == Cost(statements=19, commits=1, requests=1)
+
+
+def held(number: int) -> Held:
+    body = a_body(sequence=number, entries=debtors(100, first=number * 100), batches_total=BATCHES)
+    batch = decode_batch(body)
+    received = Received(str(number), f"handle-{number}", body, {}, 1, NOW)
+    return Held(Delivery("high", received), batch, resolve_policy(batch.header))
+
+
+def test_a_thousand_debtors_worked(debt: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "GROUP_SECONDS", 3_600)
+    first, *group = [held(number) for number in range(1, 12)]
+    worker.work_batch(debt, first, lambda: NOW)  # the run is known from here on
+
+    with counting(debt) as cost:
+        done = worker.work_together(debt, group, lambda: NOW, lambda: False)
+
+    assert len(done) == 10
+    assert cost == Cost(statements=32, commits=1)
+
+
+async def _closed(debt: Database, sqs: FakeSqs, closing: Closing) -> Cost:
+    for number in range(1, BATCHES + 1):
+        one = held(number)
+        closing.add(Closed(one.delivery, worker.work_batch(debt, one, lambda: NOW).result(one)))
+    with counting(debt, sqs) as cost:
+        assert await closing.flush()
+    return cost
+
+
+def test_twenty_batches_closed_and_their_report_taken_in(debt: Database, risk: Database) -> None:
+    settings, sqs = make_settings("sqlite:///unused.db", lambda role: role), FakeSqs()
+    asyncio.run(sqs.ensure_queues(debt_queues(settings)))
+    receiver = SqsReceiver(sqs, settings)  # type: ignore[arg-type]
+    closing = Closing(receiver, Leases(receiver), Neighbour("queues", receiver.ping), Bell(), BATCHES)
+
+    cost = asyncio.run(_closed(debt, sqs, closing))
+    [report] = [message.body for message in sqs.waiting("results")]
+    assert cost == Cost(requests=3)  # one report, and two times ten messages deleted
+
+    fill(risk, 4_000)
+    run_id = accept_run(risk, batch_size=100)
+    plan(risk, run_id)
+    reports = [replace(done, run_id=run_id) for done in decode_results(report)]
+    with counting(risk) as cost:
+        risk.transact(lambda c: results.apply(c, reports, NOON))
+
+    assert cost == Cost(statements=7, commits=1)
