@@ -1,0 +1,54 @@
+variable "name" {
+  description = "What every name begins with."
+  type        = string
+}
+
+variable "region" {
+  description = "AWS region."
+  type        = string
+}
+
+variable "cidr" {
+  description = "Addresses of the VPC; a /16 to /20."
+  type        = string
+}
+
+variable "zones" {
+  description = "Availability zones, two or three."
+  type        = list(string)
+
+  validation {
+    condition     = length(var.zones) >= 2 && length(var.zones) <= 3
+    error_message = "Two or three zones."
+  }
+}
+
+variable "public" {
+  description = "Whether the load balancer is on the internet, or inside the VPC."
+  type        = bool
+}
+
+variable "allowed_cidrs" {
+  description = "From where the APIs may be called."
+  type        = list(string)
+}
+
+variable "outbound" {
+  description = "Whether the APIs may call https addresses outside, by one NAT gateway a zone: an OpenID Connect issuer needs that."
+  type        = bool
+}
+
+variable "processes" {
+  description = "Who runs here: the database each may reach, and the port of those that the load balancer calls."
+  type        = map(object({ service = string, port = optional(number) }))
+}
+
+variable "kms_key_arn" {
+  description = "Key that encrypts the flow log."
+  type        = string
+}
+
+variable "log_days" {
+  description = "How long the flow log is kept."
+  type        = number
+}
