@@ -15,15 +15,6 @@ data "aws_caller_identity" "this" {}
 
 data "aws_partition" "this" {}
 
-data "aws_availability_zones" "this" {
-  state = "available"
-
-  filter {
-    name   = "opt-in-status"
-    values = ["opt-in-not-required"]
-  }
-}
-
 locals {
   name       = "smartrecover-${var.environment}"
   services   = toset(["risk", "debt"])
@@ -55,7 +46,7 @@ module "network" {
   name          = local.name
   region        = var.region
   cidr          = var.cidr
-  zones         = slice(sort(data.aws_availability_zones.this.names), 0, var.zones)
+  zones         = var.zones
   public        = var.public
   allowed_cidrs = var.allowed_cidrs
   outbound      = var.auth.mode == "oidc"

@@ -1,6 +1,7 @@
 # About a million debtors a run. Replace domain, certificate, issuer, ranges and addresses with your own.
 environment = "production"
 region      = "us-east-1"
+zones       = ["us-east-1a", "us-east-1b", "us-east-1c"]
 image_tag   = "1.0.0"
 
 domain          = "recovery.example.com"
@@ -14,7 +15,6 @@ auth = {
   rate_limit    = 600
 }
 
-zones = 3
 sizes = {
   risk-api   = { cpu = 1024, memory = 2048, count = 2 }
   dispatcher = { cpu = 1024, memory = 2048, count = 2 } # one works, one stands by

@@ -1,6 +1,7 @@
 # The whole system, small, to be thrown away again. Replace domain, certificate, ranges and addresses with your own.
 environment = "trial"
 region      = "us-east-1"
+zones       = ["us-east-1a", "us-east-1b"]
 image_tag   = "1.0.0"
 
 domain          = "recovery-trial.example.com"

@@ -102,9 +102,8 @@ variable "cidr" {
 }
 
 variable "zones" {
-  description = "How many availability zones are used: 2 or 3."
-  type        = number
-  default     = 2
+  description = "Availability zones, two or three. Named, so that a zone that AWS adds moves nothing."
+  type        = list(string)
 }
 
 # --- Processes ---

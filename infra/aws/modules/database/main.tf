@@ -10,24 +10,29 @@ resource "aws_db_parameter_group" "this" {
   family      = "mysql8.4"
   description = "TLS only, utf8mb4, a limit on connections"
 
-  dynamic "parameter" {
-    for_each = {
-      require_secure_transport = "ON"
-      character_set_server     = "utf8mb4"
-      collation_server         = "utf8mb4_bin"
-      local_infile             = "0"
-    }
-
-    content {
-      name  = parameter.key
-      value = parameter.value
-    }
+  parameter {
+    name  = "require_secure_transport"
+    value = "1" # ON, as RDS spells it
   }
 
   parameter {
-    name         = "max_connections"
-    value        = tostring(var.max_connections)
-    apply_method = "pending-reboot"
+    name  = "character_set_server"
+    value = "utf8mb4"
+  }
+
+  parameter {
+    name  = "collation_server"
+    value = "utf8mb4_bin"
+  }
+
+  parameter {
+    name  = "local_infile"
+    value = "0"
+  }
+
+  parameter {
+    name  = "max_connections"
+    value = tostring(var.max_connections)
   }
 
   lifecycle {

@@ -1,6 +1,7 @@
 # Who may talk to whom: a group for the load balancer, each process, each database and the endpoints.
 
 resource "aws_security_group" "balancer" {
+  # checkov:skip=CKV2_AWS_5:The services module attaches it.
   name        = "${var.name}-balancer"
   description = "Callers of the APIs"
   vpc_id      = aws_vpc.this.id

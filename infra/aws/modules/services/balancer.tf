@@ -4,6 +4,7 @@ resource "aws_lb" "this" {
   # checkov:skip=CKV_AWS_91:The APIs log each request themselves, with its caller (http.request, audit.read).
   # checkov:skip=CKV_AWS_150:Deletion protection is the setting `protected`; production has it.
   # checkov:skip=CKV2_AWS_28:A firewall is the setting `web_acl_arn`; inside a VPC there is no need of one.
+  # checkov:skip=CKV2_AWS_76:The same; and there is no Java here.
   name                       = var.name
   load_balancer_type         = "application"
   internal                   = !var.balancer.public
