@@ -40,6 +40,8 @@ log = structlog.get_logger(__name__)
 SQLITE_BUSY_MS = 15_000
 SQLITE_CACHE_KIB = 64 * 1024
 SQLITE_WAL_LIMIT_BYTES = 64 * 1024 * 1024
+# Large writes touch the same pages of an index again and again: copied back less often, each is copied once for many.
+SQLITE_CHECKPOINT_PAGES = 8_000
 CONNECT_TIMEOUT_SECONDS = 5
 POOL_TIMEOUT_SECONDS = 10
 POOL_RECYCLE_SECONDS = 1_800
@@ -252,6 +254,7 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
         "foreign_keys=ON",
         f"cache_size=-{SQLITE_CACHE_KIB}",
         f"journal_size_limit={SQLITE_WAL_LIMIT_BYTES}",
+        f"wal_autocheckpoint={SQLITE_CHECKPOINT_PAGES}",
         "temp_store=MEMORY",
     ):
         connection.execute(f"PRAGMA {pragma}")
