@@ -106,7 +106,7 @@ resource "aws_iam_role" "start" {
 }
 
 resource "aws_iam_role_policy" "start" {
-  # checkov:skip=CKV_AWS_355:ecr:GetAuthorizationToken knows no resource.
+  # checkov:skip=CKV_AWS_355:A token for the registry (ecr:GetAuthorizationToken) knows no resource.
   for_each = local.secrets
 
   name = "start"

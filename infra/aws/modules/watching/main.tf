@@ -39,7 +39,7 @@ resource "aws_sns_topic_subscription" "email" {
 }
 
 resource "aws_cloudwatch_metric_alarm" "this" {
-  # checkov:skip=CKV_AWS_319:`enabled` is false only until the system is started for the first time.
+  # checkov:skip=CKV_AWS_319:Alarms are off (enabled = false) only until the system is started for the first time.
   for_each = local.alarms
 
   alarm_name          = "${var.name}-${each.key}"
