@@ -130,7 +130,6 @@ module "services" {
     cidrs           = module.network.balancer_cidrs
     group_id        = module.network.balancer_group_id
     certificate_arn = var.certificate_arn
-    domain          = var.domain
     protected       = var.protected
     web_acl_arn     = var.web_acl_arn
   }

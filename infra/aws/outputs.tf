@@ -3,6 +3,11 @@ output "balancer_address" {
   value       = module.services.balancer.address
 }
 
+output "api_urls" {
+  description = "Where the APIs are, for RISK_API_URL and DEBT_API_URL of the command line."
+  value       = { for service in local.services : service => "https://${var.domain}" }
+}
+
 output "registry_url" {
   description = "Where to push the image."
   value       = module.registry.url

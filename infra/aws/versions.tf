@@ -1,6 +1,9 @@
 terraform {
   required_version = ">= 1.9"
 
+  # Where the state lies is told by `terraform init -backend-config=…`: see README.md.
+  backend "s3" {}
+
   required_providers {
     aws = {
       source  = "hashicorp/aws"

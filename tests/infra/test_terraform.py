@@ -268,8 +268,7 @@ def test_a_process_reads_every_variable_and_understands_it(system, process, monk
     settings = SETTINGS[process](_env_file=None)
 
     fields = {field.upper() for field in SETTINGS[process].model_fields}
-    # The address of the neighbour's API is the command line's; one task may run it.
-    assert set(environment_of(container)) - fields - OTHER_VARIABLES - {"RISK_API_URL", "DEBT_API_URL"} == set()
+    assert set(environment_of(container)) - fields - OTHER_VARIABLES == set()
     assert settings.recovery_create_queues is False
     if process in APIS:
         settings.refuse_open_doors(getattr(settings, APIS[process]))
@@ -480,11 +479,8 @@ def test_preparing_makes_a_database_and_a_user_who_sees_nothing_else(mariadb: Ma
         return done.stdout
 
     def databases(password: str) -> set[str]:
-        account = {"user": "prepared", "password": password, "database": "prepared"}
-        with (
-            pymysql.connect(host="127.0.0.1", port=mariadb.port, **account) as connection,
-            connection.cursor() as cursor,
-        ):
+        connection = pymysql.connect(host="127.0.0.1", port=mariadb.port, user="prepared", password=password)
+        with connection, connection.cursor() as cursor:
             cursor.execute("SHOW DATABASES")
             return {row[0] for row in cursor.fetchall()}
 

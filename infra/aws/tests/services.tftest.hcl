@@ -34,7 +34,6 @@ variables {
     cidrs           = ["10.0.0.0/20"]
     group_id        = "sg-5"
     certificate_arn = "arn:aws:acm:us-east-1:111122223333:certificate/00000000-0000-0000-0000-000000000000"
-    domain          = "recovery.example.com"
     protected       = true
   }
   queues = {

@@ -21,8 +21,6 @@ locals {
     RECOVERY_CORS_ORIGINS    = var.auth.cors_origins
     # /docs and /openapi.json are outside the paths that the load balancer passes on.
     RECOVERY_DOCS = false
-    RISK_API_URL  = "https://${var.balancer.domain}"
-    DEBT_API_URL  = "https://${var.balancer.domain}"
     # Nobody but the load balancer gets to these ports.
     FORWARDED_ALLOW_IPS = join(",", var.balancer.cidrs)
   }

@@ -71,7 +71,6 @@ variable "balancer" {
     cidrs           = list(string)
     group_id        = string
     certificate_arn = string
-    domain          = string
     protected       = bool
     web_acl_arn     = optional(string)
   })

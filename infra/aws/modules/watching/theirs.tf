@@ -33,7 +33,7 @@ locals {
       times     = 3
       missing   = true
       metrics = { a = {
-        namespace  = "AWS/ApplicationELB", name = "HealthyHostCount", stat = "Minimum"
+        namespace  = "AWS/ApplicationELB", name = "HealthyHostCount", stat = "Maximum"
         dimensions = { LoadBalancer = var.balancer.metric, TargetGroup = target }
       } }
     } },
@@ -43,7 +43,7 @@ locals {
       says       = "${api} answers more than ${var.limits.api_error_percent} % of calls with 5xx."
       threshold  = var.limits.api_error_percent
       seconds    = 300
-      expression = "IF(FILL(calls, 0) >= 5, 100 * FILL(errors, 0) / calls, 0)"
+      expression = "IF(FILL(calls, 0) >= 5, 100 * FILL(errors, 0) / FILL(calls, 1), 0)"
       metrics = {
         for id, name in { calls = "RequestCount", errors = "HTTPCode_Target_5XX_Count" } : id => {
           namespace             = "AWS/ApplicationELB", name = name, stat = "Sum"
