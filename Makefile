@@ -18,7 +18,7 @@ unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE VIRTUAL_ENV
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up demo-compose up-compose down-compose test faults check format bench clean
+.PHONY: help setup demo up demo-compose up-compose down-compose test faults check format bench bench-peers clean
 
 help: ## list these targets
 	@echo "make <target>, from a bare clone; needs Python 3.11 or newer."
@@ -73,7 +73,12 @@ format: setup ## put the code in its format and mend what can be mended
 bench: setup ## measure the speed (ARGS=--help shows what can be measured)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
+bench-peers: setup ## measure task queues doing the same work beside it (.venv-peers is made for them)
+	@test -x .venv-peers/bin/taskiq || $(BIN)/uv venv --quiet --python $(BIN)/python .venv-peers
+	@VIRTUAL_ENV=.venv-peers $(BIN)/uv pip install --quiet --requirement benchmarks/peer_apps/requirements.txt
+	@$(BIN)/python -m benchmarks peers $(ARGS)
+
 clean: ## remove the environment and every cache, not the data in .smartrecover
-	@rm -rf .venv .uv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist coverage.xml
+	@rm -rf .venv .venv-peers .uv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist coverage.xml
 	@find . -name '.coverage*' -maxdepth 1 -type f -delete
 	@find libs services infra tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -14,11 +14,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import end_to_end, http_load, machine, naive, queue_growth, rooms
+from benchmarks import end_to_end, http_load, machine, naive, peers, queue_growth, rooms
 from benchmarks.measure import Figure
 from benchmarks.system import SQLITE, NotMeasurableError, databases
 
 QUICK_DEBTORS = 5_000
+PEERS_ENVIRONMENT = Path(__file__).resolve().parent.parent / ".venv-peers"
 console = Console(width=None if sys.stdout.isatty() else 170)
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -31,11 +32,16 @@ class Benchmark(StrEnum):
     QUEUE = "queue"
     HTTP = "http"
     NAIVE = "naive"
+    PEERS = "peers"
+
+
+ALONE = [which for which in Benchmark if which is not Benchmark.PEERS]
+"""What needs nothing but this project's own environment."""
 
 
 @app.command()
 def main(
-    which: Annotated[list[Benchmark] | None, typer.Argument(help="What to measure [default: everything]")] = None,
+    which: Annotated[list[Benchmark] | None, typer.Argument(help="What to measure [default: all but peers]")] = None,
     debtors: Annotated[int, typer.Option(min=1_000, help="Debtors of a portfolio")] = 50_000,
     batch_size: Annotated[list[int] | None, typer.Option(help="Debtors a batch; may be repeated")] = None,
     database: Annotated[
@@ -66,9 +72,12 @@ def main(
         Benchmark.QUEUE: lambda: queue_growth.measure(_powers(4 if quick else 6), () if quick else (10**6,)),
         Benchmark.HTTP: lambda: (f for name in chosen for f in http_load.measure(name, debtors // 25, repeats)),
         Benchmark.NAIVE: lambda: naive.measure(debtors // 10, min(repeats, 3)),
+        Benchmark.PEERS: lambda: (
+            f for name in chosen for f in peers.measure(name, debtors, repeats, PEERS_ENVIRONMENT)
+        ),
     }
     about = machine.describe()
-    figures = _collect(measures[name] for name in which or Benchmark)
+    figures = _collect(measures[name] for name in which or ALONE)
     _show(about, figures)
     if json is not None:
         content = {"machine": about, "figures": [figure.as_dict() for figure in figures]}

@@ -51,15 +51,16 @@ def measure(
         running_system(Path(folder), database, consumers=consumers, settings=settings) as system,
     ):
         system.generate(debtors, PORTFOLIO)
-        _one_run(system, batch_sizes[0])
+        one_run(system, batch_sizes[0])
         if inspect is not None:
             inspect(system)
         for batch_size in batch_sizes:
-            found = [_one_run(system, batch_size) for _ in range(repeats)]
+            found = [one_run(system, batch_size) for _ in range(repeats)]
             yield _figure(f"{database}, {debtors:,} debtors, batches of {batch_size}", found)
 
 
-def _one_run(system: System, batch_size: int) -> OneRun:
+def one_run(system: System, batch_size: int) -> OneRun:
+    """Start a run, wait for its end, and tell what it took."""
     before = system.usage()
     run = system.run(PORTFOLIO, batch_size)
     after = system.usage()

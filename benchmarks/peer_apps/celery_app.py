@@ -41,3 +41,8 @@ async def send(messages: Sequence[list[int]]) -> None:
     """Put messages into the queue."""
     for ids in messages:
         one_message.delay(ids)
+
+
+if __name__ == "__main__":
+    # Its event loop takes a slow answer of SQS for an empty one, and then stops receiving (kombu 5.7.0).
+    app.Worker(concurrency=2, loglevel="ERROR", use_eventloop=False).start()

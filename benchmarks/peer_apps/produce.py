@@ -1,6 +1,6 @@
 """`python produce.py taskiq_app REPEATS`: have a library do all debtors, and print how many it did a second each time.
 
-Like SmartRecover's dispatcher it keeps at most 40 messages outstanding, because the local SQS slows down with its backlog.
+Like the dispatcher it keeps at most 40 messages outstanding, because the local SQS slows down with its backlog.
 """
 
 import asyncio

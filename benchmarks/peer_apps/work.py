@@ -1,6 +1,6 @@
 """What each task does, the same for every library: select the debtors of one message, score them, upsert, commit.
 
-The scorer is SmartRecover's own and the statements are the fastest that SQLAlchemy has, so only the way to the task differs.
+The scorer is our own and the statements are the fastest that SQLAlchemy has, so only the way to the task differs.
 """
 
 import os
@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from sqlalchemy import Engine, create_engine, event, text
+
 from recovery_core.policy import built_in_policy
 from recovery_core.scoring import scorer_for
-from sqlalchemy import Engine, create_engine, event, text
 
 DEBTORS_A_MESSAGE = 100
 QUEUE = "peer-work"
@@ -70,7 +71,7 @@ def work(ids: Sequence[int]) -> None:
     with _risk.connect() as connection:
         marks = ",".join([_marker] * len(ids))
         found = connection.exec_driver_sql(
-            f"SELECT id, {FACTS} FROM debtors WHERE id IN ({marks})",  # noqa: S608 - only marks are put in
+            f"SELECT id, {FACTS} FROM debtors WHERE id IN ({marks})",
             tuple(ids),
         ).fetchall()
     rows = []
