@@ -20,7 +20,7 @@ engine = create_engine(master, hide_parameters=True, isolation_level="AUTOCOMMIT
 with engine.connect() as connection:  # the driver takes values into every statement, so a % is written twice
     run = connection.exec_driver_sql
     # Tasks that still have the old password go on with it, until this is run once more.
-    keep_old = "" if connection.dialect.is_mariadb else "RETAIN CURRENT PASSWORD"
+    keep_old = "" if getattr(connection.dialect, "is_mariadb", False) else "RETAIN CURRENT PASSWORD"
     run(f"CREATE DATABASE IF NOT EXISTS {database} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
     run(f"CREATE USER IF NOT EXISTS '{user}'@'%%' IDENTIFIED BY %s", (url.password,))
     run(f"ALTER USER '{user}'@'%%' IDENTIFIED BY %s {keep_old}", (url.password,))
