@@ -9,13 +9,14 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 import structlog
 from sqlalchemy import Connection, DateTime, Dialect, Engine, Row, Select, Table, create_engine, event
 from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
+from sqlalchemy.pool import QueuePool
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from service_kit import keepalive
@@ -170,6 +171,14 @@ class Database:
         """Raise unless the database answers a question now."""
         with self.engine.connect() as connection:
             connection.execution_options(**{_READ_ONLY: True}).exec_driver_sql("SELECT 1")
+
+    def connections_in_use(self) -> int:
+        """Connections that are lent out now."""
+        return cast(QueuePool, self.engine.pool).checkedout()
+
+    def connections_idle(self) -> int:
+        """Connections that wait in the pool."""
+        return cast(QueuePool, self.engine.pool).checkedin()
 
     def dispose(self) -> None:
         """Close every idle connection."""

@@ -16,7 +16,19 @@ from prometheus_client import (
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-__all__ = ["REGISTRY", "Counter", "Gauge", "Histogram", "metrics_route", "serve_metrics"]
+    from service_kit.database import Database
+
+__all__ = ["REGISTRY", "Counter", "Gauge", "Histogram", "metrics_route", "serve_metrics", "watch_process"]
+
+UP = Gauge("recovery_up", "1 while the process runs", ["process"])
+POOL = Gauge("recovery_pool_connections", "Connections to the database, in use or idle", ["state"])
+
+
+def watch_process(process: str, database: "Database") -> None:
+    """Show that this process runs, under the name of its command, and how many connections it has."""
+    UP.labels(process).set(1)
+    POOL.labels("in_use").set_function(database.connections_in_use)
+    POOL.labels("idle").set_function(database.connections_idle)
 
 
 def metrics_route(app: "FastAPI") -> None:

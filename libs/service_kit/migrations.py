@@ -39,9 +39,13 @@ def downgrade(url: str | URL, package: str, revision: str) -> None:
     _migrate(url, package, lambda config: command.downgrade(config, revision))
 
 
-def at_head(database: Database, package: str) -> bool:
-    """Tell whether the schema is the one that this code was built for."""
-    return current_revision(database) == head_revision(package)
+def is_current(database: Database, package: str) -> bool:
+    """Tell whether the schema serves this code: the newest it knows, or one made for code that is newer still.
+
+    A migration leaves the version before it working, so that a deployment need not stop anybody.
+    """
+    current = current_revision(database)
+    return current is not None and current not in _outgrown(package)
 
 
 def current_revision(database: Database) -> str | None:
@@ -51,9 +55,10 @@ def current_revision(database: Database) -> str | None:
 
 
 @lru_cache(maxsize=16)
-def head_revision(package: str) -> str | None:
-    """Return the newest revision in the package's migrations folder."""
-    return ScriptDirectory.from_config(_config(package)).get_current_head()
+def _outgrown(package: str) -> frozenset[str]:
+    """The revisions in the package's migrations folder that are not its newest."""
+    folder = ScriptDirectory.from_config(_config(package))
+    return frozenset(script.revision for script in folder.walk_revisions()) - frozenset(folder.get_heads())
 
 
 def run_migrations(config: Config, metadata: MetaData) -> None:

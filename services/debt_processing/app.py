@@ -17,6 +17,7 @@ from debt_processing.tables import api_keys
 from service_kit.access import access_of
 from service_kit.database import Database
 from service_kit.http import base_app
+from service_kit.metrics import watch_process
 from service_kit.pages import BadCursor
 from service_kit.problems import ProblemSpec, install
 
@@ -37,6 +38,7 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         database = Database(settings.debt_database_url)
+        watch_process("serve", database)
         async with open_sqs(settings) as sqs:
             app.state.parts = Parts(settings, database, sqs)
             yield

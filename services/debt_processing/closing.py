@@ -12,6 +12,7 @@ from datetime import datetime
 import structlog
 
 from debt_processing.leases import Leases
+from debt_processing.metrics import RESULTS_PENDING
 from debt_processing.neighbours import Neighbour
 from debt_processing.sqs_receiver import CannotBeBuried, Delivery, SqsReceiver
 from debt_processing.waiting import Bell
@@ -57,6 +58,7 @@ class Closing:
         if not self._open:
             self._oldest_at = time.monotonic()
         self._open.append(closed)
+        RESULTS_PENDING.set(len(self._open))
         self._bell.ring()
 
     async def run(self, finish: Stop, is_idle: Callable[[], bool]) -> None:
@@ -133,6 +135,7 @@ class Closing:
             self._leases.forget([e.delivery for e in entries])
             done = set(map(id, entries))
             self._open = [e for e in self._open if id(e) not in done]
+            RESULTS_PENDING.set(len(self._open))
             self._oldest_at = time.monotonic()
             self._bell.ring()
 

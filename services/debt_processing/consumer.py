@@ -14,13 +14,22 @@ from functools import partial
 import structlog
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from debt_processing import queues
 from debt_processing.clock import utc_now
 from debt_processing.closing import Closed, Closing
 from debt_processing.envelopes import dead_result
 from debt_processing.holding import Held, Holding
 from debt_processing.intake import Intake
 from debt_processing.leases import Leases
-from debt_processing.metrics import BATCH_SECONDS, BATCHES, DECISIONS, ERRORS, SCORE_MISMATCHES
+from debt_processing.metrics import (
+    BATCH_DEBTORS,
+    BATCH_SECONDS,
+    BATCHES,
+    DECISIONS,
+    ERRORS,
+    QUEUE_MESSAGES,
+    SCORE_MISMATCHES,
+)
 from debt_processing.neighbours import Neighbour, check_database
 from debt_processing.settings import Settings
 from debt_processing.sqs_receiver import SqsReceiver, printable
@@ -36,6 +45,7 @@ log = structlog.get_logger()
 STOP_SECONDS = 18.0  # within the 20 that an operator is promised
 LONGEST_RETRY_SECONDS = 60.0
 LOOK_SECONDS = 1.0
+WATCH_SECONDS = 15.0  # how often the queues are counted, for the metrics
 DEBTORS_A_TRANSACTION = 3_000  # three of the largest batches; what takes too long ends sooner
 
 
@@ -45,7 +55,7 @@ class Consumer:
     def __init__(
         self, settings: Settings, database: Database, sqs: Sqs, clock: Callable[[], datetime] = utc_now
     ) -> None:
-        self._settings, self._database, self._clock = settings, database, clock
+        self._settings, self._database, self._sqs, self._clock = settings, database, sqs, clock
         receiver = SqsReceiver(sqs, settings)
         self._bell = Bell()
         self._holding = Holding()
@@ -70,13 +80,14 @@ class Consumer:
             workers = [group.create_task(self._work(stop)) for _ in range(self._settings.workers)]
             closing = group.create_task(self._closing.run(finish, self._is_idle))
             heartbeat = group.create_task(self._keep_leases())
+            watching = group.create_task(self._watch_queues())
             await stop.wait()
             try:
                 async with asyncio.timeout(STOP_SECONDS):
                     await self._wind_up([intake, *workers], closing, finish)
             except TimeoutError:
                 log.warning("debt.consumer.abandoned", **self._counts())
-            for task in (intake, *workers, closing, heartbeat):
+            for task in (intake, *workers, closing, heartbeat, watching):
                 task.cancel()
         log.info("debt.consumer.stopped", **self._counts())
 
@@ -241,6 +252,7 @@ class Consumer:
         )
         BATCHES.labels("done", lane).inc()
         BATCH_SECONDS.observe(seconds)
+        BATCH_DEBTORS.observe(done.worked.debtors)
         for level, actions in outcomes(done.worked.decisions).items():
             for action, count in actions.items():
                 DECISIONS.labels(action, level).inc(count)
@@ -249,6 +261,19 @@ class Consumer:
         if done.worked.score_mismatches:
             SCORE_MISMATCHES.inc(done.worked.score_mismatches)
             log.warning("debt.batch.scores_differ", **held.names(), debtors=done.worked.score_mismatches)
+
+    async def _watch_queues(self) -> None:
+        """Show what is in the queues. Not knowing for a while is no outage: whoever needs the queues finds out."""
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            try:
+                found = await queues.report(self._sqs, self._settings)
+            except Exception as error:
+                log.info("debt.queues.not_counted", error=type(error).__name__)
+                continue
+            for lane in found.lanes:
+                for state in ("waiting", "in_flight", "dead"):
+                    QUEUE_MESSAGES.labels(lane.lane, state).set(getattr(lane, state))
 
     # Leases
 

@@ -5,7 +5,7 @@ from debt_processing.queues import open_sqs
 from debt_processing.settings import Settings
 from service_kit.database import Database
 from service_kit.lifecycle import Stop
-from service_kit.metrics import serve_metrics
+from service_kit.metrics import serve_metrics, watch_process
 
 
 async def consume_until_stopped(settings: Settings, stop: Stop) -> None:
@@ -13,6 +13,7 @@ async def consume_until_stopped(settings: Settings, stop: Stop) -> None:
     port, host = settings.debt_metrics_port, settings.recovery_metrics_host
     stop_metrics = serve_metrics(port, host) if port else None
     database = Database(settings.debt_database_url)
+    watch_process("consume", database)
     try:
         async with open_sqs(settings) as sqs:
             await Consumer(settings, database, sqs).run(stop)

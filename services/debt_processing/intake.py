@@ -14,7 +14,7 @@ from debt_processing.closing import Closed, Closing
 from debt_processing.envelopes import Envelope, dead_result, envelope_of
 from debt_processing.holding import STANDARD_TURN, Held, Holding
 from debt_processing.leases import Leases
-from debt_processing.metrics import BATCHES, REDELIVERIES
+from debt_processing.metrics import BATCHES, MESSAGE_WAIT_SECONDS, REDELIVERIES
 from debt_processing.neighbours import Neighbour
 from debt_processing.queues import LANES
 from debt_processing.settings import Settings
@@ -114,6 +114,9 @@ class Intake:
         except Exception as error:
             queues.began(error)
             return 0
+        now = self._clock()
+        for delivery in deliveries:
+            MESSAGE_WAIT_SECONDS.labels(lane).observe((now - delivery.message.sent_at).total_seconds())
         await self._take_in(deliveries)
         return len(deliveries)
 

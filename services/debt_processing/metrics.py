@@ -10,9 +10,29 @@ BATCH_SECONDS = Histogram(
     "Time to decide and record one batch",
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60),
 )
+BATCH_DEBTORS = Histogram("debt_batch_debtors", "Debtors a batch", buckets=(1, 10, 50, 100, 200, 500, 1_000))
+MESSAGE_WAIT_SECONDS = Histogram(
+    "debt_message_wait_seconds",
+    "Time from the sending of a message to its arrival here",
+    ["lane"],
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 5, 15, 60, 300, 900, 3600),
+)
 SCORE_MISMATCHES = Counter("debt_score_mismatches_total", "Debtors whose score in the message was not what we found")
 REDELIVERIES = Counter("debt_redeliveries_total", "Messages received that had been received before", ["lane"])
 LEASE_EXTENSIONS = Counter("debt_lease_extensions_total", "Times a held message was kept hidden for longer")
 LEASES_LOST = Counter("debt_leases_lost_total", "Held messages that came free for other consumers")
 HELD = Gauge("debt_held_batches", "Batches held: waiting in memory, being worked, or not yet reported")
+RESULTS_PENDING = Gauge("debt_results_pending", "Batches worked and not yet reported and deleted")
+QUEUE_MESSAGES = Gauge("debt_queue_messages", "Messages in a lane's queues, by where they are", ["lane", "state"])
 OUTAGES = Counter("debt_outages_total", "Times a neighbour was away", ["what"])
+
+# Shown from the start, so that the first of each is seen as a change.
+for lane in ("high", "standard"):
+    for outcome in ("done", "repeated", "failed", "dead"):
+        BATCHES.labels(outcome, lane)
+    REDELIVERIES.labels(lane)
+    MESSAGE_WAIT_SECONDS.labels(lane)
+for stage in ("read", "score", "decide"):
+    ERRORS.labels(stage)
+for what in ("database", "queues"):
+    OUTAGES.labels(what)

@@ -9,7 +9,7 @@ from debt_processing.metrics import OUTAGES
 from service_kit.backoff import Backoff
 from service_kit.database import Database, describe_outage, is_unavailable
 from service_kit.lifecycle import Stop
-from service_kit.migrations import at_head
+from service_kit.migrations import is_current
 from service_kit.sqs import describe_sqs_outage, is_sqs_unavailable
 
 log = structlog.get_logger()
@@ -29,7 +29,7 @@ class SchemaNotCurrent(Exception):  # noqa: N818 - named by its consequence
 def check_database(database: Database) -> None:
     """Raise unless the database answers and has our tables."""
     database.ping()
-    if not at_head(database, PACKAGE):
+    if not is_current(database, PACKAGE):
         raise SchemaNotCurrent
 
 

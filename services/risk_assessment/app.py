@@ -22,6 +22,7 @@ from risk_assessment.tables import api_keys
 from service_kit.access import access_of
 from service_kit.database import Database
 from service_kit.http import base_app
+from service_kit.metrics import watch_process
 from service_kit.pages import BadCursor
 from service_kit.problems import ProblemSpec, install
 
@@ -51,6 +52,7 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         database = Database(settings.risk_database_url)
+        watch_process("serve", database)
         async with open_sqs(settings) as sqs:
             app.state.parts = Parts(settings, database, shelf, sqs)
             yield

@@ -17,7 +17,20 @@ from sqlalchemy import Connection
 from recovery_core.messages import UnreadableMessage, decode_results
 from risk_assessment import idempotency, leases, outbox, planning, results, runs, scoring_jobs
 from risk_assessment.clock import utc_now
-from risk_assessment.metrics import BATCHES, OUTSTANDING, PLAN_SECONDS, RUNS
+from risk_assessment.metrics import (
+    BATCHES,
+    LEASE_HELD,
+    MESSAGE_BYTES,
+    OLDEST,
+    OUTAGES,
+    OUTSTANDING,
+    PLAN_SECONDS,
+    RANKED,
+    RUN_SECONDS,
+    RUNS,
+    SCORED,
+    SEND_SECONDS,
+)
 from risk_assessment.outbox import BatchKey
 from risk_assessment.policies import PolicyShelf
 from risk_assessment.settings import Settings
@@ -60,7 +73,10 @@ class Dispatcher:
                 continue
             log.info("risk.lease.taken")
             self._lease_lost.clear()
+            LEASE_HELD.set(1)
             await self._work(stop)
+            for gauge in (LEASE_HELD, OUTSTANDING, OLDEST):
+                gauge.set(0)  # whoever has the lease now shows them
         await self._release()
         self._threads.shutdown(wait=True)
         log.info("risk.dispatcher.stopped")
@@ -99,6 +115,7 @@ class Dispatcher:
                     raise
                 if not away:
                     log.warning("risk.outage.began", step=what, reason=reason)
+                    OUTAGES.labels("database" if is_unavailable(error) else "queues").inc()
                 away = True
                 if await stop.wait(backoff.next()) or self._over(stop):
                     return None
@@ -152,9 +169,10 @@ class Dispatcher:
         plan = planning.Plan(self._database, run, scorer, self._fence, self._settings.risk_rank_spill_after)
         try:
             with PLAN_SECONDS.time():
-                plan.carry_out(utc_now, self._interrupted)
+                ranked = plan.carry_out(utc_now, self._interrupted)
         except planning.RunWithdrawnError:
             log.info("risk.run.withdrawn", run_id=run.id)
+            RUNS.labels("withdrawn").inc()
         except planning.PlanInterruptedError:
             log.info("risk.run.plan_interrupted", run_id=run.id)
         except Exception as error:
@@ -163,9 +181,11 @@ class Dispatcher:
             # One run that cannot be planned must not keep the others from being planned.
             log.exception("risk.run.failed", run_id=run.id)
             self._database.transact(lambda c: runs.fail(c, run.number, "planning failed; see the log", utc_now()))
+            RUNS.labels("failed").inc()
         else:
             log.info("risk.run.planned", run_id=run.id)
             RUNS.labels("planned").inc()
+            RANKED.inc(ranked)
         return True
 
     # Publishing: while one lot is on its way, the next is being built
@@ -202,11 +222,13 @@ class Dispatcher:
             keys = outbox.next_batches(connection, min(room, BATCHES_A_SEND), flying)
             return outbox.messages(connection, keys, self._shelf) if keys else {}
 
-    async def _send(self, bodies: dict[BatchKey, str]) -> bool:
-        sent = await self._sender.send(bodies)
+    async def _send(self, bodies: dict[BatchKey, str], outcome: str = "sent") -> bool:
+        with SEND_SECONDS.time():
+            sent = await self._sender.send(bodies)
         await self._in_thread(lambda: self._mark_sent(sent))
         for key in sent:
-            BATCHES.labels("sent", key.lane).inc()
+            BATCHES.labels(outcome, key.lane).inc()
+            MESSAGE_BYTES.observe(len(bodies[key]))
         return bool(sent)
 
     def _mark_sent(self, sent: list[BatchKey]) -> None:
@@ -219,6 +241,7 @@ class Dispatcher:
 
         for run_id in self._database.transact(mark):
             log.info("risk.run.published", run_id=run_id)
+            RUNS.labels("published").inc()
 
     # Results
 
@@ -241,14 +264,19 @@ class Dispatcher:
                 # Deleting it loses nothing: a batch that nobody reports is sent again.
                 log.warning("risk.result.unreadable", message_id=message.message_id, reason=str(error))
         now = utc_now()
-        for run_id in self._database.transact(lambda c: results.apply(c, reports, now)):
-            self._completed(run_id)
+        self._completed(self._database.transact(lambda c: results.apply(c, reports, now)))
         for report in reports:
             BATCHES.labels(report.outcome, "").inc()
 
-    def _completed(self, run_id: str) -> None:
-        log.info("risk.run.completed", run_id=run_id)
-        RUNS.labels("completed").inc()
+    def _completed(self, run_ids: list[str]) -> None:
+        if not run_ids:
+            return
+        for run_id in run_ids:
+            log.info("risk.run.completed", run_id=run_id)
+            RUNS.labels("completed").inc()
+        with self._database.read() as connection:
+            for seconds in results.seconds_of(connection, run_ids):
+                RUN_SECONDS.observe(seconds)
 
     # Tidying: what was lost, what nobody will report, what has expired
 
@@ -257,7 +285,7 @@ class Dispatcher:
         if not lost:
             return False
         log.warning("risk.batches.resent", batches=len(lost))
-        return await self._send(lost)
+        return await self._send(lost, "resent")
 
     def _lost(self) -> dict[BatchKey, str]:
         now, after = utc_now(), self._settings.risk_resend_after_seconds
@@ -267,9 +295,10 @@ class Dispatcher:
         if stale_answers:
             self._database.transact(lambda c: idempotency.forget_old(c, now))
         if hopeless:
-            for run_id in self._database.transact(lambda c: results.give_up(c, now, after)):
-                self._completed(run_id)
+            self._completed(self._database.transact(lambda c: results.give_up(c, now, after)))
         with self._database.read() as connection:
+            oldest = outbox.oldest_sent(connection)
+            OLDEST.set((now - oldest).total_seconds() if oldest else 0)
             keys = outbox.due_again(connection, now, after)[:BATCHES_A_SEND]
             return outbox.messages(connection, keys, self._shelf) if keys else {}
 
@@ -285,7 +314,7 @@ class Dispatcher:
                 return False
             scorer = self._shelf.scorer(connection, job.policy_id)
         try:
-            going_on = scoring_jobs.score_chunk(self._database, job, scorer, utc_now(), self._fence)
+            scored = scoring_jobs.score_chunk(self._database, job, scorer, utc_now(), self._fence)
         except Exception as error:
             if _outage(error) is not None or isinstance(error, leases.LeaseLostError):
                 raise
@@ -294,7 +323,8 @@ class Dispatcher:
                 lambda c: scoring_jobs.fail(c, job.number, "scoring failed; see the log", utc_now())
             )
             return True
-        if not going_on:
+        SCORED.inc(scored)
+        if not scored:
             log.info("risk.scoring_job.completed", scoring_job_id=job.id)
         return True
 

@@ -3,8 +3,35 @@
 from service_kit.metrics import Counter, Gauge, Histogram
 
 RUNS = Counter("risk_runs_total", "Runs that reached a stage", ["stage"])
+RUN_SECONDS = Histogram(
+    "risk_run_seconds",
+    "Time from a run's acceptance to its completion",
+    buckets=(0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14400),
+)
 BATCHES = Counter("risk_batches_total", "Batches by what became of them", ["outcome", "lane"])
 OUTSTANDING = Gauge("risk_batches_outstanding", "Batches sent and not yet reported done")
+OLDEST = Gauge("risk_oldest_outstanding_seconds", "How long ago the oldest of these was last sent")
+LEASE_HELD = Gauge("risk_lease_held", "1 while this dispatcher is the one that works")
 PLAN_SECONDS = Histogram(
     "risk_plan_seconds", "Time to rank a portfolio and write its plan", buckets=(0.1, 0.5, 1, 2, 5, 10, 30, 60, 300)
 )
+SEND_SECONDS = Histogram(
+    "risk_send_seconds", "Time to send a lot of batches", buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
+)
+MESSAGE_BYTES = Histogram(
+    "risk_message_bytes", "Size of a batch's message", buckets=(4_096, 16_384, 32_768, 65_536, 131_072, 262_144)
+)
+RANKED = Counter("risk_debtors_ranked_total", "Debtors put in order by a plan")
+SCORED = Counter("risk_debtors_scored_total", "Debtors scored anew by a scoring job")
+OUTAGES = Counter("risk_outages_total", "Times a neighbour was away", ["what"])
+
+# Shown from the start, so that the first of each is seen as a change.
+for stage in ("planned", "published", "completed", "failed", "withdrawn"):
+    RUNS.labels(stage)
+for lane in ("high", "standard"):
+    BATCHES.labels("sent", lane)
+    BATCHES.labels("resent", lane)
+for outcome in ("done", "dead"):
+    BATCHES.labels(outcome, "")
+for what in ("database", "queues"):
+    OUTAGES.labels(what)

@@ -43,6 +43,16 @@ def outstanding(connection: Connection) -> int:
     return connection.execute(statement).scalar_one()
 
 
+def oldest_sent(connection: Connection) -> datetime | None:
+    """When the batch that waits longest for its report was last sent; None when none waits."""
+    statement = (
+        select(run_batches.c.sent_at)
+        .join(runs, runs.c.number == run_batches.c.run_number)
+        .where(run_batches.c.state == "sent", runs.c.state.in_(("publishing", "published")))
+    )
+    return connection.execute(statement.order_by(run_batches.c.sent_at).limit(1)).scalar()
+
+
 def next_batches(connection: Connection, room: int, leave_out: frozenset[BatchKey]) -> list[BatchKey]:
     """Up to `room` planned batches, the high lane of every run before any standard batch, in each run's order."""
     found: list[BatchKey] = []

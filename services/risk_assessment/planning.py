@@ -49,10 +49,10 @@ class Plan:
         self._database, self._run, self._scorer = database, run, scorer
         self._fence, self._spill_after = fence, spill_after
 
-    def carry_out(self, clock: Callable[[], datetime], interrupted: Callable[[], bool]) -> None:
+    def carry_out(self, clock: Callable[[], datetime], interrupted: Callable[[], bool]) -> int:
         """Take the run from accepted (or a plan cut off) to publishing, or to completed when nobody is eligible.
 
-        Raises RunWithdrawnError, PlanInterruptedError, or whatever the fence raises.
+        Returns how many it ranked. Raises RunWithdrawnError, PlanInterruptedError, or whatever the fence raises.
         """
         self._write(self._begin)
         manifest = Manifest(self._scorer.policy.hash, self._run.threshold, self._run.batch_size)
@@ -69,6 +69,7 @@ class Plan:
                 self._write(partial(self._record, part=part))
                 _go_on(interrupted)
         self._write(partial(self._finish, manifest=manifest, excluded=excluded, now=clock()))
+        return manifest.ranked
 
     def _write(self, work: Callable[[Connection], None]) -> None:
         def fenced(connection: Connection) -> None:

@@ -63,6 +63,12 @@ def _hopeless(now: datetime, resend_after: float) -> Select[Any]:
     )
 
 
+def seconds_of(connection: Connection, run_ids: Sequence[str]) -> list[float]:
+    """How long each of these completed runs took."""
+    times = connection.execute(select(runs.c.created_at, runs.c.completed_at).where(runs.c.id.in_(run_ids)))
+    return [(completed_at - created_at).total_seconds() for created_at, completed_at in times]
+
+
 def complete(connection: Connection, run_numbers: set[int], now: datetime) -> list[str]:
     """Move those of the runs to `completed` of which every batch has ended; return their ids."""
     finished = []

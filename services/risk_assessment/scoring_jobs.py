@@ -68,10 +68,10 @@ def next_job(connection: Connection) -> Row[Any] | None:
 
 def score_chunk(
     database: Database, job: Row[Any], scorer: Scorer, now: datetime, fence: Callable[[Connection], None]
-) -> bool:
-    """Score the next debtors of the job in one transaction; False when there are none left and the job is completed."""
+) -> int:
+    """Score the next debtors of the job in one transaction; return how many, 0 when the job is thereby completed."""
 
-    def work(connection: Connection) -> bool:
+    def work(connection: Connection) -> int:
         fence(connection)
         if job.state == "accepted":
             _start(connection, job, now)
@@ -81,9 +81,9 @@ def score_chunk(
         rows = _next_rows(connection, job.portfolio, last)
         if not rows:
             _update(connection, job.number, state="completed", finished_at=now)
-            return False
+            return 0
         _score(connection, job, rows, scorer, now)
-        return True
+        return len(rows)
 
     return database.transact(work)
 

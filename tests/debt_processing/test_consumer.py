@@ -36,6 +36,7 @@ from recovery_core.treatment import Treatment
 from service_kit.audit import Audit, command_line
 from service_kit.database import Database
 from service_kit.lifecycle import Stop
+from service_kit.metrics import REGISTRY
 from service_kit.migrations import downgrade, upgrade
 from service_kit.sqs import Outgoing
 
@@ -770,6 +771,34 @@ async def test_the_loop_serves_its_metrics(
     for name in ("debt_decisions_total", "debt_held_batches", "debt_lease_extensions_total", "debt_batch_seconds"):
         assert name in text
     assert not is_listening(port)
+
+
+async def test_what_is_in_the_queues_is_shown(
+    settings: Settings, database: Database, fake_sqs: FakeSqs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def shown(state: str) -> float | None:
+        return REGISTRY.get_sample_value("debt_queue_messages", {"lane": "high", "state": state})
+
+    monkeypatch.setattr(consumer_module, "WATCH_SECONDS", 0.02)
+    await fake_sqs.send(f"{settings.recovery_queue_high}-dlq", [Outgoing("1", "{}")])
+    async with consuming(settings, database, fake_sqs):
+        await until(lambda: shown("dead") == 1 and shown("waiting") == 0 and shown("in_flight") == 0)
+
+
+async def test_how_long_a_message_waited_and_how_large_it_was_is_counted(
+    settings: Settings, database: Database, fake_sqs: FakeSqs
+) -> None:
+    def counted(name: str, **labels: str) -> float:
+        return REGISTRY.get_sample_value(name, labels) or 0.0
+
+    waits, sizes = counted("debt_message_wait_seconds_count", lane="high"), counted("debt_batch_debtors_sum")
+    await fake_sqs.send(settings.recovery_queue_high, [a_message()])
+
+    await work_off(settings, database, fake_sqs)
+
+    assert counted("debt_message_wait_seconds_count", lane="high") - waits == 1
+    assert counted("debt_batch_debtors_sum") - sizes == 3
+    assert counted("debt_results_pending") == 0
 
 
 @pytest.mark.usefixtures("quick_recovery")

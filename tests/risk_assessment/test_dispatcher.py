@@ -26,6 +26,7 @@ from risk_assessment.sqs_sender import queue_specs
 from risk_assessment.tables import run_batches
 from risk_assessment.tables import runs as runs_table
 from service_kit.database import Database
+from service_kit.metrics import REGISTRY
 from service_kit.sqs import Outgoing, Received
 
 
@@ -85,6 +86,46 @@ def test_a_run_is_planned_sent_and_completed(database: Database, settings: Setti
     high, standard = ([row.sent_at for row in sends if row.lane == lane] for lane in ("high", "standard"))
     assert max(high) <= min(standard)
     assert {batch.lane for batch in got} == {"high", "standard"}
+
+
+def measured(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(name, labels) or 0.0
+
+
+COUNTED = (
+    ("risk_runs_total", {"stage": "planned"}),
+    ("risk_runs_total", {"stage": "published"}),
+    ("risk_runs_total", {"stage": "completed"}),
+    ("risk_run_seconds_count", {}),
+    ("risk_plan_seconds_count", {}),
+)
+
+
+def test_what_the_dispatcher_does_is_counted(sqlite: Database, settings: Settings) -> None:
+    generate_debtors(sqlite, 60)
+    run_id = accept_run(sqlite, batch_size=5, threshold="2000000.00")
+    before = {one[0] + str(one[1]): measured(one[0], **one[1]) for one in COUNTED}
+    ranked, size = measured("risk_debtors_ranked_total"), measured("risk_message_bytes_count")
+    sends = {lane: measured("risk_batches_total", outcome="sent", lane=lane) for lane in ("high", "standard")}
+    done, lots = measured("risk_batches_total", outcome="done", lane=""), measured("risk_send_seconds_count")
+    debt_service = DebtService(settings)
+
+    with Dispatching(sqlite, settings):
+        eventually(lambda: measured("risk_batches_outstanding") > 0, 20, "something outstanding")
+        eventually(lambda: measured("risk_oldest_outstanding_seconds") > 0, 20, "an age")
+        assert measured("risk_lease_held") == 1
+        debt_service.receive_until(is_over(sqlite, run_id))
+
+    run = run_view(sqlite, run_id)
+    after = {one[0] + str(one[1]): measured(one[0], **one[1]) for one in COUNTED}
+    assert {name: after[name] - before[name] for name in after} == dict.fromkeys(after, 1)
+    assert measured("risk_debtors_ranked_total") - ranked == run["debtors_ranked"]
+    sent_now = sum(measured("risk_batches_total", outcome="sent", lane=lane) - n for lane, n in sends.items())
+    assert sent_now == measured("risk_message_bytes_count") - size == run["batches_total"]
+    assert measured("risk_batches_total", outcome="done", lane="") - done == run["batches_total"]
+    assert measured("risk_send_seconds_count") > lots
+    for gauge in ("risk_lease_held", "risk_batches_outstanding", "risk_oldest_outstanding_seconds"):
+        assert measured(gauge) == 0
 
 
 def test_batches_go_out_in_order_and_no_more_than_allowed(database: Database, sqs_url: str) -> None:

@@ -11,7 +11,7 @@ from tests.risk_assessment.builders import add_debtor, debtor_rows, generate_deb
 
 from risk_assessment.tables import metadata
 from service_kit.database import Database
-from service_kit.migrations import at_head, downgrade, upgrade
+from service_kit.migrations import downgrade, is_current, upgrade
 
 PACKAGE = "risk_assessment"
 
@@ -26,7 +26,7 @@ def empty(database_url: str) -> Iterator[Database]:
 def test_the_migrations_make_what_the_tables_say(empty: Database, database_url: str) -> None:
     upgrade(database_url, PACKAGE)
 
-    assert at_head(empty, PACKAGE)
+    assert is_current(empty, PACKAGE)
     with empty.read() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
         assert compare_metadata(context, metadata) == []

@@ -1,10 +1,13 @@
 """A loop shows its metrics over HTTP of its own."""
 
+from pathlib import Path
+
 import httpx
 import pytest
 from tests.support.processes import free_port, is_listening
 
-from service_kit.metrics import Counter, serve_metrics
+from service_kit.database import Database
+from service_kit.metrics import REGISTRY, Counter, serve_metrics, watch_process
 
 
 def test_metrics_are_served_until_stopped() -> None:
@@ -24,3 +27,15 @@ def test_a_port_that_is_taken_is_told() -> None:
     with pytest.raises(OSError, match="in use"):
         serve_metrics(port)
     stop()
+
+
+def test_a_process_shows_that_it_runs_and_what_connections_it_has(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'kit.db'}")
+    watch_process("kit-test", database)
+
+    with database.read():
+        assert REGISTRY.get_sample_value("recovery_pool_connections", {"state": "in_use"}) == 1
+    assert REGISTRY.get_sample_value("recovery_pool_connections", {"state": "in_use"}) == 0
+    assert REGISTRY.get_sample_value("recovery_pool_connections", {"state": "idle"}) == 1
+    assert REGISTRY.get_sample_value("recovery_up", {"process": "kit-test"}) == 1
+    database.dispose()

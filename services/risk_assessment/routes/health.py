@@ -10,7 +10,7 @@ from risk_assessment.routes.wiring import parts
 from risk_assessment.sqs_sender import all_queues
 from service_kit.database import Database, describe_outage
 from service_kit.metrics import metrics_route
-from service_kit.migrations import at_head
+from service_kit.migrations import is_current
 from service_kit.problems import PROBLEM_RESPONSES, problem_response
 from service_kit.sqs import Sqs, describe_sqs_outage
 
@@ -55,7 +55,7 @@ async def _in_time(check: Awaitable[str | None]) -> str | None:
 
 def _database_problem(database: Database) -> str | None:
     try:
-        return None if at_head(database, PACKAGE) else "the schema is not current: run `risk-assessment migrate`"
+        return None if is_current(database, PACKAGE) else "the schema is not current: run `risk-assessment migrate`"
     except SQLAlchemyError as error:
         return describe_outage(error)
 
