@@ -16,6 +16,7 @@ from debt_processing.settings import Settings
 from debt_processing.tables import api_keys
 from service_kit.access import access_of
 from service_kit.database import Database
+from service_kit.emf import emitting
 from service_kit.http import base_app
 from service_kit.metrics import watch_process
 from service_kit.pages import BadCursor
@@ -39,9 +40,10 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         database = Database(settings.debt_database_url)
         watch_process("serve", database)
-        async with open_sqs(settings) as sqs:
-            app.state.parts = Parts(settings, database, sqs)
-            yield
+        with emitting(settings.recovery_emf_seconds, "debt_processing", "serve"):
+            async with open_sqs(settings) as sqs:
+                app.state.parts = Parts(settings, database, sqs)
+                yield
         database.dispose()
 
     app = base_app(

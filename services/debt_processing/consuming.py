@@ -4,6 +4,7 @@ from debt_processing.consumer import Consumer
 from debt_processing.queues import open_sqs
 from debt_processing.settings import Settings
 from service_kit.database import Database
+from service_kit.emf import emitting
 from service_kit.lifecycle import Stop
 from service_kit.metrics import serve_metrics, watch_process
 
@@ -15,8 +16,9 @@ async def consume_until_stopped(settings: Settings, stop: Stop) -> None:
     database = Database(settings.debt_database_url)
     watch_process("consume", database)
     try:
-        async with open_sqs(settings) as sqs:
-            await Consumer(settings, database, sqs).run(stop)
+        with emitting(settings.recovery_emf_seconds, "debt_processing", "consume"):
+            async with open_sqs(settings) as sqs:
+                await Consumer(settings, database, sqs).run(stop)
     finally:
         database.dispose()
         if stop_metrics is not None:

@@ -72,6 +72,13 @@ class Settings(ExposureSettings):
         le=1000,
         description="The queues' maxReceiveCount: at the last receive a failing batch is a dead letter",
     )
+    recovery_emf_seconds: float = Field(
+        0,
+        ge=0,
+        le=3600,
+        allow_inf_nan=False,
+        description="How often metrics are written to standard output for CloudWatch (EMF); 0 = never",
+    )
     recovery_log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level logged")
 
     @property

@@ -21,6 +21,7 @@ from risk_assessment.sqs_sender import open_sqs
 from risk_assessment.tables import api_keys
 from service_kit.access import access_of
 from service_kit.database import Database
+from service_kit.emf import emitting
 from service_kit.http import base_app
 from service_kit.metrics import watch_process
 from service_kit.pages import BadCursor
@@ -53,9 +54,10 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         database = Database(settings.risk_database_url)
         watch_process("serve", database)
-        async with open_sqs(settings) as sqs:
-            app.state.parts = Parts(settings, database, shelf, sqs)
-            yield
+        with emitting(settings.recovery_emf_seconds, "risk_assessment", "serve"):
+            async with open_sqs(settings) as sqs:
+                app.state.parts = Parts(settings, database, shelf, sqs)
+                yield
         database.dispose()
 
     app = base_app(

@@ -9,6 +9,7 @@ from risk_assessment.policies import open_shelf
 from risk_assessment.settings import Settings
 from risk_assessment.sqs_sender import SqsSender, open_sqs
 from service_kit.database import Database, is_unavailable
+from service_kit.emf import emitting
 from service_kit.lifecycle import Stop
 from service_kit.metrics import serve_metrics, watch_process
 from service_kit.migrations import MigrationError, current_revision
@@ -24,8 +25,9 @@ def dispatch_until_stopped(settings: Settings) -> Callable[[Stop], Awaitable[Non
         port, host = settings.risk_metrics_port, settings.recovery_metrics_host
         stop_metrics = serve_metrics(port, host) if port else None
         watch_process("dispatch", database)
-        async with open_sqs(settings) as sqs:
-            await Dispatcher(settings, database, SqsSender(sqs, settings), shelf).run(stop)
+        with emitting(settings.recovery_emf_seconds, "risk_assessment", "dispatch"):
+            async with open_sqs(settings) as sqs:
+                await Dispatcher(settings, database, SqsSender(sqs, settings), shelf).run(stop)
         if stop_metrics is not None:
             stop_metrics()
         database.dispose()

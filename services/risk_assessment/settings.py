@@ -56,6 +56,13 @@ class Settings(ExposureSettings):
     recovery_visibility_seconds: int = Field(60, ge=1, le=43200, description="Visibility timeout of queues made here")
     recovery_max_receives: int = Field(5, ge=2, le=1000, description="maxReceiveCount of queues made here")
     recovery_api_key: str | None = Field(None, description="The key with which the command line calls the APIs")
+    recovery_emf_seconds: float = Field(
+        0,
+        ge=0,
+        le=3600,
+        allow_inf_nan=False,
+        description="How often metrics are written to standard output for CloudWatch (EMF); 0 = never",
+    )
     recovery_log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level logged")
     risk_metrics_port: int = Field(0, ge=0, le=65535, description="Port of the dispatcher's /metrics; 0 = none")
 
