@@ -110,7 +110,7 @@ class Ecs:
             state = self.call("describe-tasks", {"cluster": self.cluster, "tasks": [task]})["tasks"][0]
             if state["lastStatus"] == "STOPPED":
                 codes = {container["name"]: container.get("exitCode") for container in state["containers"]}
-                if any(code != 0 for code in codes.values()):
+                if not codes or any(code != 0 for code in codes.values()):
                     raise DeployError(f"{task} ended with {codes}: {state.get('stoppedReason', 'no reason given')}")
                 return
         # Not stopped: half a migration is worse than a slow one.

@@ -62,6 +62,7 @@ class Dispatcher:
         self._more_to_send = asyncio.Event()
         self._lease_lost = asyncio.Event()
         self._interrupted: Callable[[], bool] = self._lease_lost.is_set
+        self._waiting_for: dict[str, set[str]] = {"database": set(), "queues": set()}
 
     async def run(self, stop: Stop) -> None:
         """Wait for the lease, work while holding it, stand by again when it is lost."""
@@ -102,27 +103,40 @@ class Dispatcher:
     async def _resilient(self, what: str, step: Callable[[], Awaitable[T]], stop: Stop) -> T | None:
         """Do a step, again with growing pauses while a neighbour is away. None when it was given up for stopping."""
         backoff = Backoff(base=0.2, cap=30)
-        away = False
-        while True:
-            try:
-                done = await step()
-            except leases.LeaseLostError:
-                self._lose_lease()
-                return None
-            except Exception as error:
-                reason = _outage(error)
-                if reason is None:
-                    raise
-                if not away:
-                    log.warning("risk.outage.began", step=what, reason=reason)
-                    OUTAGES.labels("database" if is_unavailable(error) else "queues").inc()
-                away = True
+        away = ""
+        try:
+            while True:
+                try:
+                    done = await step()
+                except leases.LeaseLostError:
+                    self._lose_lease()
+                    return None
+                except Exception as error:
+                    away = away or self._without(what, error)
+                else:
+                    if away:
+                        log.info("risk.outage.ended", step=what)
+                    return done
                 if await stop.wait(backoff.next()) or self._over(stop):
                     return None
-            else:
-                if away:
-                    log.info("risk.outage.ended", step=what)
-                return done
+        finally:
+            if away:
+                self._waiting_for[away].discard(what)
+
+    def _without(self, step: str, error: Exception) -> str:
+        """Note that a step has to wait for a neighbour, and tell for which. Raises the error when it is no outage.
+
+        An outage counts once, however many steps it stops.
+        """
+        reason = _outage(error)
+        if reason is None:
+            raise error
+        log.warning("risk.outage.began", step=step, reason=reason)
+        neighbour = "database" if is_unavailable(error) else "queues"
+        if not self._waiting_for[neighbour]:
+            OUTAGES.labels(neighbour).inc()
+        self._waiting_for[neighbour].add(step)
+        return neighbour
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)

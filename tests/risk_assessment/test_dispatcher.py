@@ -429,6 +429,7 @@ def test_reports_do_not_use_up_their_receives_while_the_database_is_away(
     sqs = CountingSqs()
     asyncio.run(sqs.ensure_queues([replace(spec, visibility_timeout=0) for spec in queue_specs(settings)]))
     attempts = []
+    outages = measured("risk_outages_total", what="database")
 
     with Dispatching(database, settings, sqs) as dispatching:
         eventually(lambda: lease_owner(mysql) != "None", what="the lease")
@@ -441,6 +442,7 @@ def test_reports_do_not_use_up_their_receives_while_the_database_is_away(
         eventually(lambda: not sqs.waiting(settings.recovery_queue_results), 30, "an empty queue")
 
     assert sqs.deliveries == 1
+    assert measured("risk_outages_total", what="database") - outages == 1  # though every step had to wait
 
 
 def test_queues_that_go_away_and_come_back_do_no_harm(sqlite: Database, sqs_url: str) -> None:

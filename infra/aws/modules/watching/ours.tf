@@ -103,7 +103,7 @@ locals {
       expression = "FILL(a, 0) + FILL(b, 0)"
       metrics = {
         a = { by = "dispatcher", metric = "risk_outages_total", labels = { what = "database" }, stat = "Sum" }
-        b = { by = "dispatcher", metric = "risk_outages_total", labels = { what = "sqs" }, stat = "Sum" }
+        b = { by = "dispatcher", metric = "risk_outages_total", labels = { what = "queues" }, stat = "Sum" }
       }
     }
 
@@ -115,7 +115,7 @@ locals {
       expression = "FILL(a, 0) + FILL(b, 0)"
       metrics = {
         a = { by = "consumer", metric = "debt_outages_total", labels = { what = "database" }, stat = "Sum" }
-        b = { by = "consumer", metric = "debt_outages_total", labels = { what = "sqs" }, stat = "Sum" }
+        b = { by = "consumer", metric = "debt_outages_total", labels = { what = "queues" }, stat = "Sum" }
       }
     }
     }, {

@@ -64,7 +64,7 @@ variable "limits" {
     high_age_seconds             = optional(number, 300)
     standard_age_seconds         = optional(number, 3600)
     results_age_seconds          = optional(number, 120)
-    pool_connections             = optional(number, 15) # of 16 that a process may open
+    pool_connections             = optional(number, 13) # an API uses 14 of the 16 that a process may open
     database_cpu_percent         = optional(number, 90)
     database_free_bytes          = optional(number, 5368709120)
     database_connections_percent = optional(number, 80)
