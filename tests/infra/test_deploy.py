@@ -394,7 +394,7 @@ def test_cluster_and_migrations_can_be_named(cloud):
 def test_whoever_interrupts_it_is_told_that_things_are_left_as_they_are(cloud):
     cloud.wish(never=["consumer"])
     process = subprocess.Popen(
-        cloud.command("--poll-seconds", "30"), env=cloud.environment(), stdout=subprocess.PIPE, text=True
+        cloud.command("--poll-seconds", "0.2"), env=cloud.environment(), stdout=subprocess.PIPE, text=True
     )
     for _ in range(600):
         if cloud.asked("update-service"):
