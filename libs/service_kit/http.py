@@ -21,6 +21,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service_kit import tracing
 from service_kit.access import Access
 from service_kit.auth import Guard
 from service_kit.docs_page import DOCS_PATH, add_docs
@@ -170,6 +171,7 @@ class RequestLog:
         method = scope["method"]
         request_id = _request_id(Headers(scope=scope).get("x-request-id"))
         started_at = time.perf_counter()
+        span = _span(scope)
         status = 500
 
         async def with_headers(message: Message) -> None:
@@ -184,6 +186,16 @@ class RequestLog:
                 await self._app(scope, receive, with_headers)
             finally:
                 _note(scope, method, status, time.perf_counter() - started_at)
+                span.end(name=f"{method} {route_template(scope)}", status=status)
+
+
+def _span(scope: Scope) -> tracing.Span:
+    """The request's part of a trace, which may be one that the client began; a probe is no part of any."""
+    if scope["path"] in QUIET_PATHS:
+        return tracing.Span(None, None)
+    span = tracing.start(scope["method"], tracing.valid(Headers(scope=scope).get(tracing.TRACEPARENT)))
+    scope["traceparent"] = span.context
+    return span
 
 
 def _request_id(wanted: str | None) -> str:

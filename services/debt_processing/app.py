@@ -21,6 +21,7 @@ from service_kit.http import base_app
 from service_kit.metrics import watch_process
 from service_kit.pages import BadCursor
 from service_kit.problems import ProblemSpec, install
+from service_kit.tracing import traced
 
 ROOT = "/debt-service"
 
@@ -40,7 +41,8 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         database = Database(settings.debt_database_url)
         watch_process("serve", database)
-        with emitting(settings.recovery_emf_seconds, "debt_processing", "serve"):
+        about = ("debt_processing", "serve")
+        with emitting(settings.recovery_emf_seconds, *about), traced(settings.recovery_traces, *about):
             async with open_sqs(settings) as sqs:
                 app.state.parts = Parts(settings, database, sqs)
                 yield

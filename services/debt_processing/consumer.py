@@ -36,6 +36,7 @@ from debt_processing.sqs_receiver import SqsReceiver, printable
 from debt_processing.waiting import Bell, in_thread
 from debt_processing.work import outcomes
 from debt_processing.worker import CannotBeWorked, Done, forget_mark, work_batch, work_together
+from service_kit import tracing
 from service_kit.database import Database, is_unavailable
 from service_kit.lifecycle import Stop
 from service_kit.sqs import Sqs
@@ -250,6 +251,7 @@ class Consumer:
             failed=recorded.failed,
             ms=round(seconds * 1_000, 1),
         )
+        _trace(held, done)
         BATCHES.labels("done", lane).inc()
         BATCH_SECONDS.observe(seconds)
         BATCH_DEBTORS.observe(done.worked.debtors)
@@ -300,6 +302,15 @@ class Consumer:
                 held.given_up = True
                 self._leases.forget([held.delivery])
                 log.error("debt.batch.given_up", **held.names(), seconds=self._settings.debt_max_batch_seconds)
+
+
+def _trace(held: Held, done: Done) -> None:
+    """Tell of the work on a batch, in the trace of its run, and of its transaction as a part of that."""
+    parent = tracing.valid(held.delivery.message.attributes.get(tracing.TRACEPARENT))
+    if parent is not None and held.begun_at is not None:
+        names = held.names()
+        context = tracing.tell("work batch", parent, held.begun_at, done.recording[1], **names)
+        tracing.tell("record decisions", context, *done.recording, batch_id=names["batch_id"])
 
 
 def _describe(error: Exception) -> str:

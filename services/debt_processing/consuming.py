@@ -7,6 +7,7 @@ from service_kit.database import Database
 from service_kit.emf import emitting
 from service_kit.lifecycle import Stop
 from service_kit.metrics import serve_metrics, watch_process
+from service_kit.tracing import traced
 
 
 async def consume_until_stopped(settings: Settings, stop: Stop) -> None:
@@ -16,7 +17,8 @@ async def consume_until_stopped(settings: Settings, stop: Stop) -> None:
     database = Database(settings.debt_database_url)
     watch_process("consume", database)
     try:
-        with emitting(settings.recovery_emf_seconds, "debt_processing", "consume"):
+        about = ("debt_processing", "consume")
+        with emitting(settings.recovery_emf_seconds, *about), traced(settings.recovery_traces, *about):
             async with open_sqs(settings) as sqs:
                 await Consumer(settings, database, sqs).run(stop)
     finally:

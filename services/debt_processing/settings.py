@@ -7,6 +7,7 @@ from pydantic_settings import SettingsConfigDict
 
 from service_kit.database import database_url
 from service_kit.exposure import ExposureSettings
+from service_kit.tracing import check_installed
 
 MAX_QUEUE_NAME = 76  # SQS takes 80, and "-dlq" must fit
 
@@ -78,6 +79,9 @@ class Settings(ExposureSettings):
         le=3600,
         allow_inf_nan=False,
         description="How often metrics are written to standard output for CloudWatch (EMF); 0 = never",
+    )
+    recovery_traces: Annotated[bool, AfterValidator(check_installed)] = Field(
+        False, description="Trace runs with OpenTelemetry; the standard OTEL_… variables say where to"
     )
     recovery_log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level logged")
 

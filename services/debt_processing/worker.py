@@ -35,6 +35,8 @@ class Done:
 
     recorded: Recorded
     worked: WorkedBatch | None
+    recording: tuple[float, float] = (0.0, 0.0)
+    """When its transaction began and was committed, by the monotonic clock."""
 
     def result(self, held: Held) -> BatchResult:
         """The report on it."""
@@ -60,10 +62,11 @@ def work_batch(database: Database, held: Held, clock: Callable[[], datetime]) ->
             if recorded is not None:
                 return Done(recorded, None)
         worked = decide(held.batch, scorer_for(held.policy), treatment_for(held.policy))
+        recording_at = time.monotonic()
         recorded = database.transact(lambda connection: _record(connection, held, worked, started_at, clock()))
     except BatchContradicts as error:
         raise CannotBeWorked(str(error)) from error
-    return Done(recorded, None if recorded.repeated else worked)
+    return Done(recorded, None if recorded.repeated else worked, (recording_at, time.monotonic()))
 
 
 def work_together(
@@ -88,12 +91,15 @@ def work_together(
     def record(connection: Connection) -> list[Recorded]:
         return [inbox.record(connection, one, started_at, clock()) for one in worked]
 
+    recording_at = time.monotonic()
     try:
         recorded = database.transact(record) if begun else []
     except BatchContradicts as error:
         raise CannotBeWorked(str(error)) from error
+    recording = (recording_at, time.monotonic())
     return [
-        (held, Done(one, None if one.repeated else of)) for held, one, of in zip(begun, recorded, worked, strict=True)
+        (held, Done(one, None if one.repeated else of, recording))
+        for held, one, of in zip(begun, recorded, worked, strict=True)
     ]
 
 

@@ -26,6 +26,7 @@ from service_kit.http import base_app
 from service_kit.metrics import watch_process
 from service_kit.pages import BadCursor
 from service_kit.problems import ProblemSpec, install
+from service_kit.tracing import traced
 
 ROOT = "/risk-service"
 
@@ -54,7 +55,8 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         database = Database(settings.risk_database_url)
         watch_process("serve", database)
-        with emitting(settings.recovery_emf_seconds, "risk_assessment", "serve"):
+        about = ("risk_assessment", "serve")
+        with emitting(settings.recovery_emf_seconds, *about), traced(settings.recovery_traces, *about):
             async with open_sqs(settings) as sqs:
                 app.state.parts = Parts(settings, database, shelf, sqs)
                 yield

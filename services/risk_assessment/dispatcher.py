@@ -6,6 +6,7 @@ goes on. It refuses to do anything without the lease.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -31,10 +32,11 @@ from risk_assessment.metrics import (
     SCORED,
     SEND_SECONDS,
 )
-from risk_assessment.outbox import BatchKey
+from risk_assessment.outbox import BatchKey, Lot
 from risk_assessment.policies import PolicyShelf
 from risk_assessment.settings import Settings
 from risk_assessment.sqs_sender import SqsSender
+from service_kit import tracing
 from service_kit.backoff import Backoff
 from service_kit.database import Database, describe_outage, is_unavailable
 from service_kit.lifecycle import Stop
@@ -182,6 +184,7 @@ class Dispatcher:
             scorer = self._shelf.scorer(connection, run.policy_id)
         plan = planning.Plan(self._database, run, scorer, self._fence, self._settings.risk_rank_spill_after)
         try:
+            began = time.monotonic()
             with PLAN_SECONDS.time():
                 ranked = plan.carry_out(utc_now, self._interrupted)
         except planning.RunWithdrawnError:
@@ -200,6 +203,7 @@ class Dispatcher:
             log.info("risk.run.planned", run_id=run.id)
             RUNS.labels("planned").inc()
             RANKED.inc(ranked)
+            tracing.tell("plan run", run.traceparent, began, time.monotonic(), run_id=run.id, debtors=ranked)
         return True
 
     # Publishing: while one lot is on its way, the next is being built
@@ -210,10 +214,10 @@ class Dispatcher:
         while not self._over(stop):
             self._more_to_send.clear()
             build = partial(self._in_thread, partial(self._next_lot, flying))
-            lot = await self._resilient("build", build, stop) or {}
+            lot = await self._resilient("build", build, stop) or Lot()
             if sending is not None and await sending is False:
                 await stop.wait(TIDY_SECONDS)  # the queues answer, but take nothing
-            flying, sending = frozenset(lot), None
+            flying, sending = frozenset(lot.bodies), None
             if lot:
                 sending = asyncio.create_task(self._resilient("send", partial(self._send, lot), stop))
             else:
@@ -228,21 +232,26 @@ class Dispatcher:
         for task in waiting:
             task.cancel()
 
-    def _next_lot(self, flying: frozenset[BatchKey]) -> dict[BatchKey, str]:
+    def _next_lot(self, flying: frozenset[BatchKey]) -> Lot:
         with self._database.read() as connection:
             outstanding = outbox.outstanding(connection)
             OUTSTANDING.set(outstanding)
             room = (self._settings.risk_max_outstanding or NO_CAP) - outstanding - len(flying)
             keys = outbox.next_batches(connection, min(room, BATCHES_A_SEND), flying)
-            return outbox.messages(connection, keys, self._shelf) if keys else {}
+            return outbox.lot(connection, keys, self._shelf)
 
-    async def _send(self, bodies: dict[BatchKey, str], outcome: str = "sent") -> bool:
+    async def _send(self, lot: Lot, outcome: str = "sent") -> bool:
+        began = time.monotonic()
         with SEND_SECONDS.time():
-            sent = await self._sender.send(bodies)
+            sent = await self._sender.send(lot)
+        ended = time.monotonic()
         await self._in_thread(lambda: self._mark_sent(sent))
         for key in sent:
             BATCHES.labels(outcome, key.lane).inc()
-            MESSAGE_BYTES.observe(len(bodies[key]))
+            MESSAGE_BYTES.observe(len(lot.bodies[key]))
+        for number, trace in lot.traces.items():
+            batches = sum(key.run_number == number for key in sent)
+            tracing.tell("send batches", trace, began, ended, batches=batches, outcome=outcome)
         return bool(sent)
 
     def _mark_sent(self, sent: list[BatchKey]) -> None:
@@ -298,10 +307,10 @@ class Dispatcher:
         lost = await self._in_thread(self._lost)
         if not lost:
             return False
-        log.warning("risk.batches.resent", batches=len(lost))
+        log.warning("risk.batches.resent", batches=len(lost.bodies))
         return await self._send(lost, "resent")
 
-    def _lost(self) -> dict[BatchKey, str]:
+    def _lost(self) -> Lot:
         now, after = utc_now(), self._settings.risk_resend_after_seconds
         with self._database.read() as connection:
             hopeless = results.any_hopeless(connection, now, after)
@@ -314,7 +323,7 @@ class Dispatcher:
             oldest = outbox.oldest_sent(connection)
             OLDEST.set((now - oldest).total_seconds() if oldest else 0)
             keys = outbox.due_again(connection, now, after)[:BATCHES_A_SEND]
-            return outbox.messages(connection, keys, self._shelf) if keys else {}
+            return outbox.lot(connection, keys, self._shelf)
 
     # Scoring jobs
 

@@ -13,6 +13,7 @@ from service_kit.emf import emitting
 from service_kit.lifecycle import Stop
 from service_kit.metrics import serve_metrics, watch_process
 from service_kit.migrations import MigrationError, current_revision
+from service_kit.tracing import traced
 
 
 def dispatch_until_stopped(settings: Settings) -> Callable[[Stop], Awaitable[None]]:
@@ -25,7 +26,8 @@ def dispatch_until_stopped(settings: Settings) -> Callable[[Stop], Awaitable[Non
         port, host = settings.risk_metrics_port, settings.recovery_metrics_host
         stop_metrics = serve_metrics(port, host) if port else None
         watch_process("dispatch", database)
-        with emitting(settings.recovery_emf_seconds, "risk_assessment", "dispatch"):
+        about = ("risk_assessment", "dispatch")
+        with emitting(settings.recovery_emf_seconds, *about), traced(settings.recovery_traces, *about):
             async with open_sqs(settings) as sqs:
                 await Dispatcher(settings, database, SqsSender(sqs, settings), shelf).run(stop)
         if stop_metrics is not None:

@@ -5,7 +5,7 @@ inbox makes harmless.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import chain
 from typing import Any
@@ -31,6 +31,18 @@ class BatchKey:
     run_number: int
     sequence: int
     lane: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lot:
+    """Messages to be sent together, and the traces that their runs belong to, by number."""
+
+    bodies: dict[BatchKey, str] = field(default_factory=dict)
+    traces: dict[int, str] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to send."""
+        return bool(self.bodies)
 
 
 def outstanding(connection: Connection) -> int:
@@ -83,12 +95,24 @@ def due_again(connection: Connection, now: datetime, resend_after: float) -> lis
     ]
 
 
+def lot(connection: Connection, keys: Sequence[BatchKey], shelf: PolicyShelf) -> Lot:
+    """What is to be sent for these batches."""
+    return Lot(messages(connection, keys, shelf), traces(connection, keys)) if keys else Lot()
+
+
 def messages(connection: Connection, keys: Sequence[BatchKey], shelf: PolicyShelf) -> dict[BatchKey, str]:
     """The body of each batch's message."""
     entries = _entries(connection, keys)
     facts = facts_of(connection, chain.from_iterable(entries.values()))
     writers = {number: _writer(connection, number, shelf) for number in _by_run(keys)}
     return {key: writers[key.run_number].body(key.sequence, key.lane, entries[key], facts).decode() for key in keys}
+
+
+def traces(connection: Connection, keys: Sequence[BatchKey]) -> dict[int, str]:
+    """The traces in which the runs of these batches were started, by number, of those that have one."""
+    numbers = {key.run_number for key in keys}
+    statement = select(runs.c.number, runs.c.traceparent).where(runs.c.number.in_(numbers))
+    return {number: traceparent for number, traceparent in connection.execute(statement) if traceparent}
 
 
 def mark_sent(connection: Connection, keys: Sequence[BatchKey], now: datetime) -> None:

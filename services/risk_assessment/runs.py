@@ -33,7 +33,9 @@ class RunFinishedError(Exception):
         super().__init__(f"the run is already {state}")
 
 
-def accept(connection: Connection, body: RunIn, shelf: PolicyShelf, now: datetime) -> str:
+def accept(
+    connection: Connection, body: RunIn, shelf: PolicyShelf, now: datetime, traceparent: str | None = None
+) -> str:
     """Write down the promise to carry out a run, and return its id. Raises UnknownPolicyError."""
     policy = shelf.named(body.policy)
     run_id = str(uuid4())
@@ -50,6 +52,7 @@ def accept(connection: Connection, body: RunIn, shelf: PolicyShelf, now: datetim
             as_of=now,
             excluded="{}",
             created_at=now,
+            traceparent=traceparent,
         )
     )
     return run_id

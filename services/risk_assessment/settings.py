@@ -4,12 +4,13 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import AfterValidator, Field, StringConstraints, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from service_kit.database import database_url
 from service_kit.exposure import ExposureSettings
 from service_kit.sqs import MAX_RETENTION_SECONDS
+from service_kit.tracing import check_installed
 
 # 80 characters are SQS's limit; "-dlq" names the dead-letter queue.
 QueueName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,76}$")]
@@ -62,6 +63,9 @@ class Settings(ExposureSettings):
         le=3600,
         allow_inf_nan=False,
         description="How often metrics are written to standard output for CloudWatch (EMF); 0 = never",
+    )
+    recovery_traces: Annotated[bool, AfterValidator(check_installed)] = Field(
+        False, description="Trace runs with OpenTelemetry; the standard OTEL_… variables say where to"
     )
     recovery_log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level logged")
     risk_metrics_port: int = Field(0, ge=0, le=65535, description="Port of the dispatcher's /metrics; 0 = none")

@@ -1,11 +1,12 @@
 """The risk service's end of the queues: which there are, batches out by lane, results in."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from recovery_core.policy import Lane
-from risk_assessment.outbox import BatchKey
+from risk_assessment.outbox import BatchKey, Lot
 from risk_assessment.settings import Settings
-from service_kit.sqs import Outgoing, QueueSpec, Received, Sqs, is_sqs_unavailable
+from service_kit.sqs import MAX_MESSAGE_BYTES, Outgoing, QueueSpec, Received, Sqs, is_sqs_unavailable
+from service_kit.tracing import TRACEPARENT
 
 RESULTS_WAIT_SECONDS = 2  # a receive under way is awaited at shutdown, so it must be short
 RESULTS_HIDDEN_SECONDS = 10  # how long reports that a killed dispatcher had taken stay out of its successor's sight
@@ -49,23 +50,23 @@ class SqsSender:
         self._results = settings.recovery_queue_results
         self._hidden = min(RESULTS_HIDDEN_SECONDS, settings.recovery_visibility_seconds)
 
-    async def send(self, bodies: Mapping[BatchKey, str]) -> list[BatchKey]:
+    async def send(self, lot: Lot) -> list[BatchKey]:
         """Send each batch, the high lane first; return those that went out. Raises only when none did."""
         sent: list[BatchKey] = []
         for lane, queue in self._queues.items():
-            keys = [key for key in bodies if key.lane == lane]
+            keys = [key for key in lot.bodies if key.lane == lane]
             try:
-                sent += await self._send(queue, keys, bodies)
+                sent += await self._send(queue, keys, lot)
             except Exception as error:
                 # Raised now, it would hide what went out before, which then would be sent again at every attempt.
                 if not sent or not is_sqs_unavailable(error):
                     raise
         return sent
 
-    async def _send(self, queue: str, keys: list[BatchKey], bodies: Mapping[BatchKey, str]) -> list[BatchKey]:
+    async def _send(self, queue: str, keys: list[BatchKey], lot: Lot) -> list[BatchKey]:
         if not keys:
             return []
-        messages = [Outgoing(str(index), bodies[key]) for index, key in enumerate(keys)]
+        messages = [_outgoing(index, lot.bodies[key], lot.traces.get(key.run_number)) for index, key in enumerate(keys)]
         failed = set(await self._sqs.send(queue, messages))
         return [key for index, key in enumerate(keys) if str(index) not in failed]
 
@@ -76,3 +77,9 @@ class SqsSender:
     async def delete_results(self, messages: Sequence[Received]) -> None:
         """Forget reports that are written down."""
         await self._sqs.delete(self._results, [message.receipt_handle for message in messages])
+
+
+def _outgoing(index: int, body: str, traceparent: str | None) -> Outgoing:
+    """A message with its trace, unless that would make it larger than every queue takes."""
+    traced = Outgoing(str(index), body, {TRACEPARENT: traceparent} if traceparent else {})
+    return traced if traced.size <= MAX_MESSAGE_BYTES else Outgoing(str(index), body)

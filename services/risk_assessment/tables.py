@@ -132,6 +132,7 @@ runs = Table(
     Column("published_at", UtcDateTime),
     Column("completed_at", UtcDateTime),
     Column("error", Text),
+    Column("traceparent", String(55)),  # the trace that it was started in
     sqlite_autoincrement=True,
     **table_options(),
 )

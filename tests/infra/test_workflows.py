@@ -31,7 +31,7 @@ each_job = pytest.mark.parametrize("name", sorted(JOBS))
 
 
 def run(program: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [Path(sys.executable).with_name(program), *map(str, arguments)]
+    command = [str(Path(sys.executable).with_name(program)), *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 

@@ -107,7 +107,7 @@ def start(
     """Promise to prioritise a portfolio. The dispatcher carries it out, whatever process dies in between."""
 
     def act() -> Acted:
-        run_id = runs.accept(connection, body, shelf, audit.at)
+        run_id = runs.accept(connection, body, shelf, audit.at, request.scope.get("traceparent"))
         audit.changed(connection, "run.started", f"run:{run_id}", portfolio=body.portfolio)
         shown = runs.view(connection, runs.read(connection, run_id), shelf)
         return Acted(202, RunOut.model_validate(shown), {"Location": f"{request.scope['path']}/{run_id}"})
