@@ -136,7 +136,7 @@ class _Rooms:
         with self.risk.read() as connection:
             keys = outbox.next_batches(connection, 1_000_000, frozenset())
             lots = [keys[start : start + 20] for start in range(0, len(keys), 20)]
-            return [body for lot in lots for body in outbox.messages(connection, lot, self.shelf).values()]
+            return [body for lot in lots for body in outbox.lot(connection, lot, self.shelf).bodies.values()]
 
     def record(self, worked: list[WorkedBatch], run_id: str) -> None:
         for one in worked:

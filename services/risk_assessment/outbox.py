@@ -96,23 +96,17 @@ def due_again(connection: Connection, now: datetime, resend_after: float) -> lis
 
 
 def lot(connection: Connection, keys: Sequence[BatchKey], shelf: PolicyShelf) -> Lot:
-    """What is to be sent for these batches."""
-    return Lot(messages(connection, keys, shelf), traces(connection, keys)) if keys else Lot()
-
-
-def messages(connection: Connection, keys: Sequence[BatchKey], shelf: PolicyShelf) -> dict[BatchKey, str]:
-    """The body of each batch's message."""
+    """The message of each of these batches, and the traces of their runs."""
+    if not keys:
+        return Lot()
     entries = _entries(connection, keys)
     facts = facts_of(connection, chain.from_iterable(entries.values()))
-    writers = {number: _writer(connection, number, shelf) for number in _by_run(keys)}
-    return {key: writers[key.run_number].body(key.sequence, key.lane, entries[key], facts).decode() for key in keys}
-
-
-def traces(connection: Connection, keys: Sequence[BatchKey]) -> dict[int, str]:
-    """The traces in which the runs of these batches were started, by number, of those that have one."""
-    numbers = {key.run_number for key in keys}
-    statement = select(runs.c.number, runs.c.traceparent).where(runs.c.number.in_(numbers))
-    return {number: traceparent for number, traceparent in connection.execute(statement) if traceparent}
+    rows = connection.execute(select(runs).where(runs.c.number.in_(_by_run(keys)))).all()
+    writers = {run.number: _writer(connection, run, shelf) for run in rows}
+    return Lot(
+        {key: writers[key.run_number].body(key.sequence, key.lane, entries[key], facts).decode() for key in keys},
+        {run.number: run.traceparent for run in rows if run.traceparent},
+    )
 
 
 def mark_sent(connection: Connection, keys: Sequence[BatchKey], now: datetime) -> None:
@@ -193,6 +187,5 @@ def _entries(connection: Connection, keys: Sequence[BatchKey]) -> dict[BatchKey,
     return {key: unpack_entries(packed[key.run_number, key.sequence]) for key in keys}
 
 
-def _writer(connection: Connection, run_number: int, shelf: PolicyShelf) -> MessageWriter:
-    run = connection.execute(select(runs).where(runs.c.number == run_number)).one()
+def _writer(connection: Connection, run: Row[Any], shelf: PolicyShelf) -> MessageWriter:
     return MessageWriter(run, shelf.scorer(connection, run.policy_id), run.batches_total, run.debtors_ranked)

@@ -263,7 +263,7 @@ class World:
         with self.risk.read() as connection:
             room = MAX_OUTSTANDING - outbox.outstanding(connection)
             keys = outbox.next_batches(connection, min(room, 20), frozenset())
-            dispatcher.lot = outbox.messages(connection, keys, SHELF) if keys else {}
+            dispatcher.lot = outbox.lot(connection, keys, SHELF).bodies
 
     def _look_for_lost(self, dispatcher: Dispatcher) -> None:
         with self.risk.read() as connection:
@@ -272,7 +272,7 @@ class World:
             self.risk.transact(lambda c: results.give_up(c, self.now, RESEND_AFTER))
         with self.risk.read() as connection:
             keys = outbox.due_again(connection, self.now, RESEND_AFTER)
-            dispatcher.lot = outbox.messages(connection, keys, SHELF) if keys else {}
+            dispatcher.lot = outbox.lot(connection, keys, SHELF).bodies
 
     def _send(self, dispatcher: Dispatcher, refused: float, chance: Random) -> None:
         lot, dispatcher.lot = dispatcher.lot, {}

@@ -135,7 +135,7 @@ async def _sent(risk: Database, sqs: FakeSqs, dispatcher: Dispatcher) -> Cost:
     await dispatcher._acquire()
     with counting(risk, sqs) as cost:
         lot = dispatcher._next_lot(frozenset())
-        assert len(lot) == 10
+        assert len(lot.bodies) == 10
         assert await dispatcher._send(lot)
     return cost
 

@@ -96,7 +96,7 @@ def bodies_of(database: Database, run_id: str, shelf: PolicyShelf | None = None)
     """The message of each batch, as it is sent, by sequence."""
     keys = keys_of(database, run_id)
     with database.read() as connection:
-        written = outbox.messages(connection, keys, shelf or a_shelf())
+        written = outbox.lot(connection, keys, shelf or a_shelf()).bodies
     return {key.sequence: body for key, body in written.items()}
 
 

@@ -180,8 +180,8 @@ def test_a_message_is_the_same_bytes_however_it_is_asked_for(filled: Database) -
     keys = keys_of(filled, run_id) + keys_of(filled, other)
 
     with filled.read() as connection:
-        together = outbox.messages(connection, keys[::-1], a_shelf())
-        alone = {key: outbox.messages(connection, [key], a_shelf())[key] for key in keys}
+        together = outbox.lot(connection, keys[::-1], a_shelf()).bodies
+        alone = {key: outbox.lot(connection, [key], a_shelf()).bodies[key] for key in keys}
 
     assert together == alone
     assert {key.sequence: alone[key] for key in keys_of(filled, run_id)} == bodies_of(filled, run_id)

@@ -247,7 +247,7 @@ def test_messages_are_built_by_key(book: Book) -> None:
     with book.database.read() as connection:
         shelf.scorer(connection, run_row(book.database, book.run_id).policy_id)
 
-    for query in plans(book, lambda c: outbox.messages(c, keys, shelf)):
+    for query in plans(book, lambda c: outbox.lot(c, keys, shelf)):
         for step in query:
             assert step.index == "PRIMARY"
             assert not reads_all(step)

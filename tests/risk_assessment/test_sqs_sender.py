@@ -4,9 +4,9 @@ import pytest
 from tests.risk_assessment.builders import some_settings
 from tests.support.fake_sqs import FakeSqs
 
-from risk_assessment.outbox import BatchKey
+from risk_assessment.outbox import BatchKey, Lot
 from risk_assessment.sqs_sender import SqsSender, all_queues, queue_specs
-from service_kit.sqs import Outgoing, QueueMissing
+from service_kit.sqs import MAX_MESSAGE_BYTES, Outgoing, QueueMissing
 
 SETTINGS = some_settings(recovery_queue_high="h", recovery_queue_standard="s", recovery_queue_results="r")
 BODIES = {BatchKey(1, n, "standard" if n > 3 else "high"): f"batch {n}" for n in (5, 2, 4, 1, 3)}
@@ -21,6 +21,10 @@ async def sqs() -> FakeSqs:
     return fake
 
 
+def only(lane: str) -> Lot:
+    return Lot({key: body for key, body in BODIES.items() if key.lane == lane})
+
+
 def sender(sqs: FakeSqs) -> SqsSender:
     return SqsSender(sqs, SETTINGS)  # type: ignore[arg-type]
 
@@ -30,7 +34,7 @@ def bodies(sqs: FakeSqs, queue: str) -> list[str]:
 
 
 async def test_each_batch_goes_to_the_queue_of_its_lane(sqs: FakeSqs) -> None:
-    sent = await sender(sqs).send(BODIES)
+    sent = await sender(sqs).send(Lot(BODIES))
 
     assert sorted(key.sequence for key in sent) == [1, 2, 3, 4, 5]
     assert [key.lane for key in sent] == ["high"] * 3 + ["standard"] * 2
@@ -38,10 +42,20 @@ async def test_each_batch_goes_to_the_queue_of_its_lane(sqs: FakeSqs) -> None:
     assert sorted(bodies(sqs, "s")) == ["batch 4", "batch 5"]
 
 
+async def test_a_message_tells_the_trace_of_its_run_where_there_is_one_and_room_for_it(sqs: FakeSqs) -> None:
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    traced, untraced, full = (BatchKey(run, 1, "high") for run in (1, 2, 1))
+    await sender(sqs).send(Lot({traced: "traced", untraced: "untraced"}, {1: trace}))
+    await sender(sqs).send(Lot({full: "x" * MAX_MESSAGE_BYTES}, {1: trace}))
+
+    told = {message.body[:10]: message.attributes for message in sqs.waiting("h")}
+    assert told == {"traced": {"traceparent": trace}, "untraced": {}, "x" * 10: {}}
+
+
 async def test_a_batch_the_server_refused_is_not_among_the_sent(sqs: FakeSqs) -> None:
     sqs.fail_sends = {"1"}
 
-    sent = await sender(sqs).send({key: body for key, body in BODIES.items() if key.lane == "high"})
+    sent = await sender(sqs).send(only("high"))
 
     assert {BODIES[key] for key in sent} == set(bodies(sqs, "h"))
     assert len(sent) == 2
@@ -50,18 +64,18 @@ async def test_a_batch_the_server_refused_is_not_among_the_sent(sqs: FakeSqs) ->
 async def test_when_the_second_lane_fails_the_first_counts_as_sent(sqs: FakeSqs) -> None:
     sqs.drop_queue("s")
 
-    sent = await sender(sqs).send(BODIES)
+    sent = await sender(sqs).send(Lot(BODIES))
 
     assert sorted(key.sequence for key in sent) == [1, 2, 3]
     with pytest.raises(QueueMissing):
-        await sender(sqs).send({key: body for key, body in BODIES.items() if key.lane == "standard"})
+        await sender(sqs).send(only("standard"))
 
 
 async def test_when_nothing_went_out_it_says_why(sqs: FakeSqs) -> None:
     sqs.drop_queue("h")
 
     with pytest.raises(QueueMissing):
-        await sender(sqs).send(BODIES)
+        await sender(sqs).send(Lot(BODIES))
 
     assert bodies(sqs, "s") == []
 
