@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 import structlog
-from sqlalchemy import Connection, Row, Table, delete, exists, or_, select
+from sqlalchemy import Connection, Row, Table, bindparam, delete, exists, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from debt_processing.tables import batches, decisions, errors, runs
@@ -113,11 +113,13 @@ def _run(connection: Connection, header: BatchHeader, policy: Policy, now: datet
     return run
 
 
+# Put together once: it is asked for every batch.
 _HAS_ERRORS = exists().where(errors.c.run_number == runs.c.number).label("has_errors")
+_RUN = select(runs, _HAS_ERRORS).where(runs.c.run_id == bindparam("run_id"))
 
 
 def _find_run(connection: Connection, run_id: str) -> Row[Any] | None:
-    return connection.execute(select(runs, _HAS_ERRORS).where(runs.c.run_id == run_id)).first()
+    return connection.execute(_RUN, {"run_id": run_id}).first()
 
 
 def _run_row(header: BatchHeader, policy: Policy, now: datetime) -> tuple[Any, ...]:
