@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import end_to_end, http_load, machine, naive, peers, queue_growth, rooms
+from benchmarks import end_to_end, http_load, machine, naive, peers, queue_growth, rooms, simulation
 from benchmarks.measure import Figure
 from benchmarks.system import SQLITE, NotMeasurableError, databases
 
@@ -32,6 +32,7 @@ class Benchmark(StrEnum):
     QUEUE = "queue"
     HTTP = "http"
     NAIVE = "naive"
+    SIMULATION = "simulation"
     PEERS = "peers"
 
 
@@ -72,6 +73,7 @@ def main(
         Benchmark.QUEUE: lambda: queue_growth.measure(_powers(4 if quick else 6), () if quick else (10**6,)),
         Benchmark.HTTP: lambda: (f for name in chosen for f in http_load.measure(name, debtors // 25, repeats)),
         Benchmark.NAIVE: lambda: naive.measure(debtors // 10, min(repeats, 3)),
+        Benchmark.SIMULATION: lambda: (f for name in chosen for f in simulation.measure(name, debtors, repeats)),
         Benchmark.PEERS: lambda: (
             f for name in chosen for f in peers.measure(name, debtors, repeats, PEERS_ENVIRONMENT)
         ),

@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete
 
 from benchmarks.measure import Figure, rates, seconds
-from benchmarks.system import database_urls
+from benchmarks.system import databases_of
 from debt_processing import inbox
 from debt_processing.work import WorkedBatch, decide
 from debt_processing.worker import treatment_for
@@ -46,10 +46,10 @@ def measure(database: str, debtors: int, repeats: int) -> Iterator[Figure]:
     rows = list(generator.generate(debtors, generator.Distribution.BALANCED, SEED))
     yield _figure("score profiles", "memory", debtors, _scoring(rows, repeats))
     yield _figure("rank in memory", "memory", debtors, _ranking(rows, repeats))
-    with TemporaryDirectory(prefix="smartrecover-bench-") as folder, database_urls(database, Path(folder)) as urls:
-        upgrade(urls["RISK_DATABASE_URL"], "risk_assessment")
-        upgrade(urls["DEBT_DATABASE_URL"], "debt_processing")
-        risk, debt = Database(urls["RISK_DATABASE_URL"]), Database(urls["DEBT_DATABASE_URL"])
+    with TemporaryDirectory(prefix="smartrecover-bench-") as folder, databases_of(database, Path(folder)) as found:
+        upgrade(found.risk, "risk_assessment")
+        upgrade(found.debt, "debt_processing")
+        risk, debt = Database(found.risk), Database(found.debt)
         for what, values in _steps(_Rooms(risk, debt), rows, Path(folder), repeats):
             yield _figure(what, database, debtors, values)
         risk.dispose()

@@ -40,25 +40,36 @@ def databases() -> tuple[str, ...]:
 
 
 @contextmanager
-def database_urls(database: str, folder: Path) -> Iterator[dict[str, str]]:
-    """Two empty databases of that kind, by the variables that name them, for as long as the block lasts."""
+def databases_of(database: str, folder: Path) -> Iterator["Databases"]:
+    """Two empty databases of that kind, for as long as the block lasts."""
     if database == SQLITE:
-        yield {
-            "RISK_DATABASE_URL": f"sqlite:///{folder / 'risk.db'}",
-            "DEBT_DATABASE_URL": f"sqlite:///{folder / 'debt.db'}",
-        }
+        yield Databases(f"sqlite:///{folder / 'risk.db'}", f"sqlite:///{folder / 'debt.db'}")
         return
     program = find_mariadb()
     if program is None:
         raise NotMeasurableError("there is no MariaDB or MySQL server on this machine")
     with mariadb_server(program) as server:
         server.execute(*_SERVER_SETTINGS, "CREATE DATABASE risk", "CREATE DATABASE debt")
-        yield {"RISK_DATABASE_URL": _url(server, database, "risk"), "DEBT_DATABASE_URL": _url(server, database, "debt")}
+        yield Databases(_url(server, database, "risk"), _url(server, database, "debt"), server.process_id)
 
 
 def _url(server: MariaDb, database: str, name: str) -> str:
     driver = "mysqldb" if database == MYSQLCLIENT else "pymysql"
     return server.url(name).replace("+pymysql", f"+{driver}")
+
+
+@dataclass(frozen=True, slots=True)
+class Databases:
+    """Where both services' databases are, and the process that serves them, if one does."""
+
+    risk: str
+    debt: str
+    process_id: int | None = None
+
+    @property
+    def urls(self) -> dict[str, str]:
+        """By the variables that name them."""
+        return {"RISK_DATABASE_URL": self.risk, "DEBT_DATABASE_URL": self.debt}
 
 
 @dataclass(slots=True)
@@ -68,6 +79,7 @@ class System:
     stack: Stack
     environment: Mapping[str, str]
     folder: Path
+    process_ids: dict[str, int] = field(default_factory=dict)
     processes: dict[str, "subprocess.Popen[Any]"] = field(default_factory=dict)
 
     def command(self, *arguments: str) -> None:
@@ -102,7 +114,8 @@ class System:
 
     def usage(self) -> dict[str, Usage]:
         """What each process has used so far."""
-        return {name: usage(process.pid) for name, process in self.processes.items()}
+        ids = {name: process.pid for name, process in self.processes.items()}
+        return {name: usage(process_id) for name, process_id in (ids | self.process_ids).items()}
 
 
 @contextmanager
@@ -112,9 +125,11 @@ def running_system(
     """Start a system on empty databases, ready to work; `settings` are environment variables of its processes."""
     stack = Stack(folder, free_port(), free_port(), free_port())
     with ExitStack() as cleanup:
-        urls = cleanup.enter_context(database_urls(database, folder))
-        environment = stack.environment({**_neutral_environment(), **urls, **(settings or {})})
+        found = cleanup.enter_context(databases_of(database, folder))
+        environment = stack.environment({**_neutral_environment(), **found.urls, **(settings or {})})
         system = System(stack, environment, folder)
+        if found.process_id is not None:
+            system.process_ids["database"] = found.process_id
         for command in stack.migrations():
             _run(command, environment, folder)
         sqs = running(stack.sqs().arguments, stack.sqs_port, folder / "sqs.log", cwd=folder)

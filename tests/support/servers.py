@@ -30,6 +30,7 @@ class MariaDb:
     """A private server whose user root has no password."""
 
     port: int
+    process_id: int = 0
 
     def url(self, database: str, user: str = "root") -> str:
         return f"mysql+pymysql://{user}@127.0.0.1:{self.port}/{database}"
@@ -73,8 +74,8 @@ def mariadb_server(program: str, *options: str) -> Iterator[MariaDb]:
             *(["--mysqlx=OFF", f"--init-file={_root(folder)}"] if is_mysql else ["--innodb-log-file-size=32M"]),
             *options,
         ]
-        with running(command, port, folder / "log"):
-            yield MariaDb(port)
+        with running(command, port, folder / "log") as server:
+            yield MariaDb(port, server.pid)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -1,0 +1,269 @@
+"""A discrete-event simulation of the way of a run, to ask what no machine here can show; see docs/scaling.md.
+
+It is told what each batch and each debtor costs each process, in processor seconds, as measured on this machine; how
+processes wait for each other, it works out. Before it extrapolates it must tell the measured rates again.
+"""
+
+import heapq
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import count
+from math import inf
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks.end_to_end import PORTFOLIO, OneRun, middle_of, one_run
+from benchmarks.measure import Figure
+from benchmarks.system import running_system
+
+LOT = 10  # batches the dispatcher sends at once, messages a consumer receives at once
+HELD = 40  # messages a consumer holds at most
+TOGETHER = 3_000  # debtors a transaction
+PROCESSES = ("dispatcher", "sqs", "consumer", "database")
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Processor seconds of one process: for each batch, and for each debtor."""
+
+    batch: float
+    debtor: float
+
+    def of(self, batches: float, debtors: float) -> float:
+        """What so many batches of so many debtors altogether cost."""
+        return self.batch * batches + self.debtor * debtors
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What the run costs each process, and how long it takes to plan it."""
+
+    of: Mapping[str, Cost]
+    plan: Cost
+    """Wall seconds, before the first batch leaves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a run takes place: how many cores share the work, how many consumers, how far away SQS is."""
+
+    cores: float
+    """Cores that all processes share; infinite where each process has one of its own."""
+    consumers: int = 1
+    outstanding: float = 40
+    latency: float = 0.0
+    """Seconds of each request to SQS that nobody computes in."""
+    database_cores: float = inf
+    """Of these, what the database has at most."""
+
+
+def costs_of(runs: Mapping[int, OneRun]) -> Costs:
+    """What a batch and a debtor cost, from two runs over one portfolio in batches of different sizes."""
+    (small, many), (large, few) = ((size, runs[size]) for size in sorted(runs))
+    of = {}
+    for process in PROCESSES:
+        here = [run.used[process].seconds if process in run.used else 0.0 for run in (many, few)]
+        of[process] = _solve(here, [-(-many.debtors // small), -(-few.debtors // large)], many.debtors)
+    plan = _solve([many.planned, few.planned], [-(-many.debtors // small), -(-few.debtors // large)], many.debtors)
+    # Planning is part of what the dispatcher used.
+    sending = of["dispatcher"]
+    of["dispatcher"] = Cost(max(sending.batch - plan.batch, 0), max(sending.debtor - plan.debtor, 0))
+    return Costs(of, plan)
+
+
+def _solve(seconds: list[float], batches: list[int], debtors: int) -> Cost:
+    batch = max((seconds[0] - seconds[1]) / (batches[0] - batches[1]), 0.0)
+    return Cost(batch, max((seconds[1] - batch * batches[1]) / debtors, 0.0))
+
+
+@dataclass(slots=True)
+class _Worker:
+    """Something that does one piece of work after the other: a process, as far as it computes."""
+
+    name: str
+    waiting: deque[tuple[float, Callable[[], None]]] = field(default_factory=deque)
+    left: float = 0.0
+    then: Callable[[], None] | None = None
+
+
+class _Cores:
+    """Cores shared by whoever has something to compute; time passes from one event to the next."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self.now = 0.0
+        self._workers: dict[str, _Worker] = {}
+        self._later: list[tuple[float, int, Callable[[], None]]] = []
+        self._numbers = count()
+
+    def compute(self, who: str, seconds: float, then: Callable[[], None]) -> None:
+        worker = self._workers.setdefault(who, _Worker(who))
+        worker.waiting.append((seconds, then))
+        self._begin(worker)
+
+    def wait(self, seconds: float, then: Callable[[], None]) -> None:
+        heapq.heappush(self._later, (self.now + seconds, next(self._numbers), then))
+
+    def run(self) -> None:
+        while True:
+            active = [worker for worker in self._workers.values() if worker.then is not None]
+            speed = min(1.0, self._place.cores / len(active)) if active else 1.0
+            soonest = min((worker.left / self._speed(worker, speed) for worker in active), default=inf)
+            until = min(soonest, self._later[0][0] - self.now if self._later else inf)
+            if until == inf:
+                return
+            self.now += until
+            for worker in active:
+                worker.left -= until * self._speed(worker, speed)
+            for worker in active:
+                if worker.left <= 1e-12:
+                    self._end(worker)
+            while self._later and self._later[0][0] <= self.now + 1e-12:
+                heapq.heappop(self._later)[2]()
+
+    def _speed(self, worker: _Worker, speed: float) -> float:
+        # A database serves several at once: one piece of work here stands for what all its cores do in turn.
+        return speed * min(self._place.database_cores, 1e6) if self._is_own_machine(worker) else speed
+
+    def _is_own_machine(self, worker: _Worker) -> bool:
+        return worker.name == "database" and self._place.database_cores != inf
+
+    def _begin(self, worker: _Worker) -> None:
+        if worker.then is None and worker.waiting:
+            worker.left, worker.then = worker.waiting.popleft()
+
+    def _end(self, worker: _Worker) -> None:
+        then, worker.then = worker.then, None
+        self._begin(worker)
+        if then is not None:
+            then()
+
+
+class _Run:
+    """One run on its way."""
+
+    def __init__(self, costs: Costs, place: Place, debtors: int, batch_size: int) -> None:
+        self._costs, self._place, self._batch_size = costs, place, batch_size
+        self._cores = _Cores(place)
+        self._debtors = debtors
+        self._unsent = -(-debtors // batch_size)
+        self._batches = self._unsent
+        self._outstanding = self._done = self._queued = 0
+        self._building = False
+        self._held = [0] * place.consumers
+        self._asking = [False] * place.consumers
+        self._working = [False] * place.consumers
+        self.finished_at = 0.0
+
+    def seconds(self) -> float:
+        self._cores.wait(self._costs.plan.of(self._batches, self._debtors), self._build)
+        self._cores.run()
+        return self.finished_at
+
+    # Each step costs its process its share; of what SQS costs, half is sending and half is receiving.
+
+    def _build(self) -> None:
+        lot = int(min(LOT, self._unsent, self._place.outstanding - self._outstanding))
+        if self._building or lot <= 0:
+            return
+        self._building = True
+        self._unsent -= lot
+        self._outstanding += lot
+        self._cores.compute("dispatcher", self._cost("dispatcher", lot), lambda: self._built(lot))
+
+    def _built(self, lot: int) -> None:
+        self._building = False
+        self._request(0.5 * self._cost("sqs", lot), lambda: self._sent(lot))
+        self._build()
+
+    def _sent(self, lot: int) -> None:
+        self._queued += lot
+        for consumer in range(self._place.consumers):
+            self._ask(consumer)
+
+    def _ask(self, consumer: int) -> None:
+        room = HELD - self._held[consumer]
+        if self._asking[consumer] or room < LOT or not self._queued:
+            return
+        taken = min(LOT, self._queued)
+        self._queued -= taken
+        self._held[consumer] += taken
+        self._asking[consumer] = True
+        self._request(0.5 * self._cost("sqs", taken), lambda: self._received(consumer))
+
+    def _received(self, consumer: int) -> None:
+        self._asking[consumer] = False
+        self._work(consumer)
+        self._ask(consumer)
+
+    def _work(self, consumer: int) -> None:
+        group = min(max(TOGETHER // self._batch_size, 1), self._held[consumer])
+        if self._working[consumer] or not group:
+            return
+        self._working[consumer] = True
+        name = f"consumer {consumer}"
+        self._cores.compute(name, self._cost("consumer", group), lambda: self._record(consumer, group))
+
+    def _record(self, consumer: int, group: int) -> None:
+        # Two workers share a consumer of MySQL: while one records, the other computes.
+        self._working[consumer] = False
+        self._held[consumer] -= group
+        self._cores.compute("database", self._cost("database", group), lambda: self._recorded(group))
+        self._work(consumer)
+        self._ask(consumer)
+
+    def _recorded(self, group: int) -> None:
+        self._done += group
+        if self._done == self._batches:
+            self.finished_at = self._cores.now
+        self._request(0.0, lambda: self._reported(group))
+
+    def _reported(self, group: int) -> None:
+        self._outstanding -= group
+        self._build()
+
+    def _request(self, seconds: float, then: Callable[[], None]) -> None:
+        # Amazon's side of SQS is not ours to compute: only its answer takes time.
+        if self._place.latency:
+            self._cores.wait(self._place.latency, then)
+        else:
+            self._cores.compute("sqs", seconds, then)
+
+    def _cost(self, process: str, batches: int) -> float:
+        return self._costs.of[process].of(batches, batches * self._batch_size)
+
+
+def rate(costs: Costs, place: Place, debtors: int, batch_size: int) -> float:
+    """Debtors a second, from the accepted run to the last decision."""
+    return debtors / _Run(costs, place, debtors, batch_size).seconds()
+
+
+def figures(database: str, runs: Mapping[int, OneRun], cores: int) -> Iterator[Figure]:
+    """What the simulation says of what was measured, and then of what was not."""
+    costs = costs_of(runs)
+    for size, run in runs.items():
+        told = rate(costs, Place(cores), run.debtors, size)
+        measured = run.debtors / run.decided
+        notes = {"measured": f"{measured:,.0f}", "told / measured": f"{told / measured:.2f}"}
+        yield Figure(
+            "simulation", f"{database}, {run.debtors:,} debtors, batches of {size}", "debtors/s", (told,), notes
+        )
+    if database == "sqlite":
+        return
+    each = ", ".join(f"{name} {costs.of[name].of(1 / 500, 1) * 1e6:.1f}" for name in PROCESSES if name != "sqs")
+    for consumers in (1, 2, 4, 8, 16):
+        for database_cores in (2, 4, 8, 16):
+            place = Place(inf, consumers, 200 * consumers, 0.015, database_cores)
+            case = f"AWS, {consumers} consumers, database of {database_cores} cores, 1,000,000 debtors, batches of 500"
+            yield Figure("simulation", case, "debtors/s", (rate(costs, place, 1_000_000, 500),), {"µs a debtor": each})
+
+
+def measure(database: str, debtors: int, repeats: int) -> Iterator[Figure]:
+    """Measure with batches of 500 and of 100, and let the simulation say what it makes of that."""
+    with TemporaryDirectory(prefix="smartrecover-bench-") as folder, running_system(Path(folder), database) as system:
+        system.generate(debtors, PORTFOLIO)
+        one_run(system, 500)
+        runs = {size: middle_of([one_run(system, size) for _ in range(repeats)]) for size in (500, 100)}
+    yield from figures(database, runs, os.cpu_count() or 1)
