@@ -1,6 +1,6 @@
 """How long a schema migration makes writers wait, on a large table of debtors: what migrations may do, and what not.
 
-The steps are those that migrations of this project are made of (CONTRIBUTING.md): a nullable column at the end, an index.
+The steps are what migrations here are made of (CONTRIBUTING.md): a nullable column at the end of a table, an index.
 Beside them, one that they must not take, to show that the writer would notice: a column with another type.
 """
 
