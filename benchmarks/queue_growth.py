@@ -11,7 +11,7 @@ from benchmarks.measure import MIB, Figure, in_new_process, seconds
 from recovery_core.recovery_queue import RecoveryQueue
 
 POPS = 1_000  # enough for a mean; each is counted
-SPILL_AFTER = 200_000  # what the dispatcher keeps in memory by default
+SPILL_AFTER = 50_000  # what the dispatcher keeps in memory by default
 
 
 class Counted(int):

@@ -123,7 +123,7 @@ class _Rooms:
     def plan(self, run: Row[Any]) -> None:
         with self.risk.read() as connection:
             scorer = self.shelf.scorer(connection, run.policy_id)
-        planning.Plan(self.risk, run, scorer, self.fence, 200_000).carry_out(utc_now, lambda: False)
+        planning.Plan(self.risk, run, scorer, self.fence, 50_000).carry_out(utc_now, lambda: False)
 
     def forget_plan(self, run: Row[Any]) -> None:
         def forget(connection: Connection) -> None:

@@ -67,7 +67,7 @@ Reason = Annotated[
 ]
 
 
-def caller_of(request: Request, reason: Reason = None) -> Caller:
+async def caller_of(request: Request, reason: Reason = None) -> Caller:
     """Return the caller of a request."""
     identity: Identity = request.scope["identity"]
     request_id = structlog.contextvars.get_contextvars().get("request_id")

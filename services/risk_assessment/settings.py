@@ -43,7 +43,7 @@ class Settings(ExposureSettings):
         description="A batch sent but not reported done is sent again after this",
     )
     risk_rank_spill_after: int = Field(
-        200_000, ge=1000, description="Ranked entries kept in memory before they go to disk"
+        50_000, ge=1000, description="Ranked entries kept in memory before they go to disk"
     )
     risk_rate_limit: int = Field(0, ge=0, description="Requests a minute for each client; 0 = no limit")
     aws_region: str = Field("us-east-1", pattern=r"^[A-Za-z0-9-]{1,63}$", description="AWS region of the queues")

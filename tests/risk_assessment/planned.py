@@ -38,7 +38,7 @@ def plan(
     *,
     fence: planning.Fence = no_fence,
     interrupted: Callable[[], bool] = never,
-    spill_after: int = 200_000,
+    spill_after: int = 50_000,
 ) -> None:
     """Plan a run as the dispatcher does."""
     with database.read() as connection:

@@ -37,7 +37,7 @@ def _reading(request: Request) -> Iterator[Connection]:
         yield connection
 
 
-def _audit(caller: CalledBy) -> Audit:
+async def _audit(caller: CalledBy) -> Audit:
     return Audit(audit_records, caller, utc_now())
 
 
