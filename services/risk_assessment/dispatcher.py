@@ -253,9 +253,9 @@ class Dispatcher:
         for key in sent:
             BATCHES.labels(outcome, key.lane).inc()
             MESSAGE_BYTES.observe(len(lot.bodies[key]))
-        for number, trace in lot.traces.items():
+        for number, (run_id, trace) in lot.traces.items():
             batches = sum(key.run_number == number for key in sent)
-            tracing.tell("send batches", trace, began, ended, batches=batches, outcome=outcome)
+            tracing.tell("send batches", trace, began, ended, run_id=run_id, batches=batches, outcome=outcome)
         return bool(sent)
 
     def _mark_sent(self, sent: list[BatchKey]) -> None:
