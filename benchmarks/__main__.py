@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import end_to_end, http_load, machine, naive, peers, queue_growth, rooms, simulation
+from benchmarks import end_to_end, http_load, machine, migration, naive, peers, queue_growth, rooms, simulation
 from benchmarks.measure import Figure
 from benchmarks.system import SQLITE, NotMeasurableError, databases
 
@@ -33,6 +33,7 @@ class Benchmark(StrEnum):
     HTTP = "http"
     NAIVE = "naive"
     SIMULATION = "simulation"
+    MIGRATION = "migration"
     PEERS = "peers"
 
 
@@ -73,6 +74,7 @@ def main(
         Benchmark.QUEUE: lambda: queue_growth.measure(_powers(4 if quick else 6), () if quick else (10**6,)),
         Benchmark.HTTP: lambda: (f for name in chosen for f in http_load.measure(name, debtors // 25, repeats)),
         Benchmark.NAIVE: lambda: naive.measure(debtors // 10, min(repeats, 3)),
+        Benchmark.MIGRATION: lambda: (f for name in chosen for f in migration.measure(name, debtors)),
         Benchmark.SIMULATION: lambda: (f for name in chosen for f in simulation.measure(name, debtors, repeats)),
         Benchmark.PEERS: lambda: (
             f for name in chosen for f in peers.measure(name, debtors, repeats, PEERS_ENVIRONMENT)

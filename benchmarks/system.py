@@ -84,11 +84,7 @@ class System:
 
     def command(self, *arguments: str) -> None:
         """Run a command of the risk service. Raises NotMeasurableError when it fails."""
-        _run(
-            Command("risk-assessment", (sys.executable, "-m", "risk_assessment", *arguments)),
-            self.environment,
-            self.folder,
-        )
+        risk_command(self.environment, self.folder, *arguments)
 
     def generate(self, debtors: int, portfolio: str) -> None:
         """Fill a portfolio with invented debtors, the same ones each time."""
@@ -156,6 +152,11 @@ def _child(command: Command, environment: Mapping[str, str], folder: Path) -> It
         yield process
     finally:
         stop(process)
+
+
+def risk_command(environment: Mapping[str, str], folder: Path, *arguments: str) -> None:
+    """Run a command of the risk service. Raises NotMeasurableError when it fails."""
+    _run(Command("risk-assessment", (sys.executable, "-m", "risk_assessment", *arguments)), environment, folder)
 
 
 def _run(command: Command, environment: Mapping[str, str], folder: Path) -> None:
