@@ -159,8 +159,8 @@ class Dispatcher:
 
     def _lose_lease(self) -> None:
         if not self._lease_lost.is_set():
-            log.warning("risk.lease.lost")
             LEASE_HELD.set(0)
+            log.warning("risk.lease.lost")
         self._lease_lost.set()
 
     async def _release(self) -> None:
