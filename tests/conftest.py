@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.support.growth import Growth
 from tests.support.servers import MariaDb, find_mariadb, mariadb_server, moto_server
 
 _database_numbers = itertools.count(1)
@@ -61,6 +62,12 @@ def mariadb() -> Iterator[MariaDb]:
         pytest.skip(reason)
     with mariadb_server(program) as server:
         yield server
+
+
+@pytest.fixture
+def growth() -> Growth:
+    """What has been counted since the test began."""
+    return Growth()
 
 
 @pytest.fixture

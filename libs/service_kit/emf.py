@@ -1,8 +1,9 @@
 """Writes this process's metrics for CloudWatch, as lines of embedded metric format on standard output.
 
 CloudWatch makes metrics of them where it takes in the log: nothing has to scrape and no API is called. Counters tell
-what they grew by since the line before. HTTP requests are left out: the load balancer counts them, and each route would
-be billed as a metric of its own. Specification: "CloudWatch Embedded Metric Format" in AWS's documentation.
+what they grew by since the line before. Left out is what would be billed and tell nothing: HTTP requests, a metric for
+each route, which the load balancer counts; and of an API the counters that only a loop moves. Specification:
+"CloudWatch Embedded Metric Format" in AWS's documentation.
 """
 
 import math
@@ -13,10 +14,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import orjson
+import structlog
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.samples import Sample
 
 from service_kit.metrics import REGISTRY
+
+log = structlog.get_logger(__name__)
 
 NAMESPACE = "SmartRecover"
 MAX_METRICS_A_LINE = 100
@@ -32,7 +36,7 @@ def emitting(seconds: float, service: str, process: str) -> Iterator[None]:
     if not seconds:
         yield
         return
-    lines = Lines(REGISTRY, {"Service": service, "Process": process})
+    lines = Lines(REGISTRY, {"Service": service, "Process": process}, zeros=process != "serve")
     stop = threading.Event()
 
     def emit() -> None:
@@ -50,16 +54,21 @@ def emitting(seconds: float, service: str, process: str) -> Iterator[None]:
 
 
 def _write(lines: "Lines") -> None:
-    for line in lines.since_last(int(time.time() * 1_000)):
-        sys.stdout.write(line.decode() + "\n")
-    sys.stdout.flush()
+    """Write what there is. Whom nobody reads goes on working all the same, and tries again next time."""
+    try:
+        for line in lines.since_last(int(time.time() * 1_000)):
+            sys.stdout.write(line.decode() + "\n")
+        sys.stdout.flush()
+    except OSError as error:
+        log.warning("metrics.not_written", error=type(error).__name__)
 
 
 class Lines:
     """What the registry's metrics have become since the last time."""
 
-    def __init__(self, registry: CollectorRegistry, dimensions: Mapping[str, str]) -> None:
-        self._registry, self._dimensions = registry, dict(dimensions)
+    def __init__(self, registry: CollectorRegistry, dimensions: Mapping[str, str], *, zeros: bool = True) -> None:
+        """Without `zeros`, a counter is told of from its first count on."""
+        self._registry, self._dimensions, self._zeros = registry, dict(dimensions), zeros
         self._last: dict[tuple[str, Labels], float] = {}
 
     def since_last(self, timestamp: int) -> list[bytes]:
@@ -82,7 +91,7 @@ class Lines:
         for sample in family.samples:
             if family.type == "gauge":
                 yield _labels(sample), sample.name, sample.value
-            elif family.type == "counter" and sample.name.endswith("_total"):
+            elif family.type == "counter" and sample.name.endswith("_total") and (sample.value or self._zeros):
                 yield _labels(sample), sample.name, self._growth(sample, _labels(sample))
 
     def _distributions(self, family: Metric) -> Iterator[tuple[Labels, str, Value]]:

@@ -1,14 +1,17 @@
 """Bring a database to the schema revision that a service was built for, one process at a time, from its wheel alone.
 
 A service keeps an Alembic folder `<package>/migrations`; env.py only calls `run_migrations(context.config, metadata)`.
-It refuses to guess: an unknown revision or a broken foreign key after an upgrade raises `MigrationError`.
+It refuses to guess: asked for an unknown revision, or left with a broken foreign key, it raises `MigrationError`. A
+database that newer code has migrated stays as it is.
 """
 
 import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from typing import NamedTuple
 
+import structlog
 from alembic import command, context
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -18,6 +21,8 @@ from sqlalchemy import Connection, MetaData
 from sqlalchemy.engine import URL
 
 from service_kit.database import Database
+
+log = structlog.get_logger(__name__)
 
 LOCK_WAIT_SECONDS = 300
 STATEMENT_TIMEOUT_SECONDS = 4 * 3_600  # an ALTER TABLE over a large portfolio is slow, not stuck
@@ -30,8 +35,11 @@ class MigrationError(Exception):
 
 
 def upgrade(url: str | URL, package: str, revision: str = "head") -> None:
-    """Upgrade the database to `revision`; when another process is doing so, wait for it."""
-    _migrate(url, package, lambda config: command.upgrade(config, revision))
+    """Upgrade the database to `revision`; when another process is doing so, wait for it.
+
+    One that is beyond this code's head is left there, so that the version before can be deployed again.
+    """
+    _migrate(url, package, lambda config: command.upgrade(config, revision), leave_newer=revision == "head")
 
 
 def downgrade(url: str | URL, package: str, revision: str) -> None:
@@ -44,8 +52,8 @@ def is_current(database: Database, package: str) -> bool:
 
     A migration leaves the version before it working, so that a deployment need not stop anybody.
     """
-    current = current_revision(database)
-    return current is not None and current not in _outgrown(package)
+    revisions, current = _revisions(package), current_revision(database)
+    return current is not None and (current in revisions.heads or current not in revisions.all)
 
 
 def current_revision(database: Database) -> str | None:
@@ -54,11 +62,26 @@ def current_revision(database: Database) -> str | None:
         return MigrationContext.configure(connection).get_current_revision()
 
 
+class _Revisions(NamedTuple):
+    """The revisions in a package's migrations folder."""
+
+    all: frozenset[str]
+    heads: frozenset[str]
+
+
 @lru_cache(maxsize=16)
-def _outgrown(package: str) -> frozenset[str]:
-    """The revisions in the package's migrations folder that are not its newest."""
+def _revisions(package: str) -> _Revisions:
     folder = ScriptDirectory.from_config(_config(package))
-    return frozenset(script.revision for script in folder.walk_revisions()) - frozenset(folder.get_heads())
+    return _Revisions(frozenset(script.revision for script in folder.walk_revisions()), frozenset(folder.get_heads()))
+
+
+def _is_newer(database: Database, package: str) -> bool:
+    """Tell whether the database is at a revision that this code does not know, and say so in the log."""
+    current = current_revision(database)
+    newer = current is not None and current not in _revisions(package).all
+    if newer:
+        log.warning("database.schema.newer", revision=current)
+    return newer
 
 
 def run_migrations(config: Config, metadata: MetaData) -> None:
@@ -84,11 +107,13 @@ def _config(package: str) -> Config:
     return config
 
 
-def _migrate(url: str | URL, package: str, act: Callable[[Config], None]) -> None:
+def _migrate(url: str | URL, package: str, act: Callable[[Config], None], leave_newer: bool = False) -> None:
     database = Database(url, pool_size=1, statement_timeout=STATEMENT_TIMEOUT_SECONDS)
     alone = _alone_on_sqlite if database.dialect == "sqlite" else _alone_on_mysql
     config = _config(package)
     try:
+        if leave_newer and _is_newer(database, package):
+            return
         with alone(database) as connection:
             config.attributes[_CONNECTION] = connection
             act(config)

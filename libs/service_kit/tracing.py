@@ -5,6 +5,7 @@ not. Where nobody does, a span costs a function call. The usual OTEL_… variabl
 """
 
 import re
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 TRACEPARENT = "traceparent"
 """The header of a request, and the attribute of a message."""
+LAST_SPANS_SECONDS = 3.0  # of the 20 within which a process that is asked to stop is gone
 _VALID = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 _tracer: Any = None
@@ -75,7 +77,14 @@ def traced(on: bool, service: str, process: str) -> Iterator[None]:
         yield
     finally:
         _tracer = None
-        provider.shutdown()
+        _send_the_rest(provider)
+
+
+def _send_the_rest(provider: "TracerProvider") -> None:
+    """Send what is not sent yet. A collector that takes it and does not answer must not keep a process from ending."""
+    sending = threading.Thread(target=provider.shutdown, name="last-spans", daemon=True)
+    sending.start()
+    sending.join(LAST_SPANS_SECONDS)
 
 
 def check_installed(on: bool) -> bool:
@@ -92,7 +101,7 @@ def _provider(service: str, process: str) -> "TracerProvider":
     from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
 
     about = {"service.name": service.replace("_", "-"), "process.command": process}
-    provider = TracerProvider(resource=Resource.create(about))
+    provider = TracerProvider(resource=Resource.create(about), shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     return provider
 

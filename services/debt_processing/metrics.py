@@ -1,5 +1,6 @@
 """What the debt service counts and times, in one place so that dashboards have one list to read."""
 
+from recovery_core.policy import Action, RiskLevel
 from service_kit.metrics import Counter, Gauge, Histogram
 
 DECISIONS = Counter("debt_decisions_total", "Decisions recorded", ["action", "level"])
@@ -34,5 +35,8 @@ for lane in ("high", "standard"):
     MESSAGE_WAIT_SECONDS.labels(lane)
 for stage in ("read", "score", "decide"):
     ERRORS.labels(stage)
+for action in Action:
+    for level in RiskLevel:
+        DECISIONS.labels(action, level)
 for what in ("database", "queues"):
     OUTAGES.labels(what)

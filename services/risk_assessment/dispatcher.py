@@ -34,6 +34,7 @@ from risk_assessment.metrics import (
 )
 from risk_assessment.outbox import BatchKey, Lot
 from risk_assessment.policies import PolicyShelf
+from risk_assessment.results import Completion
 from risk_assessment.settings import Settings
 from risk_assessment.sqs_sender import SqsSender
 from service_kit import tracing
@@ -158,6 +159,7 @@ class Dispatcher:
 
     def _lose_lease(self) -> None:
         if not self._lease_lost.is_set():
+            LEASE_HELD.set(0)
             log.warning("risk.lease.lost")
         self._lease_lost.set()
 
@@ -203,6 +205,8 @@ class Dispatcher:
             log.info("risk.run.planned", run_id=run.id)
             RUNS.labels("planned").inc()
             RANKED.inc(ranked)
+            if not ranked:
+                self._completed([Completion(run.id, (utc_now() - run.created_at).total_seconds(), published=True)])
             tracing.tell("plan run", run.traceparent, began, time.monotonic(), run_id=run.id, debtors=ranked)
         return True
 
@@ -249,9 +253,9 @@ class Dispatcher:
         for key in sent:
             BATCHES.labels(outcome, key.lane).inc()
             MESSAGE_BYTES.observe(len(lot.bodies[key]))
-        for number, trace in lot.traces.items():
+        for number, (run_id, trace) in lot.traces.items():
             batches = sum(key.run_number == number for key in sent)
-            tracing.tell("send batches", trace, began, ended, batches=batches, outcome=outcome)
+            tracing.tell("send batches", trace, began, ended, run_id=run_id, batches=batches, outcome=outcome)
         return bool(sent)
 
     def _mark_sent(self, sent: list[BatchKey]) -> None:
@@ -263,8 +267,11 @@ class Dispatcher:
             return outbox.mark_published(connection, now)
 
         for run_id in self._database.transact(mark):
-            log.info("risk.run.published", run_id=run_id)
-            RUNS.labels("published").inc()
+            self._published(run_id)
+
+    def _published(self, run_id: str) -> None:
+        log.info("risk.run.published", run_id=run_id)
+        RUNS.labels("published").inc()
 
     # Results
 
@@ -291,15 +298,13 @@ class Dispatcher:
         for report in reports:
             BATCHES.labels(report.outcome, "").inc()
 
-    def _completed(self, run_ids: list[str]) -> None:
-        if not run_ids:
-            return
-        for run_id in run_ids:
-            log.info("risk.run.completed", run_id=run_id)
+    def _completed(self, completions: list[Completion]) -> None:
+        for run in completions:
+            if run.published:
+                self._published(run.run_id)
+            log.info("risk.run.completed", run_id=run.run_id)
             RUNS.labels("completed").inc()
-        with self._database.read() as connection:
-            for seconds in results.seconds_of(connection, run_ids):
-                RUN_SECONDS.observe(seconds)
+            RUN_SECONDS.observe(run.seconds)
 
     # Tidying: what was lost, what nobody will report, what has expired
 
@@ -318,7 +323,9 @@ class Dispatcher:
         if stale_answers:
             self._database.transact(lambda c: idempotency.forget_old(c, now))
         if hopeless:
-            self._completed(self._database.transact(lambda c: results.give_up(c, now, after)))
+            completions, dead = self._database.transact(lambda c: results.give_up(c, now, after))
+            BATCHES.labels("dead", "").inc(dead)
+            self._completed(completions)
         with self._database.read() as connection:
             oldest = outbox.oldest_sent(connection)
             OLDEST.set((now - oldest).total_seconds() if oldest else 0)

@@ -26,7 +26,7 @@ SCORED = Counter("risk_debtors_scored_total", "Debtors scored anew by a scoring 
 OUTAGES = Counter("risk_outages_total", "Times a neighbour was away", ["what"])
 
 # Shown from the start, so that the first of each is seen as a change.
-for stage in ("planned", "published", "completed", "failed", "withdrawn"):
+for stage in ("planned", "published", "completed", "failed", "cancelled", "withdrawn"):
     RUNS.labels(stage)
 for lane in ("high", "standard"):
     BATCHES.labels("sent", lane)

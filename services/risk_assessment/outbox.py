@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, case, func, select, update
 
@@ -33,12 +33,19 @@ class BatchKey:
     lane: str
 
 
+class RunTrace(NamedTuple):
+    """A run that belongs to a trace, by its id."""
+
+    run_id: str
+    traceparent: str
+
+
 @dataclass(frozen=True, slots=True)
 class Lot:
     """Messages to be sent together, and the traces that their runs belong to, by number."""
 
     bodies: dict[BatchKey, str] = field(default_factory=dict)
-    traces: dict[int, str] = field(default_factory=dict)
+    traces: dict[int, RunTrace] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         """Whether there is anything to send."""
@@ -105,7 +112,7 @@ def lot(connection: Connection, keys: Sequence[BatchKey], shelf: PolicyShelf) ->
     writers = {run.number: _writer(connection, run, shelf) for run in rows}
     return Lot(
         {key: writers[key.run_number].body(key.sequence, key.lane, entries[key], facts).decode() for key in keys},
-        {run.number: run.traceparent for run in rows if run.traceparent},
+        {run.number: RunTrace(run.id, run.traceparent) for run in rows if run.traceparent},
     )
 
 

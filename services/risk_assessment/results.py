@@ -6,7 +6,7 @@ the batch was given up.
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Select, func, or_, select, update
 
@@ -18,12 +18,22 @@ from risk_assessment.tables import run_batches, runs
 OPEN = ("planned", "sent")
 GIVEN_UP_AT_A_TIME = 5_000
 
+
+class Completion(NamedTuple):
+    """A run that has come to its end, and how long after its acceptance."""
+
+    run_id: str
+    seconds: float
+    published: bool
+    """By this alone: its last report came before the note of its last sending."""
+
+
 _END_OF_CANCELLED = ("cancelled", "not reported before its run was cancelled")
 _END_OF_SILENT = ("dead", f"sent {MAX_SENDS} times and never reported done")
 
 
-def apply(connection: Connection, results: Sequence[BatchResult], now: datetime) -> list[str]:
-    """Write down what was reported; return the ids of the runs that this completed."""
+def apply(connection: Connection, results: Sequence[BatchResult], now: datetime) -> list[Completion]:
+    """Write down what was reported; return the runs that this completed."""
     numbers = _run_numbers(connection, {result.run_id for result in results})
     locked(connection, numbers.values())
     touched = set()
@@ -41,15 +51,20 @@ def any_hopeless(connection: Connection, now: datetime, resend_after: float) -> 
     return connection.execute(_hopeless(now, resend_after).limit(1)).first() is not None
 
 
-def give_up(connection: Connection, now: datetime, resend_after: float) -> list[str]:
-    """End batches nobody will report: dead after too many sends, or cancelled with their run."""
+def give_up(connection: Connection, now: datetime, resend_after: float) -> tuple[list[Completion], int]:
+    """End batches nobody will report: dead after too many sends, or cancelled with their run.
+
+    Returns the runs that this completed, and how many batches are dead by it.
+    """
+    dead = 0
     hopeless: dict[int, list[int]] = {}
     for number, sequence in connection.execute(_hopeless(now, resend_after).limit(GIVEN_UP_AT_A_TIME)):
         hopeless.setdefault(number, []).append(sequence)
     for run in locked(connection, hopeless):
         state, reason = _END_OF_CANCELLED if run.state == "cancelled" else _END_OF_SILENT
-        _settle(connection, run.number, state, reason, hopeless[run.number], now, ("sent",))
-    return complete(connection, set(hopeless), now)
+        ended = _settle(connection, run.number, state, reason, hopeless[run.number], now, ("sent",))
+        dead += ended if state == "dead" else 0
+    return complete(connection, set(hopeless), now), dead
 
 
 def _hopeless(now: datetime, resend_after: float) -> Select[Any]:
@@ -63,14 +78,8 @@ def _hopeless(now: datetime, resend_after: float) -> Select[Any]:
     )
 
 
-def seconds_of(connection: Connection, run_ids: Sequence[str]) -> list[float]:
-    """How long each of these completed runs took."""
-    times = connection.execute(select(runs.c.created_at, runs.c.completed_at).where(runs.c.id.in_(run_ids)))
-    return [(completed_at - created_at).total_seconds() for created_at, completed_at in times]
-
-
-def complete(connection: Connection, run_numbers: set[int], now: datetime) -> list[str]:
-    """Move those of the runs to `completed` of which every batch has ended; return their ids."""
+def complete(connection: Connection, run_numbers: set[int], now: datetime) -> list[Completion]:
+    """Move those of the runs to `completed` of which every batch has ended; return these."""
     finished = []
     for run in locked(connection, run_numbers):
         if run.state not in ("publishing", "published", "completed") or _any_open(connection, run.number):
@@ -80,7 +89,8 @@ def complete(connection: Connection, run_numbers: set[int], now: datetime) -> li
         values: dict[str, Any] = {"state": "completed", "error": error}
         if run.state != "completed":
             values |= {"completed_at": now, "published_at": run.published_at or now}
-            finished.append(run.id)
+            seconds = (now - run.created_at).total_seconds()
+            finished.append(Completion(run.id, seconds, run.published_at is None))
         connection.execute(update(runs).where(runs.c.number == run.number).values(**values))
     return finished
 
@@ -105,8 +115,8 @@ def _settle(
     sequences: Sequence[int],
     now: datetime,
     open_states: tuple[str, ...],
-) -> bool:
-    """Write down how batches ended of which that is still open; False when it was for none."""
+) -> int:
+    """Write down how batches ended of which that is still open; tell for how many it was."""
     changed = connection.execute(
         update(run_batches)
         .where(
@@ -116,7 +126,7 @@ def _settle(
         )
         .values(state=state, finished_at=now, reason=reason)
     )
-    return changed.rowcount > 0
+    return changed.rowcount
 
 
 def _run_numbers(connection: Connection, run_ids: set[str]) -> dict[str, int]:

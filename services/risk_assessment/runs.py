@@ -88,11 +88,14 @@ def page(connection: Connection, cursor: str | None, limit: int) -> tuple[list[R
     return rows[:limit], encode_cursor([rows[limit - 1].number]) if len(rows) > limit else None
 
 
-def cancel(connection: Connection, run_id: str, now: datetime) -> None:
-    """Send nothing more of the run. Batches already sent are still worked. Raises RunFinishedError."""
+def cancel(connection: Connection, run_id: str, now: datetime) -> bool:
+    """Send nothing more of the run; False when that was so before. Raises RunFinishedError.
+
+    Batches already sent are still worked.
+    """
     row = read(connection, run_id, lock=True)
     if row.state == "cancelled":
-        return
+        return False
     if row.state in FINISHED:
         raise RunFinishedError(row.state)
     connection.execute(
@@ -101,6 +104,7 @@ def cancel(connection: Connection, run_id: str, now: datetime) -> None:
         .values(state="cancelled", finished_at=now)
     )
     connection.execute(update(runs).where(runs.c.number == row.number).values(state="cancelled", completed_at=now))
+    return True
 
 
 def fail(connection: Connection, number: int, error: str, now: datetime) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from recovery_core.policy import Lane
-from risk_assessment.outbox import BatchKey, Lot
+from risk_assessment.outbox import BatchKey, Lot, RunTrace
 from risk_assessment.settings import Settings
 from service_kit.sqs import MAX_MESSAGE_BYTES, Outgoing, QueueSpec, Received, Sqs, is_sqs_unavailable
 from service_kit.tracing import TRACEPARENT
@@ -79,7 +79,7 @@ class SqsSender:
         await self._sqs.delete(self._results, [message.receipt_handle for message in messages])
 
 
-def _outgoing(index: int, body: str, traceparent: str | None) -> Outgoing:
+def _outgoing(index: int, body: str, trace: RunTrace | None) -> Outgoing:
     """A message with its trace, unless that would make it larger than every queue takes."""
-    traced = Outgoing(str(index), body, {TRACEPARENT: traceparent} if traceparent else {})
+    traced = Outgoing(str(index), body, {TRACEPARENT: trace.traceparent} if trace else {})
     return traced if traced.size <= MAX_MESSAGE_BYTES else Outgoing(str(index), body)

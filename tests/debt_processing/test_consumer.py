@@ -16,6 +16,7 @@ from structlog.testing import capture_logs
 from tests.debt_processing.builders import NOW, a_body, a_debtor, a_message, debtors, tampered
 from tests.debt_processing.conftest import make_settings
 from tests.support.fake_sqs import FakeSqs
+from tests.support.growth import Growth
 from tests.support.processes import free_port, is_listening
 
 from debt_processing import attempts, intake, neighbours, worker
@@ -30,7 +31,7 @@ from debt_processing.settings import Settings
 from debt_processing.tables import audit_records, batches, decisions, delivery_attempts, errors
 from debt_processing.work import WorkedBatch, decide
 from recovery_core.messages import BatchResult, ReceivedBatch, decode_batch, decode_results
-from recovery_core.policy import built_in_policy, load_policy
+from recovery_core.policy import Action, RiskLevel, built_in_policy, load_policy
 from recovery_core.scoring import Scorer
 from recovery_core.treatment import Treatment
 from service_kit.audit import Audit, command_line
@@ -109,7 +110,7 @@ class Deciding:
 
 
 async def test_a_batch_is_worked_reported_and_deleted(
-    settings: Settings, database: Database, fake_sqs: FakeSqs
+    settings: Settings, database: Database, fake_sqs: FakeSqs, growth: Growth
 ) -> None:
     await fake_sqs.send(settings.recovery_queue_high, [a_message(sequence=1)])
 
@@ -119,6 +120,11 @@ async def test_a_batch_is_worked_reported_and_deleted(
     assert (result.batch_id, result.run_id, result.sequence) == ("run-1-0000001", "run-1", 1)
     assert (result.outcome, result.succeeded, result.failed) == ("done", 3, 0)
     assert count(database, decisions) == 3
+    assert growth.of("debt_batches_total", outcome="done", lane="high") == 1
+    decided = [
+        growth.of("debt_decisions_total", action=action, level=level) for action in Action for level in RiskLevel
+    ]
+    assert sum(decided) == 3
 
 
 async def test_results_of_many_batches_travel_together(
@@ -185,7 +191,9 @@ async def test_slow_batches_are_not_kept_waiting_for_each_other(
     assert count(database, batches) == 6
 
 
-async def test_one_bad_debtor_is_one_recorded_error(settings: Settings, database: Database, fake_sqs: FakeSqs) -> None:
+async def test_one_bad_debtor_is_one_recorded_error(
+    settings: Settings, database: Database, fake_sqs: FakeSqs, growth: Growth
+) -> None:
     entries = [a_debtor(1), a_debtor(2) | {"monthly_income": "a lot"}, a_debtor(3)]
     await fake_sqs.send(settings.recovery_queue_high, [a_message(entries=entries)])
 
@@ -194,11 +202,24 @@ async def test_one_bad_debtor_is_one_recorded_error(settings: Settings, database
     [result] = results(fake_sqs, settings)
     assert (result.outcome, result.succeeded, result.failed) == ("done", 2, 1)
     assert (count(database, decisions), count(database, errors)) == (2, 1)
+    assert growth.of("debt_errors_total", stage="read") == 1
+
+
+async def test_a_score_that_is_not_ours_is_counted(
+    settings: Settings, database: Database, fake_sqs: FakeSqs, growth: Growth
+) -> None:
+    entries = [a_debtor(1), a_debtor(2) | {"total_score": 1}, a_debtor(3)]
+    await fake_sqs.send(settings.recovery_queue_high, [a_message(entries=entries)])
+
+    await work_off(settings, database, fake_sqs)
+
+    assert count(database, decisions) == 3
+    assert growth.of("debt_score_mismatches_total") == 1
 
 
 @pytest.mark.parametrize("times", [1, 3])
 async def test_a_batch_delivered_again_changes_nothing_and_is_reported_again(
-    settings: Settings, database: Database, fake_sqs: FakeSqs, times: int
+    settings: Settings, database: Database, fake_sqs: FakeSqs, times: int, growth: Growth
 ) -> None:
     await fake_sqs.send(settings.recovery_queue_high, [a_message(sequence=n) for n in (1, 2, 3)])
     await work_off(settings, database, fake_sqs)
@@ -213,6 +234,8 @@ async def test_a_batch_delivered_again_changes_nothing_and_is_reported_again(
         assert connection.execute(select(batches)).all() == before
     reports = results(fake_sqs, settings)
     assert len(reports) == 3 * (times + 1)
+    assert growth.of("debt_batches_total", outcome="repeated", lane="high") == 3 * times
+    assert growth.of("debt_redeliveries_total", lane="high") == 3 * times
     assert len({(r.sequence, r.succeeded, r.finished_at) for r in reports}) == 3
     assert count(database, decisions) == 9
     assert count(database, delivery_attempts) == 0
@@ -333,7 +356,7 @@ async def test_a_batch_that_contradicts_its_run_is_buried_at_once(
 
 
 async def test_a_poison_batch_is_tried_to_the_last_and_then_buried_while_others_go_on(
-    settings: Settings, database: Database, fake_sqs: FakeSqs, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, database: Database, fake_sqs: FakeSqs, monkeypatch: pytest.MonkeyPatch, growth: Growth
 ) -> None:
     def poison(batch_id: str) -> None:
         if batch_id == "bad-0000001":
@@ -356,6 +379,8 @@ async def test_a_poison_batch_is_tried_to_the_last_and_then_buried_while_others_
     assert count(database, batches) == 3
     assert count(database, delivery_attempts) == 0
     assert [line["event"] for line in logs].count("debt.batch.failed") == 5
+    assert growth.of("debt_batches_total", outcome="failed", lane="high") == 5
+    assert growth.of("debt_batches_total", outcome="dead", lane="high") == 1
 
 
 async def test_a_failed_batch_comes_back_after_a_pause_that_doubles(
@@ -503,7 +528,7 @@ async def test_a_hung_batch_is_given_up_after_its_time(
 
 
 async def test_a_held_batch_whose_lease_is_lost_is_dropped_unworked(
-    sqlite_url: str, queue_names: Names, database: Database, monkeypatch: pytest.MonkeyPatch
+    sqlite_url: str, queue_names: Names, database: Database, monkeypatch: pytest.MonkeyPatch, growth: Growth
 ) -> None:
     settings = make_settings(sqlite_url, queue_names, recovery_visibility_seconds=1)
     sqs = FakeSqs()
@@ -526,6 +551,7 @@ async def test_a_held_batch_whose_lease_is_lost_is_dropped_unworked(
 
     assert len(deciding.order) == 1
     assert count(database, batches) == 1
+    assert growth.of("debt_leases_lost_total") == 2
 
 
 # Outages
@@ -559,7 +585,7 @@ def quick_recovery(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("database", "quick_recovery")
 async def test_a_database_that_is_away_burns_no_receives_and_is_waited_for(
-    settings: Settings, fake_sqs: FakeSqs
+    settings: Settings, fake_sqs: FakeSqs, growth: Growth
 ) -> None:
     flaky = Flaky(settings.debt_database_url)
     await fake_sqs.send(settings.recovery_queue_high, [a_message(sequence=n) for n in range(1, 41)])
@@ -576,6 +602,7 @@ async def test_a_database_that_is_away_burns_no_receives_and_is_waited_for(
 
     events = [line["event"] for line in logs]
     assert events.count("debt.outage.began") == events.count("debt.outage.ended") == 1
+    assert growth.of("debt_outages_total", what="database") == 1
     assert "debt.batch.failed" not in events
     assert len(results(fake_sqs, settings)) == 60
     assert set(receive_counts(fake_sqs, settings)) == {1}

@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
@@ -47,6 +48,9 @@ ALARMS = {
     "neighbour-unsteady",
     "pool-exhausted",
 }
+COUNTS_IN_ITSELF = (
+    "import importlib, prometheus_client as p; importlib.import_module({!r}); print(p.generate_latest().decode())"
+)
 PROCESSES = ("risk_assessment.app", "risk_assessment.dispatching", "debt_processing.app", "debt_processing.consuming")
 OF_TARGETS = {"job", "instance"}  # labels that Prometheus gives to whatever it scrapes
 WORDS = {"and", "or", "unless", "offset", "bool"}
@@ -86,6 +90,19 @@ def counted() -> dict[str, set[str]]:
         for collector, names in REGISTRY._collector_to_names.items()
         for name in names
     }
+
+
+@pytest.mark.parametrize(
+    ("process", "metric"),
+    [("risk_assessment.app", "risk_batches_outstanding"), ("debt_processing.app", "debt_held_batches")],
+)
+def test_an_api_shows_what_the_alarm_on_apis_knows_it_by(process, metric):
+    """In a process of its own, because here all four have been imported."""
+    command = [sys.executable, "-c", COUNTS_IN_ITSELF.format(process)]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True)
+
+    assert any(metric in rule["expr"] for rule in RULES if rule["alert"] == "ApiGone")
+    assert re.search(rf"^{metric} 0.0$", shown.stdout, re.MULTILINE)
 
 
 def test_expressions_are_read_well():

@@ -1,6 +1,8 @@
 """One trace of a run, from the request that started it, across the queue, to the commit of its decisions."""
 
 import gzip
+import socket
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -120,7 +122,7 @@ def test_one_trace_leads_from_the_request_to_the_commit_of_the_decisions(build: 
     assert {span.parent for span in [plan, *collector.named("send batches"), *work]} == {request.span}
     assert {by_id[span.parent].name for span in collector.named("record decisions")} == {"work batch"}
     assert {span.service for span in work} == {"debt-processing"}
-    assert {span.attributes["run_id"] for span in [plan, *work]} == {run_id}
+    assert {span.attributes["run_id"] for span in [plan, *collector.named("send batches"), *work]} == {run_id}
     assert len({span.attributes["batch_id"] for span in work}) == batches
     assert request.began <= plan.began <= plan.ended <= min(span.began for span in work)
     assert all(span.began <= span.ended for span in ours)
@@ -142,6 +144,19 @@ def test_probes_and_odd_headers_begin_no_part_of_a_callers_trace(build: Build, c
     assert {span.name for span in collector.spans} == {"GET /risk-service/runs"}
     assert TRACE not in {span.trace for span in collector.spans}
     assert {span.parent for span in collector.spans} == {""}
+
+
+def test_a_collector_that_does_not_answer_does_not_keep_a_process_from_ending(build: Build) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        system = build(debtors=0, RECOVERY_TRACES="true", OTEL_EXPORTER_OTLP_ENDPOINT=url)
+        system.start("sqs", "risk-api")
+        httpx.get(f"{system.risk_url}/risk-service/runs")
+        began = time.monotonic()
+
+        assert system.stop("risk-api") == 0
+        assert time.monotonic() - began < 8  # and not the exporter's 10
+    system.close()
 
 
 def test_a_collector_that_is_away_holds_nothing_up(build: Build) -> None:

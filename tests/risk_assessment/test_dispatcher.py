@@ -14,6 +14,7 @@ from tests.risk_assessment.builders import NOON, a_shelf, accept_run, debtor_row
 from tests.risk_assessment.neighbours import DebtService, Dispatching, Got, dispatcher_settings
 from tests.risk_assessment.planned import batches_of, run_row, run_view
 from tests.support.fake_sqs import FakeSqs
+from tests.support.growth import Growth
 from tests.support.processes import eventually
 from tests.support.proxy import Proxy
 from tests.support.servers import MariaDb
@@ -206,7 +207,9 @@ def test_a_successor_goes_on_where_a_stopped_dispatcher_was(database: Database, 
     assert order(debt_service.got) == ranking(database)
 
 
-def test_lost_messages_are_sent_again(database: Database, sqs_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lost_messages_are_sent_again(
+    database: Database, sqs_url: str, monkeypatch: pytest.MonkeyPatch, growth: Growth
+) -> None:
     monkeypatch.setattr(dispatcher, "TIDY_SECONDS", 0.05)
     settings = dispatcher_settings(sqs_url, risk_resend_after_seconds=0.5)
     generate_debtors(database, 150)
@@ -220,12 +223,13 @@ def test_lost_messages_are_sent_again(database: Database, sqs_url: str, monkeypa
 
     run = run_view(database, run_id)
     assert (run["state"], run["batches_dead"]) == ("completed", 0)
+    assert growth.of("risk_batches_total", outcome="resent", lane="high") > 0
     assert {batch.sequence for batch in debt_service.got} == set(range(1, run["batches_total"] + 1))
     assert sorted(set(order(debt_service.got))) == sorted(ranking(database))
 
 
 def test_a_run_nobody_works_ends_with_dead_batches(
-    sqlite: Database, sqs_url: str, monkeypatch: pytest.MonkeyPatch
+    sqlite: Database, sqs_url: str, monkeypatch: pytest.MonkeyPatch, growth: Growth
 ) -> None:
     monkeypatch.setattr(dispatcher, "TIDY_SECONDS", 0.02)
     settings = dispatcher_settings(sqs_url, risk_resend_after_seconds=0.02)
@@ -237,7 +241,22 @@ def test_a_run_nobody_works_ends_with_dead_batches(
 
     run = run_view(sqlite, run_id)
     assert run["batches_dead"] == run["batches_total"] > 0
+    assert growth.of("risk_batches_total", outcome="dead", lane="") == run["batches_dead"]
+    assert growth.of("risk_run_seconds_count") == growth.of("risk_runs_total", stage="completed") == 1
     assert "dead" in run["error"]
+
+
+def test_a_run_in_which_nobody_can_be_worked_is_counted_to_its_end(
+    sqlite: Database, settings: Settings, growth: Growth
+) -> None:
+    run_id = accept_run(sqlite)
+
+    with Dispatching(sqlite, settings):
+        wait_for(sqlite, run_id, "completed")
+
+    for stage in ("planned", "published", "completed"):
+        assert growth.of("risk_runs_total", stage=stage) == 1
+    assert growth.of("risk_run_seconds_count") == 1
 
 
 def test_reports_that_cannot_be_read_are_passed_over(sqlite: Database, settings: Settings) -> None:
@@ -271,7 +290,9 @@ def test_a_cancelled_run_sends_nothing_more(sqlite: Database, sqs_url: str) -> N
     assert run["batches_cancelled"] == run["batches_total"] - 2
 
 
-def test_a_run_that_cannot_be_planned_fails_and_lets_others_go(sqlite: Database, settings: Settings) -> None:
+def test_a_run_that_cannot_be_planned_fails_and_lets_others_go(
+    sqlite: Database, settings: Settings, growth: Growth
+) -> None:
     generate_debtors(sqlite, 10)
     broken, good = accept_run(sqlite), accept_run(sqlite)
     with sqlite.write() as connection:
@@ -282,6 +303,7 @@ def test_a_run_that_cannot_be_planned_fails_and_lets_others_go(sqlite: Database,
 
     assert (state_of(sqlite, good), state_of(sqlite, broken)) == ("completed", "failed")
     assert run_row(sqlite, broken).error
+    assert growth.of("risk_runs_total", stage="failed") == 1
 
 
 def test_batches_that_the_queue_refused_are_sent_later(sqlite: Database, settings: Settings) -> None:
@@ -344,6 +366,7 @@ def test_a_dispatcher_that_was_replaced_stands_by_and_harms_nothing(
             far = update(leases.leases).values(owner="host-9:1:x", expires_at=dispatcher.utc_now().replace(year=2999))
             connection.execute(far)
         eventually(lambda: "risk.lease.lost" in capsys.readouterr().out, what="standing by")
+        assert measured("risk_lease_held") == 0
         done = run_view(sqlite, run_id)["batches_done"]
         debt_service.report(debt_service.receive())
         with sqlite.write() as connection:
@@ -355,7 +378,7 @@ def test_a_dispatcher_that_was_replaced_stands_by_and_harms_nothing(
 
 
 def test_a_scoring_job_is_carried_out_and_survives_a_stop(
-    database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch, growth: Growth
 ) -> None:
     monkeypatch.setattr(scoring_jobs, "CHUNK", 10)
     generate_debtors(database, 200)
@@ -374,6 +397,7 @@ def test_a_scoring_job_is_carried_out_and_survives_a_stop(
 
     assert 0 < stopped_at <= 200
     assert (job().debtors_total, job().debtors_scored) == (200, 200)
+    assert growth.of("risk_debtors_scored_total") == 200
     rows = debtor_rows(database)
     assert {row["version"] for row in rows} == {2}
     assert all(row["total_score"] == independent.score(row, "classic") for row in rows)
@@ -443,6 +467,21 @@ def test_reports_do_not_use_up_their_receives_while_the_database_is_away(
 
     assert sqs.deliveries == 1
     assert measured("risk_outages_total", what="database") - outages == 1  # though every step had to wait
+
+
+def test_queues_that_are_away_count_as_one_outage(sqlite: Database, settings: Settings, growth: Growth) -> None:
+    sqs = FakeSqs()
+    asyncio.run(sqs.ensure_queues(queue_specs(settings)))
+    generate_debtors(sqlite, 10)
+    run_id = accept_run(sqlite)
+    sqs.down = True
+
+    with Dispatching(sqlite, settings, sqs):
+        eventually(lambda: growth.of("risk_outages_total", what="queues") == 1, what="an outage")
+        sqs.down = False
+        wait_for(sqlite, run_id, "published")
+
+    assert growth.of("risk_outages_total", what="queues") == 1  # though sending and reading had to wait
 
 
 def test_queues_that_go_away_and_come_back_do_no_harm(sqlite: Database, sqs_url: str) -> None:

@@ -44,7 +44,7 @@ def a_report(run_id: str, sequence: int, outcome: str = "done", **changes: Any) 
 
 
 def report(database: Database, *reports: BatchResult, at: datetime = LATER) -> list[str]:
-    return database.transact(lambda c: results.apply(c, reports, at))
+    return [run.run_id for run in database.transact(lambda c: results.apply(c, reports, at))]
 
 
 def send_all(database: Database, run_id: str, times: int = 1) -> None:
@@ -144,12 +144,39 @@ def test_a_batch_of_a_cancelled_run_may_still_be_done(database: Database, run_id
     assert run_row(database, run_id).state == "cancelled"
 
 
+@pytest.mark.parametrize("marked", [True, False])
+def test_a_completed_run_tells_how_long_it_took_and_whether_it_was_published_before(
+    database: Database, run_id: str, marked: bool
+) -> None:
+    if marked:
+        send_all(database, run_id)
+    reports = [a_report(run_id, n) for n in (1, 2, 3, 4)]
+
+    [run] = database.transact(lambda c: results.apply(c, reports, LATER))
+
+    assert run == (run_id, (LATER - run_row(database, run_id).created_at).total_seconds(), not marked)
+
+
+def test_only_batches_that_end_dead_count_as_given_up(database: Database, run_id: str) -> None:
+    send_all(database, run_id, times=MAX_SENDS)
+    other = a_planned_run(database, batch_size=3, limit=12)
+    send_all(database, other)
+    report(database, a_report(run_id, 1))
+    database.transact(lambda c: runs.cancel(c, other, NOON))
+
+    _, dead = database.transact(lambda c: results.give_up(c, NOON + timedelta(seconds=61), RESEND_AFTER))
+
+    assert dead == 3
+    assert states(database, other) == ["cancelled"] * 4
+
+
 def give_up(database: Database, seconds: float) -> list[str]:
     now = NOON + timedelta(seconds=seconds)
     with database.read() as connection:
         if not results.any_hopeless(connection, now, RESEND_AFTER):
             return []
-    return database.transact(lambda c: results.give_up(c, now, RESEND_AFTER))
+    completions, _ = database.transact(lambda c: results.give_up(c, now, RESEND_AFTER))
+    return [run.run_id for run in completions]
 
 
 def test_a_batch_sent_too_often_is_given_up_as_dead(database: Database, run_id: str) -> None:

@@ -1,6 +1,7 @@
 """Runs over HTTP: previewed, started, listed, watched and cancelled as clients rely on it, on both databases."""
 
 import json
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -96,7 +97,16 @@ def test_runs_are_listed_newest_first_while_others_start(api: Api, portfolio: st
     assert set(started) <= set(everything)
 
 
+def cancelled(api: Api) -> float:
+    """How many cancellations the API has counted."""
+    [line] = re.findall(
+        r'^risk_runs_total{stage="cancelled"} (.*)$', httpx.get(f"{api.url}/metrics").text, re.MULTILINE
+    )
+    return float(line)
+
+
 def test_a_cancelled_run_stays_cancelled(api: Api, portfolio: str) -> None:
+    before = cancelled(api)
     generate_debtors(api.database, 10, portfolio=portfolio)
     run = start(api, portfolio, batch_size=3)
     plan(api.database, run["id"])
@@ -107,6 +117,7 @@ def test_a_cancelled_run_stays_cancelled(api: Api, portfolio: str) -> None:
     assert first["state"] == "cancelled"
     assert first["batches_cancelled"] == first["batches_total"] > 0
     assert second == first == shown(api.get(f"/runs/{run['id']}"))
+    assert cancelled(api) - before == 1
 
 
 @pytest.mark.parametrize("state", ["completed", "failed"])

@@ -4,7 +4,7 @@ import pytest
 from tests.risk_assessment.builders import some_settings
 from tests.support.fake_sqs import FakeSqs
 
-from risk_assessment.outbox import BatchKey, Lot
+from risk_assessment.outbox import BatchKey, Lot, RunTrace
 from risk_assessment.sqs_sender import SqsSender, all_queues, queue_specs
 from service_kit.sqs import MAX_MESSAGE_BYTES, Outgoing, QueueMissing
 
@@ -45,8 +45,9 @@ async def test_each_batch_goes_to_the_queue_of_its_lane(sqs: FakeSqs) -> None:
 async def test_a_message_tells_the_trace_of_its_run_where_there_is_one_and_room_for_it(sqs: FakeSqs) -> None:
     trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
     traced, untraced, full = (BatchKey(run, 1, "high") for run in (1, 2, 1))
-    await sender(sqs).send(Lot({traced: "traced", untraced: "untraced"}, {1: trace}))
-    await sender(sqs).send(Lot({full: "x" * MAX_MESSAGE_BYTES}, {1: trace}))
+    of_run = {1: RunTrace("run-1", trace)}
+    await sender(sqs).send(Lot({traced: "traced", untraced: "untraced"}, of_run))
+    await sender(sqs).send(Lot({full: "x" * MAX_MESSAGE_BYTES}, of_run))
 
     told = {message.body[:10]: message.attributes for message in sqs.waiting("h")}
     assert told == {"traced": {"traceparent": trace}, "untraced": {}, "x" * 10: {}}

@@ -1,5 +1,6 @@
 """Metrics for CloudWatch: lines that keep to its specification, telling what changed since the line before."""
 
+import io
 import json
 import re
 from pathlib import Path
@@ -8,6 +9,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from structlog.testing import capture_logs
+from tests.support.processes import eventually
 
 from service_kit.database import Database
 from service_kit.emf import Lines, emitting
@@ -129,6 +132,16 @@ def test_a_counter_tells_what_it_grew_by(registry: CollectorRegistry) -> None:
     assert told(lines)["kind=good"] == {"things_total": 0}
 
 
+def test_where_zeros_tell_nothing_a_counter_is_told_of_from_its_first_count_on(registry: CollectorRegistry) -> None:
+    counter = Counter("things", "Things", registry=registry)
+    lines = Lines(registry, {"Service": "kit", "Process": "serve"}, zeros=False)
+    assert told(lines) == {}
+
+    counter.inc()
+
+    assert [told(lines), told(lines)] == [{"": {"things_total": 1}}, {"": {"things_total": 0}}]
+
+
 def test_a_gauge_tells_what_it_is(registry: CollectorRegistry) -> None:
     gauge = Gauge("level", "Level", registry=registry)
     lines = lines_of(registry)
@@ -192,6 +205,27 @@ def test_a_process_writes_its_metrics_again_and_again_and_at_its_end(
     assert {"Service": "kit", "Process": "test", "process": "emf-test", "recovery_up": 1.0}.items() <= next(
         line for line in lines if line.get("process") == "emf-test"
     ).items()
+
+
+def test_an_output_that_takes_nothing_ends_neither_the_writing_nor_the_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    taken = []
+
+    class Full(io.StringIO):
+        def write(self, text: str) -> int:
+            if not taken:
+                taken.append("")
+                raise BrokenPipeError
+            taken.append(text)
+            return len(text)
+
+    monkeypatch.setattr("sys.stdout", Full())
+    with capture_logs() as logs, emitting(0.01, "kit", "test"):
+        eventually(lambda: len(taken) > 1)
+
+    assert [line["event"] for line in logs] == ["metrics.not_written"]
+    check(json.loads(taken[1]))
 
 
 def test_nothing_is_written_unless_asked_for(capsys: pytest.CaptureFixture[str]) -> None:

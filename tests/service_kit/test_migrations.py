@@ -66,6 +66,8 @@ def test_a_schema_made_for_newer_code_serves_this_code_too(database: Database, d
         connection.execute(text("UPDATE alembic_version SET version_num = '0003'"))
 
     assert is_current(database, DEMO)
+    upgrade(database_url, DEMO)  # as a deployment of the version before does
+    assert current_revision(database) == "0003"
 
 
 def test_a_schema_can_go_one_step_and_back(database: Database, database_url: str) -> None:

@@ -14,6 +14,7 @@ from recovery_core.profile import PaymentStatus
 from recovery_core.scoring import scorer_for
 from risk_assessment import preview as previews
 from risk_assessment import runs
+from risk_assessment.metrics import RUNS
 from risk_assessment.ranking import Selection
 from risk_assessment.routes.wiring import (
     WITH_LOCATION,
@@ -131,7 +132,8 @@ def read(run_id: RunId, connection: Reading, shelf: Shelf) -> dict[str, Any]:
 @router.post("/{run_id}/cancel", response_model=RunOut, responses=problem_responses(409), dependencies=OPERATOR)
 def cancel(run_id: RunId, connection: Writing, shelf: Shelf, audit: Audited) -> dict[str, Any]:
     """Send nothing more of a run. Batches already sent are still worked; cancelling twice is the same as once."""
-    runs.cancel(connection, run_id, audit.at)
+    if runs.cancel(connection, run_id, audit.at):
+        RUNS.labels("cancelled").inc()
     audit.changed(connection, "run.cancelled", f"run:{run_id}")
     return runs.view(connection, runs.read(connection, run_id), shelf)
 
