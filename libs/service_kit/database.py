@@ -5,6 +5,7 @@ It refuses other databases, in-memory SQLite (each thread would see its own), na
 
 import sqlite3
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -134,6 +135,7 @@ class Database:
         parsed = database_url(url)
         sys.setswitchinterval(SWITCH_SECONDS)
         self._write_retries = write_retries
+        self._writing = threading.Lock()
         self.dialect: Literal["sqlite", "mysql"]
         if parsed.get_backend_name() == "sqlite":
             self.dialect = "sqlite"
@@ -154,8 +156,21 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """Yield a connection in a write transaction: committed at the end, rolled back when the block raises."""
-        with self.engine.begin() as connection:
+        with self._turn_to_write(), self.engine.begin() as connection:
             yield connection
+
+    @contextmanager
+    def _turn_to_write(self) -> Iterator[None]:
+        """Let SQLite's writers of this process follow each other at once; SQLite would have each look now and then.
+
+        Whoever waits too long asks SQLite itself, which then says why not.
+        """
+        ours = self.dialect == "sqlite" and self._writing.acquire(timeout=SQLITE_BUSY_MS / 1_000)
+        try:
+            yield
+        finally:
+            if ours:
+                self._writing.release()
 
     def transact(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in a write transaction, again from its start when it lost against another writer."""
