@@ -5,7 +5,6 @@ Refuses a file without the columns its mapping reads. Importing a file twice cha
 
 import csv
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from io import TextIOWrapper
@@ -74,19 +73,12 @@ class Import:
             rejects = _Rejects(reject_file, open_files)
             untold = table.mapping.untold
             load = Load(self._database, report.portfolio, self._judge, self._audit, "portfolio.imported", untold)
-            # One chunk is written while the next is read and checked.
-            writer = open_files.enter_context(ThreadPoolExecutor(1, "import"))
-            writing: Future[None] | None = None
             read = 0
             for chunk in _Reader(table, self._judge, report, rejects).chunks():
-                if writing is not None:
-                    writing.result()
-                writing = writer.submit(load.take, chunk)
+                load.take(chunk)
+                report.changes = load.changes
                 advance(raw.tell() - read)
                 read = raw.tell()
-            if writing is not None:
-                writing.result()
-            report.changes = load.changes
             report.reject_file = rejects.path if report.rejected else None
         return report
 
