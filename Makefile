@@ -57,12 +57,13 @@ endif
 faults: setup ## storms over the whole system, and the accounts of every debtor (SECONDS=420 SEED=)
 	@$(BIN)/python -m tests.faults --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
-check: setup ## what must be clean: format, lint, types, imports, security, lock file
+check: setup ## what must be clean: format, lint, types, imports, security, workflows, lock file
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/bandit --quiet --configfile pyproject.toml --recursive $(PACKAGES)
+	@$(BIN)/zizmor --offline --quiet --no-progress .github
 	@$(BIN)/uv lock --check --quiet
 	@echo "All clean."
 

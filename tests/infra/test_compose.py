@@ -239,7 +239,7 @@ def test_compose_itself_takes_the_file():
 
 OPERATIONS = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
 # Options that stand alone, and those that a value follows.
-OPTION = r"(?:--(?:rm|detach|wait|no-deps|build)\b|-T|--(?:volume|since|scale)[ =]\S+)"
+OPTION = r"(?:--(?:rm|detach|wait|no-deps|build|no-build|no-log-prefix)\b|-T|--(?:volume|since|scale)[ =]\S+)"
 
 
 def test_the_operators_commands_name_services_that_exist():
