@@ -5,6 +5,7 @@ a service. Run as a program, this is the parent: it takes requests from a socket
 """
 
 import atexit
+import contextlib
 import ctypes
 import gc
 import importlib
@@ -146,7 +147,8 @@ class Forked:
     def send_signal(self, number: int) -> None:
         """Send a signal to the process, if it still lives."""
         if self.poll() is None:
-            os.kill(self.pid, number)
+            with contextlib.suppress(ProcessLookupError):  # it ended since the line above
+                os.kill(self.pid, number)
 
     def terminate(self) -> None:
         """Ask it to end."""
