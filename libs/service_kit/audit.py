@@ -8,11 +8,25 @@ import getpass
 import os
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import orjson
 import structlog
-from sqlalchemy import BigInteger, Column, Connection, Index, Integer, MetaData, String, Table, Text, insert, update
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Index,
+    Insert,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    insert,
+    update,
+)
 
 from service_kit.database import UtcDateTime, table_options
 from service_kit.identity import Role
@@ -83,7 +97,7 @@ class Audit:
             "request_id": self.caller.request_id,
             "detail": orjson.dumps(detail).decode(),
         }
-        return int(connection.execute(insert(self.records).values(values)).lastrowid)
+        return int(connection.execute(_insert(self.records), values).lastrowid)
 
     def complete(self, connection: Connection, record_id: int, **detail: Any) -> None:
         """Write into a record how far its change is, for one that takes many transactions: in each of them."""
@@ -94,6 +108,12 @@ class Audit:
         """Log that personal data are being read."""
         caller = self.caller
         log.info("audit.read", action=action, subjects=list(subjects), **_who(caller))
+
+
+@cache
+def _insert(records: Table) -> Insert:
+    """Write the statement once: to put it together costs as much as to execute it."""
+    return insert(records)
 
 
 def _who(caller: Caller) -> dict[str, str | None]:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import structlog
-from fastapi import Depends, Header, HTTPException, Request, Security
+from fastapi import Header, HTTPException, Request, Security
 from fastapi.openapi.models import HTTPBearer
 from fastapi.security import SecurityScopes
 from fastapi.security.base import SecurityBase
@@ -67,14 +67,11 @@ Reason = Annotated[
 ]
 
 
-async def caller_of(request: Request, reason: Reason = None) -> Caller:
-    """Return the caller of a request."""
+def caller_of(request: Request, reason: str | None) -> Caller:
+    """Return the caller of a request, with the reason that it gave."""
     identity: Identity = request.scope["identity"]
     request_id = structlog.contextvars.get_contextvars().get("request_id")
     return Caller(identity.actor, identity.role, reason, request_id)
-
-
-CalledBy = Annotated[Caller, Depends(caller_of)]
 
 
 class Guard:

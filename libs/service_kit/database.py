@@ -308,8 +308,11 @@ def _begin_sqlite(connection: Connection) -> None:
     read_only = connection.get_execution_options().get(_READ_ONLY, False)
     # Straight to the driver: by way of SQLAlchemy each of these costs as much as a query, in every transaction.
     execute = cast(sqlite3.Connection, connection.connection.driver_connection).execute
+    known = connection.connection.info
     try:
-        execute(f"PRAGMA query_only={'ON' if read_only else 'OFF'}")
+        if known.get(_READ_ONLY) is not read_only:
+            execute(f"PRAGMA query_only={'ON' if read_only else 'OFF'}")
+            known[_READ_ONLY] = read_only
         if read_only:
             execute("BEGIN")
             execute("SELECT 1 FROM sqlite_schema LIMIT 1").close()  # BEGIN alone takes no snapshot yet

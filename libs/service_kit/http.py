@@ -282,34 +282,30 @@ class TimeLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        loop = asyncio.get_running_loop()
+        begun: asyncio.Future[bool] = loop.create_future()
         given_up = False
-        answering = asyncio.Event()
 
         async def guarded(message: Message) -> None:
             if not given_up:
-                answering.set()
+                _settle(begun, True)
                 await send(message)
 
         task = asyncio.ensure_future(self._app(scope, receive, guarded))
+        task.add_done_callback(lambda _: _settle(begun, True))
+        timer = loop.call_later(self._seconds, _settle, begun, False)
         try:
-            if await self._in_time(task, answering):
+            if await begun:
                 await task
                 return
         except asyncio.CancelledError:
             task.cancel()
             raise
+        finally:
+            timer.cancel()
         given_up = True
         self._leave(task)
         await self._too_slow()(scope, receive, send)
-
-    async def _in_time(self, task: "asyncio.Future[None]", answering: asyncio.Event) -> bool:
-        waiter = asyncio.create_task(answering.wait())
-        try:
-            racing: set[asyncio.Future[Any]] = {task, waiter}
-            done, _ = await asyncio.wait(racing, timeout=self._seconds, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            waiter.cancel()
-        return bool(done)
 
     def _leave(self, task: "asyncio.Future[None]") -> None:
         """Cancel the work without waiting: a thread in a database call can't be interrupted, only abandoned."""
@@ -325,6 +321,11 @@ class TimeLimit:
     def _too_slow(self) -> Any:
         detail = f"the request took longer than {self._seconds:g} s"
         return problem_response(503, detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+
+
+def _settle(begun: "asyncio.Future[bool]", in_time: bool) -> None:
+    if not begun.done():
+        begun.set_result(in_time)
 
 
 class JsonBodies:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
+from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI
 
 from recovery_core.policy import UnknownPolicyError
@@ -13,7 +14,7 @@ from risk_assessment.idempotency import IdempotencyKeyReusedError
 from risk_assessment.policies import open_shelf
 from risk_assessment.routes import debtors, runs, scoring
 from risk_assessment.routes.health import add_health
-from risk_assessment.routes.wiring import Parts
+from risk_assessment.routes.wiring import Parts, places
 from risk_assessment.runs import RunFinishedError, RunNotFoundError
 from risk_assessment.scoring_jobs import ScoringJobNotFoundError
 from risk_assessment.settings import Settings
@@ -58,6 +59,7 @@ def create_app(settings: Settings) -> FastAPI:
         about = ("risk_assessment", "serve")
         with emitting(settings.recovery_emf_seconds, *about), traced(settings.recovery_traces, *about):
             async with open_sqs(settings) as sqs:
+                current_default_thread_limiter().total_tokens = places(database)
                 app.state.parts = Parts(settings, database, shelf, sqs)
                 yield
         database.dispose()

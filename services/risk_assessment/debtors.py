@@ -6,7 +6,7 @@ Refuses a stale version and a second debtor under one external reference. Takes 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from recovery_core.money import format_money
@@ -17,6 +17,10 @@ from risk_assessment.schemas import DebtorIn
 from risk_assessment.tables import ASSESSMENT_FIELDS, PROFILE_FIELDS, assessments, debtors
 
 IDENTITY_FIELDS = ("portfolio", "external_ref", "name")
+# Written once: to put a statement together costs several times as much as to execute it.
+_ADD, _ADD_TO_HISTORY = insert(debtors), insert(assessments)
+_ONE = select(debtors).where(debtors.c.id == bindparam("wanted"))
+_ONE_LOCKED = _ONE.with_for_update()
 
 
 class DebtorNotFoundError(LookupError):
@@ -47,7 +51,7 @@ def create(connection: Connection, body: DebtorIn, shelf: PolicyShelf, now: date
     values = _identity(body) | _judged(connection, body, shelf, now)
     values |= {"created_at": now, "updated_at": now, "version": 1}
     try:
-        debtor_id = int(connection.execute(insert(debtors).values(values)).lastrowid)
+        debtor_id = int(connection.execute(_ADD, values).lastrowid)
     except IntegrityError as error:
         raise ExternalRefTakenError from error
     _remember(connection, debtor_id, values)
@@ -56,8 +60,7 @@ def create(connection: Connection, body: DebtorIn, shelf: PolicyShelf, now: date
 
 def read(connection: Connection, debtor_id: int, *, lock: bool = False) -> Row[Any]:
     """The debtor's row, locked against other writers if asked. Raises DebtorNotFoundError."""
-    statement = select(debtors).where(debtors.c.id == debtor_id)
-    row = connection.execute(statement.with_for_update() if lock else statement).one_or_none()
+    row = connection.execute(_ONE_LOCKED if lock else _ONE, {"wanted": debtor_id}).one_or_none()
     if row is None:
         raise DebtorNotFoundError(debtor_id)
     return row
@@ -161,4 +164,4 @@ def _judged(connection: Connection, profile: Profile, shelf: PolicyShelf, now: d
 
 def _remember(connection: Connection, debtor_id: int, values: dict[str, Any]) -> None:
     kept = {field: values[field] for field in PROFILE_FIELDS + ASSESSMENT_FIELDS}
-    connection.execute(insert(assessments).values(debtor_id=debtor_id, version=values["version"], **kept))
+    connection.execute(_ADD_TO_HISTORY, {"debtor_id": debtor_id, "version": values["version"], **kept})

@@ -9,7 +9,7 @@ from tests.support.moments import NOW
 from service_kit import http, metrics, problems
 from service_kit.access import Access
 from service_kit.audit import Audit, Caller, audit_records_table
-from service_kit.auth import CalledBy, requires
+from service_kit.auth import Reason, caller_of, requires
 from service_kit.database import Database
 from service_kit.identity import Role
 from service_kit.keys import api_keys_table
@@ -21,8 +21,8 @@ audit_records = audit_records_table(metadata)
 router = APIRouter(prefix="/demo")
 
 
-def _audit(caller: CalledBy) -> Audit:
-    return Audit(audit_records, caller, NOW)
+def _audit(request: Request, reason: Reason = None) -> Audit:
+    return Audit(audit_records, caller_of(request, reason), NOW)
 
 
 Audited = Annotated[Audit, Depends(_audit)]

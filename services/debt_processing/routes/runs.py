@@ -5,8 +5,9 @@ from pydantic import BaseModel
 
 from debt_processing import decisions, reports, run_errors
 from debt_processing.routes.formats import EXPORT_RESPONSES, ChosenFormat, RunList
-from debt_processing.routes.wiring import Audited, Reading, RunId, parts
+from debt_processing.routes.wiring import Audited, RunId, parts
 from debt_processing.schemas import Decision, DecisionPage, RunError, RunErrorPage, RunReport
+from service_kit.answers import json_answer
 from service_kit.auth import requires
 from service_kit.identity import Role
 from service_kit.pages import Cursor, Limit
@@ -20,9 +21,11 @@ ERRORS = RunList("errors", RunError, run_errors.page, run_errors.chunk)
 
 
 @router.get("/{run_id}", response_model=RunReport, dependencies=VIEWER)
-def report(run_id: RunId, connection: Reading) -> RunReport:
+def report(run_id: RunId, request: Request) -> Response:
     """What came of a run so far: counts, speed, actions by level, first errors."""
-    return reports.report(connection, run_id)
+    with parts(request).database.read() as connection:
+        shown = reports.report(connection, run_id)
+    return json_answer(shown)
 
 
 @router.get("/{run_id}/decisions", response_model=DecisionPage, responses=EXPORT_RESPONSES, dependencies=VIEWER)

@@ -1,18 +1,16 @@
-"""What every route needs: this process's parts, and one snapshot of the database a request."""
+"""What every route needs: this process's parts, who asks and why."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Path, Request
-from sqlalchemy import Connection
 
 from debt_processing.clock import utc_now
 from debt_processing.settings import Settings
 from debt_processing.tables import audit_records
 from recovery_core.message_shapes import MAX_DEBTOR_ID
 from service_kit.audit import Audit
-from service_kit.auth import CalledBy
+from service_kit.auth import Reason, caller_of
 from service_kit.database import Database
 from service_kit.sqs import Sqs
 
@@ -32,16 +30,10 @@ def parts(request: Request) -> Parts:
     return found
 
 
-def _reading(request: Request) -> Iterator[Connection]:
-    with parts(request).database.read() as connection:
-        yield connection
+async def _audit(request: Request, reason: Reason = None) -> Audit:
+    return Audit(audit_records, caller_of(request, reason), utc_now())
 
 
-async def _audit(caller: CalledBy) -> Audit:
-    return Audit(audit_records, caller, utc_now())
-
-
-Reading = Annotated[Connection, Depends(_reading, scope="function")]
 Audited = Annotated[Audit, Depends(_audit)]
 RunId = Annotated[
     str,

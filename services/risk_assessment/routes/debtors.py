@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 from starlette.convertors import StringConvertor, register_url_convertor
 
 from recovery_core.money import Money
@@ -16,13 +16,11 @@ from risk_assessment.routes.wiring import (
     LOCATION,
     WITH_ETAG,
     Acted,
-    Audited,
+    AtDesk,
+    Desk,
     IdempotencyKey,
     IfMatch,
     RawBody,
-    Reading,
-    Shelf,
-    Writing,
     answer_once,
     etag,
     expected_version,
@@ -37,6 +35,7 @@ from risk_assessment.schemas import (
     PortfolioName,
     ScoreOut,
 )
+from service_kit.answers import json_answer
 from service_kit.auth import requires
 from service_kit.identity import Role
 from service_kit.openapi import with_headers
@@ -61,32 +60,22 @@ PortfolioQuery = Annotated[PortfolioName | None, Query(description="Only this po
 
 
 @router.post("", response_model=DebtorOut, status_code=201, responses=CREATED, dependencies=OPERATOR)
-def create(
-    request: Request,
-    body: DebtorIn,
-    raw: RawBody,
-    connection: Writing,
-    shelf: Shelf,
-    audit: Audited,
-    key: IdempotencyKey = None,
-) -> Response:
+def create(request: Request, body: DebtorIn, raw: RawBody, desk: AtDesk, key: IdempotencyKey = None) -> Response:
     """Store a debtor, scored at once."""
 
-    def act() -> Acted:
-        debtor_id = debtors.create(connection, body, shelf, audit.at)
-        audit.changed(connection, "debtor.created", f"debtor:{debtor_id}", version=1)
-        shown = debtors.view(connection, debtors.read(connection, debtor_id), shelf)
+    def act(connection: Connection) -> Acted:
+        debtor_id = debtors.create(connection, body, desk.shelf, desk.audit.at)
+        desk.audit.changed(connection, "debtor.created", f"debtor:{debtor_id}", version=1)
+        shown = debtors.view(connection, debtors.read(connection, debtor_id), desk.shelf)
         location = f"{request.scope['path'].rstrip('/')}/{debtor_id}"
         return Acted(201, DebtorOut.model_validate(shown), {"Location": location, "ETag": etag(shown["version"])})
 
-    return answer_once(connection, audit, "POST debtors", key, raw, act)
+    return answer_once(desk, "POST debtors", key, raw, act)
 
 
 @router.get("", response_model=DebtorPage, dependencies=VIEWER)
 def list_debtors(
-    connection: Reading,
-    shelf: Shelf,
-    audit: Audited,
+    desk: AtDesk,
     portfolio: PortfolioQuery = None,
     risk_level: Annotated[list[RiskLevel] | None, Query(max_length=4)] = None,
     payment_status: PaymentStatus | None = None,
@@ -95,109 +84,90 @@ def list_debtors(
     sort: Annotated[Literal["id", "priority"], Query(description="`priority`: highest first")] = "id",
     limit: Limit = 100,
     cursor: Cursor = None,
-) -> dict[str, Any]:
+) -> Response:
     """A page of debtors."""
-    wanted = DebtorFilter(portfolio, tuple(risk_level) if risk_level else None, payment_status, min_debt, max_debt)
-    page = debtor_lists.page(connection, wanted, sort, cursor, limit)
-    audit.read("debtor.listed", *_subjects(page))
-    return _shown(connection, page, shelf)
+    levels = tuple(risk_level) if risk_level else None
+    return _page(desk, DebtorFilter(portfolio, levels, payment_status, min_debt, max_debt), sort, cursor, limit)
 
 
 @router.get("/high-risk", response_model=DebtorPage, dependencies=VIEWER)
-def high_risk(
-    connection: Reading,
-    shelf: Shelf,
-    audit: Audited,
-    portfolio: PortfolioQuery = None,
-    limit: Limit = 100,
-    cursor: Cursor = None,
-) -> dict[str, Any]:
+def high_risk(desk: AtDesk, portfolio: PortfolioQuery = None, limit: Limit = 100, cursor: Cursor = None) -> Response:
     """`HIGH` and `CRITICAL` debtors, highest priority first."""
-    wanted = DebtorFilter(portfolio, HIGH_RISK)
-    page = debtor_lists.page(connection, wanted, "priority", cursor, limit)
-    audit.read("debtor.listed", *_subjects(page))
-    return _shown(connection, page, shelf)
+    return _page(desk, DebtorFilter(portfolio, HIGH_RISK), "priority", cursor, limit)
 
 
 @router.get("/{debtor_id:debtor_id}", response_model=DebtorOut, responses={200: WITH_ETAG}, dependencies=VIEWER)
-def read(debtor_id: DebtorId, connection: Reading, shelf: Shelf, audit: Audited, response: Response) -> dict[str, Any]:
+def read(debtor_id: DebtorId, desk: AtDesk) -> Response:
     """One debtor with its current assessment; the ETag is its version."""
-    row = debtors.read(connection, debtor_id)
-    audit.read("debtor.read", f"debtor:{debtor_id}")
-    return _shown_one(connection, row, shelf, response)
+    with desk.reading() as connection:
+        shown = debtors.view(connection, debtors.read(connection, debtor_id), desk.shelf)
+    desk.audit.read("debtor.read", f"debtor:{debtor_id}")
+    return _one(shown)
 
 
 @router.put("/{debtor_id:debtor_id}", response_model=DebtorOut, responses=CHANGED, dependencies=OPERATOR)
-def replace(
-    debtor_id: DebtorId,
-    body: DebtorIn,
-    connection: Writing,
-    shelf: Shelf,
-    audit: Audited,
-    response: Response,
-    if_match: IfMatch = None,
-) -> dict[str, Any]:
+def replace(debtor_id: DebtorId, body: DebtorIn, desk: AtDesk, if_match: IfMatch = None) -> Response:
     """Write a debtor anew; it is scored again."""
-    debtors.replace(connection, debtor_id, body, shelf, audit.at, expected=expected_version(if_match))
-    row = debtors.read(connection, debtor_id)
-    audit.changed(connection, "debtor.replaced", f"debtor:{debtor_id}", version=row.version)
-    return _shown_one(connection, row, shelf, response)
+    shelf, audit, expected = desk.shelf, desk.audit, expected_version(if_match)
+    with desk.writing() as connection:
+        debtors.replace(connection, debtor_id, body, shelf, audit.at, expected=expected)
+        row = debtors.read(connection, debtor_id)
+        audit.changed(connection, "debtor.replaced", f"debtor:{debtor_id}", version=row.version)
+        shown = debtors.view(connection, row, shelf)
+    return _one(shown)
 
 
 @router.patch("/{debtor_id:debtor_id}", response_model=DebtorOut, responses=CHANGED, dependencies=OPERATOR)
-def patch(
-    debtor_id: DebtorId,
-    body: DebtorPatch,
-    connection: Writing,
-    shelf: Shelf,
-    audit: Audited,
-    response: Response,
-    if_match: IfMatch = None,
-) -> dict[str, Any]:
+def patch(debtor_id: DebtorId, body: DebtorPatch, desk: AtDesk, if_match: IfMatch = None) -> Response:
     """Change some fields of a debtor; it is scored again."""
+    shelf, audit, expected = desk.shelf, desk.audit, expected_version(if_match)
     changes = body.changes()
-    debtors.patch(connection, debtor_id, changes, shelf, audit.at, expected=expected_version(if_match))
-    row = debtors.read(connection, debtor_id)
-    audit.changed(connection, "debtor.patched", f"debtor:{debtor_id}", version=row.version, fields=sorted(changes))
-    return _shown_one(connection, row, shelf, response)
+    with desk.writing() as connection:
+        debtors.patch(connection, debtor_id, changes, shelf, audit.at, expected=expected)
+        row = debtors.read(connection, debtor_id)
+        audit.changed(connection, "debtor.patched", f"debtor:{debtor_id}", version=row.version, fields=sorted(changes))
+        shown = debtors.view(connection, row, shelf)
+    return _one(shown)
 
 
 @router.delete("/{debtor_id:debtor_id}", status_code=204, responses=problem_responses(412), dependencies=OPERATOR)
-def delete(debtor_id: DebtorId, connection: Writing, audit: Audited, if_match: IfMatch = None) -> None:
+def delete(debtor_id: DebtorId, desk: AtDesk, if_match: IfMatch = None) -> Response:
     """Delete a debtor. Its assessments, which name nobody, are kept as evidence."""
-    debtors.remove(connection, debtor_id, expected=expected_version(if_match))
-    audit.changed(connection, "debtor.deleted", f"debtor:{debtor_id}")
+    with desk.writing() as connection:
+        debtors.remove(connection, debtor_id, expected=expected_version(if_match))
+        desk.audit.changed(connection, "debtor.deleted", f"debtor:{debtor_id}")
+    return Response(status_code=204)
 
 
 @router.get("/{debtor_id:debtor_id}/score", response_model=ScoreOut, dependencies=VIEWER)
-def score(debtor_id: DebtorId, connection: Reading, shelf: Shelf, audit: Audited) -> dict[str, Any]:
+def score(debtor_id: DebtorId, desk: AtDesk) -> Response:
     """A fresh assessment under the active policy; nothing is written."""
-    shown = debtors.fresh_score(connection, debtor_id, shelf, audit.at)
-    audit.read("debtor.scored", f"debtor:{debtor_id}")
-    return shown
+    with desk.reading() as connection:
+        shown = debtors.fresh_score(connection, debtor_id, desk.shelf, desk.audit.at)
+    desk.audit.read("debtor.scored", f"debtor:{debtor_id}")
+    return json_answer(ScoreOut.model_validate(shown))
 
 
 @router.get("/{debtor_id:debtor_id}/assessments", response_model=HistoryPage, dependencies=VIEWER)
-def assessments(
-    debtor_id: DebtorId, connection: Reading, shelf: Shelf, audit: Audited, limit: Limit = 100, cursor: Cursor = None
-) -> dict[str, Any]:
+def assessments(debtor_id: DebtorId, desk: AtDesk, limit: Limit = 100, cursor: Cursor = None) -> Response:
     """The debtor's assessments, newest first."""
-    debtors.read(connection, debtor_id)
-    audit.read("debtor.history_read", f"debtor:{debtor_id}")
-    page = debtor_lists.history(connection, debtor_id, cursor, limit)
-    items = [debtors.history_view(connection, row, shelf) for row in page.rows]
-    return {"items": items, "next_cursor": page.next_cursor}
+    with desk.reading() as connection:
+        debtors.read(connection, debtor_id)
+        page = debtor_lists.history(connection, debtor_id, cursor, limit)
+        items = [debtors.history_view(connection, row, desk.shelf) for row in page.rows]
+    desk.audit.read("debtor.history_read", f"debtor:{debtor_id}")
+    return json_answer(HistoryPage.model_validate({"items": items, "next_cursor": page.next_cursor}))
 
 
-def _subjects(page: debtor_lists.Page) -> list[str]:
-    return [f"debtor:{row.id}" for row in page.rows]
+def _one(shown: dict[str, Any]) -> Response:
+    return json_answer(DebtorOut.model_validate(shown), headers={"ETag": etag(shown["version"])})
 
 
-def _shown_one(connection: Connection, row: Row[Any], shelf: Shelf, response: Response) -> dict[str, Any]:
-    response.headers["ETag"] = etag(row.version)
-    return debtors.view(connection, row, shelf)
-
-
-def _shown(connection: Reading, page: debtor_lists.Page, shelf: Shelf) -> dict[str, Any]:
-    items = [debtors.view(connection, row, shelf) for row in page.rows]
-    return {"items": items, "next_cursor": page.next_cursor}
+def _page(
+    desk: Desk, wanted: DebtorFilter, sort: Literal["id", "priority"], cursor: str | None, limit: int
+) -> Response:
+    with desk.reading() as connection:
+        page = debtor_lists.page(connection, wanted, sort, cursor, limit)
+        items = [debtors.view(connection, row, desk.shelf) for row in page.rows]
+    desk.audit.read("debtor.listed", *(f"debtor:{row.id}" for row in page.rows))
+    return json_answer(DebtorPage.model_validate({"items": items, "next_cursor": page.next_cursor}))

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import orjson
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
+from sqlalchemy import Connection
 
 from recovery_core.money import Money, Threshold
 from recovery_core.policy import RiskLevel
@@ -19,14 +20,11 @@ from risk_assessment.ranking import Selection
 from risk_assessment.routes.wiring import (
     WITH_LOCATION,
     Acted,
-    Audited,
+    AtDesk,
     IdempotencyKey,
     Parts,
     RawBody,
-    Reading,
     RunId,
-    Shelf,
-    Writing,
     answer_once,
     parts,
 )
@@ -40,6 +38,7 @@ from risk_assessment.schemas import (
     RunOut,
     RunPage,
 )
+from service_kit.answers import json_answer
 from service_kit.auth import requires
 from service_kit.identity import Role
 from service_kit.pages import Cursor, Limit
@@ -66,10 +65,7 @@ HEARTBEAT_EVENTS = 30  # a comment after so many silent looks keeps proxies from
 
 @router.get("/preview", response_model=PreviewOut, dependencies=VIEWER)
 def preview(
-    request: Request,
-    connection: Reading,
-    shelf: Shelf,
-    audit: Audited,
+    desk: AtDesk,
     portfolio: PortfolioName = "default",
     threshold: Annotated[
         Threshold, Query(description="Priority above which a debtor is in the high lane")
@@ -81,61 +77,60 @@ def preview(
     payment_status: Annotated[list[PaymentStatus] | None, Query(max_length=3)] = None,
     min_debt: Money | None = None,
     max_debt: Money | None = None,
-) -> dict[str, Any]:
+) -> Response:
     """What a run would do now: the best debtors, counts per lane and who is left out. Nothing is written."""
-    chosen = shelf.named(policy)
+    chosen = desk.shelf.named(policy)
     filters = RunFilters.model_construct(
         risk_level=risk_level, payment_status=payment_status, min_debt=min_debt, max_debt=max_debt
     )
-    selection = Selection(
-        portfolio, shelf.find_id(connection, chosen), scorer_for(chosen), runs.stored_filters(filters)
-    )
-    shown = previews.preview(parts(request).database, connection, selection, threshold, top_k, limit)
-    audit.read("run.previewed", *(f"debtor:{line['debtor_id']}" for line in shown["top"]))
-    return shown
+    with desk.reading() as connection:
+        policy_id = desk.shelf.find_id(connection, chosen)
+        selection = Selection(portfolio, policy_id, scorer_for(chosen), runs.stored_filters(filters))
+        shown = previews.preview(desk.database, connection, selection, threshold, top_k, limit)
+    desk.audit.read("run.previewed", *(f"debtor:{line['debtor_id']}" for line in shown["top"]))
+    return json_answer(PreviewOut.model_validate(shown))
 
 
 @router.post("", response_model=RunOut, status_code=202, responses={202: WITH_LOCATION}, dependencies=OPERATOR)
-def start(
-    request: Request,
-    body: RunIn,
-    raw: RawBody,
-    connection: Writing,
-    shelf: Shelf,
-    audit: Audited,
-    key: IdempotencyKey = None,
-) -> Response:
+def start(request: Request, body: RunIn, raw: RawBody, desk: AtDesk, key: IdempotencyKey = None) -> Response:
     """Promise to prioritise a portfolio. The dispatcher carries it out, whatever process dies in between."""
 
-    def act() -> Acted:
-        run_id = runs.accept(connection, body, shelf, audit.at, request.scope.get("traceparent"))
-        audit.changed(connection, "run.started", f"run:{run_id}", portfolio=body.portfolio)
-        shown = runs.view(connection, runs.read(connection, run_id), shelf)
+    def act(connection: Connection) -> Acted:
+        run_id = runs.accept(connection, body, desk.shelf, desk.audit.at, request.scope.get("traceparent"))
+        desk.audit.changed(connection, "run.started", f"run:{run_id}", portfolio=body.portfolio)
+        shown = runs.view(connection, runs.read(connection, run_id), desk.shelf)
         return Acted(202, RunOut.model_validate(shown), {"Location": f"{request.scope['path']}/{run_id}"})
 
-    return answer_once(connection, audit, "POST runs", key, raw, act)
+    return answer_once(desk, "POST runs", key, raw, act)
 
 
 @router.get("", response_model=RunPage, dependencies=VIEWER)
-def list_runs(connection: Reading, shelf: Shelf, limit: Limit = 100, cursor: Cursor = None) -> dict[str, Any]:
+def list_runs(desk: AtDesk, limit: Limit = 100, cursor: Cursor = None) -> Response:
     """Runs, newest first."""
-    rows, following = runs.page(connection, cursor, limit)
-    return {"items": [runs.view(connection, row, shelf) for row in rows], "next_cursor": following}
+    with desk.reading() as connection:
+        rows, following = runs.page(connection, cursor, limit)
+        items = [runs.view(connection, row, desk.shelf) for row in rows]
+    return json_answer(RunPage.model_validate({"items": items, "next_cursor": following}))
 
 
 @router.get("/{run_id}", response_model=RunOut, dependencies=VIEWER)
-def read(run_id: RunId, connection: Reading, shelf: Shelf) -> dict[str, Any]:
+def read(run_id: RunId, desk: AtDesk) -> Response:
     """What a run is and how far."""
-    return runs.view(connection, runs.read(connection, run_id), shelf)
+    with desk.reading() as connection:
+        shown = runs.view(connection, runs.read(connection, run_id), desk.shelf)
+    return json_answer(RunOut.model_validate(shown))
 
 
 @router.post("/{run_id}/cancel", response_model=RunOut, responses=problem_responses(409), dependencies=OPERATOR)
-def cancel(run_id: RunId, connection: Writing, shelf: Shelf, audit: Audited) -> dict[str, Any]:
+def cancel(run_id: RunId, desk: AtDesk) -> Response:
     """Send nothing more of a run. Batches already sent are still worked; cancelling twice is the same as once."""
-    if runs.cancel(connection, run_id, audit.at):
+    with desk.writing() as connection:
+        cancelled = runs.cancel(connection, run_id, desk.audit.at)
+        desk.audit.changed(connection, "run.cancelled", f"run:{run_id}")
+        shown = runs.view(connection, runs.read(connection, run_id), desk.shelf)
+    if cancelled:
         RUNS.labels("cancelled").inc()
-    audit.changed(connection, "run.cancelled", f"run:{run_id}")
-    return runs.view(connection, runs.read(connection, run_id), shelf)
+    return json_answer(RunOut.model_validate(shown))
 
 
 @router.get(

@@ -1,8 +1,12 @@
-"""What every route needs: this process's parts, one transaction a request, versions and repeatable answers."""
+"""What every route needs: this process's parts, one transaction a request, versions and repeatable answers.
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, field
+A route that uses the database is a plain function, and does all of it in one thread: it opens its transaction, works,
+ends it, and writes its answer. Changing threads in between would cost more than most of the work.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Annotated, NamedTuple
 
 import orjson
@@ -17,14 +21,16 @@ from risk_assessment.policies import PolicyShelf
 from risk_assessment.settings import Settings
 from risk_assessment.tables import audit_records
 from service_kit.audit import Audit
-from service_kit.auth import CalledBy
+from service_kit.auth import Reason, caller_of
 from service_kit.database import Database
 from service_kit.openapi import header, with_headers
 from service_kit.sqs import Sqs
 
 PLACES = 14
-"""Requests that use the database at a time: its connections less two, for keys and for health, and well below a
-server's 40 threads."""
+SQLITE_PLACES = 8
+"""Threads for routes, and so requests that use the database at a time: its connections less two, for keys and for
+health. Others wait without a thread. SQLite makes nobody wait for a network, and more threads only stand in each
+other's way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +41,11 @@ class Parts:
     database: Database
     shelf: PolicyShelf
     sqs: Sqs
-    places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PLACES))
+
+
+def places(database: Database) -> int:
+    """How many routes may be at work at a time."""
+    return SQLITE_PLACES if database.dialect == "sqlite" else PLACES
 
 
 def parts(request: Request) -> Parts:
@@ -44,39 +54,29 @@ def parts(request: Request) -> Parts:
     return found
 
 
-async def _turn(request: Request) -> AsyncIterator[None]:
-    """Wait without a thread: were all of them waiting for a connection, none could finish with one."""
-    async with parts(request).places:
-        yield
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What one request works with: the database, the policies, and the audit of who asks."""
+
+    database: Database
+    shelf: PolicyShelf
+    audit: Audit
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """One snapshot of the database. Leave it before you answer."""
+        return self.database.read()
+
+    def writing(self) -> AbstractContextManager[Connection]:
+        """One transaction. Leave it before you answer: a 201 must not name a row that is not there."""
+        return self.database.write()
 
 
-Turn = Annotated[None, Depends(_turn, scope="function")]
+async def _desk(request: Request, reason: Reason = None) -> Desk:
+    here = parts(request)
+    return Desk(here.database, here.shelf, Audit(audit_records, caller_of(request, reason), utc_now()))
 
 
-def _reading(request: Request, turn: Turn) -> Iterator[Connection]:
-    with parts(request).database.read() as connection:
-        yield connection
-
-
-def _writing(request: Request, turn: Turn) -> Iterator[Connection]:
-    with parts(request).database.write() as connection:
-        yield connection
-
-
-# These compute nothing: as coroutines they spare each request a change of threads.
-async def _audit(caller: CalledBy) -> Audit:
-    return Audit(audit_records, caller, utc_now())
-
-
-async def _shelf(request: Request) -> PolicyShelf:
-    return parts(request).shelf
-
-
-# scope="function": the transaction ends before the answer leaves, or a 201 might name a row that is not there.
-Reading = Annotated[Connection, Depends(_reading, scope="function")]
-Writing = Annotated[Connection, Depends(_writing, scope="function")]
-Shelf = Annotated[PolicyShelf, Depends(_shelf)]
-Audited = Annotated[Audit, Depends(_audit)]
+AtDesk = Annotated[Desk, Depends(_desk)]
 # Whatever is printable may be asked for, and is then not found.
 RunId = Annotated[str, Path(pattern=r"^[^\x00-\x1f\x7f]+$")]
 IdempotencyKey = Annotated[
@@ -136,15 +136,15 @@ class Acted(NamedTuple):
     headers: dict[str, str]
 
 
-def answer_once(
-    connection: Connection, audit: Audit, scope: str, key: str | None, body: bytes, act: Callable[[], Acted]
-) -> Response:
-    """Answer a POST, or repeat the answer that the same caller's Idempotency-Key already got."""
+def answer_once(desk: Desk, scope: str, key: str | None, body: bytes, act: Callable[[Connection], Acted]) -> Response:
+    """Answer a POST in one transaction, or repeat the answer that the same caller's Idempotency-Key already got."""
+    audit = desk.audit
+    with desk.writing() as connection:
 
-    def acted() -> Answer:
-        status, shown, headers = act()
-        return Answer(status, shown.model_dump_json().encode(), headers)
+        def acted() -> Answer:
+            status, shown, headers = act(connection)
+            return Answer(status, shown.model_dump_json().encode(), headers)
 
-    answer = idempotency.once(connection, f"{scope} {audit.caller.actor}", key, body, audit.at, acted)
+        answer = idempotency.once(connection, f"{scope} {audit.caller.actor}", key, body, audit.at, acted)
     headers = answer.headers | ({"Idempotency-Replayed": "true"} if answer.repeated else {})
     return Response(answer.body, answer.status, headers, media_type="application/json")
