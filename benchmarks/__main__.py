@@ -31,6 +31,7 @@ class Benchmark(StrEnum):
     ROOMS = "rooms"
     QUEUE = "queue"
     HTTP = "http"
+    BESIDE = "beside"
     NAIVE = "naive"
     SIMULATION = "simulation"
     MIGRATION = "migration"
@@ -71,8 +72,9 @@ def main(
     measures: dict[Benchmark, Callable[[], Iterator[Figure]]] = {
         Benchmark.END_TO_END: whole,
         Benchmark.ROOMS: lambda: (f for name in chosen for f in rooms.measure(name, debtors, repeats)),
-        Benchmark.QUEUE: lambda: queue_growth.measure(_powers(4 if quick else 6), () if quick else (10**6,)),
+        Benchmark.QUEUE: lambda: queue_growth.measure(_powers(4 if quick else 7), () if quick else _powers(7)[1:]),
         Benchmark.HTTP: lambda: (f for name in chosen for f in http_load.measure(name, debtors // 25, repeats)),
+        Benchmark.BESIDE: lambda: (f for name in chosen for f in http_load.measure_beside(name, debtors)),
         Benchmark.NAIVE: lambda: naive.measure(debtors // 10, min(repeats, 3)),
         Benchmark.MIGRATION: lambda: (f for name in chosen for f in migration.measure(name, debtors)),
         Benchmark.SIMULATION: lambda: (f for name in chosen for f in simulation.measure(name, debtors, repeats)),

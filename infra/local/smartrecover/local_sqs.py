@@ -1,16 +1,20 @@
 """The local SQS: moto's server, without its log line for every request, which would drown what the services say.
 
 Moto counts its whole queue for every message, and looks at its clock twice for each message counted. Its clock goes by
-way of two dates; the one put in its place reads the same time at once. It also looks through every answer for a
-request id in XML, byte by byte; answers in JSON are spared that.
+way of two dates; the one put in its place reads the same time at once. It looks through every answer for a request id
+in XML, byte by byte; answers in JSON are spared that. And it works out for each request anew which of its services a
+host means, and how the same few names are written with underscores; here it remembers.
 """
 
 import logging
 import sys
 import time
+from functools import cache
 from typing import Any
 
+from moto.core import responses
 from moto.core.responses import BaseResponse
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 from moto.server import main
 from moto.sqs import models
 
@@ -27,4 +31,9 @@ if __name__ == "__main__":
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     vars(models)["unix_time_millis"] = lambda: time.time() * 1_000
     BaseResponse._enrich_response = staticmethod(_enrich_xml_only)  # type: ignore[method-assign]
+    for module in (models, responses):
+        vars(module)["camelcase_to_underscores"] = cache(module.camelcase_to_underscores)
+    DomainDispatcherApplication.get_backend_for_host = cache(  # type: ignore[method-assign]
+        DomainDispatcherApplication.get_backend_for_host
+    )
     main(sys.argv[1:])
