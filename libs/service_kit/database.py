@@ -267,6 +267,7 @@ def _sqlite_engine(url: URL, pool_size: int) -> Engine:
         connect_args=connect_args,
         pool_size=pool_size,
         hide_parameters=True,
+        pool_use_lifo=True,
         max_overflow=pool_size,
         pool_timeout=POOL_TIMEOUT_SECONDS,
     )

@@ -21,6 +21,7 @@ IDENTITY_FIELDS = ("portfolio", "external_ref", "name")
 _ADD, _ADD_TO_HISTORY = insert(debtors), insert(assessments)
 _ONE = select(debtors).where(debtors.c.id == bindparam("wanted"))
 _ONE_LOCKED = _ONE.with_for_update()
+_CHANGE = update(debtors).where(debtors.c.id == bindparam("wanted"))
 
 
 class DebtorNotFoundError(LookupError):
@@ -139,7 +140,7 @@ def _write(connection: Connection, current: Row[Any], body: DebtorIn, shelf: Pol
     values = _identity(body) | _judged(connection, body, shelf, now)
     values |= {"updated_at": now, "version": current.version + 1}
     try:
-        connection.execute(update(debtors).where(debtors.c.id == current.id).values(values))
+        connection.execute(_CHANGE, {"wanted": current.id, **values})
     except IntegrityError as error:
         raise ExternalRefTakenError from error
     _remember(connection, current.id, values)
