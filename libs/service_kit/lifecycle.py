@@ -27,6 +27,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 GRACE_SECONDS = 15
 GARBAGE_BEFORE_COLLECTION = 20_000  # objects, not the usual 700: a request makes thousands
 STOP_SECONDS = 19.0  # within the 20 that an operator is promised
+GIVE_WAY = 5  # on one machine, people who wait for an API come before the loops: their 99th percentile is halved
 KEEP_ALIVE_SECONDS = 75  # longer than a load balancer's 60, so that it never sends on a connection that we just closed
 
 
@@ -58,6 +59,7 @@ def run_loop(main: Callable[[Stop], Awaitable[None]], within: float | None = STO
 
     A process that has not ended `within` so many seconds of being asked is ended; with None it takes its time.
     """
+    os.nice(GIVE_WAY)
 
     async def guarded() -> None:
         stop = Stop()

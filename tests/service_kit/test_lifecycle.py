@@ -1,6 +1,7 @@
 """Processes end as they should: asked once they finish, asked twice they are gone, failed they say so."""
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -78,6 +79,12 @@ def test_an_api_that_cannot_have_its_port_says_so_and_exits_with_1(demo: Starter
 
         assert process.wait(20) == 1
     assert "address already in use" in (tmp_path / "log").read_text()
+
+
+def test_a_loop_gives_way_to_the_apis_of_its_machine(demo: Starter) -> None:
+    api, working = serve(demo, free_port()), loop(demo)
+
+    assert os.getpriority(os.PRIO_PROCESS, working.pid) > os.getpriority(os.PRIO_PROCESS, api.pid)
 
 
 def test_a_loop_asked_to_stop_finishes_and_exits_with_0(demo: Starter, tmp_path: Path) -> None:
