@@ -54,12 +54,14 @@ class Stop:
         return True
 
 
-def run_loop(main: Callable[[Stop], Awaitable[None]], within: float | None = STOP_SECONDS) -> int:
+def run_loop(
+    main: Callable[[Stop], Awaitable[None]], within: float | None = STOP_SECONDS, give_way: int = GIVE_WAY
+) -> int:
     """Run a loop until it returns, which it should soon after its Stop is set; return the exit code.
 
     A process that has not ended `within` so many seconds of being asked is ended; with None it takes its time.
     """
-    os.nice(GIVE_WAY)
+    os.nice(give_way)
 
     async def guarded() -> None:
         stop = Stop()

@@ -113,7 +113,8 @@ def _run(job: Callable[[Stop], Awaitable[None]]) -> int:
             failures.append(getattr(error, "strerror", None) or str(error))
 
     configure("smartrecover", "warning")
-    code = run_loop(guarded, within=None)  # the children have their own deadline, and are killed past it
+    # The children have their own deadline, and are killed past it; they would inherit a place behind others.
+    code = run_loop(guarded, within=None, give_way=0)
     for failure in failures:
         typer.echo(f"error: {failure}", err=True)
     return 1 if failures else code
