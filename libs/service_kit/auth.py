@@ -4,6 +4,7 @@ Every path but the open ones needs credentials, known or not, so that a route wh
 Where authentication is off, callers from this machine may do everything, but no web page that they look at may.
 """
 
+import re
 from collections.abc import Collection
 from ipaddress import ip_address
 from typing import Annotated, Any
@@ -27,6 +28,7 @@ log = structlog.get_logger(__name__)
 
 SCHEME = "bearer"
 MAX_CREDENTIAL_CHARS = 8_192
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|(?P<name>[A-Za-z0-9._-]+))(:[0-9]{1,5})?")
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -151,7 +153,7 @@ def _unauthorised(detail: str, challenge: str) -> _Refused:
 
 def _check_no_web_page(scope: Scope, headers: Headers, allowed_origins: Collection[str]) -> None:
     """Where nobody is asked who they are, a page in a browser on this machine must not act in its user's place."""
-    host = headers.get("host", "")
+    host = ",".join(headers.getlist("host"))
     if _could_be_rebound(host):
         raise _Refused(421, "without authentication this answers under the names of this machine only")
     origin = headers.get("origin")
@@ -162,10 +164,10 @@ def _check_no_web_page(scope: Scope, headers: Headers, allowed_origins: Collecti
 
 def _could_be_rebound(host: str) -> bool:
     """Tell whether somebody on the Internet could let this name point at our machine (DNS rebinding)."""
-    try:
-        name = urlsplit(f"//{host}").hostname or ""
-    except ValueError:
+    found = _HOST.fullmatch(host)
+    if found is None:
         return True
+    name = (found["name"] or "").lower()
     return "." in name and not name.endswith(".localhost") and not _is_address(name)
 
 

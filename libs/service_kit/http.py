@@ -28,6 +28,7 @@ from service_kit.docs_page import DOCS_PATH, add_docs
 from service_kit.metrics import Histogram
 from service_kit.openapi import Doors, describe
 from service_kit.problems import METHODS, RETRY_AFTER_SECONDS, CatchAll, problem_response
+from service_kit.verdict import Verdict
 
 log = structlog.get_logger(__name__)
 
@@ -270,7 +271,10 @@ def _without_body(send: Send) -> Send:
 
 
 class TimeLimit:
-    """Answers 503 when the application has not begun to answer in time. Streams may go on for as long as they like."""
+    """Answers 503 when the application has not begun to answer in time. Streams may go on for as long as they like.
+
+    The application finds a `Verdict` in its scope, and must ask it before it commits anything.
+    """
 
     def __init__(self, app: ASGIApp, seconds: float = REQUEST_SECONDS) -> None:
         self._app = app
@@ -284,6 +288,7 @@ class TimeLimit:
             return
         loop = asyncio.get_running_loop()
         begun: asyncio.Future[bool] = loop.create_future()
+        verdict = scope["verdict"] = Verdict()
         given_up = False
 
         async def guarded(message: Message) -> None:
@@ -295,7 +300,8 @@ class TimeLimit:
         task.add_done_callback(lambda _: _settle(begun, True))
         timer = loop.call_later(self._seconds, _settle, begun, False)
         try:
-            if await begun:
+            # What is just being committed is answered in a moment.
+            if await begun or not verdict.give_up():
                 await task
                 return
         except asyncio.CancelledError:

@@ -1,5 +1,6 @@
 """Prometheus metrics of this process: one registry, a route for an API, a small server for a loop."""
 
+import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -36,8 +37,9 @@ def metrics_route(app: "FastAPI") -> None:
     from starlette.responses import Response  # noqa: PLC0415 - the loops have metrics, and no routes
 
     @app.get("/metrics", include_in_schema=False)
-    def metrics() -> Response:
-        return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
+    async def metrics() -> Response:
+        # Not in one of the routes' threads: it is looked at most when they are all busy.
+        return Response(await asyncio.to_thread(generate_latest, REGISTRY), media_type=CONTENT_TYPE_LATEST)
 
 
 def serve_metrics(port: int, host: str = "127.0.0.1") -> Callable[[], None]:

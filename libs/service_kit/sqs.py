@@ -143,7 +143,7 @@ def describe_sqs_outage(error: BaseException) -> str:
     if isinstance(error, ClientError):
         return f"the queue service answered {_code(error)}"
     if isinstance(error, _CREDENTIALS):
-        return "no usable AWS credentials were found"
+        return "no usable AWS credentials were found; for a local SQS set AWS_ENDPOINT_URL_SQS"
     return "the queue service cannot be reached"
 
 

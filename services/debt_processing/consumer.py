@@ -156,8 +156,9 @@ class Consumer:
             await self._not_done_together(self._begun(group), error)
         else:
             self._begun(group)
+            seconds = time.monotonic() - started_at  # none of them is recorded before all are
             for held, one in done:
-                self._close(held, one, (time.monotonic() - started_at) / len(done))
+                self._close(held, one, seconds)
 
     async def _not_done_together(self, group: list[Held], error: Exception) -> None:
         if len(group) == 1:

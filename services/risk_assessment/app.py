@@ -14,7 +14,7 @@ from risk_assessment.idempotency import IdempotencyKeyReusedError
 from risk_assessment.policies import open_shelf
 from risk_assessment.routes import debtors, runs, scoring
 from risk_assessment.routes.health import add_health
-from risk_assessment.routes.wiring import Parts, places
+from risk_assessment.routes.wiring import Parts, Places
 from risk_assessment.runs import RunFinishedError, RunNotFoundError
 from risk_assessment.scoring_jobs import ScoringJobNotFoundError
 from risk_assessment.settings import Settings
@@ -59,8 +59,9 @@ def create_app(settings: Settings) -> FastAPI:
         about = ("risk_assessment", "serve")
         with emitting(settings.recovery_emf_seconds, *about), traced(settings.recovery_traces, *about):
             async with open_sqs(settings) as sqs:
-                current_default_thread_limiter().total_tokens = places(database)
-                app.state.parts = Parts(settings, database, shelf, sqs)
+                places = Places(database)
+                current_default_thread_limiter().total_tokens = places.count
+                app.state.parts = Parts(settings, database, shelf, sqs, places)
                 yield
         database.dispose()
 

@@ -30,9 +30,9 @@ class Up:
 
     def __init__(self, folder: Path) -> None:
         self.ports = {name: free_port() for name in ("risk", "debt", "sqs")}
-        ports = [part for name, port in self.ports.items() for part in (f"--{name}-port", str(port))]
+        self.folder = folder
         self.process = start(
-            python("-m", "smartrecover", "up", "--data-dir", folder / "data", *ports),
+            self.command(self.ports),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -42,6 +42,11 @@ class Up:
         self.lines: list[str] = []
         self._new: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         threading.Thread(target=self._read, daemon=True).start()
+
+    def command(self, ports: dict[str, int], *options: str) -> list[str]:
+        """What starts it, or another one on the same folder."""
+        numbers = [part for name, port in ports.items() for part in (f"--{name}-port", str(port))]
+        return python("-m", "smartrecover", "up", "--data-dir", self.folder / "data", *numbers, *options)
 
     def _read(self) -> None:
         assert self.process.stdout is not None
@@ -108,6 +113,26 @@ def test_up_says_ready_keeps_its_processes_alive_works_and_stops_in_order(up: Up
     assert up.process.wait(10) == 0
     assert not any(is_listening(port) for port in up.ports.values())
     assert not [pid for pid in children.values() if Path(f"/proc/{pid}/stat").exists()]
+
+
+def test_up_takes_no_folder_and_deletes_no_data_that_another_one_uses(up: Up, tmp_path: Path) -> None:
+    up.until(r"^ready ")
+    fill(f"sqlite:///{tmp_path / 'data' / 'risk.db'}", 300)
+
+    for ports in (up.ports, {name: free_port() for name in up.ports}):
+        second: Any = subprocess.run(
+            up.command(ports, "--fresh"),
+            env=newcomers_environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert second.returncode == 1
+        assert re.search(r"^error: (port \d+ is taken|another smartrecover is using )", second.stderr), second.stderr
+
+    debtors = f"http://127.0.0.1:{up.ports['risk']}/risk-service/debtors"
+    assert len(httpx.get(debtors, params={"limit": 300}).json()["items"]) == 300
 
 
 def completed_run(up: Up) -> dict[str, Any]:

@@ -47,6 +47,18 @@ def test_a_repeat_gets_the_first_answer_and_does_nothing(api: Api, portfolio: st
     assert row_counts(api.database) == before
 
 
+def test_a_repeated_answer_is_a_read_of_personal_data(api: Api, portfolio: str) -> None:
+    key, body = a_key(), a_body("/debtors", portfolio)
+    debtor_id = api.post("/debtors", json=body, headers=key).json()["id"]
+
+    again = api.post("/debtors", json=body, headers=key | {"X-Request-Id": f"again-{debtor_id}"})
+
+    assert again.headers["idempotency-replayed"] == "true"
+    lines = [json.loads(line) for line in api.log.read_text().splitlines() if f'"again-{debtor_id}"' in line]
+    reads = [line for line in lines if line["event"] == "audit.read"]
+    assert [(line["action"], line["subjects"]) for line in reads] == [("answer.repeated", [f"debtor:{debtor_id}"])]
+
+
 @pytest.mark.parametrize("path", POSTS)
 def test_another_body_under_the_same_key_is_refused(api: Api, portfolio: str, path: str) -> None:
     key = a_key()

@@ -16,6 +16,7 @@ from risk_assessment import debtor_lists, idempotency, outbox, preview, results,
 from risk_assessment.debtor_lists import HIGH_RISK, DebtorFilter
 from risk_assessment.generator import Distribution
 from risk_assessment.ranking import Eligible, selection_of
+from risk_assessment.schemas import ScoringJobIn
 from risk_assessment.tables import run_batches
 from risk_assessment.tables import runs as runs_table
 from service_kit.database import Database
@@ -275,6 +276,22 @@ def test_a_scoring_job_goes_on_from_the_last_debtor(book: Book) -> None:
     last = debtor_rows(book.database)[2_000]["id"]
 
     assert_reads(book, lambda c: scoring_jobs._next_rows(c, PORTFOLIO, last), {"PRIMARY"})
+
+
+def test_scoring_goes_by_id_on_an_sqlite_that_knows_nothing_of_its_tables(sqlite: Database) -> None:
+    """Nobody runs ANALYZE: by an index of portfolios each chunk would read and sort all of the portfolio."""
+    generate_debtors(sqlite, 100)
+    shelf = a_shelf()
+    job_id = sqlite.transact(lambda c: scoring_jobs.accept(c, ScoringJobIn(), shelf, NOON))
+    with sqlite.read() as connection:
+        job = scoring_jobs.read(connection, job_id)
+        scorer = shelf.scorer(connection, job.policy_id)
+    later = NOON + timedelta(hours=1)
+
+    def score(connection: Connection) -> None:
+        scoring_jobs._score(connection, job, scoring_jobs._next_rows(connection, "default", 0), scorer, later)
+
+    assert_reads(Book(sqlite, "", {}), score, {"PRIMARY"}, {"PRIMARY"})
 
 
 def test_old_answers_are_found_by_their_age(book: Book) -> None:

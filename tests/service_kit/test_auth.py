@@ -2,6 +2,7 @@
 
 import json
 import logging
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -205,10 +206,27 @@ class TestWithoutAuthentication:
         assert open_api.request(method, path).status_code == 200
 
     @pytest.mark.parametrize(
-        "host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "[::1", "localhost."]
+        "host",
+        [
+            "evil.example",
+            "evil.example:80",
+            "127.0.0.1.evil.example",
+            "127.0.0.1:80.evil.example",
+            "evil%2eexample",
+            "127.0.0.1/x.evil.example",
+            "127.0.0.1?x.evil",
+            "[::1",
+            "localhost.",
+        ],
     )
     def test_a_name_that_anybody_can_point_here_is_not_answered(self, open_api: httpx.Client, host: str) -> None:
         assert_problem(open_api.get("/demo/things", headers={"Host": host}), 421)
+
+    def test_of_two_names_neither_is_believed(self, open_api: httpx.Client) -> None:
+        request = b"GET /demo/things HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\nConnection: close\r\n\r\n"
+        with socket.create_connection((open_api.base_url.host, open_api.base_url.port), timeout=10) as connection:
+            connection.sendall(request)
+            assert connection.recv(100).startswith(b"HTTP/1.1 421 ")
 
     @pytest.mark.parametrize("host", ["localhost:99", "127.0.0.1", "[::1]:80", "build-7", "x.localhost", "10.0.0.7"])
     def test_names_of_this_machine_are_answered(self, open_api: httpx.Client, host: str) -> None:

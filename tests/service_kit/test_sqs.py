@@ -184,7 +184,10 @@ async def test_a_server_that_nobody_runs_is_unavailable(aws_environment: None) -
 
 def test_missing_credentials_are_an_outage_and_other_errors_are_not() -> None:
     assert is_sqs_unavailable(NoCredentialsError())
-    assert describe_sqs_outage(NoCredentialsError()) == "no usable AWS credentials were found"
+    assert (
+        describe_sqs_outage(NoCredentialsError())
+        == "no usable AWS credentials were found; for a local SQS set AWS_ENDPOINT_URL_SQS"
+    )
     assert describe_sqs_outage(QueueMissing("work")) == "queue work does not exist"
     assert not is_sqs_unavailable(ValueError("x"))
 

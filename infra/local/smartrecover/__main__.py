@@ -38,11 +38,9 @@ def up(
 ) -> None:
     """Start a local SQS, both databases and all four processes; Ctrl-C stops them."""
     stack = Stack(data_dir, risk_port, debt_port, sqs_port)
-    if fresh:
-        stack.forget()
 
     async def until_stopped(stop: Stop) -> None:
-        async with running(stack, print_line):
+        async with running(stack, print_line, fresh=fresh):
             sqs = own_environment().get("AWS_ENDPOINT_URL_SQS") or f"http://127.0.0.1:{sqs_port}"
             print_line(f"ready risk={stack.risk_url}/risk-service debt={stack.debt_url}/debt-service sqs={sqs}")
             await stop.wait()

@@ -14,13 +14,23 @@ LOOK_SECONDS = 0.1
 
 
 @asynccontextmanager
-async def running(stack: Stack, say: Say) -> AsyncIterator[None]:
-    """The whole system, ready for as long as the block lasts. Raises StartFailedError or OSError."""
+async def running(stack: Stack, say: Say, *, fresh: bool = False) -> AsyncIterator[None]:
+    """The whole system, ready for as long as the block lasts; `fresh` deletes what its data folder holds.
+
+    Raises StartFailedError or OSError, and has deleted nothing then if another system uses the folder or a port.
+    """
     given = own_environment()
     needs_sqs = stack.needs_sqs(given)
     check_ports(stack.risk_port, stack.debt_port, *((stack.sqs_port,) if needs_sqs else ()))
-    stack.data_dir.mkdir(parents=True, exist_ok=True)
-    supervisor = Supervisor(stack.environment(given), say)
+    with stack.locked():
+        if fresh:
+            stack.forget()
+        async with _started(stack, Supervisor(stack.environment(given), say), needs_sqs):
+            yield
+
+
+@asynccontextmanager
+async def _started(stack: Stack, supervisor: Supervisor, needs_sqs: bool) -> AsyncIterator[None]:
     try:
         if needs_sqs:
             supervisor.keep(stack.sqs())

@@ -1,9 +1,11 @@
 """What the local system consists of: its environment, its databases, its processes. It only starts and stops things."""
 
+import fcntl
 import os
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,6 +73,21 @@ class Stack:
     def needs_sqs(self, given: Mapping[str, str]) -> bool:
         """Whether a local SQS has to be started."""
         return not given.get("AWS_ENDPOINT_URL_SQS")
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Make the data folder and have it alone: two systems on the same databases would take each other's batches.
+
+        Raises OSError when another one has it. The lock ends with this process, however it ends.
+        """
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        with (self.data_dir / ".lock").open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                refusal = f"another smartrecover is using {self.data_dir}: stop it, or choose another --data-dir"
+                raise OSError(error.errno, refusal) from error
+            yield
 
     def forget(self) -> None:
         """Delete the SQLite files of the data dir; databases elsewhere are not touched."""

@@ -14,7 +14,9 @@ from risk_assessment.debtor_lists import HIGH_RISK, DebtorFilter
 from risk_assessment.routes.wiring import (
     ETAG,
     LOCATION,
+    VIEWER,
     WITH_ETAG,
+    WRITER,
     Acted,
     AtDesk,
     Desk,
@@ -36,8 +38,6 @@ from risk_assessment.schemas import (
     ScoreOut,
 )
 from service_kit.answers import json_answer
-from service_kit.auth import requires
-from service_kit.identity import Role
 from service_kit.openapi import with_headers
 from service_kit.pages import Cursor, Limit
 from service_kit.problems import problem_responses
@@ -53,13 +53,12 @@ class _DebtorIdConvertor(StringConvertor):
 
 register_url_convertor("debtor_id", _DebtorIdConvertor())
 DebtorId = Annotated[int, Path(ge=1, le=MAX_ID)]
-VIEWER, OPERATOR = [requires(Role.VIEWER)], [requires(Role.OPERATOR)]
 CREATED = {201: with_headers(Location=LOCATION, ETag=ETAG)} | problem_responses(409)
 CHANGED = {200: WITH_ETAG} | problem_responses(409, 412)
 PortfolioQuery = Annotated[PortfolioName | None, Query(description="Only this portfolio")]
 
 
-@router.post("", response_model=DebtorOut, status_code=201, responses=CREATED, dependencies=OPERATOR)
+@router.post("", response_model=DebtorOut, status_code=201, responses=CREATED, dependencies=WRITER)
 def create(request: Request, body: DebtorIn, raw: RawBody, desk: AtDesk, key: IdempotencyKey = None) -> Response:
     """Store a debtor, scored at once."""
 
@@ -70,7 +69,7 @@ def create(request: Request, body: DebtorIn, raw: RawBody, desk: AtDesk, key: Id
         location = f"{request.scope['path'].rstrip('/')}/{debtor_id}"
         return Acted(201, DebtorOut.model_validate(shown), {"Location": location, "ETag": etag(shown["version"])})
 
-    return answer_once(desk, "POST debtors", key, raw, act)
+    return answer_once(desk, "debtor", key, raw, act)
 
 
 @router.get("", response_model=DebtorPage, dependencies=VIEWER)
@@ -105,7 +104,7 @@ def read(debtor_id: DebtorId, desk: AtDesk) -> Response:
     return _one(shown)
 
 
-@router.put("/{debtor_id:debtor_id}", response_model=DebtorOut, responses=CHANGED, dependencies=OPERATOR)
+@router.put("/{debtor_id:debtor_id}", response_model=DebtorOut, responses=CHANGED, dependencies=WRITER)
 def replace(debtor_id: DebtorId, body: DebtorIn, desk: AtDesk, if_match: IfMatch = None) -> Response:
     """Write a debtor anew; it is scored again."""
     shelf, audit, expected = desk.shelf, desk.audit, expected_version(if_match)
@@ -117,7 +116,7 @@ def replace(debtor_id: DebtorId, body: DebtorIn, desk: AtDesk, if_match: IfMatch
     return _one(shown)
 
 
-@router.patch("/{debtor_id:debtor_id}", response_model=DebtorOut, responses=CHANGED, dependencies=OPERATOR)
+@router.patch("/{debtor_id:debtor_id}", response_model=DebtorOut, responses=CHANGED, dependencies=WRITER)
 def patch(debtor_id: DebtorId, body: DebtorPatch, desk: AtDesk, if_match: IfMatch = None) -> Response:
     """Change some fields of a debtor; it is scored again."""
     shelf, audit, expected = desk.shelf, desk.audit, expected_version(if_match)
@@ -130,7 +129,7 @@ def patch(debtor_id: DebtorId, body: DebtorPatch, desk: AtDesk, if_match: IfMatc
     return _one(shown)
 
 
-@router.delete("/{debtor_id:debtor_id}", status_code=204, responses=problem_responses(412), dependencies=OPERATOR)
+@router.delete("/{debtor_id:debtor_id}", status_code=204, responses=problem_responses(412), dependencies=WRITER)
 def delete(debtor_id: DebtorId, desk: AtDesk, if_match: IfMatch = None) -> Response:
     """Delete a debtor. Its assessments, which name nobody, are kept as evidence."""
     with desk.writing() as connection:

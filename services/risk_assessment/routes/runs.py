@@ -18,7 +18,10 @@ from risk_assessment import runs
 from risk_assessment.metrics import RUNS
 from risk_assessment.ranking import Selection
 from risk_assessment.routes.wiring import (
+    PREVIEWER,
+    VIEWER,
     WITH_LOCATION,
+    WRITER,
     Acted,
     AtDesk,
     IdempotencyKey,
@@ -39,14 +42,11 @@ from risk_assessment.schemas import (
     RunPage,
 )
 from service_kit.answers import json_answer
-from service_kit.auth import requires
-from service_kit.identity import Role
 from service_kit.pages import Cursor, Limit
 from service_kit.problems import problem_responses
 
 router = APIRouter(prefix="/runs", tags=["runs"])
 
-VIEWER, OPERATOR = [requires(Role.VIEWER)], [requires(Role.OPERATOR)]
 EVENT_SECONDS = 0.5
 RUN_EVENT = {
     "type": "object",
@@ -63,7 +63,7 @@ RUN_EVENT = {
 HEARTBEAT_EVENTS = 30  # a comment after so many silent looks keeps proxies from closing the stream
 
 
-@router.get("/preview", response_model=PreviewOut, dependencies=VIEWER)
+@router.get("/preview", response_model=PreviewOut, dependencies=PREVIEWER)
 def preview(
     desk: AtDesk,
     portfolio: PortfolioName = "default",
@@ -91,7 +91,7 @@ def preview(
     return json_answer(PreviewOut.model_validate(shown))
 
 
-@router.post("", response_model=RunOut, status_code=202, responses={202: WITH_LOCATION}, dependencies=OPERATOR)
+@router.post("", response_model=RunOut, status_code=202, responses={202: WITH_LOCATION}, dependencies=WRITER)
 def start(request: Request, body: RunIn, raw: RawBody, desk: AtDesk, key: IdempotencyKey = None) -> Response:
     """Promise to prioritise a portfolio. The dispatcher carries it out, whatever process dies in between."""
 
@@ -101,7 +101,7 @@ def start(request: Request, body: RunIn, raw: RawBody, desk: AtDesk, key: Idempo
         shown = runs.view(connection, runs.read(connection, run_id), desk.shelf)
         return Acted(202, RunOut.model_validate(shown), {"Location": f"{request.scope['path']}/{run_id}"})
 
-    return answer_once(desk, "POST runs", key, raw, act)
+    return answer_once(desk, "run", key, raw, act)
 
 
 @router.get("", response_model=RunPage, dependencies=VIEWER)
@@ -121,7 +121,7 @@ def read(run_id: RunId, desk: AtDesk) -> Response:
     return json_answer(RunOut.model_validate(shown))
 
 
-@router.post("/{run_id}/cancel", response_model=RunOut, responses=problem_responses(409), dependencies=OPERATOR)
+@router.post("/{run_id}/cancel", response_model=RunOut, responses=problem_responses(409), dependencies=WRITER)
 def cancel(run_id: RunId, desk: AtDesk) -> Response:
     """Send nothing more of a run. Batches already sent are still worked; cancelling twice is the same as once."""
     with desk.writing() as connection:

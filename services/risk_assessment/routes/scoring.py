@@ -8,7 +8,9 @@ from sqlalchemy import Connection
 from risk_assessment import scores, scoring_jobs
 from risk_assessment.clock import utc_now
 from risk_assessment.routes.wiring import (
+    VIEWER,
     WITH_LOCATION,
+    WRITER,
     Acted,
     AtDesk,
     IdempotencyKey,
@@ -19,12 +21,8 @@ from risk_assessment.routes.wiring import (
 )
 from risk_assessment.schemas import ScoresIn, ScoresOut, ScoringJobIn, ScoringJobOut
 from service_kit.answers import json_answer
-from service_kit.auth import requires
-from service_kit.identity import Role
 
 router = APIRouter(tags=["scoring"])
-
-VIEWER, OPERATOR = [requires(Role.VIEWER)], [requires(Role.OPERATOR)]
 
 
 @router.post("/scores", response_model=ScoresOut, dependencies=VIEWER)
@@ -38,7 +36,7 @@ async def score(body: ScoresIn, request: Request) -> dict[str, Any]:
     response_model=ScoringJobOut,
     status_code=202,
     responses={202: WITH_LOCATION},
-    dependencies=OPERATOR,
+    dependencies=WRITER,
 )
 def start(request: Request, body: ScoringJobIn, raw: RawBody, desk: AtDesk, key: IdempotencyKey = None) -> Response:
     """Promise to score a whole portfolio anew in the background."""
@@ -49,7 +47,7 @@ def start(request: Request, body: ScoringJobIn, raw: RawBody, desk: AtDesk, key:
         shown = scoring_jobs.view(connection, scoring_jobs.read(connection, job_id), desk.shelf)
         return Acted(202, ScoringJobOut.model_validate(shown), {"Location": f"{request.scope['path']}/{job_id}"})
 
-    return answer_once(desk, "POST scoring-jobs", key, raw, act)
+    return answer_once(desk, "scoring_job", key, raw, act)
 
 
 @router.get("/scoring-jobs/{job_id}", response_model=ScoringJobOut, dependencies=VIEWER)

@@ -4,8 +4,9 @@ A route that uses the database is a plain function, and does all of it in one th
 ends it, and writes its answer. Changing threads in between would cost more than most of the work.
 """
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Annotated, NamedTuple
 
@@ -21,16 +22,30 @@ from risk_assessment.policies import PolicyShelf
 from risk_assessment.settings import Settings
 from risk_assessment.tables import audit_records
 from service_kit.audit import Audit
-from service_kit.auth import Reason, caller_of
+from service_kit.auth import Reason, caller_of, requires
 from service_kit.database import Database
+from service_kit.identity import Role
 from service_kit.openapi import header, with_headers
 from service_kit.sqs import Sqs
+from service_kit.verdict import Verdict
 
 PLACES = 14
 SQLITE_PLACES = 8
 """Threads for routes, and so requests that use the database at a time: its connections less two, for keys and for
 health. Others wait without a thread. SQLite makes nobody wait for a network, and more threads only stand in each
 other's way."""
+
+
+class Places:
+    """How many routes may be at work at a time, and how many of these may be at what can take long.
+
+    Reads always find a place, whoever holds the database's lock and however large the portfolios that are previewed.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self.count = SQLITE_PLACES if database.dialect == "sqlite" else PLACES
+        self.writing = asyncio.Semaphore(self.count // 2)
+        self.previewing = asyncio.Semaphore(self.count // 4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +56,7 @@ class Parts:
     database: Database
     shelf: PolicyShelf
     sqs: Sqs
-
-
-def places(database: Database) -> int:
-    """How many routes may be at work at a time."""
-    return SQLITE_PLACES if database.dialect == "sqlite" else PLACES
+    places: Places
 
 
 def parts(request: Request) -> Parts:
@@ -61,22 +72,45 @@ class Desk:
     database: Database
     shelf: PolicyShelf
     audit: Audit
+    verdict: Verdict
 
     def reading(self) -> AbstractContextManager[Connection]:
         """One snapshot of the database. Leave it before you answer."""
         return self.database.read()
 
-    def writing(self) -> AbstractContextManager[Connection]:
-        """One transaction. Leave it before you answer: a 201 must not name a row that is not there."""
-        return self.database.write()
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """One transaction. Leave it before you answer: a 201 must not name a row that is not there.
+
+        Raises TooLateError, and changes nothing, when the client has been told that this failed.
+        """
+        self.verdict.check()
+        with self.database.write() as connection:
+            self.verdict.check()
+            yield connection
+            self.verdict.take_effect()
 
 
 async def _desk(request: Request, reason: Reason = None) -> Desk:
     here = parts(request)
-    return Desk(here.database, here.shelf, Audit(audit_records, caller_of(request, reason), utc_now()))
+    audit = Audit(audit_records, caller_of(request, reason), utc_now())
+    return Desk(here.database, here.shelf, audit, request.scope["verdict"])
+
+
+async def _turn_to_write(request: Request) -> AsyncIterator[None]:
+    async with parts(request).places.writing:
+        yield
+
+
+async def _turn_to_preview(request: Request) -> AsyncIterator[None]:
+    async with parts(request).places.previewing:
+        yield
 
 
 AtDesk = Annotated[Desk, Depends(_desk)]
+VIEWER = [requires(Role.VIEWER)]
+PREVIEWER = [*VIEWER, Depends(_turn_to_preview, scope="function")]
+WRITER = [requires(Role.OPERATOR), Depends(_turn_to_write, scope="function")]
 # Whatever is printable may be asked for, and is then not found.
 RunId = Annotated[str, Path(pattern=r"^[^\x00-\x1f\x7f]+$")]
 IdempotencyKey = Annotated[
@@ -136,7 +170,7 @@ class Acted(NamedTuple):
     headers: dict[str, str]
 
 
-def answer_once(desk: Desk, scope: str, key: str | None, body: bytes, act: Callable[[Connection], Acted]) -> Response:
+def answer_once(desk: Desk, kind: str, key: str | None, body: bytes, act: Callable[[Connection], Acted]) -> Response:
     """Answer a POST in one transaction, or repeat the answer that the same caller's Idempotency-Key already got."""
     audit = desk.audit
     with desk.writing() as connection:
@@ -145,6 +179,8 @@ def answer_once(desk: Desk, scope: str, key: str | None, body: bytes, act: Calla
             status, shown, headers = act(connection)
             return Answer(status, shown.model_dump_json().encode(), headers)
 
-        answer = idempotency.once(connection, f"{scope} {audit.caller.actor}", key, body, audit.at, acted)
+        answer = idempotency.once(connection, f"POST {kind} {audit.caller.actor}", key, body, audit.at, acted)
+    if answer.repeated:
+        audit.read("answer.repeated", f"{kind}:{answer.headers['Location'].rsplit('/', 1)[1]}")
     headers = answer.headers | ({"Idempotency-Replayed": "true"} if answer.repeated else {})
     return Response(answer.body, answer.status, headers, media_type="application/json")
