@@ -7,16 +7,18 @@ so that doing the same again changes nothing.
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, bindparam, delete, func, insert, literal, select, update
+from sqlalchemy import Connection, Row, delete, func, select
 
 from recovery_core.scoring import Scorer, ScoringError, scorer_for
 from risk_assessment.policies import PolicyShelf
 from risk_assessment.runs import ACTIVE
-from risk_assessment.scoring_jobs import take_over_assessments
-from risk_assessment.tables import ASSESSMENT_FIELDS, PROFILE_FIELDS, assessments, debtors, runs
+from risk_assessment.scoring_jobs import remember
+from risk_assessment.tables import ASSESSMENT_FIELDS, PROFILE_FIELDS, debtors, runs
 from service_kit.audit import Audit
+from service_kit.bulk_updates import update_rows
 from service_kit.database import Database, insert_rows, utc_text
 
 CHUNK = 2_000
@@ -36,11 +38,6 @@ class DebtorRow(NamedTuple):
     industry_sector: str
     family_situation: str | None
     payment_status: str
-
-    @property
-    def profile(self) -> tuple[Any, ...]:
-        """The scoring inputs, as PROFILE_FIELDS orders them."""
-        return self[2:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +63,7 @@ class PortfolioInUseError(Exception):
         super().__init__(f"a run of portfolio {portfolio!r} is under way; wait for it or cancel it")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Judge:
     """By which policy new and changed debtors are scored, and when."""
 
@@ -74,11 +71,16 @@ class Judge:
     policy_id: int
     now: datetime
 
+    @cached_property
+    def at(self) -> str:
+        """The moment as the databases store it."""
+        return utc_text(self.now)
+
     def assess(self, row: DebtorRow) -> tuple[Any, ...]:
         """The assessment columns of a row. Raises ScoringError naming the field the policy cannot judge."""
         score = self.scorer.score(*row[2:9])
         priority = score.total_score * row.total_debt_amount
-        return (score.total_score, score.risk_level, priority, self.policy_id, utc_text(self.now))
+        return (score.total_score, score.risk_level, priority, self.policy_id, self.at)
 
 
 def judge_of(database: Database, shelf: PolicyShelf, now: datetime) -> Judge:
@@ -109,7 +111,10 @@ def upsert(
     new = [row for row in rows if row.external_ref not in known]
     changed = [(known[row.external_ref], row) for row in rows if _differs(known.get(row.external_ref), row)]
     _create(connection, portfolio, new, judge)
-    _update(connection, portfolio, changed, judge)
+    _update(connection, changed, judge)
+    written = [row.external_ref for row in new] + [row.external_ref for _, row in changed]
+    if written:
+        remember(connection, debtors.c.portfolio == portfolio, debtors.c.external_ref.in_(written))
     return Changes(len(new), len(changed), len(rows) - len(new) - len(changed))
 
 
@@ -174,55 +179,15 @@ def _differs(known: Row[Any] | None, row: DebtorRow) -> bool:
     return known is not None and tuple(known[3:]) != row[1:]
 
 
-_NEW_COLUMNS = (
-    "portfolio",
-    *DebtorRow._fields,
-    *ASSESSMENT_FIELDS,
-    "created_at",
-    "updated_at",
-    "version",
-)
+_NEW_COLUMNS = ("portfolio", *DebtorRow._fields, *ASSESSMENT_FIELDS, "created_at", "updated_at", "version")
+_CHANGED_COLUMNS = ("name", *PROFILE_FIELDS, *ASSESSMENT_FIELDS, "updated_at", "version")
 
 
-def _create(connection: Connection, portfolio: str, rows: list[DebtorRow], judge: Judge) -> None:
-    at = utc_text(judge.now)
-    insert_rows(
-        connection,
-        debtors,
-        _NEW_COLUMNS,
-        [(portfolio, *row, *judge.assess(row), at, at, 1) for row in rows],
-    )
-    if rows:
-        _copy_first_assessments(connection, portfolio, [row.external_ref for row in rows])
+def _create(connection: Connection, portfolio: str, new: list[DebtorRow], judge: Judge) -> None:
+    rows = [(portfolio, *row, *judge.assess(row), judge.at, judge.at, 1) for row in new]
+    insert_rows(connection, debtors, _NEW_COLUMNS, rows)
 
 
-def _copy_first_assessments(connection: Connection, portfolio: str, refs: list[str]) -> None:
-    """The first assessment repeats what the new debtor's row says, so the database copies it by itself."""
-    fields = (*PROFILE_FIELDS, *ASSESSMENT_FIELDS)
-    source = select(debtors.c.id, literal(1), *(debtors.c[field] for field in fields)).where(
-        debtors.c.portfolio == portfolio, debtors.c.external_ref.in_(refs)
-    )
-    connection.execute(insert(assessments).from_select(["debtor_id", "version", *fields], source))
-
-
-def _update(connection: Connection, portfolio: str, changed: list[tuple[Row[Any], DebtorRow]], judge: Judge) -> None:
-    if not changed:
-        return
-    insert_rows(
-        connection,
-        assessments,
-        ("debtor_id", "version", *PROFILE_FIELDS, *ASSESSMENT_FIELDS),
-        [(known.id, known.version + 1, *row.profile, *judge.assess(row)) for known, row in changed],
-    )
-    statement = (
-        update(debtors)
-        .where(debtors.c.id == bindparam("debtor_id"))
-        .values({field: bindparam(f"new_{field}") for field in ("name", *PROFILE_FIELDS)} | {"updated_at": judge.now})
-    )
-    fields = ("name", *PROFILE_FIELDS)
-    connection.execute(
-        statement,
-        [{"debtor_id": known.id} | {f"new_{field}": getattr(row, field) for field in fields} for known, row in changed],
-    )
-    ids = [known.id for known, _ in changed]
-    take_over_assessments(connection, min(ids), max(ids), portfolio)
+def _update(connection: Connection, changed: list[tuple[Row[Any], DebtorRow]], judge: Judge) -> None:
+    rows = [(*row[1:], *judge.assess(row), judge.at, known.version + 1, known.id) for known, row in changed]
+    update_rows(connection, debtors, _CHANGED_COLUMNS, rows)

@@ -1,22 +1,26 @@
 """Scoring jobs: a portfolio scored anew in the background, a chunk a transaction, resuming where it stopped.
 
-Assessments are written first; the debtor's row then takes its score from them in one statement.
+The debtors' rows are written first; the database then copies their assessments into the history by itself.
 """
 
 from collections.abc import Callable
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, func, insert, literal_column, select, update
 
 from recovery_core.scoring import Scorer, ScoringError
 from risk_assessment.policies import PolicyShelf
 from risk_assessment.schemas import ScoringJobIn
 from risk_assessment.tables import ASSESSMENT_FIELDS, PROFILE_FIELDS, assessments, debtors, scoring_jobs
-from service_kit.database import Database, insert_rows, utc_text
+from service_kit.bulk_updates import update_rows
+from service_kit.database import Database, utc_text
 
 CHUNK = 2_000
+FACTS = PROFILE_FIELDS[:-1]
+"""What a score is made of; whether the debtor has paid is no part of it."""
 
 
 class ScoringJobNotFoundError(LookupError):
@@ -100,10 +104,10 @@ def _start(connection: Connection, job: Row[Any], now: datetime) -> None:
 
 
 def _next_rows(connection: Connection, portfolio: str, last: int) -> list[Row[Any]]:
-    columns = [debtors.c.id, debtors.c.version, debtors.c.risk_level, *(debtors.c[field] for field in PROFILE_FIELDS)]
+    columns = [debtors.c[field] for field in ("id", "version", "risk_level", *FACTS)]
     statement = (
         select(*columns)
-        .where(debtors.c.portfolio == portfolio, debtors.c.id > last)
+        .where(_is_of(portfolio), debtors.c.id > last)
         .order_by(debtors.c.id)
         .limit(CHUNK)
         .with_for_update()
@@ -111,22 +115,38 @@ def _next_rows(connection: Connection, portfolio: str, last: int) -> list[Row[An
     return list(connection.execute(statement))
 
 
+def _is_of(portfolio: str) -> ColumnElement[bool]:
+    """Whether a debtor found by its id is of the portfolio.
+
+    The plus, which changes nothing, keeps SQLite from its index of portfolios: it would read and sort a whole
+    portfolio for each chunk. MySQL, which knows how large the portfolios are, decides for itself.
+    """
+    return literal_column("+debtors.portfolio", debtors.c.portfolio.type) == portfolio
+
+
 def _score(connection: Connection, job: Row[Any], rows: list[Row[Any]], scorer: Scorer, now: datetime) -> None:
     judged: list[tuple[Any, ...]] = []
     changed = 0
     at = utc_text(now)
-    for debtor_id, version, level, *profile in map(tuple, rows):
-        *facts, _payment_status = profile
+    for debtor_id, version, level, debt, *facts in map(tuple, rows):
         try:
-            score = scorer.score(*facts)
+            score = scorer.score(debt, *facts)
         except ScoringError:
             continue
         changed += score.risk_level != level
-        priority = score.total_score * facts[0]
-        assessed = (score.total_score, score.risk_level, priority, job.policy_id, at)
-        judged.append((debtor_id, version + 1, *profile, *assessed))
-    insert_rows(connection, assessments, ("debtor_id", "version", *PROFILE_FIELDS, *ASSESSMENT_FIELDS), judged)
-    take_over_assessments(connection, rows[0].id, rows[-1].id, job.portfolio)
+        priority = score.total_score * debt
+        judged.append((priority, score.total_score, score.risk_level, job.policy_id, at, version + 1, debtor_id))
+    # In the order of the index by priority, each page of which is then visited once.
+    judged.sort(key=itemgetter(0), reverse=True)
+    update_rows(connection, debtors, _SCORED, judged)
+    # A debtor that this policy cannot judge has not been assessed under it, now or ever.
+    remember(
+        connection,
+        debtors.c.id.between(rows[0].id, rows[-1].id),
+        _is_of(job.portfolio),
+        debtors.c.policy_id == job.policy_id,
+        debtors.c.assessed_at == now,
+    )
     _update(
         connection,
         job.number,
@@ -137,15 +157,14 @@ def _score(connection: Connection, job: Row[Any], rows: list[Row[Any]], scorer: 
     )
 
 
-def take_over_assessments(connection: Connection, first_id: int, last_id: int, portfolio: str) -> None:
-    """Give debtors of an id range the score of an assessment one version ahead of them, in one statement."""
-    newer = {field: assessments.c[field] for field in (*ASSESSMENT_FIELDS, "version")}
-    connection.execute(
-        update(debtors)
-        .where(debtors.c.id.between(first_id, last_id), debtors.c.portfolio == portfolio)
-        .where(assessments.c.debtor_id == debtors.c.id, assessments.c.version == debtors.c.version + 1)
-        .values({debtors.c[field]: column for field, column in newer.items()})
-    )
+_SCORED = ("priority", "total_score", "risk_level", "policy_id", "assessed_at", "version")
+
+
+def remember(connection: Connection, *which: ColumnElement[bool]) -> None:
+    """Copy what the rows of these debtors say into their history, which does not hold their version yet."""
+    fields = ("version", *PROFILE_FIELDS, *ASSESSMENT_FIELDS)
+    source = select(debtors.c.id, *(debtors.c[field] for field in fields)).where(*which)
+    connection.execute(insert(assessments).from_select(["debtor_id", *fields], source))
 
 
 def _update(connection: Connection, number: int, **values: Any) -> None:
