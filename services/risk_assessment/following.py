@@ -219,4 +219,5 @@ class _Bar:
             self._progress.update(self._task, description=run["state"], completed=done, total=total)
         elif time.monotonic() - self._said_at >= PLAIN_LINE_SECONDS:
             self._said_at = time.monotonic()
-            print(f"{run['state']}: {done:,} of {total or 0:,} debtors processed", file=sys.stderr, flush=True)
+            progress = "not ranked yet" if total is None else f"{done:,} of {total:,} debtors processed"
+            print(f"{run['state']}: {progress}", file=sys.stderr, flush=True)
