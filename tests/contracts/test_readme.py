@@ -130,7 +130,7 @@ def test_the_report_of_the_demo_is_what_comes_out() -> None:
         if row.payment_status == "PAID":
             counted["PAID"] += 1
             continue
-        found = score(*row.profile[:7])
+        found = score(*row[2:9])
         lane = "high" if found.total_score * row.total_debt_amount > DEFAULT_THRESHOLD else "standard"
         decided = action(found.risk_level, lane, row.payment_status, row.total_debt_amount)
         counted.update(("ranked", lane, found.risk_level, decided))
