@@ -6,7 +6,7 @@ What a file does not hold must be declared as a fixed value; nothing is ever gue
 import math
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -18,6 +18,9 @@ from risk_assessment.schemas import PortfolioName
 FIELDS = DebtorRow._fields
 OPTIONAL = ("family_situation", "payment_status")
 REQUIRED = tuple(name for name in FIELDS if name not in OPTIONAL)
+
+Reader = Callable[[Sequence[str]], str | int | None]
+"""Gives a field's value in a record, None where the record is blank. Raises ValueError when it cannot be told."""
 
 # A place is a column's name and nothing else: str.format would also take attributes and widths of any size.
 _PLACE = re.compile(r"\{([^{}]+)\}")
@@ -60,22 +63,27 @@ class Source(BaseModel):
             return _PLACE.findall(self.template)
         return self.columns
 
-    def value(self, row: Mapping[str, str]) -> str | int | None:
-        """The field's value in a row, None where the row is blank. Raises ValueError when it cannot be told."""
+    def reader(self, header: list[str]) -> Reader:
+        """How to read the field from a record under that header."""
         if self.column is not None:
-            return self._meaning(row[self.column].strip())
+            at = header.index(self.column)
+            return self._translated(at) if self.map else lambda record: record[at].strip() or None
         if self.template is not None:
-            return _PLACE.sub(lambda place: row[place[1]], self.template)
+            template, places = self.template, {name: header.index(name) for name in self.reads()}
+            return lambda record: _PLACE.sub(lambda place: record[places[place[1]]], template)
         if self.count_above is not None:
-            return sum(_number(name, row[name]) > self.count_above for name in self.columns)
-        return self.fixed
+            border, columns = self.count_above, [(name, header.index(name)) for name in self.columns]
+            return lambda record: sum(_number(name, record[at]) > border for name, at in columns)
+        return lambda _record: self.fixed
 
-    def _meaning(self, text: str) -> str | None:
-        if not self.map:
-            return text or None
-        if text not in self.map:
-            raise ValueError(f"the mapping knows only {', '.join(self.map)} here")
-        return self.map[text]
+    def _translated(self, at: int) -> Reader:
+        def meaning(record: Sequence[str]) -> str:
+            text = record[at].strip()
+            if text not in self.map:
+                raise ValueError(f"the mapping knows only {', '.join(self.map)} here")
+            return self.map[text]
+
+        return meaning
 
 
 class SkipRule(BaseModel):
@@ -93,9 +101,9 @@ class SkipRule(BaseModel):
             raise ValueError("give exactly one of at_most, equals")
         return self
 
-    def applies(self, row: Mapping[str, str]) -> bool:
-        """Whether the row is left out; what is no number is never skipped, but judged with the rest."""
-        text = row[self.column].strip()
+    def applies(self, cell: str) -> bool:
+        """Whether the row with that cell is left out; what is no number is never skipped, but judged with the rest."""
+        text = cell.strip()
         if self.at_most is None:
             return text == self.equals
         try:

@@ -11,16 +11,42 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from pydantic import ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from risk_assessment.import_mapping import ImportMapping, ImportRefusedError, own_columns
+from recovery_core.money import Money, PositiveMoney
+from recovery_core.profile import (
+    ContractType,
+    EmploymentStatus,
+    FamilySituation,
+    IndustrySector,
+    LatePayments,
+    PaymentStatus,
+)
+from risk_assessment.import_mapping import OPTIONAL, ImportMapping, ImportRefusedError, Reader, own_columns
 from risk_assessment.policies import PolicyShelf
 from risk_assessment.portfolio import CHUNK, Changes, DebtorRow, Judge, Load, judge_of, unscorable
-from risk_assessment.schemas import DebtorIn
+from risk_assessment.schemas import DebtorIn, ExternalRef, Name
 from service_kit.audit import Audit
 from service_kit.database import Database
 
 REJECT_HEADER = ("row", "column", "reason")
+
+
+Cells = tuple[
+    ExternalRef,
+    Name,
+    PositiveMoney,
+    Money,
+    LatePayments,
+    EmploymentStatus,
+    ContractType,
+    IndustrySector,
+    FamilySituation | None,
+    PaymentStatus,
+]
+"""A DebtorRow as DebtorIn would have its fields: a tuple is validated in half the time of a model."""
+
+_validate = TypeAdapter(Cells, config=ConfigDict(use_enum_values=True)).validate_python
 
 
 class RowRefusedError(ValueError):
@@ -152,7 +178,10 @@ class _Reader:
 
     def __init__(self, table: _Table, judge: Judge, report: ImportReport, rejects: _Rejects) -> None:
         self._table, self._judge, self._report, self._rejects = table, judge, report, rejects
-        self._mapping = table.mapping
+        self._mapping, header = table.mapping, table.header
+        self._skip = [(rule, header.index(rule.column)) for rule in self._mapping.skip]
+        self._readers = {name: source.reader(header) for name, source in self._mapping.fields.items()}
+        self._in_order = [_or_default(name, self._readers.get(name)) for name in DebtorRow._fields]
         # Held for the whole file: a reference that comes twice must not make two imports differ.
         self._seen: dict[str, int] = {}
 
@@ -186,28 +215,32 @@ class _Reader:
             raise RowRefusedError([("", f"the row is not CSV: {record}")])
         if len(record) != len(self._table.header):
             raise RowRefusedError([("", f"the row has {len(record)} columns, the header {len(self._table.header)}")])
-        cells = dict(zip(self._table.header, record, strict=True))
-        if any(rule.applies(cells) for rule in self._mapping.skip):
+        if any(rule.applies(record[at]) for rule, at in self._skip):
             return None
-        row = self._validated(self._values(cells))
+        row = self._debtor(record)
         self._check_scorable(row)
         first = self._seen.setdefault(row.external_ref, number)
         if first != number:
             raise self._refused("external_ref", f"is already the reference of row {first}")
         return row
 
-    def _values(self, cells: dict[str, str]) -> dict[str, Any]:
+    def _debtor(self, record: list[str]) -> DebtorRow:
+        """The debtor in a record. Raises RowRefusedError."""
+        try:
+            return DebtorRow._make(_validate([read(record) for read in self._in_order]))
+        except ValueError:
+            return self._looked_at_closely(record)
+
+    def _looked_at_closely(self, record: list[str]) -> DebtorRow:
+        """The same field by field, so that what is wrong with a record can be told by its columns."""
         values: dict[str, Any] = {"portfolio": self._mapping.portfolio}
-        for name, source in self._mapping.fields.items():
+        for name, read in self._readers.items():
             try:
-                value = source.value(cells)
+                value = read(record)
             except ValueError as error:
                 raise self._refused(name, str(error)) from error
             if value is not None:
                 values[name] = _count(value) if name == "late_payments_count" else value
-        return values
-
-    def _validated(self, values: dict[str, Any]) -> DebtorRow:
         if "external_ref" not in values:
             raise self._refused("external_ref", "must not be empty")
         try:
@@ -231,6 +264,18 @@ class _Reader:
         return source.column if source is not None and source.column is not None else name
 
 
-def _count(value: str | int) -> str | int:
+def _count(value: str | int | None) -> str | int | None:
     """Whole numbers in CSV are text; anything else is left for the validation to refuse."""
     return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10 else value
+
+
+def _or_default(name: str, read: Reader | None) -> Reader:
+    """How to read a field that is validated by itself: with its default where a file or a record says nothing."""
+    default = DebtorIn.model_fields[name].default if name in OPTIONAL else None
+    if read is None:
+        return lambda _record: default
+    if name == "late_payments_count":
+        return lambda record: _count(read(record))
+    if default is None:
+        return read
+    return lambda record: default if (value := read(record)) is None else value

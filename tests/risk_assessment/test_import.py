@@ -4,7 +4,7 @@ import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 from sqlalchemy import select
@@ -12,6 +12,9 @@ from tests.risk_assessment import independent
 from tests.risk_assessment.builders import change_debtor, debtor_rows, every_row, row_counts
 from tests.risk_assessment.commands import Done, run, the_error
 
+from risk_assessment.importer import Cells
+from risk_assessment.portfolio import DebtorRow
+from risk_assessment.schemas import DebtorIn, ExternalRef
 from risk_assessment.tables import assessments, debtors
 from service_kit.database import Database
 
@@ -485,3 +488,10 @@ def test_deleted_debtors_come_in_anew(imported: Importer, database: Database) ->
     assert kept_one["id"] == first["id"]
     assert new_one["id"] > second["id"]
     assert row_counts(database)["assessments"] == 3
+
+
+def test_rows_are_validated_as_the_api_validates_debtors() -> None:
+    """Field by field the same types; only a reference, which an API's client may leave out, a file must give."""
+    types = get_type_hints(DebtorIn, include_extras=True) | {"external_ref": ExternalRef}
+
+    assert get_args(Cells) == tuple(types[name] for name in DebtorRow._fields)
