@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import end_to_end, http_load, machine, migration, naive, peers, queue_growth, rooms, simulation
+from benchmarks import end_to_end, http_load, machine, migration, naive, peers, preview, queue_growth, rooms, simulation
 from benchmarks.measure import Figure
 from benchmarks.system import SQLITE, NotMeasurableError, databases
 
@@ -29,6 +29,7 @@ class Benchmark(StrEnum):
 
     END_TO_END = "end-to-end"
     ROOMS = "rooms"
+    PREVIEW = "preview"
     QUEUE = "queue"
     HTTP = "http"
     BESIDE = "beside"
@@ -72,6 +73,7 @@ def main(
     measures: dict[Benchmark, Callable[[], Iterator[Figure]]] = {
         Benchmark.END_TO_END: whole,
         Benchmark.ROOMS: lambda: (f for name in chosen for f in rooms.measure(name, debtors, repeats)),
+        Benchmark.PREVIEW: lambda: (f for name in chosen for f in preview.measure(name, debtors, repeats)),
         Benchmark.QUEUE: lambda: queue_growth.measure(_powers(4 if quick else 7), () if quick else _powers(7)[1:]),
         Benchmark.HTTP: lambda: (f for name in chosen for f in http_load.measure(name, debtors // 25, repeats)),
         Benchmark.BESIDE: lambda: (f for name in chosen for f in http_load.measure_beside(name, debtors)),

@@ -1,16 +1,25 @@
 """A dry run: what a run would do now, read from the same snapshot and the same order, writing nothing."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, and_, case, func, literal, not_, select, union_all
 
 from recovery_core.money import format_money
 from recovery_core.policy import Lane
 from recovery_core.recovery_queue import RecoveryQueue
 from risk_assessment.batch_messages import Entry
-from risk_assessment.ranking import Eligible, Selection, left_out
+from risk_assessment.ranking import PAID_AMONG_THEM, Eligible, Selection, by_reason
 from risk_assessment.tables import debtors
 from service_kit.database import Database
+
+
+class _Counts(NamedTuple):
+    """How many the portfolio has, how many of them have paid, and for how many the stored priority holds."""
+
+    everybody: int
+    paid: int
+    stored: int
+    high: int
 
 
 def preview(
@@ -18,31 +27,48 @@ def preview(
 ) -> dict[str, Any]:
     """The best `top` debtors, counts per lane and who is left out. Memory grows with `top`, not with the portfolio."""
     shown = top if limit is None else min(top, limit)
-    eligible = Eligible(database, connection, selection)
-    count, high = _count_stored(connection, selection, threshold)
+    counts = _counts(connection, selection, threshold)
+    eligible, high, not_scorable = counts.stored, counts.high, 0
     with RecoveryQueue(_best_stored(connection, selection, shown), limit=shown) as queue:
-        for chunk in eligible.scored_here():
-            queue.extend(chunk)
-            count += len(chunk)
-            high += sum(1 for priority, _, _ in chunk if priority > threshold)
+        if counts.paid + counts.stored < counts.everybody:
+            others = Eligible(database, connection, selection)
+            for chunk in others.scored_here():
+                queue.extend(chunk)
+                eligible += len(chunk)
+                high += sum(1 for priority, _, _ in chunk if priority > threshold)
+            not_scorable = others.not_scorable
         best = list(queue.drain())
-    ranked = count if limit is None else min(count, limit)
+    ranked = eligible if limit is None else min(eligible, limit)
     high = min(high, ranked)
     return {
         "ranked": ranked,
         "lanes": {Lane.HIGH.value: high, Lane.STANDARD.value: ranked - high},
-        "excluded": left_out(connection, selection, count, eligible.not_scorable, limit),
+        "excluded": by_reason(counts.everybody, counts.paid, eligible, not_scorable, limit),
         "top": _lines(connection, selection, best, threshold),
         "policy": selection.scorer.policy.ref.model_dump(),
         "threshold": format_money(threshold),
     }
 
 
-def _count_stored(connection: Connection, selection: Selection, threshold: int) -> tuple[int, int]:
-    stored = selection.stored()
-    count = connection.execute(select(func.count()).select_from(debtors).where(*stored)).scalar_one()
-    above = select(func.count()).select_from(debtors).where(*stored, debtors.c.priority > threshold)
-    return count, connection.execute(above).scalar_one()
+def _counts(connection: Connection, selection: Selection, threshold: int) -> _Counts:
+    """Count in one pass through the portfolio's index: first those above the threshold, then the rest."""
+    high = debtors.c.priority > threshold
+    counts = (
+        func.count().label("everybody"),
+        PAID_AMONG_THEM.label("paid"),
+        func.count(case((and_(*selection.holds()), 1))).label("stored"),
+    )
+    parts = [
+        select(literal(lane.value).label("lane"), *counts).where(selection.of_portfolio(), condition)
+        for lane, condition in ((Lane.HIGH, high), (Lane.STANDARD, not_(high)))
+    ]
+    found = connection.execute(union_all(*parts)).all()
+    return _Counts(
+        everybody=sum(part.everybody for part in found),
+        paid=sum(part.paid for part in found),
+        stored=sum(part.stored for part in found),
+        high=sum(part.stored for part in found if part.lane == Lane.HIGH),
+    )
 
 
 def _best_stored(connection: Connection, selection: Selection, top: int) -> list[Entry]:

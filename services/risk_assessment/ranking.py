@@ -20,6 +20,7 @@ from service_kit.database import Database
 CHUNK = 5_000
 WORKABLE = ("UNPAID", "PARTIAL")
 PAID, FILTERED, NOT_SCORABLE, BEYOND_LIMIT = "PAID", "FILTERED", "NOT_SCORABLE", "BEYOND_LIMIT"
+PAID_AMONG_THEM = func.count(case((debtors.c.payment_status == PAID, 1)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,29 +32,34 @@ class Selection:
     scorer: Scorer
     filters: dict[str, Any] = field(default_factory=dict)
 
-    def wanted(self) -> list[ColumnElement[bool]]:
+    def of_portfolio(self) -> ColumnElement[bool]:
+        """Everybody there is to choose from."""
+        return debtors.c.portfolio == self.portfolio
+
+    def holds(self) -> list[ColumnElement[bool]]:
+        """Those of the portfolio whose stored priority holds under this policy."""
+        conditions = [*self._wanted(), debtors.c.policy_id == (self.policy_id or 0)]
+        if "risk_level" in self.filters:
+            conditions.append(debtors.c.risk_level.in_(self.filters["risk_level"]))
+        return conditions
+
+    def stored(self) -> list[ColumnElement[bool]]:
+        """The portfolio's debtors whose stored priority holds under this policy."""
+        return [self.of_portfolio(), *self.holds()]
+
+    def stale(self) -> list[ColumnElement[bool]]:
+        """The portfolio's debtors that another policy scored."""
+        return [self.of_portfolio(), *self._wanted(), debtors.c.policy_id != (self.policy_id or 0)]
+
+    def _wanted(self) -> list[ColumnElement[bool]]:
         """Workable debtors inside the filters that do not depend on the policy."""
         statuses = [s for s in WORKABLE if s in self.filters.get("payment_status", WORKABLE)]
-        conditions: list[ColumnElement[bool]] = [
-            debtors.c.portfolio == self.portfolio,
-            debtors.c.payment_status.in_(statuses),
-        ]
+        conditions: list[ColumnElement[bool]] = [debtors.c.payment_status.in_(statuses)]
         if "min_debt" in self.filters:
             conditions.append(debtors.c.total_debt_amount >= self.filters["min_debt"])
         if "max_debt" in self.filters:
             conditions.append(debtors.c.total_debt_amount <= self.filters["max_debt"])
         return conditions
-
-    def stored(self) -> list[ColumnElement[bool]]:
-        """Those whose stored priority holds under this policy."""
-        conditions = [*self.wanted(), debtors.c.policy_id == (self.policy_id or 0)]
-        if "risk_level" in self.filters:
-            conditions.append(debtors.c.risk_level.in_(self.filters["risk_level"]))
-        return conditions
-
-    def stale(self) -> list[ColumnElement[bool]]:
-        """Those that another policy scored."""
-        return [*self.wanted(), debtors.c.policy_id != (self.policy_id or 0)]
 
 
 def selection_of(run: Row[Any], scorer: Scorer) -> Selection:
@@ -126,11 +132,13 @@ class Eligible:
 def left_out(
     connection: Connection, selection: Selection, eligible: int, not_scorable: int, limit: int | None
 ) -> dict[str, int]:
-    """Everybody of the portfolio who is not in the order, by reason, so that the sum is always the whole portfolio."""
-    statement = select(
-        func.count(), func.coalesce(func.sum(case((debtors.c.payment_status == "PAID", 1), else_=0)), 0)
-    ).where(debtors.c.portfolio == selection.portfolio)
-    everybody, paid = map(int, connection.execute(statement).one())
+    """Everybody of the portfolio who is not in the order, by reason."""
+    everybody, paid = connection.execute(select(func.count(), PAID_AMONG_THEM).where(selection.of_portfolio())).one()
+    return by_reason(everybody, paid, eligible, not_scorable, limit)
+
+
+def by_reason(everybody: int, paid: int, eligible: int, not_scorable: int, limit: int | None) -> dict[str, int]:
+    """How many are not in the order, by reason, so that with those in it the sum is always everybody."""
     beyond = max(0, eligible - limit) if limit is not None else 0
     reasons = Counter({PAID: paid, NOT_SCORABLE: not_scorable, BEYOND_LIMIT: beyond})
     reasons[FILTERED] = everybody - paid - not_scorable - eligible

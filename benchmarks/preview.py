@@ -1,0 +1,57 @@
+"""How long a preview takes over a portfolio of a given size: the best ten, and everybody counted exactly."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from benchmarks.measure import Figure, seconds
+from benchmarks.system import databases_of
+from recovery_core.scoring import scorer_for
+from risk_assessment import generator, preview
+from risk_assessment.policies import PolicyShelf, open_shelf
+from risk_assessment.portfolio import CHUNK, judge_of, upsert
+from risk_assessment.ranking import Selection
+from risk_assessment.schemas import DEFAULT_THRESHOLD
+from service_kit.database import Database
+from service_kit.migrations import upgrade
+
+PORTFOLIO = "benchmark"
+SEED = 42
+TOP = 10
+FILTERS: dict[str, dict[str, Any]] = {
+    "everybody": {},
+    "of two levels": {"risk_level": ["HIGH", "CRITICAL"]},
+    "of a debt of 10,000.00 and more": {"min_debt": 1_000_000},
+}
+
+
+def measure(database: str, debtors: int, repeats: int) -> Iterator[Figure]:
+    """Milliseconds of a preview of that many debtors, with each of the filters."""
+    with TemporaryDirectory(prefix="smartrecover-bench-") as folder, databases_of(database, Path(folder)) as found:
+        upgrade(found.risk, "risk_assessment")
+        risk, shelf = Database(found.risk), open_shelf("standard", None)
+        _fill(risk, shelf, debtors)
+        for whom, filters in FILTERS.items():
+            look = partial(_look, risk, shelf, filters)
+            look()
+            took = tuple(seconds(look) * 1_000 for _ in range(repeats))
+            yield Figure("preview", f"best {TOP} of {debtors:,} debtors, {whom}, {database}", "ms", took)
+        risk.dispose()
+
+
+def _fill(risk: Database, shelf: PolicyShelf, debtors: int) -> None:
+    judge = judge_of(risk, shelf, datetime.now(UTC))
+    rows = generator.generate(debtors, generator.Distribution.BALANCED, SEED)
+    while chunk := list(islice(rows, CHUNK)):
+        risk.transact(partial(upsert, portfolio=PORTFOLIO, rows=chunk, judge=judge))
+
+
+def _look(risk: Database, shelf: PolicyShelf, filters: dict[str, Any]) -> None:
+    with risk.read() as connection:
+        policy_id = shelf.find_id(connection, shelf.active)
+        selection = Selection(PORTFOLIO, policy_id, scorer_for(shelf.active), filters)
+        preview.preview(risk, connection, selection, DEFAULT_THRESHOLD, TOP, None)
