@@ -10,12 +10,12 @@ import runpy
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.processes import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "infra/deploy/ecs.py"
@@ -391,16 +391,17 @@ def test_cluster_and_migrations_can_be_named(cloud):
     assert {request["cluster"] for _, request in cloud.asked("run-task", "update-service")} == {"another"}
 
 
+def waits_for_a_service(cloud) -> bool:
+    commands = [command for command, _ in cloud.asked("update-service", "describe-services")]
+    return "update-service" in commands and commands[-1] == "describe-services"
+
+
 def test_whoever_interrupts_it_is_told_that_things_are_left_as_they_are(cloud):
     cloud.wish(never=["consumer"])
     process = subprocess.Popen(
         cloud.command("--poll-seconds", "0.2"), env=cloud.environment(), stdout=subprocess.PIPE, text=True
     )
-    for _ in range(600):
-        if cloud.asked("update-service"):
-            break
-        time.sleep(0.05)
-    time.sleep(0.5)
+    eventually(lambda: waits_for_a_service(cloud), 30, "a look at the service that was updated")
     process.send_signal(signal.SIGINT)
     said, _ = process.communicate(timeout=30)
 
