@@ -1,4 +1,4 @@
-"""SQLite and MySQL behind one door: consistent reads, short writes, fast bulk inserts, and outages told from mistakes.
+"""SQLite and MySQL behind one door: consistent reads, short writes, and outages told from mistakes.
 
 It refuses other databases, in-memory SQLite (each thread would see its own), naive times, and writes in `read()`.
 """
@@ -7,22 +7,21 @@ import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
 import structlog
-from sqlalchemy import Connection, DateTime, Dialect, Engine, Row, Select, Table, create_engine, event
+from sqlalchemy import Connection, DateTime, Dialect, Engine, Row, Select, create_engine, event
 from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.pool import QueuePool
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from service_kit import keepalive
+from service_kit import bulk, keepalive
 from service_kit.backoff import Backoff
 from service_kit.outages import describe_outage, is_contention, is_unavailable
 
@@ -31,7 +30,6 @@ __all__ = [
     "UtcDateTime",
     "database_url",
     "describe_outage",
-    "insert_rows",
     "is_contention",
     "is_unavailable",
     "table_options",
@@ -90,7 +88,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 def utc_text(moment: datetime) -> str:
-    """Write an aware moment as `YYYY-MM-DD HH:MM:SS.ffffff`, as both databases store it: for `insert_rows`."""
+    """Write an aware moment as `YYYY-MM-DD HH:MM:SS.ffffff`, as both databases store it: for `bulk`."""
     return _as_utc(moment).strftime("%Y-%m-%d %H:%M:%S.%f")
 
 
@@ -218,42 +216,6 @@ class Database:
                 yield list(rows)
 
 
-def insert_rows(
-    connection: Connection,
-    table: Table,
-    columns: Sequence[str],
-    rows: Sequence[tuple[Any, ...]],
-    *,
-    ignore_duplicates: bool = False,
-) -> None:
-    """Insert many rows at the driver's full speed: multi-row statements on MySQL, one prepared statement on SQLite.
-
-    Values go to the driver as they are (int, str, bytes, None; `utc_text` for moments): no column type converts them.
-    `ignore_duplicates` skips rows whose key exists already; every other violation still raises.
-    """
-    if rows:
-        sql = _insert_sql(table, tuple(columns), connection.dialect, ignore_duplicates)
-        connection.exec_driver_sql(sql, list(rows))
-
-
-@lru_cache(maxsize=256)
-def _insert_sql(table: Table, columns: tuple[str, ...], dialect: Dialect, ignore_duplicates: bool) -> str:
-    quote = dialect.identifier_preparer.quote
-    names = ", ".join(quote(table.c[name].name) for name in columns)
-    mark = "%s" if _is_mysql(dialect) else "?"
-    values = ", ".join([mark] * len(columns))
-    sql = f"INSERT INTO {dialect.identifier_preparer.format_table(table)} ({names}) VALUES ({values})"  # noqa: S608
-    return sql + _on_duplicate(table, dialect) if ignore_duplicates else sql
-
-
-def _on_duplicate(table: Table, dialect: Dialect) -> str:
-    if not _is_mysql(dialect):
-        return " ON CONFLICT DO NOTHING"
-    # INSERT IGNORE would also swallow truncated values, NULLs and broken references.
-    key = dialect.identifier_preparer.quote(next(iter(table.primary_key)).name)
-    return f" ON DUPLICATE KEY UPDATE {key} = {key}"
-
-
 def _is_mysql(dialect: Dialect) -> bool:
     return dialect.name in {"mysql", "mariadb"}
 
@@ -347,6 +309,7 @@ def _mysql_engine(url: URL, pool_size: int, statement_timeout: int) -> Engine:
 
 def _prepare_mysql(connection: Any, _record: object) -> None:
     keepalive.watch(connection)
+    bulk.prepare(connection)
     cursor = connection.cursor()
     for statement in _MYSQL_SESSION:
         cursor.execute(statement)

@@ -9,7 +9,8 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, select, update
 
 from debt_processing.tables import delivery_attempts
-from service_kit.database import insert_rows, utc_text
+from service_kit.bulk import insert_rows
+from service_kit.database import utc_text
 
 MAX_UNENDED = 2
 """A batch whose work began this often and never ended is not begun again."""

@@ -17,7 +17,8 @@ from debt_processing.tables import batches, decisions, errors, runs
 from debt_processing.work import DEBTOR_ID, WorkedBatch, high_priority, outcomes
 from recovery_core.messages import BatchHeader
 from recovery_core.policy import Policy
-from service_kit.database import insert_rows, utc_text
+from service_kit.bulk import insert_rows
+from service_kit.database import utc_text
 
 log = structlog.get_logger()
 

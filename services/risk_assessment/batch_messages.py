@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, select
+from sqlalchemy import Connection, Row
 
 from recovery_core.messages import BatchHeader, PolicyHeader, batch_id_of, encode_batch
 from recovery_core.money import format_money
@@ -15,17 +15,15 @@ from recovery_core.policy import Policy, built_in_versions
 from recovery_core.profile import PaymentStatus
 from recovery_core.scoring import Scorer
 from risk_assessment.tables import PROFILE_FIELDS, assessments
+from service_kit.bulk import rows_by_key
 
 FACTS_A_QUERY = 500
+_TOLD = ("debtor_id", "version", *PROFILE_FIELDS)
 _UNPAID = PaymentStatus.UNPAID.value
 
 Entry = tuple[int, int, int]  # priority, debtor id, version of the assessment
 Facts = dict[tuple[int, int], Sequence[Any]]
-"""The id and the inputs that an assessment judged, by (debtor id, version)."""
-
-_FACTS = select(assessments.c.debtor_id, *(assessments.c[field] for field in PROFILE_FIELDS)).where(
-    assessments.c.debtor_id.in_(bindparam("ids", expanding=True)), assessments.c.version == bindparam("version")
-)
+"""The inputs that an assessment judged, by (debtor id, version)."""
 
 
 def pack(rows: Iterable[Sequence[int]]) -> bytes:
@@ -41,11 +39,11 @@ def unpack_entries(packed: bytes) -> list[Entry]:
 
 def facts_of(connection: Connection, entries: Iterable[Entry]) -> Facts:
     """The inputs each assessment judged."""
+    keys = sorted((debtor_id, version) for _, debtor_id, version in entries)
     found: Facts = {}
-    for version, ids in _ids_by_version(entries).items():
-        for start in range(0, len(ids), FACTS_A_QUERY):
-            these = {"ids": ids[start : start + FACTS_A_QUERY], "version": version}
-            found |= {(row[0], version): tuple(row) for row in connection.execute(_FACTS, these).all()}
+    for start in range(0, len(keys), FACTS_A_QUERY):
+        rows = rows_by_key(connection, assessments, _TOLD, keys[start : start + FACTS_A_QUERY])
+        found |= {(row[0], row[1]): row[2:] for row in rows}
     return found
 
 
@@ -75,7 +73,7 @@ class MessageWriter:
 
     def _entry(self, entry: Entry, facts: Facts) -> dict[str, Any]:
         priority, debtor_id, version = entry
-        _, debt, income, late, employment, contract, industry, family, payment_status = facts[debtor_id, version]
+        debt, income, late, employment, contract, industry, family, payment_status = facts[debtor_id, version]
         told = {
             "debtor_id": debtor_id,
             "priority": format_money(priority),
@@ -93,16 +91,6 @@ class MessageWriter:
         if payment_status != _UNPAID:
             told["payment_status"] = payment_status
         return told
-
-
-def _ids_by_version(entries: Iterable[Entry]) -> dict[int, list[int]]:
-    """Most debtors share a few versions; one version a query lets every database use its key."""
-    ids: dict[int, list[int]] = {}
-    for _, debtor_id, version in entries:
-        ids.setdefault(version, []).append(debtor_id)
-    for group in ids.values():
-        group.sort()
-    return ids
 
 
 def _policy_header(policy: Policy) -> PolicyHeader:

@@ -13,7 +13,8 @@ import orjson
 from sqlalchemy import Connection, delete, select, update
 
 from risk_assessment.tables import idempotency_keys
-from service_kit.database import insert_rows, utc_text
+from service_kit.bulk import insert_rows
+from service_kit.database import utc_text
 
 KEPT_FOR = timedelta(days=1)
 _CLAIMED = 0

@@ -21,7 +21,8 @@ from recovery_core.scoring import Scorer
 from risk_assessment.batch_messages import Entry, Facts, MessageWriter, facts_of, pack
 from risk_assessment.ranking import Eligible, selection_of
 from risk_assessment.tables import run_batches, run_entries, runs
-from service_kit.database import Database, insert_rows
+from service_kit.bulk import insert_rows
+from service_kit.database import Database
 
 BATCHES_A_COMMIT = 100
 ALWAYS_FITS = 500

@@ -14,7 +14,8 @@ from sqlalchemy import Connection, select
 from recovery_core.policy import Policy, PolicyError, UnknownPolicyError, built_in_policies, load_policy
 from recovery_core.scoring import Scorer, scorer_for
 from risk_assessment.tables import policies
-from service_kit.database import insert_rows, utc_text
+from service_kit.bulk import insert_rows
+from service_kit.database import utc_text
 
 
 class PolicyShelf:

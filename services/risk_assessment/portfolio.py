@@ -18,8 +18,8 @@ from risk_assessment.runs import ACTIVE
 from risk_assessment.scoring_jobs import remember
 from risk_assessment.tables import ASSESSMENT_FIELDS, PROFILE_FIELDS, debtors, runs
 from service_kit.audit import Audit
-from service_kit.bulk_updates import update_rows
-from service_kit.database import Database, insert_rows, utc_text
+from service_kit.bulk import insert_rows, update_rows
+from service_kit.database import Database, utc_text
 
 CHUNK = 2_000
 """Debtors a transaction: large enough for speed, short enough not to keep other writers waiting."""

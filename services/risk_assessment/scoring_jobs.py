@@ -15,7 +15,7 @@ from recovery_core.scoring import Scorer, ScoringError
 from risk_assessment.policies import PolicyShelf
 from risk_assessment.schemas import ScoringJobIn
 from risk_assessment.tables import ASSESSMENT_FIELDS, PROFILE_FIELDS, assessments, debtors, scoring_jobs
-from service_kit.bulk_updates import update_rows
+from service_kit.bulk import update_rows
 from service_kit.database import Database, utc_text
 
 CHUNK = 2_000

@@ -24,7 +24,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 
-from service_kit.database import Database, UtcDateTime, insert_rows, table_options, utc_text
+from service_kit.bulk import insert_rows
+from service_kit.database import Database, UtcDateTime, table_options, utc_text
 from service_kit.database import database_url as checked_url
 
 metadata = MetaData()
@@ -153,72 +154,6 @@ def test_a_mistake_is_not_tried_again(database: Database) -> None:
         database.transact(work)
 
     assert len(attempts) == 1
-
-
-def test_bulk_rows_come_back_as_they_went_in(database: Database) -> None:
-    rows = [
-        (1, 'it\'s 100% \\ "fine" %s ?', bytes(range(256)), utc_text(MOMENT)),
-        (2, "größe 😀", b"", utc_text(MOMENT)),
-        (-(2**63), "ends", None, None),
-        (2**63 - 1, "of the range", None, None),
-    ]
-
-    database.transact(lambda c: insert_rows(c, things, ["id", "name", "content", "at"], rows))
-
-    with database.read() as connection:
-        stored = {row.id: row for row in connection.execute(select(things))}
-    assert {row.id: (row.name, row.content) for row in stored.values()} == {row[0]: row[1:3] for row in rows}
-    assert [stored[1].at, stored[2].at, stored[-(2**63)].at] == [MOMENT, MOMENT, None]
-
-
-def test_bulk_rows_travel_in_few_statements_that_fit_into_a_packet(mariadb_url: str) -> None:
-    database = Database(mariadb_url)
-    rows = [(i, f"thing {i}", b"\x00\xff" * 500) for i in range(1, 5_001)]  # 5 MB, more when written as SQL
-    with database.write() as connection:
-        metadata.create_all(connection)
-
-        insert_rows(connection, things, ["id", "name", "content"], rows)
-
-        told = connection.exec_driver_sql("SHOW SESSION STATUS LIKE 'Com_insert'").one()
-        largest = connection.exec_driver_sql("SELECT @@max_allowed_packet").scalar_one()
-    assert 5_000_000 // largest < int(told[1]) < 50
-    with database.read() as connection:
-        assert count(connection) == 5_000
-    database.dispose()
-
-
-def test_no_rows_are_no_statement(database: Database) -> None:
-    with database.write() as connection:
-        insert_rows(connection, things, ["id", "name"], [])
-        assert count(connection) == 0
-
-
-def test_duplicates_can_be_skipped(database: Database) -> None:
-    add(database, 1, "kept")
-
-    database.transact(
-        lambda c: insert_rows(c, things, ["id", "name"], [(1, "x"), (2, "kept"), (3, "new")], ignore_duplicates=True)
-    )
-
-    with database.read() as connection:
-        assert [tuple(row) for row in connection.execute(select(things.c.id, things.c.name))] == [
-            (1, "kept"),
-            (3, "new"),
-        ]
-
-
-def test_skipping_duplicates_skips_no_other_mistake(database: Database) -> None:
-    with pytest.raises(IntegrityError):
-        database.transact(lambda c: insert_rows(c, things, ["id", "name"], [(1, None)], ignore_duplicates=True))
-
-
-def test_text_too_long_for_its_column_is_refused_and_not_cut(mariadb_url: str) -> None:
-    database = Database(mariadb_url)
-    with database.write() as connection:
-        metadata.create_all(connection)
-    with pytest.raises(DBAPIError, match="too long"):
-        database.transact(lambda c: insert_rows(c, things, ["id", "name"], [(1, "x" * 41)], ignore_duplicates=True))
-    database.dispose()
 
 
 def test_keys_that_differ_in_case_or_accent_are_different_keys(database: Database) -> None:

@@ -1,0 +1,192 @@
+"""Many rows at once, in and out, at the database's full speed: a driver's work for each value costs more than the rows.
+
+SQLite writes by one prepared statement, repeated. MySQL takes rows as SQL, which for harmless values Python writes by
+itself, or as one JSON document that a statement reads as a table. Both give rows out as one JSON document.
+Values are int, str (`utc_text` for moments) and None; only inserts take bytes too.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from itertools import chain
+from types import NoneType
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, CursorResult, Dialect, Select, String, Table, select
+from sqlalchemy.dialects.mysql import VARCHAR
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import GenericFunction
+from sqlalchemy.types import TypeEngine
+
+ROWS_A_STATEMENT = 2_000
+
+_HARMLESS = re.compile(r"[A-Za-z0-9_ .:-]*")
+"""Needs no escaping anywhere. No comma and no bracket either, so that a None beside one is a None."""
+
+
+class _Sql:
+    """SQL given as a parameter, because an error tells its statement to the log, and of its parameters nothing."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+def prepare(connection: Any) -> None:
+    """Tell a connection of a MySQL driver how to write what `insert_rows` gives it."""
+    connection.encoders[_Sql] = lambda sql, _encoders: sql.text
+
+
+def insert_rows(
+    connection: Connection,
+    table: Table,
+    columns: Sequence[str],
+    rows: Sequence[tuple[Any, ...]],
+    *,
+    ignore_duplicates: bool = False,
+) -> None:
+    """Insert rows of two columns or more; no column type converts their values.
+
+    `ignore_duplicates` skips rows whose key exists already; every other violation still raises.
+    """
+    begin, row, end = _insert_sql(table, tuple(columns), connection.dialect, ignore_duplicates)
+    if connection.dialect.name == "sqlite":
+        if rows:
+            connection.exec_driver_sql(begin + row + end, list(rows))
+        return
+    for start in range(0, len(rows), ROWS_A_STATEMENT):
+        some = list(rows[start : start + ROWS_A_STATEMENT])
+        written = _as_sql(some)
+        if written is None:
+            connection.exec_driver_sql(begin + row + end, some)
+        else:
+            connection.exec_driver_sql(f"{begin}%s{end}", (_Sql(written),))
+
+
+def update_rows(connection: Connection, table: Table, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
+    """Update rows by their primary key; each of `rows` holds the new values of `columns`, and then the key.
+
+    A key that is not there is passed over.
+    """
+    if not rows:
+        return
+    sql = _update_sql(table, tuple(columns), connection.dialect)
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql(sql, list(rows))
+    else:
+        connection.exec_driver_sql(sql, (orjson.dumps(rows).decode(),))
+
+
+def rows_of(
+    connection: Connection, statement: Select[Any], parameters: Mapping[str, Any] | None = None
+) -> list[list[Any]]:
+    """The rows of a select, in no promised order; some thousand at most, for MariaDB's document ends at 1 MiB."""
+    rows = statement.subquery()
+    return _read(connection.execute(select(_JsonRows(*rows.c)), parameters))
+
+
+def rows_by_key(
+    connection: Connection, table: Table, columns: Sequence[str], keys: Sequence[tuple[int, ...]]
+) -> list[list[Any]]:
+    """These columns of the rows with these primary keys, some thousand at most, in no promised order."""
+    sql = _by_key_sql(table, tuple(columns), connection.dialect)
+    return _read(connection.exec_driver_sql(sql, (orjson.dumps(keys).decode(),)))
+
+
+def _read(result: CursorResult[Any]) -> list[list[Any]]:
+    text = result.scalar_one()
+    found: list[list[Any]] = orjson.loads(text) if text else []  # MySQL's document of no rows is NULL
+    return found
+
+
+class _JsonRows(GenericFunction[str]):
+    """All rows as an array of arrays."""
+
+    name = "json_rows"
+    type = String()
+    inherit_cache = True
+
+
+@compiles(_JsonRows)
+def _compiled(rows: _JsonRows, compiler: SQLCompiler, **options: Any) -> str:
+    return _document(compiler.process(rows.clauses, **options), compiler.dialect)
+
+
+def _document(columns: str, dialect: Dialect) -> str:
+    aggregate = "json_group_array" if dialect.name == "sqlite" else "JSON_ARRAYAGG"
+    return f"{aggregate}(json_array({columns}))"
+
+
+@lru_cache(maxsize=64)
+def _by_key_sql(table: Table, columns: tuple[str, ...], dialect: Dialect) -> str:
+    quote = dialect.identifier_preparer.quote
+    name = dialect.identifier_preparer.format_table(table)
+    document = _document(", ".join(f"{name}.{quote(table.c[column].name)}" for column in columns), dialect)
+    keys = list(enumerate(table.primary_key))
+    # Always in this order: for each key that is given, its row is looked up.
+    if dialect.name == "sqlite":
+        given, join = "json_each(?) AS given", "CROSS JOIN"
+        matches = [f"{name}.{quote(key.name)} = json_extract(given.value, '$[{at}]')" for at, key in keys]
+    else:
+        of_key = ", ".join(f"c{at} {key.type.compile(dialect)} PATH '$[{at}]'" for at, key in keys)
+        given, join = f"JSON_TABLE(%s, '$[*]' COLUMNS ({of_key})) AS given", "STRAIGHT_JOIN"
+        matches = [f"{name}.{quote(key.name)} = given.c{at}" for at, key in keys]
+    return f"SELECT {document} FROM {given} {join} {name} ON {' AND '.join(matches)}"  # noqa: S608
+
+
+def _as_sql(rows: list[tuple[Any, ...]]) -> str | None:
+    """The rows as they stand in SQL, where Python writes them alike; None where something has to be escaped."""
+    values = list(chain.from_iterable(rows))
+    types = set(map(type, values))
+    if not types <= {int, str, NoneType} or not _HARMLESS.fullmatch("".join([v for v in values if type(v) is str])):
+        return None
+    written = str(rows)[1:-1]
+    return written.replace(", None", ", NULL").replace("(None", "(NULL") if NoneType in types else written
+
+
+@lru_cache(maxsize=256)
+def _insert_sql(
+    table: Table, columns: tuple[str, ...], dialect: Dialect, ignore_duplicates: bool
+) -> tuple[str, str, str]:
+    """What comes before the rows, one row, and what comes after them."""
+    quote = dialect.identifier_preparer.quote
+    names = ", ".join(quote(table.c[name].name) for name in columns)
+    begin = f"INSERT INTO {dialect.identifier_preparer.format_table(table)} ({names}) VALUES "  # noqa: S608
+    marks = ", ".join(["?" if dialect.name == "sqlite" else "%s"] * len(columns))
+    return begin, f"({marks})", _on_duplicate(table, dialect) if ignore_duplicates else ""
+
+
+def _on_duplicate(table: Table, dialect: Dialect) -> str:
+    if dialect.name == "sqlite":
+        return " ON CONFLICT DO NOTHING"
+    # INSERT IGNORE would also swallow truncated values, NULLs and broken references.
+    key = dialect.identifier_preparer.quote(next(iter(table.primary_key)).name)
+    return f" ON DUPLICATE KEY UPDATE {key} = {key}"
+
+
+@lru_cache(maxsize=64)
+def _update_sql(table: Table, columns: tuple[str, ...], dialect: Dialect) -> str:
+    quote = dialect.identifier_preparer.quote
+    name, names = dialect.identifier_preparer.format_table(table), [quote(table.c[column].name) for column in columns]
+    [key] = table.primary_key
+    if dialect.name == "sqlite":
+        assignments = ", ".join(f"{column} = ?" for column in names)
+        return f"UPDATE {name} SET {assignments} WHERE {quote(key.name)} = ?"  # noqa: S608
+    types = [_in_json(column.type).compile(dialect) for column in (*(table.c[column] for column in columns), key)]
+    given = ", ".join(f"c{at} {kind} PATH '$[{at}]' ERROR ON ERROR" for at, kind in enumerate(types))
+    assignments = ", ".join(f"{name}.{column} = given.c{at}" for at, column in enumerate(names))
+    return (
+        f"UPDATE JSON_TABLE(%s, '$[*]' COLUMNS ({given})) AS given "  # noqa: S608
+        # In this order: for each row that is given, the one it is about is looked up by its key.
+        f"STRAIGHT_JOIN {name} ON {name}.{quote(key.name)} = given.c{len(names)} SET {assignments}"
+    )
+
+
+def _in_json(kind: TypeEngine[Any]) -> TypeEngine[Any]:
+    """The type to read a value as: MariaDB cuts text to its length here, and only the table itself refuses it."""
+    if isinstance(kind, String) and kind.length is not None:
+        return VARCHAR(kind.length + 1, charset="utf8mb4")
+    return kind

@@ -1,0 +1,236 @@
+"""Many rows at once: every value arrives and comes back as it is, other rows stay, and nothing is cut to fit."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pymysql
+import pytest
+from sqlalchemy import BigInteger, Column, Connection, Integer, LargeBinary, MetaData, String, Table, bindparam, select
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from service_kit.bulk import insert_rows, rows_by_key, rows_of, update_rows
+from service_kit.database import Database, UtcDateTime, table_options, utc_text
+
+metadata = MetaData()
+things = Table(
+    "things",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("name", String(40), nullable=False),
+    Column("number", BigInteger),
+    Column("at", UtcDateTime),
+    **table_options(),
+)
+notes = Table(
+    "notes",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("name", String(40), nullable=False, unique=True),
+    Column("content", LargeBinary),
+    Column("at", UtcDateTime),
+    **table_options(),
+)
+parts = Table(
+    "parts",
+    metadata,
+    Column("whole", BigInteger, primary_key=True, autoincrement=False),
+    Column("part", Integer, primary_key=True, autoincrement=False),
+    Column("text", String(40)),
+    **table_options(),
+)
+escape = pymysql.connections.Connection.escape
+MOMENT = datetime(2026, 3, 1, 12, 30, 15, 123456, tzinfo=UTC)
+KEYS = range(1, 6)
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    database = Database(database_url)
+    with database.write() as connection:
+        metadata.create_all(connection)
+        insert_rows(connection, things, ["id", "name", "number"], [(key, f"thing {key}", key) for key in KEYS])
+    yield database
+    database.dispose()
+
+
+def stored(connection: Connection) -> dict[int, tuple[object, ...]]:
+    return {row.id: tuple(row)[1:] for row in connection.execute(select(things))}
+
+
+def test_each_row_gets_its_own_values_as_they_are(database: Database) -> None:
+    texts = ['it\'s 100% \\ "fine" %s ?', "größe 😀", "", "null"]
+    numbers = [2**63 - 1, -(2**63), 0, None]
+    moments = [utc_text(MOMENT), None, utc_text(MOMENT), None]
+    rows = list(zip(texts, numbers, moments, KEYS, strict=False))
+
+    database.transact(lambda c: update_rows(c, things, ["name", "number", "at"], rows))
+
+    with database.read() as connection:
+        changed = stored(connection)
+    assert changed.pop(5) == ("thing 5", 5, None)
+    assert list(changed) == [1, 2, 3, 4]
+    assert [(name, number) for name, number, _ in changed.values()] == list(zip(texts, numbers, strict=True))
+    assert [at for _, _, at in changed.values()] == [MOMENT, None, MOMENT, None]
+
+
+def test_a_key_that_is_not_there_is_passed_over(database: Database) -> None:
+    database.transact(lambda c: update_rows(c, things, ["name"], [("gone", 99), ("new", 2)]))
+
+    with database.read() as connection:
+        assert [row[0] for row in stored(connection).values()] == ["thing 1", "new", "thing 3", "thing 4", "thing 5"]
+
+
+def test_no_rows_are_no_statement(database: Database) -> None:
+    with database.write() as connection:
+        update_rows(connection, things, ["name"], [])
+
+
+@pytest.mark.parametrize("name", ["x" * 41, None], ids=["too long", "nothing"])
+def test_what_does_not_fit_is_refused_and_not_cut(mariadb_url: str, name: str | None) -> None:
+    database = Database(mariadb_url)
+    with database.write() as connection:
+        metadata.create_all(connection)
+        insert_rows(connection, things, ["id", "name"], [(1, "kept")])
+
+    with pytest.raises(DBAPIError):
+        database.transact(lambda c: update_rows(c, things, ["name"], [(name, 1)]))
+
+    with database.read() as connection:
+        assert stored(connection) == {1: ("kept", None, None)}
+    database.dispose()
+
+
+def test_new_rows_come_back_as_they_went_in(database: Database) -> None:
+    rows = [
+        (1, 'it\'s 100% \\ "fine" %s ?', bytes(range(256)), utc_text(MOMENT)),
+        (2, "größe 😀", b"", utc_text(MOMENT)),
+        (-(2**63), "ends", None, None),
+        (2**63 - 1, "of the range", None, None),
+    ]
+
+    database.transact(lambda c: insert_rows(c, notes, ["id", "name", "content", "at"], rows))
+
+    with database.read() as connection:
+        stored = {row.id: row for row in connection.execute(select(notes))}
+    assert {row.id: (row.name, row.content) for row in stored.values()} == {row[0]: row[1:3] for row in rows}
+    assert [stored[1].at, stored[2].at, stored[-(2**63)].at] == [MOMENT, MOMENT, None]
+
+
+def test_new_rows_travel_in_few_statements_that_fit_into_a_packet(mariadb_url: str) -> None:
+    database = Database(mariadb_url)
+    rows = [(i, f"thing {i}", b"\x00\xff" * 500) for i in range(1, 5_001)]  # 5 MB, more when written as SQL
+    with database.write() as connection:
+        metadata.create_all(connection)
+
+        insert_rows(connection, notes, ["id", "name", "content"], rows)
+
+        told = connection.exec_driver_sql("SHOW SESSION STATUS LIKE 'Com_insert'").one()
+        largest = connection.exec_driver_sql("SELECT @@max_allowed_packet").scalar_one()
+    assert 5_000_000 // largest < int(told[1]) < 50
+    with database.read() as connection:
+        assert len(connection.execute(select(notes)).all()) == 5_000
+    database.dispose()
+
+
+def test_no_new_rows_are_no_statement(database: Database) -> None:
+    with database.write() as connection:
+        insert_rows(connection, notes, ["id", "name"], [])
+
+
+def test_duplicates_can_be_skipped(database: Database) -> None:
+    database.transact(lambda c: insert_rows(c, notes, ["id", "name"], [(1, "kept")]))
+
+    database.transact(
+        lambda c: insert_rows(c, notes, ["id", "name"], [(1, "x"), (2, "kept"), (3, "new")], ignore_duplicates=True)
+    )
+
+    with database.read() as connection:
+        assert [tuple(row) for row in connection.execute(select(notes.c.id, notes.c.name))] == [
+            (1, "kept"),
+            (3, "new"),
+        ]
+
+
+def test_skipping_duplicates_skips_no_other_mistake(database: Database) -> None:
+    with pytest.raises(IntegrityError):
+        database.transact(lambda c: insert_rows(c, notes, ["id", "name"], [(1, None)], ignore_duplicates=True))
+
+
+def test_text_too_long_for_its_column_is_refused_and_not_cut(mariadb_url: str) -> None:
+    database = Database(mariadb_url)
+    with database.write() as connection:
+        metadata.create_all(connection)
+    with pytest.raises(DBAPIError, match="too long"):
+        database.transact(lambda c: insert_rows(c, notes, ["id", "name"], [(1, "x" * 41)], ignore_duplicates=True))
+    database.dispose()
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["harmless", "2026-03-01 12:30:15.000000", "", None],
+        ["None", None, "NULL", None],
+        ["a, None", "(None", None, "b), (7, None"],
+        ["it's", '"', "\\", "'); DROP TABLE parts; --"],
+        ["%s", "%", "größe 😀", "\n\t\x1a"],
+    ],
+)
+def test_new_rows_of_any_text_arrive_as_they_are(database: Database, texts: list[str | None]) -> None:
+    rows = [(2**63 - 1, at, text) for at, text in enumerate(texts)] + [(-(2**63), 0, None)]
+
+    database.transact(lambda c: insert_rows(c, parts, ["whole", "part", "text"], rows))
+
+    with database.read() as connection:
+        assert sorted(map(tuple, connection.execute(select(parts))), key=rows.index) == rows
+
+
+def test_harmless_rows_are_not_written_value_by_value(mariadb_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    database = Database(mariadb_url)
+    with database.write() as connection:
+        metadata.create_all(connection)
+        monkeypatch.setattr("pymysql.connections.Connection.escape", fail_at_a_number_of_ours)
+        insert_rows(connection, parts, ["whole", "part", "text"], [(1, 4_711, "harmless")])
+        with pytest.raises(AssertionError, match="written value by value"):
+            insert_rows(connection, parts, ["whole", "part", "text"], [(2, 4_711, "it's")])
+    database.dispose()
+
+
+def fail_at_a_number_of_ours(connection: Any, value: Any, mapping: Any = None) -> str:
+    assert value != 4_711, "written value by value"
+    return escape(connection, value, mapping)
+
+
+@pytest.mark.parametrize("text", ["secret", "it's secret"], ids=["harmless", "escaped"])
+def test_an_error_does_not_tell_what_was_to_be_written(database: Database, text: str) -> None:
+    with pytest.raises(IntegrityError) as told:
+        database.transact(lambda c: insert_rows(c, parts, ["whole", "part", "text"], [(7, 7, text), (7, 7, text)]))
+
+    assert "INSERT INTO parts" in str(told.value)
+    assert "secret" not in str(told.value)
+
+
+def test_rows_are_read_by_their_keys_in_any_number(database: Database) -> None:
+    rows = [
+        (whole, part, None if part else f'größe "{whole}"') for whole in range(2**53, 2**53 + 900) for part in (0, 1)
+    ]
+    database.transact(lambda c: insert_rows(c, parts, ["whole", "part", "text"], rows))
+
+    with database.read() as connection:
+        wanted = [(2**53 + 899, 1), (2**53 + 1, 0), (2**53 + 900, 0)]
+        found = rows_by_key(connection, parts, ["text", "whole"], wanted)
+        assert sorted(found, key=str) == [[None, 2**53 + 899], [f'größe "{2**53 + 1}"', 2**53 + 1]][::-1]
+        assert rows_by_key(connection, parts, ["text"], [(1, 1)]) == []
+        everything = rows_by_key(connection, parts, ["whole", "part", "text"], [row[:2] for row in rows])
+        assert sorted(everything, key=lambda row: row[:2]) == [list(row) for row in rows]
+
+
+def test_the_rows_of_a_select_come_as_they_are(database: Database) -> None:
+    rows = [(-(2**63), 1, "'%\\\""), (2**63 - 1, 2, None), (5, 3, "😀")]
+    database.transact(lambda c: insert_rows(c, parts, ["whole", "part", "text"], rows))
+    statement = select(parts.c.text, parts.c.whole).where(parts.c.part > bindparam("after")).order_by(parts.c.part)
+
+    with database.read() as connection:
+        found = rows_of(connection, statement.limit(2), {"after": 0})
+        assert sorted(found, key=str) == sorted([["'%\\\"", -(2**63)], [None, 2**63 - 1]], key=str)
+        assert rows_of(connection, statement, {"after": 3}) == []
