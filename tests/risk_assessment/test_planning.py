@@ -62,6 +62,16 @@ def test_the_order_is_the_one_that_sorting_gives(database: Database) -> None:
     assert order_of(database, run_id) == independent.ranking(rows)
 
 
+@pytest.mark.parametrize("chunk", [1, 2, 5, 12])
+def test_the_order_does_not_depend_on_how_much_is_read_at_a_time(
+    database: Database, monkeypatch: pytest.MonkeyPatch, chunk: int
+) -> None:
+    rows = a_book(database)
+    monkeypatch.setattr("risk_assessment.ranking.CHUNK", chunk)
+
+    assert order_of(database, a_planned_run(database, batch_size=7)) == independent.ranking(rows)
+
+
 def test_batches_are_cut_per_lane_and_numbered_through(database: Database) -> None:
     rows = a_book(database)
     threshold = a_middle_threshold(rows)
