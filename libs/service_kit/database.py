@@ -59,12 +59,11 @@ RETRY_FOR_SECONDS = 30
 
 _READ_ONLY = "service_kit_read_only"
 _MYSQL_SESSION = (
-    "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
     "SET SESSION time_zone='+00:00', "
     "sql_mode='STRICT_ALL_TABLES,ONLY_FULL_GROUP_BY,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', "
     f"innodb_lock_wait_timeout={LOCK_WAIT_SECONDS}, net_write_timeout={STREAM_PAUSE_SECONDS}, "
     # What stands between /*M! and */ only MariaDB reads, from the version on that is named there.
-    f"wait_timeout={IDLE_SECONDS} /*M!100300 , idle_write_transaction_timeout={IDLE_WRITER_SECONDS} */",
+    f"wait_timeout={IDLE_SECONDS} /*M!100300 , idle_write_transaction_timeout={IDLE_WRITER_SECONDS} */"
 )
 
 
@@ -127,9 +126,12 @@ class Database:
     """One database and its pool of connections, safe to share between threads."""
 
     def __init__(
-        self, url: str | URL, *, pool_size: int = 8, write_retries: int = 5, statement_timeout: int = 120
+        self, url: str | URL, *, pool_size: int = 16, write_retries: int = 5, statement_timeout: int = 120
     ) -> None:
-        """Open nothing yet; `statement_timeout` is how many seconds the MySQL driver waits for one answer."""
+        """Open nothing yet, and never more than `pool_size` connections.
+
+        `statement_timeout` is how many seconds the MySQL driver waits for one answer.
+        """
         parsed = database_url(url)
         sys.setswitchinterval(SWITCH_SECONDS)
         self._write_retries = write_retries
@@ -229,8 +231,8 @@ def _sqlite_engine(url: URL, pool_size: int) -> Engine:
         connect_args=connect_args,
         pool_size=pool_size,
         hide_parameters=True,
+        max_overflow=0,
         pool_use_lifo=True,
-        max_overflow=pool_size,
         pool_timeout=POOL_TIMEOUT_SECONDS,
     )
     event.listen(engine, "connect", _prepare_sqlite)
@@ -297,7 +299,8 @@ def _mysql_engine(url: URL, pool_size: int, statement_timeout: int) -> Engine:
         url.set(query={**defaults, **url.query}),
         pool_size=pool_size,
         hide_parameters=True,
-        max_overflow=pool_size,
+        max_overflow=0,  # these would be closed after each use, and a new one costs as much as five questions
+        pool_use_lifo=True,
         pool_timeout=POOL_TIMEOUT_SECONDS,
         pool_recycle=POOL_RECYCLE_SECONDS,
         pool_pre_ping=True,
@@ -311,12 +314,16 @@ def _prepare_mysql(connection: Any, _record: object) -> None:
     keepalive.watch(connection)
     bulk.prepare(connection)
     cursor = connection.cursor()
-    for statement in _MYSQL_SESSION:
-        cursor.execute(statement)
+    cursor.execute(_MYSQL_SESSION)
     cursor.close()
 
 
 def _begin_mysql(connection: Connection) -> None:
-    if connection.get_execution_options().get(_READ_ONLY, False):
-        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+    read_only = connection.get_execution_options().get(_READ_ONLY, False)
+    known = connection.connection.info
+    if known.get(_READ_ONLY) is not read_only:
+        level = "REPEATABLE READ" if read_only else "READ COMMITTED"
+        connection.exec_driver_sql(f"SET SESSION TRANSACTION ISOLATION LEVEL {level}")
+        known[_READ_ONLY] = read_only
+    if read_only:
         connection.exec_driver_sql("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")

@@ -18,6 +18,8 @@ import structlog
 import uvicorn
 import uvloop
 
+from service_kit.one_core import stay_on_one_core
+
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
@@ -81,9 +83,10 @@ def serve(app: "FastAPI", host: str, port: int, grace: int = GRACE_SECONDS) -> i
         stop = app.state.stop = Stop()
         server = _Server(_uvicorn_config(app, host, port, grace))
         with _signals(stop, STOP_SECONDS):
-            watching = asyncio.create_task(_exit_when_asked(server, stop))
+            aside = [asyncio.create_task(_exit_when_asked(server, stop)), asyncio.create_task(stay_on_one_core())]
             await server.serve()
-            watching.cancel()
+            for task in aside:
+                task.cancel()
         if not server.started and not stop.is_set():
             raise RuntimeError(f"cannot serve on {host}:{port}")
 

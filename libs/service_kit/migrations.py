@@ -108,7 +108,7 @@ def _config(package: str) -> Config:
 
 
 def _migrate(url: str | URL, package: str, act: Callable[[Config], None], leave_newer: bool = False) -> None:
-    database = Database(url, pool_size=1, statement_timeout=STATEMENT_TIMEOUT_SECONDS)
+    database = Database(url, pool_size=2, statement_timeout=STATEMENT_TIMEOUT_SECONDS)
     alone = _alone_on_sqlite if database.dialect == "sqlite" else _alone_on_mysql
     config = _config(package)
     try:

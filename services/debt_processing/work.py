@@ -101,7 +101,7 @@ def _score(item: DebtorEntry, scorer: Scorer) -> tuple[int, Score]:
 
 def _minor(text: str) -> int:
     """Read an amount that the decoder has checked; the usual form with two decimals the quick way."""
-    return int(text[:-3] + text[-2:]) if text[-3:-2] == "." else parse_priority(text)
+    return int(text.replace(".", "")) if text[-3:-2] == "." else parse_priority(text)
 
 
 def _failed_at(stage: str, position: int, item: DebtorEntry, error: Exception) -> Failure:
