@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
@@ -126,9 +127,15 @@ class Database:
     """One database and its pool of connections, safe to share between threads."""
 
     def __init__(
-        self, url: str | URL, *, pool_size: int = 16, write_retries: int = 5, statement_timeout: int = 120
+        self,
+        url: str | URL,
+        *,
+        pool_size: int = 16,
+        write_retries: int = 5,
+        statement_timeout: int = 120,
+        sqlite_cache_kib: int = SQLITE_CACHE_KIB,
     ) -> None:
-        """Open nothing yet, and never more than `pool_size` connections.
+        """Open nothing yet, and never more than `pool_size` connections, each with an SQLite cache of its own.
 
         `statement_timeout` is how many seconds the MySQL driver waits for one answer.
         """
@@ -139,7 +146,7 @@ class Database:
         self.dialect: Literal["sqlite", "mysql"]
         if parsed.get_backend_name() == "sqlite":
             self.dialect = "sqlite"
-            self.engine = _sqlite_engine(parsed, pool_size)
+            self.engine = _sqlite_engine(parsed, pool_size, sqlite_cache_kib)
         else:
             self.dialect = "mysql"
             self.engine = _mysql_engine(parsed, pool_size, statement_timeout)
@@ -222,7 +229,7 @@ def _is_mysql(dialect: Dialect) -> bool:
     return dialect.name in {"mysql", "mariadb"}
 
 
-def _sqlite_engine(url: URL, pool_size: int) -> Engine:
+def _sqlite_engine(url: URL, pool_size: int, cache_kib: int) -> Engine:
     Path(str(url.database)).expanduser().parent.mkdir(parents=True, exist_ok=True)
     # isolation_level None: the driver begins no transaction by itself, so that ours begin when and how we say.
     connect_args = {"isolation_level": None, "timeout": SQLITE_BUSY_MS / 1_000}
@@ -235,19 +242,19 @@ def _sqlite_engine(url: URL, pool_size: int) -> Engine:
         pool_use_lifo=True,
         pool_timeout=POOL_TIMEOUT_SECONDS,
     )
-    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "connect", partial(_prepare_sqlite, cache_kib=cache_kib))
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
-def _prepare_sqlite(connection: Any, _record: object) -> None:
+def _prepare_sqlite(connection: Any, _record: object, cache_kib: int) -> None:
     # Asked first, because switching needs a lock that the busy timeout does not wait for.
     if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
         _switch_to_wal(connection)
     for pragma in (
         "synchronous=NORMAL",
         "foreign_keys=ON",
-        f"cache_size=-{SQLITE_CACHE_KIB}",
+        f"cache_size=-{cache_kib}",
         f"journal_size_limit={SQLITE_WAL_LIMIT_BYTES}",
         f"wal_autocheckpoint={SQLITE_CHECKPOINT_PAGES}",
         "temp_store=MEMORY",

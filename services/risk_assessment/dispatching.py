@@ -15,10 +15,12 @@ from service_kit.metrics import serve_metrics, watch_process
 from service_kit.migrations import MigrationError, current_revision
 from service_kit.tracing import traced
 
+SQLITE_CACHE_KIB = 4 * 1024  # it goes through its tables in the order of their keys, and needs no page for long
+
 
 def dispatch_until_stopped(settings: Settings) -> Callable[[Stop], Awaitable[None]]:
     """The dispatcher as a loop. Raises at once when a policy is wrong or the database was never migrated."""
-    database = Database(settings.risk_database_url)
+    database = Database(settings.risk_database_url, sqlite_cache_kib=SQLITE_CACHE_KIB)
     _refuse_an_empty_database(database)
     shelf = open_shelf(settings.risk_policy, settings.risk_policy_dir)
 
