@@ -28,6 +28,7 @@ class Benchmark(StrEnum):
     """What can be measured."""
 
     END_TO_END = "end-to-end"
+    CONSUMERS = "consumers"
     ROOMS = "rooms"
     PREVIEW = "preview"
     QUEUE = "queue"
@@ -51,7 +52,7 @@ def main(
     database: Annotated[
         list[str] | None, typer.Option(help="sqlite, mariadb or mariadb+mysqlclient [default: those that are here]")
     ] = None,
-    consumers: Annotated[int, typer.Option(min=1, help="Consumers, end to end")] = 1,
+    consumers: Annotated[int, typer.Option(min=1, help="Consumers, end to end; for consumers, against one")] = 1,
     setting: Annotated[
         list[str] | None, typer.Option(help="NAME=VALUE for the system's processes, e.g. RISK_MAX_OUTSTANDING=100")
     ] = None,
@@ -72,6 +73,9 @@ def main(
 
     measures: dict[Benchmark, Callable[[], Iterator[Figure]]] = {
         Benchmark.END_TO_END: whole,
+        Benchmark.CONSUMERS: lambda: (
+            f for name in chosen for f in end_to_end.measure_consumers(name, debtors, max(consumers, 2), repeats)
+        ),
         Benchmark.ROOMS: lambda: (f for name in chosen for f in rooms.measure(name, debtors, repeats)),
         Benchmark.PREVIEW: lambda: (f for name in chosen for f in preview.measure(name, debtors, repeats)),
         Benchmark.QUEUE: lambda: queue_growth.measure(_powers(4 if quick else 7), () if quick else _powers(7)[1:]),

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
+from operator import truediv
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 
 from sqlalchemy import func, select
@@ -59,13 +61,38 @@ def measure(
             yield _figure(f"{database}, {debtors:,} debtors, batches of {batch_size}", found)
 
 
+def measure_consumers(database: str, debtors: int, consumers: int, repeats: int) -> Iterator[Figure]:
+    """How many times as fast so many consumers empty a queue that was filled beforehand as one does."""
+    no_cap = {"RISK_MAX_OUTSTANDING": "0"}
+    with (
+        TemporaryDirectory(prefix="smartrecover-bench-") as folder,
+        running_system(Path(folder), database, consumers=0, settings=no_cap) as system,
+    ):
+        system.generate(debtors, PORTFOLIO)
+        _emptying(system, 1)
+        ones, manies = zip(*((_emptying(system, 1), _emptying(system, consumers)) for _ in range(repeats)), strict=True)
+    notes = {"debtors/s": f"{median(ones):,.0f} by one, {median(manies):,.0f} by {consumers}"}
+    case = f"{consumers} for 1, {database}, {debtors:,} debtors"
+    yield Figure("consumers", case, "times as fast", tuple(map(truediv, manies, ones)), notes)
+
+
+def _emptying(system: System, consumers: int) -> float:
+    """Debtors a second, from the first batch begun to the last one recorded."""
+    run_id = system.start_run(PORTFOLIO, 500)
+    system.wait_for(run_id, "published")
+    with system.consumers(consumers):
+        run = system.wait_for(run_id, "completed")
+    begun, ended = _worked_between(system, run_id, run["debtors_ranked"])
+    return float(run["debtors_ranked"]) / (ended - begun).total_seconds()
+
+
 def one_run(system: System, batch_size: int) -> OneRun:
     """Start a run, wait for its end, and tell what it took."""
     before = system.usage()
     run = system.run(PORTFOLIO, batch_size)
     after = system.usage()
     accepted = datetime.fromisoformat(run["created_at"])
-    decided_at = _decided_at(system, run["id"], run["debtors_ranked"])
+    _, decided_at = _worked_between(system, run["id"], run["debtors_ranked"])
     return OneRun(
         run["debtors_ranked"],
         (datetime.fromisoformat(run["planned_at"]) - accepted).total_seconds(),
@@ -75,13 +102,13 @@ def one_run(system: System, batch_size: int) -> OneRun:
     )
 
 
-def _decided_at(system: System, run_id: str, ranked: int) -> datetime:
-    """When the last batch was recorded. Raises NotMeasurableError unless every debtor has one decision or error."""
+def _worked_between(system: System, run_id: str, ranked: int) -> tuple[datetime, datetime]:
+    """When the first batch was begun and the last recorded. Every debtor must have one decision or error."""
     with closing(_Debts(system.environment["DEBT_DATABASE_URL"])) as debts:
-        finished_at, decided = debts.outcome(run_id)
-    if finished_at is None or decided != ranked:
+        begun, ended, decided = debts.outcome(run_id)
+    if begun is None or ended is None or decided != ranked:
         raise NotMeasurableError(f"{ranked} debtors were ranked and {decided} decided")
-    return finished_at
+    return begun, ended
 
 
 class _Debts:
@@ -93,15 +120,16 @@ class _Debts:
     def close(self) -> None:
         self._database.dispose()
 
-    def outcome(self, run_id: str) -> tuple[datetime | None, int]:
+    def outcome(self, run_id: str) -> tuple[datetime | None, datetime | None, int]:
         with self._database.read() as connection:
             number = connection.execute(select(runs.c.number).where(runs.c.run_id == run_id)).scalar_one()
-            last = select(func.max(batches.c.finished_at)).where(batches.c.run_number == number)
+            times = select(func.min(batches.c.started_at), func.max(batches.c.finished_at))
             counts = [
                 connection.execute(select(func.count()).where(table.c.run_number == number)).scalar_one()
                 for table in (decisions, errors)
             ]
-            return connection.execute(last).scalar_one(), sum(counts)
+            begun, ended = connection.execute(times.where(batches.c.run_number == number)).one()
+            return begun, ended, sum(counts)
 
 
 def middle_of(found: list[OneRun]) -> OneRun:

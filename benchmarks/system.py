@@ -24,6 +24,8 @@ from smartrecover.stack import Command, Stack, free_port
 SQLITE, PYMYSQL, MYSQLCLIENT = "sqlite", "mariadb", "mariadb+mysqlclient"
 READY_SECONDS = 60.0
 POLL_SECONDS = 0.2
+CONSUMER = "consumer"
+_UNDER_WAY = ("accepted", "planning", "publishing", "published")
 _OURS = ("RISK_", "DEBT_", "RECOVERY_", "AWS_")
 _SERVER_SETTINGS = ("SET GLOBAL innodb_buffer_pool_size = 1 << 30", "SET GLOBAL innodb_log_file_size = 512 << 20")
 
@@ -90,23 +92,46 @@ class System:
         """Fill a portfolio with invented debtors, the same ones each time."""
         self.command("generate-debtors", "--count", str(debtors), "--portfolio", portfolio)
 
-    def run(self, portfolio: str, batch_size: int, patience: float = 600.0) -> dict[str, Any]:
+    def run(self, portfolio: str, batch_size: int) -> dict[str, Any]:
         """Start a run over a portfolio, wait until it is completed, and return it as the API shows it."""
-        url = f"{self.stack.risk_url}/risk-service/runs"
+        return self.wait_for(self.start_run(portfolio, batch_size), "completed")
+
+    def start_run(self, portfolio: str, batch_size: int) -> str:
+        """Start a run and return its id."""
+        wishes = {"portfolio": portfolio, "batch_size": batch_size}
+        answer = httpx.post(self._runs, json=wishes, timeout=60)
+        if answer.status_code != 202:
+            raise NotMeasurableError(f"POST /runs answered {answer.status_code}: {answer.text}")
+        run_id: str = answer.json()["id"]
+        return run_id
+
+    def wait_for(self, run_id: str, state: str, patience: float = 600.0) -> dict[str, Any]:
+        """Wait until a run has come to a state, and return it as the API shows it."""
         give_up_at = time.monotonic() + patience
         with httpx.Client(timeout=60) as client:
-            answer = client.post(url, json={"portfolio": portfolio, "batch_size": batch_size})
-            if answer.status_code != 202:
-                raise NotMeasurableError(f"POST /runs answered {answer.status_code}: {answer.text}")
-            run: dict[str, Any] = answer.json()
-            while run["state"] in ("accepted", "planning", "publishing", "published"):
-                if time.monotonic() > give_up_at:
-                    raise NotMeasurableError(f"the run was still {run['state']} after {patience:g} s")
+            while True:
+                run: dict[str, Any] = client.get(f"{self._runs}/{run_id}").json()
+                if run["state"] == state and not run["error"]:
+                    return run
+                if run["state"] not in _UNDER_WAY or time.monotonic() > give_up_at:
+                    raise NotMeasurableError(f"the run is {run['state']} and not {state}: {run['error']}")
                 time.sleep(POLL_SECONDS)
-                run = client.get(f"{url}/{run['id']}").json()
-        if run["state"] != "completed" or run["error"]:
-            raise NotMeasurableError(f"the run is {run['state']}: {run['error']}")
-        return run
+
+    @contextmanager
+    def consumers(self, count: int) -> Iterator[None]:
+        """Run so many consumers more, for as long as the block lasts."""
+        [command] = [command for command in self.stack.services() if command.name == CONSUMER]
+        with ExitStack() as cleanup:
+            for _ in range(count):
+                name = CONSUMER if CONSUMER not in self.processes else f"{CONSUMER}-{len(self.processes)}"
+                started = cleanup.enter_context(_child(Command(name, command.arguments), self.environment, self.folder))
+                self.processes[name] = started
+                cleanup.callback(self.processes.pop, name)
+            yield
+
+    @property
+    def _runs(self) -> str:
+        return f"{self.stack.risk_url}/risk-service/runs"
 
     def usage(self) -> dict[str, Usage]:
         """What each process has used so far."""
@@ -130,10 +155,10 @@ def running_system(
             _run(command, environment, folder)
         sqs = running(stack.sqs().arguments, stack.sqs_port, folder / "sqs.log", cwd=folder)
         system.processes["sqs"] = cleanup.enter_context(sqs)
-        commands = {command.name: command for command in stack.services()}
-        more = [Command(f"consumer-{n}", commands["consumer"].arguments) for n in range(2, consumers + 1)]
-        for command in (*commands.values(), *more):
-            system.processes[command.name] = cleanup.enter_context(_child(command, environment, folder))
+        for command in stack.services():
+            if command.name != CONSUMER:
+                system.processes[command.name] = cleanup.enter_context(_child(command, environment, folder))
+        cleanup.enter_context(system.consumers(consumers))
         for url in (f"{stack.risk_url}/readyz", f"{stack.debt_url}/readyz"):
             _wait_for(url, system)
         yield system
