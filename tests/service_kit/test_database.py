@@ -1,9 +1,10 @@
-"""Both databases, for real: snapshots, writes that retry, bulk inserts, streams."""
+"""Both databases, for real: snapshots, writes that retry, connections, streams."""
 
 import threading
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    event,
     func,
     select,
     text,
@@ -113,6 +115,41 @@ def test_two_transactions_that_read_and_write_lose_no_update(database: Database)
 
     with database.read() as connection:
         assert connection.execute(select(things.c.name)).scalar_one() == "80"
+
+
+def test_one_connection_reads_a_snapshot_or_what_is_there_now_as_it_is_asked(mariadb_url: str) -> None:
+    database, other = Database(mariadb_url, pool_size=1), Database(mariadb_url)
+    with other.write() as connection:
+        metadata.create_all(connection)
+    kinds: list[Callable[[], AbstractContextManager[Connection]]] = [database.read, database.write]
+
+    seen = []
+    for at, opened in enumerate([*kinds, *kinds, database.write, database.read]):
+        with opened() as connection:
+            before = count(connection)
+            add(other, at + 1, str(at))
+            seen.append(count(connection) - before)
+
+    assert seen == [0, 1, 0, 1, 1, 0]
+    database.dispose()
+    other.dispose()
+
+
+def test_connections_stay_open_as_many_as_were_ever_needed_at_once(database: Database) -> None:
+    opened: list[object] = []
+    event.listen(database.engine, "connect", lambda *connection: opened.append(connection))
+    together = threading.Barrier(4)
+
+    def hold(_: int) -> None:
+        with database.read():
+            together.wait(10)
+
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(3):
+            list(pool.map(hold, range(4)))
+
+    assert len(opened) <= 4
+    assert database.connections_idle() == 4
 
 
 def test_a_deadlocked_transaction_is_run_again(mariadb_url: str) -> None:
