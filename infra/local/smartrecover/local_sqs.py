@@ -2,13 +2,15 @@
 
 Moto counts its whole queue for every message, and looks at its clock twice for each message counted. Its clock goes by
 way of two dates; the one put in its place reads the same time at once. It looks through every answer for a request id
-in XML, byte by byte; answers in JSON are spared that. And it works out for each request anew which of its services a
-host means, and how the same few names are written with underscores; here it remembers.
+in XML, byte by byte; answers in JSON are spared that. It works out for each request anew which of its services a host
+means, and how the same few names are written with underscores; here it remembers. And it keeps every message there ever
+was, deleted or not, for a page of its own that shows them; here it does not.
 """
 
 import logging
 import sys
 import time
+from collections import deque
 from functools import cache
 from typing import Any
 
@@ -36,4 +38,5 @@ if __name__ == "__main__":
     DomainDispatcherApplication.get_backend_for_host = cache(  # type: ignore[method-assign]
         DomainDispatcherApplication.get_backend_for_host
     )
+    models.Message.instances_tracked = deque(maxlen=0)  # type: ignore[attr-defined]
     main(sys.argv[1:])
