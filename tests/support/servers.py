@@ -57,9 +57,9 @@ def mariadb_server(program: str, *options: str) -> Iterator[MariaDb]:
     # Not below pytest's folder: a socket's path may have 107 bytes only.
     folder = Path(tempfile.mkdtemp(prefix="sr-mariadb-"))
     user = [f"--user={getpass.getuser()}"] if os.geteuid() == 0 else []
-    port = free_port()
     try:
         is_mysql = _install(program, folder, user)
+        port = free_port()  # at the last moment: during seconds of installing, some client may get it
         command = [
             program,
             "--no-defaults",
