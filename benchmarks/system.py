@@ -119,11 +119,11 @@ class System:
 
     @contextmanager
     def consumers(self, count: int) -> Iterator[None]:
-        """Run so many consumers more, for as long as the block lasts."""
+        """Run so many consumers, for as long as the block lasts."""
         [command] = [command for command in self.stack.services() if command.name == CONSUMER]
         with ExitStack() as cleanup:
-            for _ in range(count):
-                name = CONSUMER if CONSUMER not in self.processes else f"{CONSUMER}-{len(self.processes)}"
+            for number in range(1, count + 1):
+                name = CONSUMER if number == 1 else f"{CONSUMER}-{number}"
                 started = cleanup.enter_context(_child(Command(name, command.arguments), self.environment, self.folder))
                 self.processes[name] = started
                 cleanup.callback(self.processes.pop, name)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, Row, case, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, case, func, select
 
 from recovery_core.scoring import Scorer, ScoringError
 from risk_assessment.batch_messages import Entry
@@ -108,28 +108,30 @@ class Eligible:
 
     def _stored(self) -> Iterator[list[Entry]]:
         """Page by page down the index of priorities; a page as one document costs a driver next to nothing."""
-        below: list[ColumnElement[bool]] = []
-        while True:
-            page = [(priority, debtor_id, version) for priority, debtor_id, version in self._page(below)]
-            yield page
-            if len(page) < CHUNK:
-                return
+        page = self._page()
+        yield page
+        while len(page) == CHUNK:
             least = min(page)[0]
             last = max(debtor_id for priority, debtor_id, _ in page if priority == least)
-            # The first condition says where to go on in the index, the second which of equal priority were had.
-            below = [debtors.c.priority <= least, or_(debtors.c.priority < least, debtors.c.id > last)]
+            # Two questions, each of which begins in the index where it goes on: asked as one, those of equal
+            # priority would be gone through again for every page of them.
+            page = self._page(debtors.c.priority == least, debtors.c.id > last)
+            yield page
+            if len(page) < CHUNK:
+                page = self._page(debtors.c.priority < least)
+                yield page
 
-    def _page(self, below: list[ColumnElement[bool]]) -> list[list[Any]]:
+    def _page(self, *further: ColumnElement[bool]) -> list[Entry]:
         statement = (
             select(debtors.c.priority, debtors.c.id, debtors.c.version)
-            .where(*self._selection.stored(), *below)
+            .where(*self._selection.stored(), *further)
             .order_by(debtors.c.priority.desc(), debtors.c.id)
             .limit(CHUNK)
         )
         for dialect in ("mysql", "mariadb"):
             # Where levels are chosen, MySQL might prefer the index of levels, which would be sorted for each page.
             statement = statement.with_hint(debtors, "FORCE INDEX (ix_debtors_portfolio_priority)", dialect)
-        return rows_of(self._connection, statement)
+        return [(priority, debtor_id, version) for priority, debtor_id, version in rows_of(self._connection, statement)]
 
     def _score(self, rows: Iterable[tuple[Any, ...]]) -> Iterator[Entry]:
         score = self._selection.scorer.score
