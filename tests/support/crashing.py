@@ -12,7 +12,6 @@ import functools
 import importlib
 import inspect
 import json
-import os
 import signal
 import sys
 import threading
@@ -203,8 +202,8 @@ def _happen(fault: Fault | None) -> None:
     elif fault.do == "raise":
         raise RuntimeError(fault.text)
     else:
-        os.kill(os.getpid(), signal.SIGSTOP if fault.do == "freeze" else signal.SIGKILL)
-        time.sleep(0.5)  # the signal reaches the main thread first; go no step further until it has stopped all
+        # To this very thread, which then goes no step further: one sent to the process may reach another one first.
+        signal.pthread_kill(threading.get_ident(), signal.SIGSTOP if fault.do == "freeze" else signal.SIGKILL)
 
 
 async def _happen_later(fault: Fault | None) -> None:
