@@ -14,7 +14,19 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import end_to_end, http_load, machine, migration, naive, peers, preview, queue_growth, rooms, simulation
+from benchmarks import (
+    bare,
+    end_to_end,
+    http_load,
+    machine,
+    migration,
+    naive,
+    peers,
+    preview,
+    queue_growth,
+    rooms,
+    simulation,
+)
 from benchmarks.measure import Figure
 from benchmarks.system import SQLITE, NotMeasurableError, databases
 
@@ -28,6 +40,7 @@ class Benchmark(StrEnum):
     """What can be measured."""
 
     END_TO_END = "end-to-end"
+    BARE = "bare"
     CONSUMERS = "consumers"
     ROOMS = "rooms"
     PREVIEW = "preview"
@@ -71,8 +84,14 @@ def main(
         for name in chosen:
             yield from end_to_end.measure(name, debtors, sizes, repeats, consumers=consumers, settings=settings)
 
+    def bare_ways() -> Iterator[Figure]:
+        for name in chosen:
+            for size in sizes:
+                yield from bare.measure(name, debtors, size, repeats)
+
     measures: dict[Benchmark, Callable[[], Iterator[Figure]]] = {
         Benchmark.END_TO_END: whole,
+        Benchmark.BARE: bare_ways,
         Benchmark.CONSUMERS: lambda: (
             f for name in chosen for f in end_to_end.measure_consumers(name, debtors, max(consumers, 2), repeats)
         ),

@@ -22,7 +22,7 @@ from recovery_core.scoring import scorer_for
 from recovery_core.treatment import Treatment
 from service_kit.database import Database
 
-GROUP_SECONDS = 0.1
+GROUP_SECONDS = 0.4
 
 
 class CannotBeWorked(Exception):  # noqa: N818 - named by its consequence
@@ -74,7 +74,7 @@ def work_together(
 ) -> list[tuple[Held, Done]]:
     """Bring batches that are no suspects into the inbox, all that are begun or none.
 
-    Begins as many as a tenth of a second allows, at least one, and no more once `hurry` says so. Raises whatever went
+    Begins as many as GROUP_SECONDS allow, at least one, and no more once `hurry` says so. Raises whatever went
     wrong, be it with one of them only: `begun_at` tells which were begun.
     """
     begun: list[Held] = []
