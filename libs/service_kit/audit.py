@@ -5,6 +5,7 @@ Neither may hold personal data: subjects are ids, details are counts and names o
 """
 
 import getpass
+import logging
 import os
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,7 +32,8 @@ from sqlalchemy import (
 from service_kit.database import UtcDateTime, table_options
 from service_kit.identity import Role
 
-log = structlog.get_logger(__name__)
+# Reads of personal data are on record however quiet the rest shall be.
+log = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
 
 MAX_ACTOR_CHARS = 270
 MAX_REASON_CHARS = 200

@@ -1,19 +1,19 @@
 """Audit: a change and its record stand or fall together, a read is in the log, and reasons are plain."""
 
+import getpass
 import json
-import logging
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
-import structlog
 from sqlalchemy import select
 from tests.support.guarded_api import audit_records, create_app, metadata
 from tests.support.moments import NOW
+from tests.support.processes import environment, python
 from tests.support.serving import serving
 
-from service_kit import audit, logs
 from service_kit.access import Access
 from service_kit.audit import Audit, Caller, command_line
 from service_kit.database import Database
@@ -102,22 +102,22 @@ def test_the_longest_subject_of_a_token_fits_as_an_actor(database: Database) -> 
     assert records(database)[0]["actor"] == f"oidc:{'s' * 255}"
 
 
-def test_a_read_is_logged_however_quiet_the_log_is(capsys: pytest.CaptureFixture[str]) -> None:
-    root = logging.getLogger()
-    before = root.handlers[:], root.level, structlog.get_config()
-    try:
-        logs.configure("demo", "error", json=True)
-        audit.log = structlog.get_logger(audit.__name__)
-        Audit(audit_records, Caller("key:ann", "viewer", "Ticket 8", "r-8"), NOW).read(
-            "thing.read", "thing:1", "thing:2"
-        )
-        logging.getLogger("service_kit.other").warning("not shown")
-        lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
-    finally:
-        root.handlers[:], level, config = before[0], before[1], before[2]
-        root.setLevel(level)
-        structlog.configure(**config)
-        audit.log = structlog.get_logger(audit.__name__)
+QUIET = """
+import structlog
+from sqlalchemy import MetaData
+from service_kit import logs
+from service_kit.audit import Audit, Caller, audit_records_table
+from tests.support.moments import NOW
+logs.configure("demo", "error", json=True)
+audit = Audit(audit_records_table(MetaData()), Caller("key:ann", "viewer", "Ticket 8", "r-8"), NOW)
+audit.read("thing.read", "thing:1", "thing:2")
+structlog.get_logger("service_kit.other").warning("not shown")
+"""
+
+
+def test_a_read_is_logged_however_quiet_the_log_is() -> None:
+    done = subprocess.run(python("-c", QUIET), env=environment(), capture_output=True, text=True, check=True)
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
 
     assert [{name: line[name] for name in line if name not in ("timestamp", "level", "service")} for line in lines] == [
         {
@@ -148,6 +148,6 @@ def test_a_user_without_a_name_is_told_by_number(monkeypatch: pytest.MonkeyPatch
     def nobody() -> str:
         raise KeyError("getpwuid(): uid not found")
 
-    monkeypatch.setattr(audit.getpass, "getuser", nobody)
+    monkeypatch.setattr(getpass, "getuser", nobody)
 
     assert command_line().actor.startswith("cli:uid-")
