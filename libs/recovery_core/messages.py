@@ -263,7 +263,8 @@ def _read_items(values: Sequence[Any]) -> list[DebtorEntry | ItemError]:
 def _read_item(position: int, value: Any, seen: set[int]) -> DebtorEntry | ItemError:
     debtor_id = _readable_id(value)
     if debtor_id in seen:
-        return ItemError(position, debtor_id, "debtor_id", "the debtor is in this batch already")
+        # Said of nobody: the debtor has its one decision or error by its first entry.
+        return ItemError(position, None, "debtor_id", f"debtor {debtor_id} is in this batch already")
     if debtor_id is not None:
         seen.add(debtor_id)
     if repeated := repeated_names(value) & set(DebtorEntry.__annotations__):

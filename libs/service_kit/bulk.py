@@ -83,7 +83,7 @@ def update_rows(connection: Connection, table: Table, columns: Sequence[str], ro
 def rows_of(
     connection: Connection, statement: Select[Any], parameters: Mapping[str, Any] | None = None
 ) -> list[list[Any]]:
-    """The rows of a select, in no promised order; some thousand at most, for MariaDB's document ends at 1 MiB."""
+    """The rows of a select, in no promised order; some thousand at most: they are one document."""
     rows = statement.subquery()
     return _read(connection.execute(select(_JsonRows(*rows.c)), parameters))
 

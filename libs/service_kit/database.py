@@ -55,6 +55,7 @@ LOCK_WAIT_SECONDS = 10
 STREAM_PAUSE_SECONDS = 600  # how long a reader of a stream may be busy elsewhere before the server hangs up
 # A process that is frozen, or whose host is gone without a word, keeps its locks until the server hangs up.
 IDLE_SECONDS = 900
+GROUP_CONCAT_BYTES = 64 * 1024 * 1024  # MariaDB cuts a JSON document of rows (`bulk`) there, without an error
 IDLE_WRITER_SECONDS = 30  # MariaDB only: MySQL does not tell a silent writer from any other silent client
 RETRY_FOR_SECONDS = 30
 
@@ -63,6 +64,7 @@ _MYSQL_SESSION = (
     "SET SESSION time_zone='+00:00', "
     "sql_mode='STRICT_ALL_TABLES,ONLY_FULL_GROUP_BY,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', "
     f"innodb_lock_wait_timeout={LOCK_WAIT_SECONDS}, net_write_timeout={STREAM_PAUSE_SECONDS}, "
+    f"group_concat_max_len={GROUP_CONCAT_BYTES}, "
     # What stands between /*M! and */ only MariaDB reads, from the version on that is named there.
     f"wait_timeout={IDLE_SECONDS} /*M!100300 , idle_write_transaction_timeout={IDLE_WRITER_SECONDS} */"
 )

@@ -37,6 +37,9 @@ async def stay_on_one_core() -> None:
             await asyncio.sleep(STAY_SECONDS)
     except OSError as error:  # forbidden, or the cores that we may use are others by now
         log.info("process.cores.not_chosen", error=type(error).__name__)
+    finally:
+        with contextlib.suppress(OSError):
+            _bind(_threads(), allowed)
 
 
 def _bind(threads: Iterable[int], cores: set[int]) -> None:

@@ -16,6 +16,7 @@ _READ_ONLY = "the database is read-only"
 _FULL = "the database is out of disk space"
 _PLAIN = "the database connection cannot be encrypted as asked"
 _STOPPING = "the database is shutting down"
+_STOPPED = "the database was told to stop working on the statement, or took too long"
 _DISK = "the database cannot read or write its disk"
 _BROKEN = "the database file is damaged or is not a database"
 
@@ -42,8 +43,10 @@ _MYSQL = {
     1213: _LOCKED,
     1226: _BUSY,
     1290: _READ_ONLY,  # --read-only, also while a replica is being promoted
+    1317: _STOPPED,
     1836: _READ_ONLY,
     1927: _LOST,
+    1969: _STOPPED,  # MariaDB: max_statement_time
     2002: _REFUSED,
     2003: _REFUSED,
     2005: _REFUSED,
@@ -51,6 +54,7 @@ _MYSQL = {
     2013: _LOST,
     2026: _PLAIN,
     2055: _LOST,
+    3024: _STOPPED,  # MySQL: max_execution_time
     3118: _DENIED,
     4031: _LOST,
 }

@@ -2,7 +2,7 @@
 
 It plans runs, sends their batches through the outbox, reads what the debt service reports, sends again what the queue
 lost, and scores portfolios anew. It keeps no state that the database does not have: killed anywhere, its successor
-goes on. It refuses to do anything without the lease.
+goes on. It refuses to plan, to send and to score without the lease; what others report, anybody may write down.
 """
 
 import asyncio
@@ -60,7 +60,7 @@ class Dispatcher:
         self._settings, self._database, self._sender, self._shelf = settings, database, sender, shelf
         self._owner = leases.new_owner()
         self._fence = leases.fence(self._owner)
-        self._threads = ThreadPoolExecutor(max_workers=6, thread_name_prefix="dispatch")
+        self._threads = ThreadPoolExecutor(max_workers=8, thread_name_prefix="dispatch")
         self._held: list[Received] = []
         self._more_to_send = asyncio.Event()
         self._lease_lost = asyncio.Event()
@@ -144,6 +144,15 @@ class Dispatcher:
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
+    def _write(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` in a transaction that proves the lease first. Raises LeaseLostError."""
+
+        def fenced(connection: Connection) -> T:
+            self._fence(connection)
+            return work(connection)
+
+        return self._database.transact(fenced)
+
     # The lease
 
     async def _acquire(self) -> bool:
@@ -199,7 +208,7 @@ class Dispatcher:
                 raise
             # One run that cannot be planned must not keep the others from being planned.
             log.exception("risk.run.failed", run_id=run.id)
-            self._database.transact(lambda c: runs.fail(c, run.number, "planning failed; see the log", utc_now()))
+            self._write(lambda c: runs.fail(c, run.number, "planning failed; see the log", utc_now()))
             RUNS.labels("failed").inc()
         else:
             log.info("risk.run.planned", run_id=run.id)
@@ -262,11 +271,10 @@ class Dispatcher:
         now = utc_now()
 
         def mark(connection: Connection) -> list[str]:
-            self._fence(connection)
             outbox.mark_sent(connection, sent, now)
             return outbox.mark_published(connection, now)
 
-        for run_id in self._database.transact(mark):
+        for run_id in self._write(mark):
             self._published(run_id)
 
     def _published(self, run_id: str) -> None:
@@ -349,9 +357,7 @@ class Dispatcher:
             if _outage(error) is not None or isinstance(error, leases.LeaseLostError):
                 raise
             log.exception("risk.scoring_job.failed", scoring_job_id=job.id)
-            self._database.transact(
-                lambda c: scoring_jobs.fail(c, job.number, "scoring failed; see the log", utc_now())
-            )
+            self._write(lambda c: scoring_jobs.fail(c, job.number, "scoring failed; see the log", utc_now()))
             return True
         SCORED.inc(scored)
         if not scored:

@@ -189,6 +189,8 @@ class _Fitting:
         try:
             self._writer.body(MAX_SEQUENCE, Lane.STANDARD.value, entries, facts)
         except MessageTooLarge:
+            if len(entries) == 1:
+                raise
             middle = len(entries) // 2
             yield from self._parts(entries[:middle], facts)
             yield from self._parts(entries[middle:], facts)

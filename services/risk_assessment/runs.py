@@ -108,10 +108,10 @@ def cancel(connection: Connection, run_id: str, now: datetime) -> bool:
 
 
 def fail(connection: Connection, number: int, error: str, now: datetime) -> None:
-    """End a run that cannot be carried out, saying why. One that is over stays as it is."""
+    """End a run that cannot be planned, saying why. One that is planned or over stays as it is."""
     connection.execute(
         update(runs)
-        .where(runs.c.number == number, runs.c.state.in_(ACTIVE))
+        .where(runs.c.number == number, runs.c.state.in_(("accepted", "planning")))
         .values(state="failed", error=error, completed_at=now)
     )
 

@@ -59,6 +59,20 @@ def test_a_batch_is_recorded_with_all_its_debtors(any_database: Database) -> Non
     assert tuple(decision)[1:] == (3, *batch.decisions[0])
 
 
+def test_a_debtor_given_more_than_once_has_one_outcome_and_spoils_nothing(any_database: Database) -> None:
+    good, bad = a_debtor(1), a_debtor(2) | {"contract_type": "?"}
+
+    recorded = record(any_database, worked(entries=[good, bad, good, bad, good, a_debtor(3)]))
+
+    assert (recorded.succeeded, recorded.failed) == (2, 4)
+    with any_database.read() as connection:
+        decided = list(connection.execute(select(decisions.c.debtor_id)).scalars())
+        failed = list(connection.execute(select(errors.c.debtor_id)).scalars())
+    assert sorted(decided) == [1, 3]
+    assert [debtor_id for debtor_id in failed if debtor_id is not None] == [2]
+    assert failed.count(None) == 3
+
+
 def test_repeats_in_any_order_change_nothing(any_database: Database) -> None:
     sequences = (1, 2, 3)
     for sequence in sequences:

@@ -1,6 +1,7 @@
 """The dispatcher carries runs and scoring jobs out, through stops, losses and outages, against a real local SQS."""
 
 import asyncio
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -20,7 +21,7 @@ from tests.support.proxy import Proxy
 from tests.support.servers import MariaDb
 
 from recovery_core.messages import decode_batch, encode_results
-from risk_assessment import dispatcher, leases, runs, scoring_jobs
+from risk_assessment import dispatcher, leases, planning, runs, scoring_jobs
 from risk_assessment.schemas import ScoringJobIn
 from risk_assessment.settings import Settings
 from risk_assessment.sqs_sender import queue_specs
@@ -375,6 +376,36 @@ def test_a_dispatcher_that_was_replaced_stands_by_and_harms_nothing(
 
     assert done == 0
     assert order(debt_service.got) == ranking(sqlite)
+
+
+@pytest.mark.usefixtures("far_apart")
+@pytest.mark.parametrize("kind", ["run", "scoring job"])
+def test_what_a_replaced_dispatcher_could_not_do_is_left_to_its_successor(
+    sqlite: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    failed = threading.Event()
+
+    def replaced_and_broken(*_: Any) -> int:
+        far = update(leases.leases).values(owner="host-9:1:x", expires_at=dispatcher.utc_now().replace(year=2999))
+        sqlite.transact(lambda connection: connection.execute(far))
+        failed.set()
+        raise OSError("no space left on device")
+
+    generate_debtors(sqlite, 10)
+    monkeypatch.setattr(planning.Plan, "carry_out", replaced_and_broken)
+    monkeypatch.setattr(scoring_jobs, "score_chunk", replaced_and_broken)
+
+    if kind == "run":
+        run_id = accept_run(sqlite)
+    else:
+        job = ScoringJobIn(portfolio="acme")
+        job_id = sqlite.transact(lambda connection: scoring_jobs.accept(connection, job, a_shelf(), NOON))
+    with Dispatching(sqlite, settings):
+        assert failed.wait(20)
+
+    with sqlite.read() as connection:
+        state = runs.read(connection, run_id).state if kind == "run" else scoring_jobs.read(connection, job_id).state
+    assert state == "accepted"
 
 
 def test_a_scoring_job_is_carried_out_and_survives_a_stop(
