@@ -56,7 +56,7 @@ def _counts(connection: Connection, selection: Selection, threshold: int) -> _Co
     counts = (
         func.count().label("everybody"),
         PAID_AMONG_THEM.label("paid"),
-        func.count(case((and_(*selection.holds()), 1))).label("stored"),
+        func.count(case((and_(*selection.priority_holds()), 1))).label("stored"),
     )
     parts = [
         select(literal(lane.value).label("lane"), *counts).where(selection.of_portfolio(), condition)

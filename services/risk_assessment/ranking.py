@@ -37,8 +37,8 @@ class Selection:
         """Everybody there is to choose from."""
         return debtors.c.portfolio == self.portfolio
 
-    def holds(self) -> list[ColumnElement[bool]]:
-        """Those of the portfolio whose stored priority holds under this policy."""
+    def priority_holds(self) -> list[ColumnElement[bool]]:
+        """Whoever is wanted and has a stored priority that holds under this policy, in whatever portfolio."""
         conditions = [*self._wanted(), debtors.c.policy_id == (self.policy_id or 0)]
         if "risk_level" in self.filters:
             conditions.append(debtors.c.risk_level.in_(self.filters["risk_level"]))
@@ -46,7 +46,7 @@ class Selection:
 
     def stored(self) -> list[ColumnElement[bool]]:
         """The portfolio's debtors whose stored priority holds under this policy."""
-        return [self.of_portfolio(), *self.holds()]
+        return [self.of_portfolio(), *self.priority_holds()]
 
     def stale(self) -> list[ColumnElement[bool]]:
         """The portfolio's debtors that another policy scored."""
