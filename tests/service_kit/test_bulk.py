@@ -1,15 +1,28 @@
 """Many rows at once: every value arrives and comes back as it is, other rows stay, and nothing is cut to fit."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 import pymysql
 import pytest
-from sqlalchemy import BigInteger, Column, Connection, Integer, LargeBinary, MetaData, String, Table, bindparam, select
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    bindparam,
+    event,
+    select,
+)
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from service_kit.bulk import insert_rows, rows_by_key, rows_of, update_rows
+from service_kit.bulk import ROWS_A_STATEMENT, insert_rows, rows_by_key, rows_of, update_rows
 from service_kit.database import Database, UtcDateTime, table_options, utc_text
 
 metadata = MetaData()
@@ -36,7 +49,7 @@ parts = Table(
     metadata,
     Column("whole", BigInteger, primary_key=True, autoincrement=False),
     Column("part", Integer, primary_key=True, autoincrement=False),
-    Column("text", String(40)),
+    Column("text", String(300)),
     **table_options(),
 )
 escape = pymysql.connections.Connection.escape
@@ -56,6 +69,19 @@ def database(database_url: str) -> Iterator[Database]:
 
 def stored(connection: Connection) -> dict[int, tuple[object, ...]]:
     return {row.id: tuple(row)[1:] for row in connection.execute(select(things))}
+
+
+@contextmanager
+def statements(connection: Connection) -> Iterator[list[str]]:
+    """The statements that the database is given inside the block."""
+    given: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        given.append(statement)
+
+    event.listen(connection, "before_cursor_execute", note)
+    yield given
+    event.remove(connection, "before_cursor_execute", note)
 
 
 def test_each_row_gets_its_own_values_as_they_are(database: Database) -> None:
@@ -82,8 +108,11 @@ def test_a_key_that_is_not_there_is_passed_over(database: Database) -> None:
 
 
 def test_no_rows_are_no_statement(database: Database) -> None:
-    with database.write() as connection:
+    with database.write() as connection, statements(connection) as given:
         update_rows(connection, things, ["name"], [])
+        assert given == []
+        update_rows(connection, things, ["name"], [("new", 1)])
+        assert len(given) == 1
 
 
 @pytest.mark.parametrize("name", ["x" * 41, None], ids=["too long", "nothing"])
@@ -134,8 +163,11 @@ def test_new_rows_travel_in_few_statements_that_fit_into_a_packet(mariadb_url: s
 
 
 def test_no_new_rows_are_no_statement(database: Database) -> None:
-    with database.write() as connection:
+    with database.write() as connection, statements(connection) as given:
         insert_rows(connection, notes, ["id", "name"], [])
+        assert given == []
+        insert_rows(connection, notes, ["id", "name"], [(1, "new")])
+        assert len(given) == 1
 
 
 def test_duplicates_can_be_skipped(database: Database) -> None:
@@ -167,22 +199,46 @@ def test_text_too_long_for_its_column_is_refused_and_not_cut(mariadb_url: str) -
 
 
 @pytest.mark.parametrize(
-    "texts",
+    "text",
     [
-        ["harmless", "2026-03-01 12:30:15.000000", "", None],
-        ["None", None, "NULL", None],
-        ["a, None", "(None", None, "b), (7, None"],
-        ["it's", '"', "\\", "'); DROP TABLE parts; --"],
-        ["%s", "%", "größe 😀", "\n\t\x1a"],
+        *("", "harmless", "2026-03-01 12:30:15.000000", "None", "NULL", ":name", "-- x"),
+        *("a, None", "(None", "b), (7, None", "a,b"),
+        *("it's", '"', 'it\'s "fine"', "\\", "\\'", "'); DROP TABLE parts; --"),
+        *("%", "%s", "%(name)s", "?"),
+        *("größe", "😀", "\n", "\t", "\0", "\x1a", "\x7f"),
     ],
+    ids=ascii,
 )
-def test_new_rows_of_any_text_arrive_as_they_are(database: Database, texts: list[str | None]) -> None:
-    rows = [(2**63 - 1, at, text) for at, text in enumerate(texts)] + [(-(2**63), 0, None)]
+def test_new_rows_of_any_text_arrive_as_they_are(database: Database, text: str) -> None:
+    # Beside it only what needs no escaping, so that it is this one text by which the rows' way is chosen.
+    rows = [(2**63 - 1, 0, text), (2**63 - 1, 1, "harmless"), (-(2**63), 0, None)]
 
     database.transact(lambda c: insert_rows(c, parts, ["whole", "part", "text"], rows))
 
     with database.read() as connection:
         assert sorted(map(tuple, connection.execute(select(parts))), key=rows.index) == rows
+
+
+@pytest.mark.parametrize("text", ["harmless", "it's"], ids=["harmless", "escaped"])
+def test_nothing_may_stand_first_in_a_row(database: Database, text: str) -> None:
+    rows = [(None, 1), (text, 2), (None, 3), ("None", 4)]
+
+    database.transact(lambda c: insert_rows(c, parts, ["text", "part", "whole"], [(*row, 7) for row in rows]))
+
+    with database.read() as connection:
+        found = connection.execute(select(parts.c.text, parts.c.part).order_by(parts.c.part))
+        assert [tuple(row) for row in found] == rows
+
+
+@pytest.mark.parametrize("text", ["harmless", "it's"], ids=["harmless", "escaped"])
+@pytest.mark.parametrize("count", [ROWS_A_STATEMENT, ROWS_A_STATEMENT + 1, 2 * ROWS_A_STATEMENT + 1])
+def test_new_rows_of_many_statements_all_arrive(database: Database, text: str, count: int) -> None:
+    rows = [(7, part, text) for part in range(count)]
+
+    database.transact(lambda c: insert_rows(c, parts, ["whole", "part", "text"], rows))
+
+    with database.read() as connection:
+        assert [tuple(row) for row in connection.execute(select(parts).order_by(parts.c.part))] == rows
 
 
 def test_harmless_rows_are_not_written_value_by_value(mariadb_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -234,3 +290,14 @@ def test_the_rows_of_a_select_come_as_they_are(database: Database) -> None:
         found = rows_of(connection, statement.limit(2), {"after": 0})
         assert sorted(found, key=str) == sorted([["'%\\\"", -(2**63)], [None, 2**63 - 1]], key=str)
         assert rows_of(connection, statement, {"after": 3}) == []
+
+
+def test_rows_are_all_there_when_they_are_more_than_a_mebibyte(database: Database) -> None:
+    rows = [(7, part, f"{part:0300}") for part in range(5_000)]
+    database.transact(lambda c: insert_rows(c, parts, ["whole", "part", "text"], rows))
+
+    with database.read() as connection:
+        found = rows_of(connection, select(parts.c.whole, parts.c.part, parts.c.text))
+        by_key = rows_by_key(connection, parts, ["whole", "part", "text"], [row[:2] for row in rows])
+
+    assert sorted(map(tuple, found)) == sorted(map(tuple, by_key)) == rows
