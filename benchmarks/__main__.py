@@ -4,7 +4,7 @@ Prints each figure as soon as it is known, and then one table and the machine.
 """
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -28,9 +28,10 @@ from benchmarks import (
     simulation,
 )
 from benchmarks.measure import Figure
-from benchmarks.system import SQLITE, NotMeasurableError, databases
+from benchmarks.system import MYSQLCLIENT, PYMYSQL, SQLITE, NotMeasurableError, databases
 
-QUICK_DEBTORS = 5_000
+DEBTORS, QUICK_DEBTORS = 50_000, 5_000
+REPEATS = 5
 PEERS_ENVIRONMENT = Path(__file__).resolve().parent.parent / ".venv-peers"
 console = Console(width=None if sys.stdout.isatty() else 170)
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -53,31 +54,44 @@ class Benchmark(StrEnum):
     PEERS = "peers"
 
 
-ALONE = [which for which in Benchmark if which is not Benchmark.PEERS]
+class Store(StrEnum):
+    """Where it can be measured: a database, and the driver that it is reached by."""
+
+    SQLITE = SQLITE
+    PYMYSQL = PYMYSQL
+    MYSQLCLIENT = MYSQLCLIENT
+
+
+ALONE: list[Benchmark] = [which for which in Benchmark if which is not Benchmark.PEERS]
 """What needs nothing but this project's own environment."""
 
 
 @app.command()
 def main(
     which: Annotated[list[Benchmark] | None, typer.Argument(help="What to measure [default: all but peers]")] = None,
-    debtors: Annotated[int, typer.Option(min=1_000, help="Debtors of a portfolio")] = 50_000,
+    debtors: Annotated[
+        int | None, typer.Option(min=1_000, help=f"Debtors of a portfolio [default: {DEBTORS}, quick: {QUICK_DEBTORS}]")
+    ] = None,
     batch_size: Annotated[list[int] | None, typer.Option(help="Debtors a batch; may be repeated")] = None,
     database: Annotated[
-        list[str] | None, typer.Option(help="sqlite, mariadb or mariadb+mysqlclient [default: those that are here]")
+        list[Store] | None, typer.Option(help="May be repeated [default: those that are here, quick: sqlite]")
     ] = None,
     consumers: Annotated[int, typer.Option(min=1, help="Consumers, end to end; for consumers, against one")] = 1,
     setting: Annotated[
         list[str] | None, typer.Option(help="NAME=VALUE for the system's processes, e.g. RISK_MAX_OUTSTANDING=100")
     ] = None,
-    repeats: Annotated[int, typer.Option(min=1, help="How often each thing is measured")] = 5,
+    repeats: Annotated[
+        int | None, typer.Option(min=1, help=f"How often each thing is measured [default: {REPEATS}, quick: 1]")
+    ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Small sizes, once: to see that it works")] = False,
     json: Annotated[Path | None, typer.Option(help="Also write everything measured to this file")] = None,
 ) -> None:
     """Measure, print, and keep every single value."""
-    if quick:
-        debtors, repeats = QUICK_DEBTORS, 1
-    chosen = database or ([SQLITE] if quick else list(databases()))
-    settings = dict(pair.split("=", 1) for pair in setting or [])
+    debtors = debtors or (QUICK_DEBTORS if quick else DEBTORS)
+    repeats = repeats or (1 if quick else REPEATS)
+    chosen: Sequence[str] = database or ((SQLITE,) if quick else databases())
+    servers = [name for name in chosen if name != SQLITE]
+    settings = dict(_setting(text) for text in setting or [])
     sizes = tuple(batch_size or (500, 100))
 
     def whole() -> Iterator[Figure]:
@@ -101,18 +115,32 @@ def main(
         Benchmark.HTTP: lambda: (f for name in chosen for f in http_load.measure(name, debtors // 25, repeats)),
         Benchmark.BESIDE: lambda: (f for name in chosen for f in http_load.measure_beside(name, debtors)),
         Benchmark.NAIVE: lambda: naive.measure(debtors // 10, min(repeats, 3)),
-        Benchmark.MIGRATION: lambda: (f for name in chosen for f in migration.measure(name, debtors)),
+        Benchmark.MIGRATION: lambda: (f for name in servers or chosen for f in migration.measure(name, debtors)),
         Benchmark.SIMULATION: lambda: (f for name in chosen for f in simulation.measure(name, debtors, repeats)),
         Benchmark.PEERS: lambda: (
             f for name in chosen for f in peers.measure(name, debtors, repeats, PEERS_ENVIRONMENT)
         ),
     }
     about = machine.describe()
-    figures = _collect(measures[name] for name in which or ALONE)
+    figures = _collect(measures[name] for name in which or _alone(servers))
     _show(about, figures)
     if json is not None:
         content = {"machine": about, "figures": [figure.as_dict() for figure in figures]}
         json.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2))
+
+
+def _setting(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise typer.BadParameter(f"{text!r} is not NAME=VALUE", param_hint="--setting")
+    return name, value
+
+
+def _alone(servers: Sequence[str]) -> list[Benchmark]:
+    if servers:
+        return ALONE
+    console.print("migration is left out: it is measured on a server's database only")
+    return [which for which in ALONE if which is not Benchmark.MIGRATION]
 
 
 def _powers(largest: int) -> tuple[int, ...]:

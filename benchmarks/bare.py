@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from multiprocessing.context import SpawnProcess
 from multiprocessing.synchronize import Event, Semaphore
 from operator import truediv
 from pathlib import Path
@@ -26,12 +27,14 @@ from benchmarks.system import NotMeasurableError, System, running_system
 from recovery_core.policy import built_in_policy
 from recovery_core.recovery_queue import RecoveryQueue
 from recovery_core.scoring import scorer_for
+from risk_assessment.ranking import WORKABLE
 from risk_assessment.tables import PROFILE_FIELDS
 from service_kit.database import Database
 
 QUEUE = "bare-work"
 OUTSTANDING = 40
 PATIENCE_SECONDS = 60
+LOOK_SECONDS = 0.5
 _LOT = 5  # messages a request: 500 debtors are some 50 KB, and more would outgrow what every queue takes at once
 _INPUTS = PROFILE_FIELDS[:-1]  # what a scorer takes: all but whether the debt is paid
 _START = multiprocessing.get_context("spawn")
@@ -60,12 +63,14 @@ def _rate(system: System, batch_size: int) -> float:
 class _Bare:
     """The sending half, and when the other one is done with everything that was sent."""
 
-    def __init__(self, environment: Mapping[str, str], batch_size: int, room: Semaphore, at_work: Event) -> None:
+    def __init__(
+        self, environment: Mapping[str, str], batch_size: int, room: Semaphore, at_work: Event, other: SpawnProcess
+    ) -> None:
         self._database = Database(environment["RISK_DATABASE_URL"])
         self._sqs = _client(environment)
         self._url = self._sqs.create_queue(QueueName=QUEUE)["QueueUrl"]
         self._batch_size = batch_size
-        self._room, self._at_work = room, at_work
+        self._room, self._at_work, self._other = room, at_work, other
 
     def close(self) -> None:
         """Delete the queue."""
@@ -74,11 +79,12 @@ class _Bare:
         self._database.dispose()
 
     def run(self) -> float:
-        """Send everybody unpaid, the highest priority first, and wait until all are worked; debtors a second."""
+        """Send everybody workable, the highest priority first, and wait until all are worked; debtors a second."""
         self._at_work.set()
         started = time.perf_counter()
         with self._database.read() as connection:
-            told = f"SELECT id, priority, {', '.join(_INPUTS)} FROM debtors WHERE payment_status = 'UNPAID'"
+            # The tuple as Python shows it is SQL.
+            told = f"SELECT id, priority, {', '.join(_INPUTS)} FROM debtors WHERE payment_status IN {WORKABLE}"
             rows = {row[0]: tuple(row) for row in connection.exec_driver_sql(told)}
         ranked = [
             rows[debtor_id] for _, debtor_id, _ in RecoveryQueue((row[1], row[0]) for row in rows.values()).drain()
@@ -101,15 +107,19 @@ class _Bare:
         self._sqs.send_message_batch(QueueUrl=self._url, Entries=entries)
 
     def _take_room(self) -> None:
-        if not self._room.acquire(timeout=PATIENCE_SECONDS):
-            raise NotMeasurableError(f"the bare way was not done within {PATIENCE_SECONDS} s")
+        give_up_at = time.monotonic() + PATIENCE_SECONDS
+        while not self._room.acquire(timeout=LOOK_SECONDS):
+            if not self._other.is_alive():
+                raise NotMeasurableError("the bare way's consumer ended; it has said why")
+            if time.monotonic() > give_up_at:
+                raise NotMeasurableError(f"the bare way was not done within {PATIENCE_SECONDS} s")
 
 
 @contextmanager
 def _consumer(system: System, batch_size: int) -> Iterator[_Bare]:
     room, at_work = _START.Semaphore(OUTSTANDING), _START.Event()
-    with closing(_Bare(system.environment, batch_size, room, at_work)) as bare:
-        process = _START.Process(target=_consume, args=(dict(system.environment), room, at_work), daemon=True)
+    process = _START.Process(target=_consume, args=(dict(system.environment), room, at_work), daemon=True)
+    with closing(_Bare(system.environment, batch_size, room, at_work, process)) as bare:
         process.start()
         try:
             yield bare
@@ -119,7 +129,7 @@ def _consumer(system: System, batch_size: int) -> Iterator[_Bare]:
 
 
 def _consume(environment: Mapping[str, str], room: Semaphore, at_work: Event) -> None:
-    """Receive the next messages while those at hand are worked; delete them when they are committed. Never returns."""
+    """Receive the next messages while those at hand are worked; delete them once committed. Ends only by failing."""
     scorer = scorer_for(built_in_policy("standard"))
     database = Database(environment["DEBT_DATABASE_URL"])
     marker = "?" if database.dialect == "sqlite" else "%s"
@@ -139,12 +149,14 @@ def _consume(environment: Mapping[str, str], room: Semaphore, at_work: Event) ->
 
     def forget(messages: Sequence[Any]) -> None:
         handles = [{"Id": one["MessageId"], "ReceiptHandle": one["ReceiptHandle"]} for one in messages]
-        sqs.delete_message_batch(QueueUrl=url, Entries=handles)
+        if handles and (failed := sqs.delete_message_batch(QueueUrl=url, Entries=handles).get("Failed")):
+            raise NotMeasurableError(f"not deleted: {failed}")
         for _ in messages:
             room.release()
 
     with ThreadPoolExecutor(2) as aside:
         coming: Future[list[Any]] = aside.submit(receive)
+        forgetting = aside.submit(forget, ())
         while True:
             messages = coming.result()
             coming = aside.submit(receive)
@@ -156,7 +168,8 @@ def _consume(environment: Mapping[str, str], room: Semaphore, at_work: Event) ->
             if rows:
                 with database.write() as connection:
                     connection.exec_driver_sql(upsert, rows)
-                aside.submit(forget, messages)
+            forgetting.result()  # a delete that failed must not go unnoticed
+            forgetting = aside.submit(forget, messages)
 
 
 def _client(environment: Mapping[str, str]) -> Any:

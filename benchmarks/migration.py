@@ -4,7 +4,6 @@ The steps are what migrations here are made of (CONTRIBUTING.md): a nullable col
 Beside them, one that they must not take, to show that the writer would notice: a column with another type.
 """
 
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +16,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, text
 
 from benchmarks.measure import Figure
-from benchmarks.system import SQLITE, databases_of, risk_command
+from benchmarks.system import SQLITE, NotMeasurableError, databases_of, neutral_environment, risk_command
 from service_kit.database import Database
 
 Step = Callable[[Operations], None]
@@ -31,11 +30,11 @@ STEPS: dict[str, Step] = {
 
 
 def measure(database: str, debtors: int) -> Iterator[Figure]:
-    """The longest that a write waited during each step, in milliseconds. SQLite has one writer, and is left out."""
+    """The longest that a write waited during each step, in milliseconds. Refuses SQLite, which has one writer."""
     if database == SQLITE:
-        return
+        raise NotMeasurableError("migration is measured on a server's database: SQLite has one writer")
     with TemporaryDirectory(prefix="smartrecover-bench-") as folder, databases_of(database, Path(folder)) as found:
-        environment = {**os.environ, **found.urls}
+        environment = {**neutral_environment(), **found.urls}
         risk_command(environment, Path(folder), "migrate")
         risk_command(environment, Path(folder), "generate-debtors", "--count", str(debtors))
         risk = Database(found.risk, statement_timeout=3_600)

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Row, delete
 from benchmarks.measure import Figure, rates, seconds
 from benchmarks.system import databases_of
 from debt_processing import inbox
+from debt_processing.consumer import DEBTORS_A_TRANSACTION
 from debt_processing.work import WorkedBatch, decide
 from debt_processing.worker import treatment_for
 from recovery_core.messages import decode_batch, resolve_policy
@@ -26,6 +27,7 @@ from recovery_core.policy import built_in_policy
 from recovery_core.recovery_queue import RecoveryQueue
 from recovery_core.scoring import scorer_for
 from risk_assessment import generator, leases, outbox, planning, runs, scoring_jobs
+from risk_assessment.dispatcher import BATCHES_A_SEND
 from risk_assessment.importer import Import
 from risk_assessment.policies import open_shelf
 from risk_assessment.portfolio import CHUNK, DebtorRow, judge_of, upsert
@@ -44,8 +46,8 @@ SEED = 42
 def measure(database: str, debtors: int, repeats: int) -> Iterator[Figure]:
     """Rows a second of each step over a portfolio of that many debtors."""
     rows = list(generator.generate(debtors, generator.Distribution.BALANCED, SEED))
-    yield _figure("score profiles", "memory", debtors, _scoring(rows, repeats))
-    yield _figure("rank in memory", "memory", debtors, _ranking(rows, repeats))
+    yield _figure("score", "in memory", debtors, _scoring(rows, repeats))
+    yield _figure("rank", "in memory", debtors, _ranking(rows, repeats))
     with TemporaryDirectory(prefix="smartrecover-bench-") as folder, databases_of(database, Path(folder)) as found:
         upgrade(found.risk, "risk_assessment")
         upgrade(found.debt, "debt_processing")
@@ -135,18 +137,19 @@ class _Rooms:
     def messages(self) -> list[str]:
         with self.risk.read() as connection:
             keys = outbox.next_batches(connection, 1_000_000, frozenset())
-            lots = [keys[start : start + 20] for start in range(0, len(keys), 20)]
+            lots = [keys[start : start + BATCHES_A_SEND] for start in range(0, len(keys), BATCHES_A_SEND)]
             return [body for lot in lots for body in outbox.lot(connection, lot, self.shelf).bodies.values()]
 
     def record(self, worked: list[WorkedBatch], run_id: str) -> None:
-        for one in worked:
-            header = replace(one.header, run_id=run_id, batch_id=f"{run_id}-{one.header.sequence}")
-            renamed = replace(one, header=header)
-            self.debt.transact(partial(_record, worked=renamed))
+        together = DEBTORS_A_TRANSACTION // BATCH_SIZE
+        for start in range(0, len(worked), together):
+            self.debt.transact(partial(_record, group=worked[start : start + together], run_id=run_id))
 
 
-def _record(connection: Connection, worked: WorkedBatch) -> None:
-    inbox.record(connection, worked, utc_now(), utc_now())
+def _record(connection: Connection, group: list[WorkedBatch], run_id: str) -> None:
+    for one in group:
+        header = replace(one.header, run_id=run_id, batch_id=f"{run_id}-{one.header.sequence}")
+        inbox.record(connection, replace(one, header=header), utc_now(), utc_now())
 
 
 def _steps(rooms: _Rooms, rows: list[DebtorRow], folder: Path, repeats: int) -> Iterator[tuple[str, tuple[float, ...]]]:
@@ -155,10 +158,10 @@ def _steps(rooms: _Rooms, rows: list[DebtorRow], folder: Path, repeats: int) -> 
     file = _as_csv(rows, folder / "debtors.csv")
     yield "import CSV", _each(everybody, repeats, lambda: rooms.bring_in(file, next(rooms.portfolios)))
     rooms.generate(rows, PORTFOLIO)
-    yield "re-score", _each(everybody, repeats, rooms.rescore)
+    yield "score a portfolio anew", _each(everybody, repeats, rooms.rescore)
     run = rooms.accept()
     eligible = sum(row.payment_status != "PAID" for row in rows)
-    yield "rank", rates(eligible, lambda: rooms.rank(run), repeats)
+    yield "read and rank", rates(eligible, lambda: rooms.rank(run), repeats)
     rooms.plan(run)
     bodies = rooms.messages()
     yield "build messages", rates(eligible, rooms.messages, repeats)

@@ -17,10 +17,12 @@ from tempfile import TemporaryDirectory
 from benchmarks.end_to_end import PORTFOLIO, OneRun, middle_of, one_run
 from benchmarks.measure import Figure
 from benchmarks.system import running_system
+from debt_processing.consumer import DEBTORS_A_TRANSACTION
+from debt_processing.settings import Settings
+from risk_assessment.dispatcher import BATCHES_A_SEND
 
-LOT = 10  # batches the dispatcher sends at once, messages a consumer receives at once
-HELD = 40  # messages a consumer holds at most
-TOGETHER = 3_000  # debtors a transaction
+LOT = BATCHES_A_SEND  # and as many messages a consumer receives at once
+HELD: int = Settings.model_fields["debt_prefetch"].default  # messages a consumer holds at most
 AWS_SECONDS_A_REQUEST = 0.015  # within a region, of a few hundred kilobytes
 AWS_DATABASE_CORES = 2
 AWS_OUTSTANDING = 1_000
@@ -59,7 +61,7 @@ class Place:
     latency: float = 0.0
     """Seconds of each request to SQS that nobody computes in."""
     database_cores: float = inf
-    """Of these, what the database has at most."""
+    """Cores of the database's own machine; infinite where it shares the others."""
 
 
 def costs_of(runs: Mapping[int, OneRun]) -> Costs:
@@ -128,7 +130,7 @@ class _Cores:
 
     def _speed(self, worker: _Worker, speed: float) -> float:
         # A database serves several at once: one piece of work here stands for what all its cores do in turn.
-        return speed * min(self._place.database_cores, 1e6) if self._is_own_machine(worker) else speed
+        return speed * self._place.database_cores if self._is_own_machine(worker) else speed
 
     def _is_own_machine(self, worker: _Worker) -> bool:
         return worker.name == "database" and self._place.database_cores != inf
@@ -202,7 +204,7 @@ class _Run:
         self._ask(consumer)
 
     def _work(self, consumer: int) -> None:
-        group = min(max(TOGETHER // self._batch_size, 1), self._held[consumer])
+        group = min(max(DEBTORS_A_TRANSACTION // self._batch_size, 1), self._held[consumer])
         if self._working[consumer] or not group:
             return
         self._working[consumer] = True
@@ -246,22 +248,27 @@ def rate(costs: Costs, place: Place, debtors: int, batch_size: int) -> float:
 def figures(database: str, runs: Mapping[int, OneRun], cores: int) -> Iterator[Figure]:
     """What the simulation says of what was measured, and then of what was not."""
     costs = costs_of(runs)
+    shown = _shown(costs)
     for size, run in runs.items():
         told = rate(costs, Place(cores), run.debtors, size)
         measured = run.debtors / run.decided
-        notes = {"measured": f"{measured:,.0f}", "told / measured": f"{told / measured:.2f}"}
-        yield Figure(
-            "simulation", f"{database}, {run.debtors:,} debtors, batches of {size}", "debtors/s", (told,), notes
-        )
+        notes = {"measured": f"{measured:,.0f}", "told / measured": f"{told / measured:.2f}", **shown}
+        case = f"{database}, {run.debtors:,} debtors, batches of {size}"
+        yield Figure("simulation", case, "debtors/s", (told,), notes)
     if database == "sqlite":
         return
-    each = ", ".join(f"{name} {costs.of[name].of(1 / 500, 1) * 1e6:.1f}" for name in PROCESSES if name != "sqs")
-    notes = {"µs a debtor": f"plan {costs.plan.of(1 / 500, 1) * 1e6:.1f}, {each}"}
     for debtors in (1_000_000, 10_000_000):
         for consumers in (1, 2, 4):
             place = Place(inf, consumers, AWS_OUTSTANDING, AWS_SECONDS_A_REQUEST, AWS_DATABASE_CORES)
             case = f"AWS, {consumers} consumers, {debtors:,} debtors, batches of 500"
-            yield Figure("simulation", case, "debtors/s", (rate(costs, place, debtors, 500),), notes)
+            yield Figure("simulation", case, "debtors/s", (rate(costs, place, debtors, 500),), shown)
+
+
+def _shown(costs: Costs) -> dict[str, str]:
+    each = {"plan": costs.plan, **costs.of}
+    whole = ", ".join(f"{name} {cost.of(1 / 500, 1) * 1e6:.1f}" for name, cost in each.items())
+    batch = ", ".join(f"{name} {cost.batch * 1e6:,.0f}" for name, cost in each.items())
+    return {"µs a debtor in batches of 500": whole, "of that, µs a batch": batch}
 
 
 def measure(database: str, debtors: int, repeats: int) -> Iterator[Figure]:

@@ -147,7 +147,7 @@ def running_system(
     stack = Stack(folder, free_port(), free_port(), free_port())
     with ExitStack() as cleanup:
         found = cleanup.enter_context(databases_of(database, folder))
-        environment = stack.environment({**_neutral_environment(), **found.urls, **(settings or {})})
+        environment = stack.environment({**neutral_environment(), **found.urls, **(settings or {})})
         system = System(stack, environment, folder)
         if found.process_id is not None:
             system.process_ids["database"] = found.process_id
@@ -164,7 +164,7 @@ def running_system(
         yield system
 
 
-def _neutral_environment() -> dict[str, str]:
+def neutral_environment() -> dict[str, str]:
     """This process's environment without settings of ours: a shell's or a .env file's must not decide the figures."""
     return {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
 
