@@ -21,7 +21,7 @@ MAX_RESEND_SECONDS = MAX_RETENTION_SECONDS
 class Settings(ExposureSettings):
     """Environment variables (or `.env`) of `risk-assessment`; names are the fields' names in upper case."""
 
-    model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", case_sensitive=False)
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", case_sensitive=False)
 
     risk_database_url: str = Field(
         "sqlite:///.smartrecover/risk.db", description="SQLAlchemy URL of this service's own database"
