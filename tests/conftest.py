@@ -7,10 +7,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from tests.support.growth import Growth
 from tests.support.servers import MariaDb, find_mariadb, mariadb_server, moto_server
 
 _database_numbers = itertools.count(1)
+
+# Where nothing else is configured, structlog draws each traceback with all variables, which takes seconds.
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ from risk_assessment.settings import Settings
 from service_kit.database import Database
 from service_kit.http import TimeLimit
 
-PATIENCE_SECONDS = 1.0
+PATIENCE_SECONDS = 3.0
 
 
 @pytest.fixture
