@@ -47,7 +47,7 @@ STOP_SECONDS = 18.0  # within the 20 that an operator is promised
 LONGEST_RETRY_SECONDS = 60.0
 LOOK_SECONDS = 1.0
 WATCH_SECONDS = 15.0  # how often the queues are counted, for the metrics
-DEBTORS_A_TRANSACTION = 10_000  # ten of the largest batches; what takes too long ends sooner
+DEBTORS_A_TRANSACTION = 10_000  # ten of the largest batches; fewer when deciding them takes too long
 
 
 class Consumer:

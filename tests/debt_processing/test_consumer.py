@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -493,7 +493,19 @@ async def test_a_slow_batch_stays_hidden_from_others(
     settings = make_settings(sqlite_url, queue_names, recovery_visibility_seconds=1)
     sqs = FakeSqs()
     await sqs.ensure_queues(queue_specs(settings))
-    deciding = Deciding(monkeypatch, lambda batch_id: time.sleep(2.2) if batch_id.startswith("slow") else None)
+    heartbeats, hide = threading.Semaphore(0), sqs.change_visibility
+
+    async def noticed(queue: str, changes: Sequence[tuple[str, int]]) -> list[str]:
+        heartbeats.release()
+        return await hide(queue, changes)
+
+    def outlast_the_lease(batch_id: str) -> None:
+        # A heartbeat is a third of a lease: nine are more than one lease, even if both consumers have some of them.
+        if batch_id.startswith("slow"):
+            assert all(heartbeats.acquire(timeout=8) for _ in range(9))
+
+    monkeypatch.setattr(sqs, "change_visibility", noticed)
+    deciding = Deciding(monkeypatch, outlast_the_lease)
     await sqs.send(
         settings.recovery_queue_high, [a_message("slow", 1, entries=[a_debtor(1, total_debt_amount="9000000")])]
     )

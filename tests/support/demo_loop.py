@@ -3,7 +3,6 @@
 import asyncio
 import sys
 import threading
-import time
 
 from service_kit import lifecycle, logs
 
@@ -13,10 +12,10 @@ async def loop(stop: lifecycle.Stop) -> None:
     await stop.wait()
     print("asked", flush=True)
     if sys.argv[1:2] == ["hang"]:
-        time.sleep(600)
+        threading.Event().wait()
     await asyncio.to_thread(sys.stdin.readline)
     if sys.argv[1:] == ["leave-a-thread", "soon"]:
-        threading.Thread(target=time.sleep, args=[600]).start()
+        threading.Thread(target=threading.Event().wait).start()
     if sys.argv[1:] == ["fail"]:
         raise RuntimeError("could not finish")
     print("finished", flush=True)
