@@ -58,6 +58,14 @@ def test_a_connection_cut_in_the_middle_of_a_question(mysql: Database) -> None:
     mysql.ping()
 
 
+@pytest.mark.parametrize("stop", ["KILL QUERY CONNECTION_ID()", "SET SESSION max_statement_time = 0.01"])
+def test_a_statement_that_the_server_was_told_to_stop(mysql: Database, stop: str) -> None:
+    error = failure(mysql, stop, "SELECT SLEEP(5)")
+
+    assert is_unavailable(error)
+    assert "told to stop" in describe_outage(error)
+
+
 def test_an_idle_connection_that_the_server_closed_is_replaced_unnoticed(mysql: Database, mariadb: MariaDb) -> None:
     with mysql.read() as connection:
         number = connection.execute(text("SELECT CONNECTION_ID()")).scalar_one()
