@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 ACTION = b"x-amz-target: amazonsqs."
 
@@ -44,6 +44,7 @@ class Proxy:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
         self._writers: set[asyncio.StreamWriter] = set()
+        self._served: set[asyncio.Task[Any]] = set()
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -79,12 +80,13 @@ class Proxy:
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def _close(self) -> None:
+        self.weather = Weather(away=True)
         self._server.close()
         await self._cut()
-        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in tasks:
+        for task in self._served:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        while tasks := asyncio.all_tasks() - {asyncio.current_task()}:  # asyncio's own, too, which hold a connection
+            await asyncio.wait(tasks)
 
     async def _cut(self) -> None:
         for writer in list(self._writers):
@@ -92,12 +94,15 @@ class Proxy:
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
+        task = cast("asyncio.Task[Any]", asyncio.current_task())
+        self._served.add(task)
         try:
             if not self.weather.away:
                 await self._join(reader, writer)
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass  # cut, or the proxy ends
         finally:
+            self._served.discard(task)
             self._writers.discard(writer)
             writer.transport.abort()
 
@@ -105,16 +110,16 @@ class Proxy:
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
         self._writers.add(far_writer)
         link = _Link(self)
+        both = [
+            asyncio.create_task(link.forth(reader, far_writer, writer)),
+            asyncio.create_task(link.back(far_reader, writer)),
+        ]
         try:
-            both = [
-                asyncio.create_task(link.forth(reader, far_writer, writer)),
-                asyncio.create_task(link.back(far_reader, writer)),
-            ]
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        finally:
             for task in both:
                 task.cancel()
             await asyncio.gather(*both, return_exceptions=True)
-        finally:
             self._writers.discard(far_writer)
             far_writer.transport.abort()
 
