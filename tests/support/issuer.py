@@ -15,10 +15,17 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 AUDIENCE = "smartrecover"
+PATIENCE_SECONDS = 30
 
 
 def rsa_key(bits: int = 2048) -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(65_537, bits)
+
+
+def _set() -> threading.Event:
+    event = threading.Event()
+    event.set()
+    return event
 
 
 @dataclass
@@ -30,7 +37,8 @@ class Issuer:
     called: list[str] = field(default_factory=list)
     away: bool = False
     claims_to_be: str | None = None
-    slow_seconds: float = 0.0
+    answers: threading.Event = field(default_factory=_set)
+    """While this is not set, whoever asks has to wait."""
     body: bytes | None = None  # in place of the keys
 
     def token(self, kid: str | None = "rsa-1", *, sign_as: str | None = None, **claims: Any) -> str:
@@ -56,7 +64,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         issuer = self.issuer
         issuer.called.append(self.path)
-        time.sleep(issuer.slow_seconds)
+        issuer.answers.wait(PATIENCE_SECONDS)
         if issuer.away:
             self.send_error(503)
         elif self.path == "/.well-known/openid-configuration":
