@@ -2,9 +2,11 @@
 
 Moto counts its whole queue for every message, and looks at its clock twice for each message counted. Its clock goes by
 way of two dates; the one put in its place reads the same time at once. It looks through every answer for a request id
-in XML, byte by byte; answers in JSON are spared that. It works out for each request anew which of its services a host
-means, and how the same few names are written with underscores; here it remembers. And it keeps every message there ever
-was, deleted or not, for a page of its own that shows them; here it does not.
+in XML, byte by byte; answers in JSON are spared that, and are read and written by a quicker library. It works out for
+each request anew which of its services a host means, what a service can do, and how the same few names are written with
+underscores; here it remembers. It puts all attributes of a queue together, counts and all, to learn for each message
+how long that queue keeps one. And it keeps every message there ever was, deleted or not, for a page of its own that
+shows them; here it does not.
 """
 
 import logging
@@ -14,13 +16,17 @@ from collections import deque
 from functools import cache
 from typing import Any
 
+import orjson
 from moto.core import responses
+from moto.core.parse import BaseJSONParser
 from moto.core.responses import BaseResponse
+from moto.core.serialize import BaseJSONSerializer
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 from moto.server import main
 from moto.sqs import models
 
 _enrich = BaseResponse._enrich_response
+_parse = BaseJSONParser._parse_body_as_json
 
 
 def _enrich_xml_only(headers: dict[str, str], body: Any) -> tuple[dict[str, str], Any]:
@@ -29,10 +35,26 @@ def _enrich_xml_only(headers: dict[str, str], body: Any) -> tuple[dict[str, str]
     return headers, body if is_json else enriched
 
 
+def _parse_quickly(self: BaseJSONParser, body: Any) -> Any:
+    try:
+        return orjson.loads(body)
+    except ValueError:
+        return _parse(self, body)  # no JSON, or such as only moto takes
+
+
+def _is_kept(self: models.SQSBackend, queue_name: str, message: Any) -> bool:
+    kept_seconds = self.get_queue(queue_name).message_retention_period  # type: ignore[attr-defined]
+    return bool(message.sent_timestamp / 1_000 + kept_seconds > time.time())
+
+
 if __name__ == "__main__":
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     vars(models)["unix_time_millis"] = lambda: time.time() * 1_000
     BaseResponse._enrich_response = staticmethod(_enrich_xml_only)  # type: ignore[method-assign]
+    BaseJSONParser._parse_body_as_json = _parse_quickly  # type: ignore[method-assign]
+    BaseJSONSerializer._serialize_body = lambda _, body: orjson.dumps(body).decode()  # type: ignore[method-assign]
+    models.SQSBackend.is_message_valid_based_on_retention_period = _is_kept  # type: ignore[method-assign]
+    vars(responses)["method_names_from_class"] = cache(responses.method_names_from_class)  # type: ignore[attr-defined]
     for module in (models, responses):
         vars(module)["camelcase_to_underscores"] = cache(module.camelcase_to_underscores)
     DomainDispatcherApplication.get_backend_for_host = cache(  # type: ignore[method-assign]
