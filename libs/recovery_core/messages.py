@@ -4,7 +4,7 @@ A message is read item by item: one bad debtor is one ItemError, and the rest ca
 can't be trusted is refused as a whole. No names or other identity travel in it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -46,6 +46,7 @@ __all__ = [
     "decode_batch",
     "decode_results",
     "encode_batch",
+    "encode_debtor",
     "encode_results",
     "resolve_policy",
 ]
@@ -142,15 +143,15 @@ def batch_id_of(run_id: str, sequence: int) -> str:
     return f"{run_id}-{sequence:07d}"
 
 
-def encode_batch(header: BatchHeader, entries: Sequence[Mapping[str, object]]) -> bytes:
-    """Write a batch as JSON; the same header and entries give the same bytes. Raises MessageTooLarge.
+def encode_batch(header: BatchHeader, debtors: Iterable[str]) -> bytes:
+    """Write a batch as JSON, its debtors as encode_debtor wrote them; the same header and debtors give the same bytes.
 
-    What decode_batch fills in by itself, no family situation and UNPAID, is left out to save room.
+    Raises MessageTooLarge.
     """
     policy = {"name": header.policy.name, "version": header.policy.version, "hash": header.policy.hash}
     if header.policy.document is not None:
         policy["document"] = dict(header.policy.document)
-    message = {
+    envelope = {
         "schema": BATCH_SCHEMA,
         "batch_id": header.batch_id,
         "run_id": header.run_id,
@@ -162,9 +163,46 @@ def encode_batch(header: BatchHeader, entries: Sequence[Mapping[str, object]]) -
         "threshold": format_money(header.threshold),
         "batches_total": header.batches_total,
         "debtors_total": header.debtors_total,
-        "debtors": [_slim(entry) for entry in entries],
     }
-    return _sized(orjson.dumps(message, option=orjson.OPT_UTC_Z))
+    begun = orjson.dumps(envelope, option=orjson.OPT_UTC_Z)[:-1]
+    return _sized(b'%b,"debtors":[%b]}' % (begun, ",".join(debtors).encode()))
+
+
+def encode_debtor(
+    debtor_id: int,
+    priority: int,
+    total_score: int,
+    total_debt: int,
+    monthly_income: int,
+    late_payments: int,
+    employment_status: str,
+    contract_type: str,
+    industry_sector: str,
+    family_situation: str | None,
+    payment_status: str,
+) -> str:
+    """Write one debtor of a batch as JSON, amounts given in minor units.
+
+    What decode_batch fills in by itself, no family situation and UNPAID, is left out: some 50 of 290 bytes, without
+    which a thousand ordinary debtors fit into one message.
+    """
+    return (
+        f'{{"debtor_id":{debtor_id},"priority":"{format_money(priority)}","total_score":{total_score},'
+        f'"total_debt_amount":"{format_money(total_debt)}","monthly_income":"{format_money(monthly_income)}",'
+        f'"late_payments_count":{late_payments},'
+        + _categories(employment_status, contract_type, industry_sector, family_situation, payment_status)
+    )
+
+
+@lru_cache(maxsize=4_096)
+def _categories(employment: str, contract: str, industry: str, family: str | None, payment_status: str) -> str:
+    """The end of a debtor's entry. A portfolio has few different ones."""
+    told = {"employment_status": employment, "contract_type": contract, "industry_sector": industry}
+    if family is not None:
+        told["family_situation"] = family
+    if payment_status != _UNPAID:
+        told["payment_status"] = payment_status
+    return orjson.dumps(told).decode()[1:]
 
 
 def decode_batch(body: str | bytes) -> ReceivedBatch:
@@ -202,16 +240,6 @@ def decode_results(body: str | bytes) -> list[BatchResult]:
         return _RESULTS_MESSAGE.validate_json(_as_bytes(body))["results"]
     except ValidationError as error:
         raise UnreadableMessage(": ".join(_first_problem(error))) from None
-
-
-def _slim(entry: Mapping[str, object]) -> dict[str, object]:
-    # Some 50 of 290 bytes: without them a thousand ordinary debtors fit into one message.
-    slim = dict(entry)
-    if slim.get("family_situation") is None:
-        slim.pop("family_situation", None)
-    if slim.get("payment_status") == _UNPAID:
-        del slim["payment_status"]
-    return slim
 
 
 def _sized(data: bytes) -> bytes:

@@ -4,7 +4,7 @@ Bounded in two ways, in the same order either way: it can keep only the best k o
 down on disk, so that ten million entries need no more memory than a hundred thousand.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from heapq import heapify, heappop, heappush, heapreplace, merge
 from itertools import chain, islice, starmap
 from pathlib import Path
@@ -30,7 +30,7 @@ class RecoveryQueue:
 
     def __init__(
         self,
-        entries: Iterable[tuple[int, ...]] = (),
+        entries: Iterable[Sequence[int]] = (),
         *,
         limit: int | None = None,
         spill_after: int | None = None,
@@ -52,7 +52,7 @@ class RecoveryQueue:
         """Add one entry."""
         self._add([(-priority, debtor_id, payload)])
 
-    def extend(self, entries: Iterable[tuple[int, ...]]) -> None:
+    def extend(self, entries: Iterable[Sequence[int]]) -> None:
         """Add many entries, each ``(priority, debtor_id)`` or ``(priority, debtor_id, payload)``."""
         keys = starmap(_flip, entries)
         while chunk := list(islice(keys, self._room())):

@@ -92,7 +92,10 @@ def rows_by_key(
     connection: Connection, table: Table, columns: Sequence[str], keys: Sequence[tuple[int, ...]]
 ) -> list[list[Any]]:
     """These columns of the rows with these primary keys, some thousand at most, in no promised order."""
-    sql = _by_key_sql(table, tuple(columns), connection.dialect)
+    if connection.dialect.name == "sqlite":
+        sql = _by_key_sqlite(table, tuple(columns), connection.dialect, len(keys))
+        return _read(connection.exec_driver_sql(sql, tuple(chain.from_iterable(keys)))) if keys else []
+    sql = _by_key_mysql(table, tuple(columns), connection.dialect)
     return _read(connection.exec_driver_sql(sql, (orjson.dumps(keys).decode(),)))
 
 
@@ -120,21 +123,34 @@ def _document(columns: str, dialect: Dialect) -> str:
     return f"{aggregate}(json_array({columns}))"
 
 
+# Both always in this order: for each key that is given, its row is looked up.
+
+
 @lru_cache(maxsize=64)
-def _by_key_sql(table: Table, columns: tuple[str, ...], dialect: Dialect) -> str:
+def _by_key_sqlite(table: Table, columns: tuple[str, ...], dialect: Dialect, count: int) -> str:
+    name, document, keys = _by_key_parts(table, columns, dialect)
+    rows = ", ".join([f"({', '.join('?' for _ in keys)})"] * count)
+    given = ", ".join(f"c{at}" for at, _ in enumerate(keys))
+    matches = " AND ".join(f"{name}.{key} = given.c{at}" for at, key in enumerate(keys))
+    return f"WITH given({given}) AS (VALUES {rows}) SELECT {document} FROM given CROSS JOIN {name} ON {matches}"  # noqa: S608
+
+
+@lru_cache(maxsize=64)
+def _by_key_mysql(table: Table, columns: tuple[str, ...], dialect: Dialect) -> str:
+    name, document, keys = _by_key_parts(table, columns, dialect)
+    types = [key.type.compile(dialect) for key in table.primary_key]
+    of_key = ", ".join(f"c{at} {kind} PATH '$[{at}]'" for at, kind in enumerate(types))
+    matches = " AND ".join(f"{name}.{key} = given.c{at}" for at, key in enumerate(keys))
+    given = f"JSON_TABLE(%s, '$[*]' COLUMNS ({of_key})) AS given"
+    return f"SELECT {document} FROM {given} STRAIGHT_JOIN {name} ON {matches}"  # noqa: S608
+
+
+def _by_key_parts(table: Table, columns: tuple[str, ...], dialect: Dialect) -> tuple[str, str, list[str]]:
+    """The table's name, the document of these columns and the columns of its key, as they stand in SQL."""
     quote = dialect.identifier_preparer.quote
     name = dialect.identifier_preparer.format_table(table)
     document = _document(", ".join(f"{name}.{quote(table.c[column].name)}" for column in columns), dialect)
-    keys = list(enumerate(table.primary_key))
-    # Always in this order: for each key that is given, its row is looked up.
-    if dialect.name == "sqlite":
-        given, join = "json_each(?) AS given", "CROSS JOIN"
-        matches = [f"{name}.{quote(key.name)} = json_extract(given.value, '$[{at}]')" for at, key in keys]
-    else:
-        of_key = ", ".join(f"c{at} {key.type.compile(dialect)} PATH '$[{at}]'" for at, key in keys)
-        given, join = f"JSON_TABLE(%s, '$[*]' COLUMNS ({of_key})) AS given", "STRAIGHT_JOIN"
-        matches = [f"{name}.{quote(key.name)} = given.c{at}" for at, key in keys]
-    return f"SELECT {document} FROM {given} {join} {name} ON {' AND '.join(matches)}"  # noqa: S608
+    return name, document, [quote(key.name) for key in table.primary_key]
 
 
 def _as_sql(rows: list[tuple[Any, ...]]) -> str | None:

@@ -5,30 +5,28 @@ A body is built from immutable rows, so it is the same bytes each time. Refuses 
 
 import struct
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from recovery_core.messages import BatchHeader, PolicyHeader, batch_id_of, encode_batch
-from recovery_core.money import format_money
+from recovery_core.messages import BatchHeader, PolicyHeader, batch_id_of, encode_batch, encode_debtor
 from recovery_core.policy import Policy, built_in_versions
-from recovery_core.profile import PaymentStatus
 from recovery_core.scoring import Scorer
 from risk_assessment.tables import PROFILE_FIELDS, assessments
 from service_kit.bulk import rows_by_key
 
 FACTS_A_QUERY = 500
 _TOLD = ("debtor_id", "version", *PROFILE_FIELDS)
-_UNPAID = PaymentStatus.UNPAID.value
 
 Entry = tuple[int, int, int]  # priority, debtor id, version of the assessment
 Facts = dict[tuple[int, int], Sequence[Any]]
-"""The inputs that an assessment judged, by (debtor id, version)."""
+"""The inputs that an assessment judged, after its debtor id and version and by both."""
 
 
 def pack(rows: Iterable[Sequence[int]]) -> bytes:
     """Whole numbers as they are kept: 8 bytes each, little-endian."""
-    flat = [number for row in rows for number in row]
+    flat = list(chain.from_iterable(rows))
     return struct.pack(f"<{len(flat)}q", *flat)
 
 
@@ -42,8 +40,8 @@ def facts_of(connection: Connection, entries: Iterable[Entry]) -> Facts:
     keys = sorted((debtor_id, version) for _, debtor_id, version in entries)
     found: Facts = {}
     for start in range(0, len(keys), FACTS_A_QUERY):
-        rows = rows_by_key(connection, assessments, _TOLD, keys[start : start + FACTS_A_QUERY])
-        found |= {(row[0], row[1]): row[2:] for row in rows}
+        for row in rows_by_key(connection, assessments, _TOLD, keys[start : start + FACTS_A_QUERY]):
+            found[row[0], row[1]] = row
     return found
 
 
@@ -69,28 +67,16 @@ class MessageWriter:
             batches_total=self._totals[0],
             debtors_total=self._totals[1],
         )
-        return encode_batch(header, [self._entry(entry, facts) for entry in entries])
+        return encode_batch(header, (self._debtor(entry, facts) for entry in entries))
 
-    def _entry(self, entry: Entry, facts: Facts) -> dict[str, Any]:
+    def _debtor(self, entry: Entry, facts: Facts) -> str:
         priority, debtor_id, version = entry
-        debt, income, late, employment, contract, industry, family, payment_status = facts[debtor_id, version]
-        told = {
-            "debtor_id": debtor_id,
-            "priority": format_money(priority),
-            "total_score": priority // debt,
-            "total_debt_amount": format_money(debt),
-            "monthly_income": format_money(income),
-            "late_payments_count": late,
-            "employment_status": employment,
-            "contract_type": contract,
-            "industry_sector": industry,
-        }
+        _, _, debt, income, late, employment, contract, industry, family, status = facts[debtor_id, version]
         # Told only where the policy may use it: nobody else needs to know.
-        if self._tells_family and family is not None:
-            told["family_situation"] = family
-        if payment_status != _UNPAID:
-            told["payment_status"] = payment_status
-        return told
+        family = family if self._tells_family else None
+        return encode_debtor(
+            debtor_id, priority, priority // debt, debt, income, late, employment, contract, industry, family, status
+        )
 
 
 def _policy_header(policy: Policy) -> PolicyHeader:

@@ -141,19 +141,15 @@ class Manifest:
 
     def cut(self, order: Iterable[Entry]) -> Iterator[Batch]:
         """Batches in order of work: all of the high lane, then the rest."""
-        held: list[Entry] = []
-        lane = Lane.HIGH
-        for entry in order:
+        order, lane = iter(order), Lane.HIGH
+        while held := list(islice(order, self._batch_size)):
             # The order falls, so the first debtor at or below the threshold ends the high lane for good.
-            if lane is Lane.HIGH and entry[0] <= self._threshold:
-                if held:
-                    yield lane, held
-                held, lane = [], Lane.STANDARD
-            held.append(entry)
-            if len(held) == self._batch_size:
-                yield lane, held
-                held = []
-        if held:
+            if lane is Lane.HIGH and held[-1][0] <= self._threshold:
+                high = [entry for entry in held if entry[0] > self._threshold]
+                if high:
+                    yield lane, high
+                lane = Lane.STANDARD
+                held = [*held[len(high) :], *islice(order, len(high))]
             yield lane, held
 
     def numbered(self, batches: Iterable[Batch]) -> Iterator[NumberedBatch]:

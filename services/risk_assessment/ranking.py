@@ -5,7 +5,7 @@ number is read; elsewhere the debtor is scored here.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -76,7 +76,7 @@ class Eligible:
         self._not_scorable = 0
         self._streamed = 0
 
-    def entries(self) -> Iterator[list[Entry]]:
+    def entries(self) -> Iterator[Sequence[Sequence[int]]]:
         """All eligible debtors, in chunks, in no promised order."""
         for chunk in self._stored():
             self._streamed += len(chunk)
@@ -106,12 +106,12 @@ class Eligible:
         """How many debtors of the portfolio are not in the order, by reason. Complete only after `entries`."""
         return left_out(self._connection, self._selection, self._streamed, self._not_scorable, limit)
 
-    def _stored(self) -> Iterator[list[Entry]]:
+    def _stored(self) -> Iterator[Sequence[Sequence[int]]]:
         """Page by page down the index of priorities; a page as one document costs a driver next to nothing."""
         page = self._page()
         yield page
         while len(page) == CHUNK:
-            least = min(page)[0]
+            least = min(priority for priority, _, _ in page)
             last = max(debtor_id for priority, debtor_id, _ in page if priority == least)
             # Two questions, each of which begins in the index where it goes on: asked as one, those of equal
             # priority would be gone through again for every page of them.
@@ -121,7 +121,7 @@ class Eligible:
                 page = self._page(debtors.c.priority < least)
                 yield page
 
-    def _page(self, *further: ColumnElement[bool]) -> list[Entry]:
+    def _page(self, *further: ColumnElement[bool]) -> Sequence[Sequence[int]]:
         statement = (
             select(debtors.c.priority, debtors.c.id, debtors.c.version)
             .where(*self._selection.stored(), *further)
@@ -131,7 +131,7 @@ class Eligible:
         for dialect in ("mysql", "mariadb"):
             # Where levels are chosen, MySQL might prefer the index of levels, which would be sorted for each page.
             statement = statement.with_hint(debtors, "FORCE INDEX (ix_debtors_portfolio_priority)", dialect)
-        return [(priority, debtor_id, version) for priority, debtor_id, version in rows_of(self._connection, statement)]
+        return rows_of(self._connection, statement)
 
     def _score(self, rows: Iterable[tuple[Any, ...]]) -> Iterator[Entry]:
         score = self._selection.scorer.score

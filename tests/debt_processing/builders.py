@@ -83,7 +83,7 @@ def a_body(
 ) -> str:
     """The text of a message; its debtors' ids follow from its sequence."""
     found = debtors(3, first=sequence * 1_000) if entries is None else entries
-    return encode_batch(a_header(run_id, sequence, **changes), found).decode()  # type: ignore[arg-type]
+    return encode_batch(a_header(run_id, sequence, **changes), (orjson.dumps(one).decode() for one in found)).decode()
 
 
 def a_batch(*args: Any, **changes: Any) -> ReceivedBatch:

@@ -4,7 +4,8 @@ import copy
 from datetime import UTC, datetime
 from typing import Any
 
-from recovery_core.messages import BatchHeader, PolicyHeader, batch_id_of
+from recovery_core.messages import BatchHeader, DebtorEntry, PolicyHeader, batch_id_of, encode_debtor
+from recovery_core.money import parse_priority
 from recovery_core.policy import built_in_policy
 from recovery_core.profile import Profile
 
@@ -61,3 +62,13 @@ def an_entry(debtor_id: int = 1, **changes: Any) -> dict[str, Any]:
         "payment_status": "PARTIAL",
     }
     return values | changes
+
+
+_MONEY = ("priority", "total_debt_amount", "monthly_income")
+
+
+def written(entry: dict[str, Any]) -> str:
+    """An entry as the risk service writes it, which knows amounts in minor units."""
+    return encode_debtor(
+        *(parse_priority(entry[name]) if name in _MONEY else entry[name] for name in DebtorEntry.__annotations__)
+    )

@@ -1,7 +1,7 @@
 """Whatever pages it is read in, an order holds each eligible debtor of its snapshot once, and the rest is counted."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -42,13 +42,13 @@ def ranked(database: Database, policy: str = "standard", **filters: Any) -> tupl
         return entries, eligible.excluded()
 
 
-def all_of(chunks: Iterator[list[Entry]], then: Callable[[], None] = lambda: None) -> list[Entry]:
+def all_of(chunks: Iterator[Sequence[Sequence[int]]], then: Callable[[], None] = lambda: None) -> list[Entry]:
     """The entries of all chunks; `then` is done once, after the first chunk that is full."""
     entries: list[Entry] = []
     done = False
     for chunk in chunks:
         assert len(chunk) <= CHUNK
-        entries += chunk
+        entries += [(priority, debtor_id, version) for priority, debtor_id, version in chunk]
         if len(chunk) == CHUNK and not done:
             then()
             done = True

@@ -13,6 +13,7 @@ import logging
 import sys
 import time
 from collections import deque
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -39,7 +40,11 @@ def _parse_quickly(self: BaseJSONParser, body: Any) -> Any:
     try:
         return orjson.loads(body)
     except ValueError:
-        return _parse(self, body)  # no JSON, or such as only moto takes
+        return _parse(self, body)  # type: ignore[no-untyped-call]  # no JSON, or such as only moto takes
+
+
+def _write_quickly(self: BaseJSONSerializer, body: Mapping[str, Any]) -> str:
+    return orjson.dumps(body).decode()
 
 
 def _is_kept(self: models.SQSBackend, queue_name: str, message: Any) -> bool:
@@ -52,7 +57,7 @@ if __name__ == "__main__":
     vars(models)["unix_time_millis"] = lambda: time.time() * 1_000
     BaseResponse._enrich_response = staticmethod(_enrich_xml_only)  # type: ignore[method-assign]
     BaseJSONParser._parse_body_as_json = _parse_quickly  # type: ignore[method-assign]
-    BaseJSONSerializer._serialize_body = lambda _, body: orjson.dumps(body).decode()  # type: ignore[method-assign]
+    BaseJSONSerializer._serialize_body = _write_quickly  # type: ignore[method-assign]
     models.SQSBackend.is_message_valid_based_on_retention_period = _is_kept  # type: ignore[method-assign]
     vars(responses)["method_names_from_class"] = cache(responses.method_names_from_class)  # type: ignore[attr-defined]
     for module in (models, responses):
