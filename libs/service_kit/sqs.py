@@ -173,6 +173,10 @@ class Sqs:
             read_timeout=READ_TIMEOUT_SECONDS,
             retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
             max_pool_connections=4 * CALLS_IN_FLIGHT,
+            # Putting together the long name of all that botocore knows of itself, twice, and checking what is written
+            # below against a model take a sixth of what a call costs.
+            user_agent="smartrecover",
+            parameter_validation=False,
         )
         session = aioboto3.Session(region_name=self._region)
         client = session.client("sqs", endpoint_url=self._endpoint_url, config=config)
