@@ -92,6 +92,7 @@ def rows_by_key(
     connection: Connection, table: Table, columns: Sequence[str], keys: Sequence[tuple[int, ...]]
 ) -> list[list[Any]]:
     """These columns of the rows with these primary keys, some thousand at most, in no promised order."""
+    # CROSS JOIN and STRAIGHT_JOIN keep the order: for each key that is given, its row is looked up.
     if connection.dialect.name == "sqlite":
         sql = _by_key_sqlite(table, tuple(columns), connection.dialect, len(keys))
         return _read(connection.exec_driver_sql(sql, tuple(chain.from_iterable(keys)))) if keys else []
@@ -121,9 +122,6 @@ def _compiled(rows: _JsonRows, compiler: SQLCompiler, **options: Any) -> str:
 def _document(columns: str, dialect: Dialect) -> str:
     aggregate = "json_group_array" if dialect.name == "sqlite" else "JSON_ARRAYAGG"
     return f"{aggregate}(json_array({columns}))"
-
-
-# Both always in this order: for each key that is given, its row is looked up.
 
 
 @lru_cache(maxsize=64)

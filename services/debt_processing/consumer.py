@@ -34,7 +34,6 @@ from debt_processing.neighbours import Neighbour, check_database
 from debt_processing.settings import Settings
 from debt_processing.sqs_receiver import SqsReceiver, printable
 from debt_processing.waiting import Bell, in_thread
-from debt_processing.work import outcomes
 from debt_processing.worker import CannotBeWorked, Done, forget_mark, work_batch, work_together
 from service_kit import tracing
 from service_kit.database import Database, is_unavailable
@@ -256,7 +255,7 @@ class Consumer:
         BATCHES.labels("done", lane).inc()
         BATCH_SECONDS.observe(seconds)
         BATCH_DEBTORS.observe(done.worked.debtors)
-        for level, actions in outcomes(done.worked.decisions).items():
+        for level, actions in done.worked.outcomes.items():
             for action, count in actions.items():
                 DECISIONS.labels(action, level).inc(count)
         for failure in done.worked.failures:

@@ -203,9 +203,11 @@ def _settled(connection: Connection, table: Table, number: int, debtor_ids: Iter
 def _leave_out(worked: WorkedBatch, settled: set[int]) -> WorkedBatch:
     header = worked.header
     log.warning("debt.batch.debtors_left_out", batch_id=header.batch_id, run_id=header.run_id, debtors=len(settled))
+    kept = [row for row in worked.decisions if row[DEBTOR_ID] not in settled]
     return replace(
         worked,
-        decisions=[row for row in worked.decisions if row[DEBTOR_ID] not in settled],
+        decisions=kept,
+        outcomes=outcomes(kept),
         failures=[row for row in worked.failures if row[DEBTOR_ID] not in settled],
     )
 
@@ -231,7 +233,7 @@ def _insert_batch(
         len(worked.failures),
         high_priority(worked.decisions, header.threshold),
         worked.score_mismatches,
-        orjson.dumps(outcomes(worked.decisions)).decode(),
+        orjson.dumps(worked.outcomes).decode(),
         utc_text(started_at),
         utc_text(now),
     )

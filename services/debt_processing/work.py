@@ -38,6 +38,7 @@ class WorkedBatch:
     policy: Policy
     decisions: Sequence[Decision]
     failures: Sequence[Failure]
+    outcomes: Outcomes
     score_mismatches: int
     debtors: int
     """How many the message held."""
@@ -69,7 +70,8 @@ def decide(batch: ReceivedBatch, scorer: Scorer, treatment: Treatment) -> Worked
         if total != item["total_score"] or priority != _minor(item["priority"]):
             mismatches += 1
         decisions.append((position, item["debtor_id"], priority, total, level, action, " ".join(codes)))
-    return WorkedBatch(batch.header, scorer.policy, decisions, failures, mismatches, len(batch.items))
+    counts = outcomes(decisions)
+    return WorkedBatch(batch.header, scorer.policy, decisions, failures, counts, mismatches, len(batch.items))
 
 
 def outcomes(decisions: Sequence[Decision]) -> Outcomes:

@@ -21,7 +21,7 @@ _TOLD = ("debtor_id", "version", *PROFILE_FIELDS)
 
 Entry = tuple[int, int, int]  # priority, debtor id, version of the assessment
 Facts = dict[tuple[int, int], Sequence[Any]]
-"""The inputs that an assessment judged, after its debtor id and version and by both."""
+"""By (debtor id, version) of an assessment: these two, and then the inputs that it judged."""
 
 
 def pack(rows: Iterable[Sequence[int]]) -> bytes:
