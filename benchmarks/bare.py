@@ -24,12 +24,12 @@ import orjson
 from benchmarks.end_to_end import PORTFOLIO, one_run
 from benchmarks.measure import Figure
 from benchmarks.system import NotMeasurableError, System, running_system
-from recovery_core.policy import built_in_policy
-from recovery_core.recovery_queue import RecoveryQueue
-from recovery_core.scoring import scorer_for
-from risk_assessment.ranking import WORKABLE
+from recovery_core.policies.builtin import built_in_policy
+from recovery_core.ranking.queue import RecoveryQueue
+from recovery_core.scoring.scorer import scorer_for
+from risk_assessment.runs.ranking import WORKABLE
 from risk_assessment.tables import PROFILE_FIELDS
-from service_kit.database import Database
+from service_kit.database.engine import Database
 
 QUEUE = "bare-work"
 OUTSTANDING = 40

@@ -17,7 +17,7 @@ from sqlalchemy import func, select
 from benchmarks.measure import MIB, Figure, Usage
 from benchmarks.system import NotMeasurableError, System, running_system
 from debt_processing.tables import batches, decisions, errors, runs
-from service_kit.database import Database
+from service_kit.database.engine import Database
 
 PORTFOLIO = "benchmark"
 _SHOWN = ("dispatcher", "consumer", "sqs", "database")

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, text
 
 from benchmarks.measure import Figure
 from benchmarks.system import SQLITE, NotMeasurableError, databases_of, neutral_environment, risk_command
-from service_kit.database import Database
+from service_kit.database.engine import Database
 
 Step = Callable[[Operations], None]
 STEPS: dict[str, Step] = {

@@ -13,9 +13,9 @@ from sqlalchemy import BigInteger, String, create_engine, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from benchmarks.measure import Figure, seconds
-from recovery_core.policy import built_in_policy
-from recovery_core.scoring import scorer_for
-from risk_assessment.generator import Distribution, generate
+from recovery_core.policies.builtin import built_in_policy
+from recovery_core.scoring.scorer import scorer_for
+from risk_assessment.debtors.generating import Distribution, generate
 
 
 class _Base(DeclarativeBase):

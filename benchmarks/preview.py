@@ -10,14 +10,15 @@ from typing import Any
 
 from benchmarks.measure import Figure, seconds
 from benchmarks.system import databases_of
-from recovery_core.scoring import scorer_for
-from risk_assessment import generator, preview
-from risk_assessment.policies import PolicyShelf, open_shelf
-from risk_assessment.portfolio import CHUNK, judge_of, upsert
-from risk_assessment.ranking import Selection
-from risk_assessment.schemas import DEFAULT_THRESHOLD
-from service_kit.database import Database
-from service_kit.migrations import upgrade
+from recovery_core.scoring.scorer import scorer_for
+from risk_assessment.debtors import generating as generator
+from risk_assessment.debtors.bulk import CHUNK, judge_of, upsert
+from risk_assessment.fields import DEFAULT_THRESHOLD
+from risk_assessment.policies.registry import PolicyShelf, open_shelf
+from risk_assessment.runs import preview
+from risk_assessment.runs.ranking import Selection
+from service_kit.database.engine import Database
+from service_kit.database.migrations import upgrade
 
 PORTFOLIO = "benchmark"
 SEED = 42

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from math import log2
 
 from benchmarks.measure import MIB, Figure, in_new_process, seconds
-from recovery_core.recovery_queue import RecoveryQueue
+from recovery_core.ranking.queue import RecoveryQueue
 
 POPS = 1_000  # enough for a mean; each is counted
 SPILL_AFTER = 50_000  # what the dispatcher keeps in memory by default

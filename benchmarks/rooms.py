@@ -17,26 +17,31 @@ from sqlalchemy import Connection, Row, delete
 
 from benchmarks.measure import Figure, rates, seconds
 from benchmarks.system import databases_of
-from debt_processing import inbox
-from debt_processing.consumer import DEBTORS_A_TRANSACTION
+from debt_processing.batches import service as inbox
+from debt_processing.consumer.loop import DEBTORS_A_TRANSACTION
+from debt_processing.consumer.recording import treatment_for
 from debt_processing.work import WorkedBatch, decide
-from debt_processing.worker import treatment_for
-from recovery_core.messages import decode_batch, resolve_policy
+from recovery_core.messages.batch import decode_batch, resolve_policy
 from recovery_core.money import format_money
-from recovery_core.policy import built_in_policy
-from recovery_core.recovery_queue import RecoveryQueue
-from recovery_core.scoring import scorer_for
-from risk_assessment import generator, leases, outbox, planning, runs, scoring_jobs
-from risk_assessment.dispatcher import BATCHES_A_SEND
-from risk_assessment.importer import Import
-from risk_assessment.policies import open_shelf
-from risk_assessment.portfolio import CHUNK, DebtorRow, judge_of, upsert
-from risk_assessment.ranking import Eligible, selection_of
-from risk_assessment.schemas import RunIn, ScoringJobIn
+from recovery_core.policies.builtin import built_in_policy
+from recovery_core.ranking.queue import RecoveryQueue
+from recovery_core.scoring.scorer import scorer_for
+from risk_assessment import leases, runs
+from risk_assessment.debtors import generating as generator
+from risk_assessment.debtors.bulk import CHUNK, DebtorRow, judge_of, upsert
+from risk_assessment.debtors.importing import Import
+from risk_assessment.policies.registry import open_shelf
+from risk_assessment.runs import outbox, planning
+from risk_assessment.runs.jobs import BATCHES_A_SEND
+from risk_assessment.runs.ranking import Eligible, selection_of
+from risk_assessment.runs.schemas import RunIn
+from risk_assessment.scoring import jobs as scoring_jobs
+from risk_assessment.scoring.schemas import ScoringJobIn
 from risk_assessment.tables import audit_records, run_batches, run_entries
-from service_kit.audit import Audit, command_line
-from service_kit.database import Database
-from service_kit.migrations import upgrade
+from service_kit.audit import Audit
+from service_kit.cli import command_line
+from service_kit.database.engine import Database
+from service_kit.database.migrations import upgrade
 
 PORTFOLIO = "benchmark"
 BATCH_SIZE = 500

@@ -10,8 +10,8 @@ from typing import Any
 
 from sqlalchemy import Engine, create_engine, event, text
 
-from recovery_core.policy import built_in_policy
-from recovery_core.scoring import scorer_for
+from recovery_core.policies.builtin import built_in_policy
+from recovery_core.scoring.scorer import scorer_for
 
 DEBTORS_A_MESSAGE = 100
 QUEUE = "peer-work"

@@ -1,10 +1,10 @@
 """The profile: the facts of a debtor that a score is made of, without name or identity.
 
-Refuses unknown categories and unknown fields; nothing is ever filled in silently.
+Unknown categories and unknown fields are rejected; no value is ever filled in silently.
 """
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -58,7 +58,7 @@ class IndustrySector(StrEnum):
 
 
 class FamilySituation(StrEnum):
-    """The family situation; only a policy that may lawfully use it asks for it."""
+    """The family situation. Only a policy that may lawfully use it reads it."""
 
     MARRIED_DUAL_INCOME = "MARRIED_DUAL_INCOME"
     MARRIED_SINGLE_INCOME = "MARRIED_SINGLE_INCOME"
@@ -71,15 +71,37 @@ class FamilySituation(StrEnum):
 
 
 class PaymentStatus(StrEnum):
-    """How much of the debt has been paid; ``PAID`` debtors are not ranked."""
+    """How much of the debt has been paid. Debtors who are ``PAID`` are not ranked."""
 
     UNPAID = "UNPAID"
     PARTIAL = "PARTIAL"
     PAID = "PAID"
 
 
+class Facts(NamedTuple):
+    """The facts a score reads, amounts in minor units.
+
+    This is the one ordered list of them: scoring, tables, queries, messages and imports take their order from here.
+    """
+
+    total_debt_amount: int
+    monthly_income: int
+    late_payments_count: int
+    employment_status: str
+    contract_type: str
+    industry_sector: str
+    family_situation: str | None
+
+
+FACTS = Facts._fields
+"""The names of the facts, in order."""
+
+PROFILE_FIELDS = (*FACTS, "payment_status")
+"""The names of a profile's fields: the facts, and the payment status, which no score reads."""
+
+
 class Profile(BaseModel):
-    """The scoring inputs of one debtor. Amounts are given as decimal text or major units, and held in minor units."""
+    """The scoring inputs of one debtor. Amounts are read as decimal text or major units, and held in minor units."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_enum_values=True, validate_default=True)
 
@@ -91,3 +113,16 @@ class Profile(BaseModel):
     industry_sector: IndustrySector
     family_situation: FamilySituation | None = None
     payment_status: PaymentStatus = PaymentStatus.UNPAID
+
+    @property
+    def facts(self) -> Facts:
+        """The facts a score reads."""
+        return Facts(
+            self.total_debt_amount,
+            self.monthly_income,
+            self.late_payments_count,
+            self.employment_status,
+            self.contract_type,
+            self.industry_sector,
+            self.family_situation,
+        )

@@ -1,4 +1,4 @@
-"""Whole numbers as JSON has them: 3.0 is 3, and neither `"3"` nor `true` is a number."""
+"""Whole numbers as JSON has them: 3.0 counts as 3, and neither `"3"` nor `true` counts as a number."""
 
 from typing import Any
 
@@ -10,4 +10,4 @@ def _without_empty_fraction(value: Any) -> Any:
 
 
 WHOLE = BeforeValidator(_without_empty_fraction)
-"""For a strict integer that clients send: `Annotated[int, Field(strict=True, ge=1), WHOLE]`."""
+"""Add it to a strict integer that clients send: `Annotated[int, Field(strict=True, ge=1), WHOLE]`."""

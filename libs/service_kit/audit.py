@@ -4,9 +4,7 @@ Reads write nothing to the database (a dry run changes nothing), so theirs go to
 Neither may hold personal data: subjects are ids, details are counts and names of fields.
 """
 
-import getpass
 import logging
-import os
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -29,8 +27,7 @@ from sqlalchemy import (
     update,
 )
 
-from service_kit.database import UtcDateTime, table_options
-from service_kit.identity import Role
+from service_kit.database.types import UtcDateTime, table_options
 
 # Reads of personal data are on record however quiet the rest shall be.
 log = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
@@ -47,15 +44,6 @@ class Caller:
     role: str | None = None
     reason: str | None = None
     request_id: str | None = None
-
-
-def command_line() -> Caller:
-    """Return the person at the command line, who has the database's own credentials and so may do everything."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # in a container, a user id often has no name
-        user = f"uid-{os.getuid()}"
-    return Caller(f"cli:{user}"[:MAX_ACTOR_CHARS], Role.ADMIN)
 
 
 def audit_records_table(metadata: MetaData) -> Table:

@@ -1,7 +1,7 @@
 """What the debt service counts and times, in one place so that dashboards have one list to read."""
 
-from recovery_core.policy import Action, RiskLevel
-from service_kit.metrics import Counter, Gauge, Histogram
+from recovery_core.policies.parts import Action, RiskLevel
+from service_kit.observability.metrics import Counter, Gauge, Histogram
 
 DECISIONS = Counter("debt_decisions_total", "Decisions recorded", ["action", "level"])
 ERRORS = Counter("debt_errors_total", "Debtors that could not be worked", ["stage"])

@@ -1,6 +1,6 @@
 """What the risk service counts and times, in one place so that dashboards have one list to read."""
 
-from service_kit.metrics import Counter, Gauge, Histogram
+from service_kit.observability.metrics import Counter, Gauge, Histogram
 
 RUNS = Counter("risk_runs_total", "Runs that reached a stage", ["stage"])
 RUN_SECONDS = Histogram(

@@ -20,11 +20,11 @@ import debt_processing.tables
 import risk_assessment.app
 import risk_assessment.settings
 import risk_assessment.tables
-from service_kit import keys
 from service_kit.audit import Audit, Caller
-from service_kit.database import Database
-from service_kit.identity import Role
-from service_kit.migrations import upgrade
+from service_kit.auth import keys
+from service_kit.auth.identity import Role
+from service_kit.database.engine import Database
+from service_kit.database.migrations import upgrade
 
 Names = Callable[[str], str]
 ROOTS = {"risk": "/risk-service", "debt": "/debt-service"}

@@ -16,23 +16,27 @@ from tests.debt_processing import builders as batches
 from tests.risk_assessment import builders as facts
 from tests.support.processes import environment, free_port, serving
 
-from debt_processing import inbox
-from debt_processing.queues import queue_specs as debt_queues
+from debt_processing.batches import service as inbox
+from debt_processing.queues.queries import queue_specs as debt_queues
 from debt_processing.settings import Settings as DebtSettings
 from debt_processing.tables import api_keys as debt_keys
 from debt_processing.work import decide
-from recovery_core.messages import BatchResult, batch_id_of, resolve_policy
-from recovery_core.scoring import scorer_for
-from recovery_core.treatment import Treatment
-from risk_assessment import debtors, outbox, planning, results, runs, scoring_jobs
-from risk_assessment.policies import PolicyShelf
-from risk_assessment.schemas import ScoringJobIn
+from recovery_core.messages.batch import batch_id_of, resolve_policy
+from recovery_core.messages.results import BatchResult
+from recovery_core.policies.treatment import Treatment
+from recovery_core.scoring.scorer import scorer_for
+from risk_assessment import debtors, runs
+from risk_assessment.policies.registry import PolicyShelf
+from risk_assessment.runs import outbox, planning, results
+from risk_assessment.scoring import jobs as scoring_jobs
+from risk_assessment.scoring.schemas import ScoringJobIn
 from risk_assessment.tables import api_keys as risk_keys
 from risk_assessment.tables import runs as runs_table
-from service_kit import keys
-from service_kit.database import Database
-from service_kit.migrations import upgrade
-from service_kit.sqs import Outgoing, Sqs
+from service_kit.auth import keys
+from service_kit.database.engine import Database
+from service_kit.database.migrations import upgrade
+from service_kit.sqs.client import Sqs
+from service_kit.sqs.messages import Outgoing
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 RUN_ID = "run-1"

@@ -16,9 +16,10 @@ from tests.support.processes import environment, run_service
 import debt_processing.tables
 import risk_assessment.tables
 from service_kit import audit
-from service_kit.database import Database
-from service_kit.migrations import upgrade
-from service_kit.sqs import Outgoing, Sqs
+from service_kit.database.engine import Database
+from service_kit.database.migrations import upgrade
+from service_kit.sqs.client import Sqs
+from service_kit.sqs.messages import Outgoing
 
 DEBTOR = {
     "name": "Alex Example",

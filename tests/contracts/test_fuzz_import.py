@@ -13,12 +13,12 @@ from sqlalchemy import Connection, delete, select
 from tests.contracts.conftest import EFFORT
 from tests.risk_assessment.builders import NOON, a_shelf
 
-from risk_assessment.import_mapping import ImportMapping, ImportRefusedError, read_mapping
-from risk_assessment.importer import Import, ImportReport
+from risk_assessment.debtors.import_mapping import ImportMapping, ImportRefusedError, read_mapping
+from risk_assessment.debtors.importing import Import, ImportReport
 from risk_assessment.tables import assessments, audit_records, debtors
 from service_kit.audit import Audit, Caller
-from service_kit.database import Database
-from service_kit.migrations import upgrade
+from service_kit.database.engine import Database
+from service_kit.database.migrations import upgrade
 
 SHELF = a_shelf()
 HEADER = (

@@ -24,15 +24,15 @@ from tests.risk_assessment.planned import a_planned_run
 from tests.support.fake_sqs import FakeSqs
 
 from debt_processing import tables as debt
-from debt_processing.consumer import Consumer
-from debt_processing.queues import queue_specs
-from recovery_core.messages import BatchResult, encode_results
-from recovery_core.policy import built_in_policy
-from risk_assessment.dispatcher import Dispatcher
-from service_kit.database import Database
+from debt_processing.consumer.loop import Consumer
+from debt_processing.queues.queries import queue_specs
+from recovery_core.messages.results import BatchResult, encode_results
+from recovery_core.policies.builtin import built_in_policy
+from risk_assessment.runs.jobs import Dispatcher
+from service_kit.database.engine import Database
+from service_kit.database.migrations import upgrade
 from service_kit.lifecycle import Stop
-from service_kit.migrations import upgrade
-from service_kit.sqs import Outgoing, Received
+from service_kit.sqs.messages import Outgoing, Received
 
 PATIENCE_SECONDS = 60.0
 

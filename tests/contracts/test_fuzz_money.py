@@ -17,7 +17,7 @@ from tests.contracts.in_process import Calls, calling
 from tests.risk_assessment.builders import a_profile
 
 from recovery_core.money import MAX_AS_NUMBER, format_money
-from service_kit.migrations import upgrade
+from service_kit.database.migrations import upgrade
 
 LARGEST = Decimal("9999999999.99")
 AS_TEXT = re.compile(r"(0|[1-9][0-9]{0,9})(\.[0-9]{1,2})?", re.ASCII)

@@ -10,7 +10,7 @@ import pytest
 from tests.support.issuer import AUDIENCE, issuing
 from tests.support.processes import Done, environment, eventually, free_port, run_service, serving
 
-from service_kit.migrations import upgrade
+from service_kit.database.migrations import upgrade
 
 SERVICES = {"risk_assessment": ("RISK", "/risk-service/runs/x"), "debt_processing": ("DEBT", "/debt-service/runs/x")}
 

@@ -20,8 +20,9 @@ from sqlalchemy.engine import make_url
 from tests.support.processes import Done, environment, eventually, free_port, run_service, serving
 from tests.support.recorder import Recording, recording
 
-from service_kit.migrations import upgrade
-from service_kit.sqs import Outgoing, Sqs
+from service_kit.database.migrations import upgrade
+from service_kit.sqs.client import Sqs
+from service_kit.sqs.messages import Outgoing
 
 NAME = "Zzyzx Marker"
 """What the people in this test are called. No part of it occurs anywhere else."""

@@ -16,12 +16,13 @@ from tests.support.processes import eventually, free_port, repository, start, st
 
 from debt_processing.__main__ import app as debt_app
 from debt_processing.settings import Settings as DebtSettings
-from recovery_core.policy import RiskLevel, built_in_policy
-from recovery_core.scoring import scorer_for
-from recovery_core.treatment import Treatment
+from recovery_core.policies.builtin import built_in_policy
+from recovery_core.policies.parts import RiskLevel
+from recovery_core.policies.treatment import Treatment
+from recovery_core.scoring.scorer import scorer_for
 from risk_assessment.__main__ import app as risk_app
-from risk_assessment.generator import Distribution, generate
-from risk_assessment.schemas import DEFAULT_THRESHOLD
+from risk_assessment.debtors.generating import Distribution, generate
+from risk_assessment.fields import DEFAULT_THRESHOLD
 from risk_assessment.settings import Settings as RiskSettings
 from smartrecover.__main__ import app as local_app
 

@@ -8,8 +8,8 @@ import pytest
 from fastapi import FastAPI
 from tests.contracts.guarded import ROOTS, Guarded, debt_app, filled, guarded, queue_settings, risk_app, routes
 
-from service_kit.http import open_paths
-from service_kit.identity import Role
+from service_kit.auth.identity import Role
+from service_kit.http.app import open_paths
 
 EXPECTED = {
     "risk": {

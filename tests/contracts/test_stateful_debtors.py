@@ -24,12 +24,12 @@ from tests.contracts.conftest import EFFORT
 from tests.contracts.in_process import Calls, calling
 
 from recovery_core.money import format_money, parse_money
-from recovery_core.policy import built_in_policy
+from recovery_core.policies.builtin import built_in_policy
 from recovery_core.profile import ContractType, EmploymentStatus, FamilySituation, IndustrySector, PaymentStatus
-from recovery_core.scoring import scorer_for
+from recovery_core.scoring.scorer import scorer_for
 from risk_assessment.tables import PROFILE_FIELDS, assessments, audit_records, debtors, idempotency_keys
-from service_kit.database import Database
-from service_kit.migrations import upgrade
+from service_kit.database.engine import Database
+from service_kit.database.migrations import upgrade
 
 SCORER = scorer_for(built_in_policy("standard"))
 

@@ -21,19 +21,22 @@ from tests.contracts.conftest import EFFORT
 from tests.risk_assessment.builders import a_debtor, a_shelf
 
 from debt_processing import tables as debt
-from debt_processing.envelopes import dead_result
-from debt_processing.holding import Held
-from debt_processing.sqs_receiver import Delivery
-from debt_processing.worker import work_batch, work_together
-from recovery_core.messages import BatchResult, decode_batch, decode_results, encode_results, resolve_policy
-from risk_assessment import debtors, leases, outbox, planning, results, runs
+from debt_processing.consumer.deliveries import Delivery
+from debt_processing.consumer.prefetch import Held
+from debt_processing.consumer.recording import work_batch, work_together
+from debt_processing.queues.envelopes import dead_result
+from recovery_core.messages.batch import decode_batch, resolve_policy
+from recovery_core.messages.results import BatchResult, decode_results, encode_results
+from risk_assessment import debtors, leases, runs
 from risk_assessment import tables as risk
-from risk_assessment.batch_messages import unpack_entries
-from risk_assessment.outbox import BatchKey
-from risk_assessment.schemas import DebtorIn, RunIn
-from service_kit.database import Database
-from service_kit.migrations import upgrade
-from service_kit.sqs import Received
+from risk_assessment.batches.messages import unpack_entries
+from risk_assessment.debtors.schemas import DebtorIn
+from risk_assessment.runs import outbox, planning, results
+from risk_assessment.runs.outbox import BatchKey
+from risk_assessment.runs.schemas import RunIn
+from service_kit.database.engine import Database
+from service_kit.database.migrations import upgrade
+from service_kit.sqs.messages import Received
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 RESEND_AFTER = 10.0

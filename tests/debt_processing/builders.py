@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from recovery_core.messages import (
+from recovery_core.messages.batch import (
     BatchHeader,
     PolicyHeader,
     ReceivedBatch,
@@ -14,9 +14,10 @@ from recovery_core.messages import (
     encode_batch,
 )
 from recovery_core.money import format_money, parse_money
-from recovery_core.policy import Policy, built_in_policy
-from recovery_core.scoring import scorer_for
-from service_kit.sqs import Outgoing
+from recovery_core.policies.builtin import built_in_policy
+from recovery_core.policies.document import Policy
+from recovery_core.scoring.scorer import scorer_for
+from service_kit.sqs.messages import Outgoing
 
 AS_OF = datetime(2026, 3, 1, 12, tzinfo=UTC)
 NOW = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)

@@ -14,17 +14,18 @@ from tests.debt_processing.builders import AS_OF, NOW, a_batch, a_debtor, debtor
 from tests.debt_processing.conftest import make_settings
 from tests.support.processes import free_port
 
-from debt_processing import inbox
 from debt_processing.app import create_app
+from debt_processing.batches import service as inbox
 from debt_processing.routes.formats import NotAcceptable, chosen_format
 from debt_processing.settings import Settings
 from debt_processing.work import decide
-from recovery_core.messages import resolve_policy
-from recovery_core.policy import built_in_policy, load_policy
-from recovery_core.scoring import scorer_for
-from recovery_core.treatment import Treatment
-from service_kit.database import Database
-from service_kit.migrations import upgrade
+from recovery_core.messages.batch import resolve_policy
+from recovery_core.policies.builtin import built_in_policy
+from recovery_core.policies.document import load_policy
+from recovery_core.policies.treatment import Treatment
+from recovery_core.scoring.scorer import scorer_for
+from service_kit.database.engine import Database
+from service_kit.database.migrations import upgrade
 
 pytestmark = pytest.mark.anyio
 Names = Callable[[str], str]

@@ -2,8 +2,8 @@
 
 from tests.debt_processing.builders import NOW
 
-from debt_processing import attempts
-from service_kit.database import Database
+from debt_processing.batches import attempts
+from service_kit.database.engine import Database
 
 
 def marks(database: Database) -> dict[str, int]:

@@ -19,27 +19,34 @@ from tests.support.fake_sqs import FakeSqs
 from tests.support.growth import Growth
 from tests.support.processes import free_port, is_listening
 
-from debt_processing import attempts, intake, neighbours, worker
-from debt_processing import consumer as consumer_module
+from debt_processing import neighbours
+from debt_processing.batches import attempts
 from debt_processing.clock import utc_now
-from debt_processing.consumer import Consumer
-from debt_processing.consuming import consume_until_stopped
-from debt_processing.queues import queue_specs
-from debt_processing.redriving import redrive
-from debt_processing.schemas import RedriveRequest
+from debt_processing.consumer import intake
+from debt_processing.consumer import loop as consumer_module
+from debt_processing.consumer import recording as worker
+from debt_processing.consumer.loop import Consumer
+from debt_processing.queues.queries import queue_specs
+from debt_processing.queues.schemas import RedriveRequest
+from debt_processing.queues.service import redrive
 from debt_processing.settings import Settings
 from debt_processing.tables import audit_records, batches, decisions, delivery_attempts, errors
 from debt_processing.work import WorkedBatch, decide
-from recovery_core.messages import BatchResult, ReceivedBatch, decode_batch, decode_results
-from recovery_core.policy import Action, RiskLevel, built_in_policy, load_policy
-from recovery_core.scoring import Scorer
-from recovery_core.treatment import Treatment
-from service_kit.audit import Audit, command_line
-from service_kit.database import Database
+from debt_processing.worker import consume_until_stopped
+from recovery_core.messages.batch import ReceivedBatch, decode_batch
+from recovery_core.messages.results import BatchResult, decode_results
+from recovery_core.policies.builtin import built_in_policy
+from recovery_core.policies.document import load_policy
+from recovery_core.policies.parts import Action, RiskLevel
+from recovery_core.policies.treatment import Treatment
+from recovery_core.scoring.scorer import Scorer
+from service_kit.audit import Audit
+from service_kit.cli import command_line
+from service_kit.database.engine import Database
+from service_kit.database.migrations import downgrade, upgrade
 from service_kit.lifecycle import Stop
-from service_kit.metrics import REGISTRY
-from service_kit.migrations import downgrade, upgrade
-from service_kit.sqs import Outgoing
+from service_kit.observability.metrics import REGISTRY
+from service_kit.sqs.messages import Outgoing
 
 pytestmark = pytest.mark.anyio
 Names = Callable[[str], str]

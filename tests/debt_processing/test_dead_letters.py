@@ -8,14 +8,16 @@ import pytest
 from tests.debt_processing.builders import NOW, a_body
 from tests.support.fake_sqs import FakeSqs
 
-from debt_processing import dead_letters, queues
-from debt_processing.dead_letters import MOVED_BY_QUEUE
-from debt_processing.queues import queue_specs
-from debt_processing.schemas import RedriveRequest
+from debt_processing.consumer.deliveries import SqsReceiver
+from debt_processing.queues import dead_letters
+from debt_processing.queues import queries as queues
+from debt_processing.queues.dead_letters import MOVED_BY_QUEUE
+from debt_processing.queues.queries import queue_specs
+from debt_processing.queues.schemas import RedriveRequest
 from debt_processing.settings import Settings
-from debt_processing.sqs_receiver import SqsReceiver
-from recovery_core.policy import Lane
-from service_kit.sqs import Outgoing, Sqs
+from recovery_core.policies.parts import Lane
+from service_kit.sqs.client import Sqs
+from service_kit.sqs.messages import Outgoing
 
 pytestmark = pytest.mark.anyio
 AnySqs = Sqs | FakeSqs

@@ -4,10 +4,10 @@ from typing import Any
 
 from tests.debt_processing.builders import NOW, a_batch, a_debtor
 
-from debt_processing.holding import STANDARD_TURN, Held, Holding
-from debt_processing.sqs_receiver import Delivery
-from recovery_core.policy import built_in_policy
-from service_kit.sqs import Received
+from debt_processing.consumer.deliveries import Delivery
+from debt_processing.consumer.prefetch import STANDARD_TURN, Held, Holding
+from recovery_core.policies.builtin import built_in_policy
+from service_kit.sqs.messages import Received
 
 
 def held(name: str, lane: str = "high", debt: str = "1000.00", receive_count: int = 1, unended: int = 0) -> Held:

@@ -9,15 +9,15 @@ from sqlalchemy import select
 from structlog.testing import capture_logs
 from tests.debt_processing.builders import LATER, NOW, a_batch, a_debtor, debtors
 
-from debt_processing import inbox
-from debt_processing.inbox import BatchContradicts, Recorded
+from debt_processing.batches import service as inbox
+from debt_processing.batches.service import BatchContradicts, Recorded
 from debt_processing.tables import batches, decisions, errors, runs
 from debt_processing.work import WorkedBatch, decide
-from recovery_core.messages import resolve_policy
-from recovery_core.policy import built_in_policy
-from recovery_core.scoring import scorer_for
-from recovery_core.treatment import Treatment
-from service_kit.database import Database
+from recovery_core.messages.batch import resolve_policy
+from recovery_core.policies.builtin import built_in_policy
+from recovery_core.policies.treatment import Treatment
+from recovery_core.scoring.scorer import scorer_for
+from service_kit.database.engine import Database
 
 
 def worked(*args: Any, **changes: Any) -> WorkedBatch:

@@ -30,15 +30,18 @@ from tests.support.processes import (
     stop,
 )
 
-from debt_processing import attempts
 from debt_processing.__main__ import explain
-from debt_processing.queues import queue_specs
+from debt_processing.batches import attempts
+from debt_processing.queues.queries import queue_specs
 from debt_processing.settings import Settings
 from debt_processing.tables import decisions
-from recovery_core.messages import BatchResult, decode_results
-from service_kit.database import Database
-from service_kit.migrations import MigrationError, upgrade
-from service_kit.sqs import Outgoing, QueueDepth, QueueMissing, Sqs
+from recovery_core.messages.results import BatchResult, decode_results
+from service_kit.database.engine import Database
+from service_kit.database.migrations import MigrationError, upgrade
+from service_kit.sqs.client import Sqs
+from service_kit.sqs.messages import Outgoing
+from service_kit.sqs.outages import QueueMissing
+from service_kit.sqs.queues import QueueDepth
 
 T = TypeVar("T")
 Names = Callable[[str], str]

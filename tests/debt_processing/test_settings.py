@@ -3,7 +3,7 @@
 import pytest
 
 from debt_processing.settings import Settings, WrongSettingError, read_settings
-from service_kit.exposure import OpenDoorError
+from service_kit.settings import OpenDoorError
 
 
 @pytest.mark.parametrize(

@@ -8,15 +8,15 @@ from sqlalchemy import Select, UniqueConstraint, inspect, select
 from sqlalchemy.dialects import mysql, sqlite
 from tests.debt_processing.builders import LATER, NOW, a_batch, debtors
 
-from debt_processing import inbox
+from debt_processing.batches import service as inbox
+from debt_processing.decisions.work_order import after
 from debt_processing.tables import decisions, errors, metadata
 from debt_processing.work import decide
-from debt_processing.work_order import after
-from recovery_core.policy import built_in_policy
-from recovery_core.scoring import scorer_for
-from recovery_core.treatment import Treatment
-from service_kit.database import Database
-from service_kit.migrations import current_revision, downgrade, upgrade
+from recovery_core.policies.builtin import built_in_policy
+from recovery_core.policies.treatment import Treatment
+from recovery_core.scoring.scorer import scorer_for
+from service_kit.database.engine import Database
+from service_kit.database.migrations import current_revision, downgrade, upgrade
 
 PACKAGE = "debt_processing"
 

@@ -6,10 +6,11 @@ import pytest
 from tests.debt_processing.builders import a_batch, a_debtor, debtors
 
 from debt_processing.work import WorkedBatch, decide, high_priority, outcomes
-from recovery_core.messages import resolve_policy
-from recovery_core.policy import built_in_policy, load_policy
-from recovery_core.scoring import Scorer, scorer_for
-from recovery_core.treatment import Treatment
+from recovery_core.messages.batch import resolve_policy
+from recovery_core.policies.builtin import built_in_policy
+from recovery_core.policies.document import load_policy
+from recovery_core.policies.treatment import Treatment
+from recovery_core.scoring.scorer import Scorer, scorer_for
 
 
 def worked(entries: list[dict[str, Any]], **header: Any) -> WorkedBatch:

@@ -7,7 +7,7 @@ from tests.support.ledger import NOTHING, Ledger, account, workable
 from tests.support.system import BASE, OVER, Queues, System, pause
 
 from risk_assessment.tables import runs
-from service_kit.database import Database
+from service_kit.database.engine import Database
 
 
 class Accounts:

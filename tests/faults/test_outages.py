@@ -18,7 +18,7 @@ from tests.support.proxy import Proxy
 from tests.support.system import System, pause
 
 from risk_assessment.tables import leases
-from service_kit.database import Database
+from service_kit.database.engine import Database
 
 Whole = Callable[[str], Accounts]
 Build = Callable[..., System]

@@ -16,7 +16,7 @@ import yaml
 
 from debt_processing.settings import Settings as DebtSettings
 from risk_assessment.settings import Settings as RiskSettings
-from service_kit.http import HEALTH_PATHS
+from service_kit.http.middleware.request_log import HEALTH_PATHS
 
 ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "infra/kubernetes/smartrecover"

@@ -8,7 +8,9 @@ import httpx
 import pytest
 from tests.support.processes import environment, free_port, running
 
-from service_kit.sqs import Outgoing, QueueSpec, Sqs
+from service_kit.sqs.client import Sqs
+from service_kit.sqs.messages import Outgoing
+from service_kit.sqs.queues import QueueSpec
 from smartrecover.stack import Stack
 
 BODY = "x" * 200_000

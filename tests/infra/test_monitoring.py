@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 import yaml
 
-from risk_assessment.routes.wiring import PLACES
-from service_kit.database import Database
-from service_kit.metrics import REGISTRY
+from risk_assessment.dependencies import PLACES
+from service_kit.database.engine import Database
+from service_kit.observability.metrics import REGISTRY
 
 ROOT = Path(__file__).resolve().parents[2]
 MONITORING = ROOT / "infra/monitoring"

@@ -24,8 +24,9 @@ from tests.support.servers import MariaDb, moto_server
 
 from debt_processing.settings import Settings as DebtSettings
 from risk_assessment.settings import Settings as RiskSettings
-from service_kit.lifecycle import KEEP_ALIVE_SECONDS, STOP_SECONDS
-from service_kit.metrics import REGISTRY
+from service_kit.http.server import KEEP_ALIVE_SECONDS
+from service_kit.lifecycle import STOP_SECONDS
+from service_kit.observability.metrics import REGISTRY
 
 ROOT = Path(__file__).resolve().parents[2]
 AWS = ROOT / "infra/aws"

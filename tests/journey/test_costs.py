@@ -18,24 +18,27 @@ from tests.risk_assessment.builders import NOON, a_shelf, accept_run, some_setti
 from tests.risk_assessment.planned import plan
 from tests.support.fake_sqs import FakeSqs
 
-from debt_processing import worker
-from debt_processing.closing import Closed, Closing
-from debt_processing.holding import Held
-from debt_processing.leases import Leases
+from debt_processing.consumer import recording as worker
+from debt_processing.consumer.acknowledger import Closed, Closing
+from debt_processing.consumer.deliveries import Delivery, SqsReceiver
+from debt_processing.consumer.prefetch import Held
+from debt_processing.consumer.visibility import Leases
 from debt_processing.neighbours import Neighbour
-from debt_processing.queues import queue_specs as debt_queues
-from debt_processing.sqs_receiver import Delivery, SqsReceiver
+from debt_processing.queues.queries import queue_specs as debt_queues
 from debt_processing.waiting import Bell
-from recovery_core.messages import decode_batch, decode_results, resolve_policy
-from risk_assessment import portfolio, results, scoring_jobs
-from risk_assessment.dispatcher import Dispatcher
-from risk_assessment.generator import Distribution, generate
-from risk_assessment.schemas import ScoringJobIn
-from risk_assessment.sqs_sender import SqsSender
-from risk_assessment.sqs_sender import queue_specs as risk_queues
-from service_kit.database import Database
-from service_kit.migrations import upgrade
-from service_kit.sqs import Received
+from recovery_core.messages.batch import decode_batch, resolve_policy
+from recovery_core.messages.results import decode_results
+from risk_assessment.batches.sending import SqsSender
+from risk_assessment.batches.sending import queue_specs as risk_queues
+from risk_assessment.debtors import bulk as portfolio
+from risk_assessment.debtors.generating import Distribution, generate
+from risk_assessment.runs import results
+from risk_assessment.runs.jobs import Dispatcher
+from risk_assessment.scoring import jobs as scoring_jobs
+from risk_assessment.scoring.schemas import ScoringJobIn
+from service_kit.database.engine import Database
+from service_kit.database.migrations import upgrade
+from service_kit.sqs.messages import Received
 
 BATCHES = 20
 

@@ -5,10 +5,10 @@ from typing import get_args
 
 import pytest
 
-from recovery_core.policy import Action, Lane, RiskLevel
-from risk_assessment import ranking
-from risk_assessment.schemas import RunState
-from service_kit.identity import Role
+from recovery_core.policies.parts import Action, Lane, RiskLevel
+from risk_assessment.runs import ranking
+from risk_assessment.runs.schemas import RunState
+from service_kit.auth.identity import Role
 
 from .tree import ROOT
 

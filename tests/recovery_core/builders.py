@@ -4,9 +4,10 @@ import copy
 from datetime import UTC, datetime
 from typing import Any
 
-from recovery_core.messages import BatchHeader, DebtorEntry, PolicyHeader, batch_id_of, encode_debtor
+from recovery_core.messages.batch import BatchHeader, PolicyHeader, batch_id_of, encode_debtor
+from recovery_core.messages.shapes import DebtorEntry
 from recovery_core.money import parse_priority
-from recovery_core.policy import built_in_policy
+from recovery_core.policies.builtin import built_in_policy
 from recovery_core.profile import Profile
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

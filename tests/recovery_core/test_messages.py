@@ -13,25 +13,23 @@ from jsonschema import Draft202012Validator
 from tests.recovery_core.builders import NOON, a_document, a_header, an_entry, written
 
 import recovery_core
-from recovery_core.messages import (
-    MAX_MESSAGE_BYTES,
+from recovery_core.messages.batch import (
     BatchHeader,
-    BatchResult,
     ItemError,
-    MessageTooLarge,
     PolicyHeader,
     ReceivedBatch,
-    UnreadableMessage,
     batch_id_of,
-    batch_json_schema,
     decode_batch,
-    decode_results,
     encode_batch,
-    encode_results,
     resolve_policy,
 )
+from recovery_core.messages.results import BatchResult, decode_results, encode_results
+from recovery_core.messages.shapes import batch_json_schema
+from recovery_core.messages.wire import MAX_MESSAGE_BYTES, MessageTooLarge, UnreadableMessage
 from recovery_core.money import MAX_MINOR, MAX_PRIORITY, format_money
-from recovery_core.policy import CATEGORIES, built_in_policy, load_policy
+from recovery_core.policies.builtin import built_in_policy
+from recovery_core.policies.document import load_policy
+from recovery_core.policies.parts import CATEGORIES
 
 schema = Draft202012Validator(batch_json_schema(), format_checker=Draft202012Validator.FORMAT_CHECKER)
 

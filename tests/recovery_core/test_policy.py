@@ -5,15 +5,9 @@ from typing import Any
 import pytest
 from tests.recovery_core.builders import a_document
 
-from recovery_core.policy import (
-    Action,
-    PolicyError,
-    UnknownPolicyError,
-    built_in_policies,
-    built_in_policy,
-    built_in_versions,
-    load_policy,
-)
+from recovery_core.policies.builtin import UnknownPolicyError, built_in_policies, built_in_policy, built_in_versions
+from recovery_core.policies.document import PolicyError, load_policy
+from recovery_core.policies.parts import Action
 
 Change = Callable[[dict[str, Any]], Any]
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recovery_core.recovery_queue import RecoveryQueue
+from recovery_core.ranking.queue import RecoveryQueue
 
 Entry = tuple[int, int, int]
 

@@ -12,9 +12,12 @@ from pydantic import ValidationError
 from tests.recovery_core.builders import NOON, a_document, a_profile
 
 from recovery_core.money import format_money, parse_money
-from recovery_core.policy import CATEGORIES, built_in_policy, load_policy
+from recovery_core.policies.builtin import built_in_policy
+from recovery_core.policies.document import load_policy
+from recovery_core.policies.parts import CATEGORIES
 from recovery_core.profile import IndustrySector
-from recovery_core.scoring import Scorer, ScoringError, percentage, scorer_for
+from recovery_core.scoring.explain import percentage
+from recovery_core.scoring.scorer import Scorer, ScoringError, scorer_for
 
 classic = scorer_for(built_in_policy("classic"))
 standard = scorer_for(built_in_policy("standard"))

@@ -6,10 +6,11 @@ from hypothesis import strategies as st
 from tests.recovery_core.builders import a_document
 
 from recovery_core.money import MAX_MINOR, parse_money
-from recovery_core.policy import Action, Lane, Policy, RiskLevel, built_in_policy, load_policy
-from recovery_core.policy_parts import TreatmentRow
+from recovery_core.policies.builtin import built_in_policy
+from recovery_core.policies.document import Policy, load_policy
+from recovery_core.policies.parts import Action, Lane, RiskLevel, TreatmentRow
+from recovery_core.policies.treatment import Treatment
 from recovery_core.profile import PaymentStatus
-from recovery_core.treatment import Treatment
 
 standard = Treatment(built_in_policy("standard"))
 

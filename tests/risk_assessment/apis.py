@@ -10,7 +10,7 @@ import httpx
 from tests.support import processes
 from tests.support.processes import environment, free_port
 
-from service_kit.database import Database
+from service_kit.database.engine import Database
 
 
 @dataclass(frozen=True)

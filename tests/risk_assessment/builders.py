@@ -8,16 +8,18 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from recovery_core.policy import Policy, built_in_policies
+from recovery_core.policies.builtin import built_in_policies
+from recovery_core.policies.document import Policy
 from risk_assessment import debtors, runs
-from risk_assessment import portfolio as portfolios
-from risk_assessment.generator import Distribution, generate
-from risk_assessment.policies import PolicyShelf
-from risk_assessment.schemas import DebtorIn, RunIn
+from risk_assessment.debtors import bulk as portfolios
+from risk_assessment.debtors.generating import Distribution, generate
+from risk_assessment.debtors.schemas import DebtorIn
+from risk_assessment.policies.registry import PolicyShelf
+from risk_assessment.runs.schemas import RunIn
 from risk_assessment.settings import Settings
 from risk_assessment.tables import debtors as debtors_table
 from risk_assessment.tables import metadata
-from service_kit.database import Database
+from service_kit.database.engine import Database
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 

@@ -11,10 +11,10 @@ from tests.risk_assessment.apis import Api, serving
 from tests.risk_assessment.builders import row_counts
 from tests.support.servers import MariaDb
 
-from risk_assessment.policies import PolicyShelf, open_shelf
+from risk_assessment.policies.registry import PolicyShelf, open_shelf
 from risk_assessment.tables import metadata
-from service_kit.database import Database
-from service_kit.migrations import upgrade
+from service_kit.database.engine import Database
+from service_kit.database.migrations import upgrade
 
 PACKAGE = "risk_assessment"
 

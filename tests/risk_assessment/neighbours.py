@@ -13,12 +13,13 @@ import boto3
 from tests.risk_assessment.builders import some_settings
 from tests.support.processes import eventually
 
-from recovery_core.messages import BatchResult, ItemError, decode_batch, encode_results
-from risk_assessment.dispatcher import Dispatcher
-from risk_assessment.policies import open_shelf
+from recovery_core.messages.batch import ItemError, decode_batch
+from recovery_core.messages.results import BatchResult, encode_results
+from risk_assessment.batches.sending import SqsSender, open_sqs
+from risk_assessment.policies.registry import open_shelf
+from risk_assessment.runs.jobs import Dispatcher
 from risk_assessment.settings import Settings
-from risk_assessment.sqs_sender import SqsSender, open_sqs
-from service_kit.database import Database
+from service_kit.database.engine import Database
 from service_kit.lifecycle import Stop
 
 STOP_SECONDS = 15

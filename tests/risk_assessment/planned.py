@@ -6,13 +6,14 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, select
 from tests.risk_assessment.builders import NOON, a_shelf, accept_run
 
-from recovery_core.messages import ReceivedBatch, decode_batch
-from risk_assessment import outbox, planning, runs
-from risk_assessment.batch_messages import unpack_entries
-from risk_assessment.outbox import BatchKey
-from risk_assessment.policies import PolicyShelf
+from recovery_core.messages.batch import ReceivedBatch, decode_batch
+from risk_assessment import runs
+from risk_assessment.batches.messages import unpack_entries
+from risk_assessment.policies.registry import PolicyShelf
+from risk_assessment.runs import outbox, planning
+from risk_assessment.runs.outbox import BatchKey
 from risk_assessment.tables import run_batches, run_entries
-from service_kit.database import Database
+from service_kit.database.engine import Database
 
 
 class PlannedBatch(NamedTuple):

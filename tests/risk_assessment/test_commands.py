@@ -20,9 +20,9 @@ from tests.risk_assessment.neighbours import DebtService, Dispatching, dispatche
 from tests.risk_assessment.planned import run_view
 from tests.support.processes import free_port
 
-from risk_assessment.generator import Distribution
+from risk_assessment.debtors.generating import Distribution
 from risk_assessment.tables import metadata
-from service_kit.database import Database
+from service_kit.database.engine import Database
 
 COMMANDS = (
     "serve",

@@ -20,16 +20,20 @@ from tests.support.processes import eventually
 from tests.support.proxy import Proxy
 from tests.support.servers import MariaDb
 
-from recovery_core.messages import decode_batch, encode_results
-from risk_assessment import dispatcher, leases, planning, runs, scoring_jobs
-from risk_assessment.schemas import ScoringJobIn
+from recovery_core.messages.batch import decode_batch
+from recovery_core.messages.results import encode_results
+from risk_assessment import leases, runs
+from risk_assessment.batches.sending import queue_specs
+from risk_assessment.runs import jobs as dispatcher
+from risk_assessment.runs import planning
+from risk_assessment.scoring import jobs as scoring_jobs
+from risk_assessment.scoring.schemas import ScoringJobIn
 from risk_assessment.settings import Settings
-from risk_assessment.sqs_sender import queue_specs
 from risk_assessment.tables import run_batches
 from risk_assessment.tables import runs as runs_table
-from service_kit.database import Database
-from service_kit.metrics import REGISTRY
-from service_kit.sqs import Outgoing, Received
+from service_kit.database.engine import Database
+from service_kit.observability.metrics import REGISTRY
+from service_kit.sqs.messages import Outgoing, Received
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from tests.support.processes import eventually, free_port
 from tests.support.proxy import Proxy
 from tests.support.servers import MariaDb, moto_server
 
-from service_kit.database import Database
-from service_kit.migrations import downgrade, upgrade
+from service_kit.database.engine import Database
+from service_kit.database.migrations import downgrade, upgrade
 
 
 @pytest.mark.parametrize("root", ["", "/risk-service"])

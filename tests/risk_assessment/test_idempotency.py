@@ -15,7 +15,7 @@ from tests.risk_assessment.builders import NOON, a_debtor, row_counts
 
 from risk_assessment import idempotency
 from risk_assessment.idempotency import Answer, IdempotencyKeyReusedError
-from service_kit.database import Database
+from service_kit.database.engine import Database
 
 POSTS = {"/debtors": "debtors", "/scoring-jobs": "scoring_jobs", "/runs": "runs"}
 

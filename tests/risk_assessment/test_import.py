@@ -12,11 +12,12 @@ from tests.risk_assessment import independent
 from tests.risk_assessment.builders import change_debtor, debtor_rows, every_row, row_counts
 from tests.risk_assessment.commands import Done, run, the_error
 
-from risk_assessment.importer import Cells
-from risk_assessment.portfolio import DebtorRow
-from risk_assessment.schemas import DebtorIn, ExternalRef
+from risk_assessment.debtors.bulk import DebtorRow
+from risk_assessment.debtors.importing import Cells
+from risk_assessment.debtors.schemas import DebtorIn
+from risk_assessment.fields import ExternalRef
 from risk_assessment.tables import assessments, debtors
-from service_kit.database import Database
+from service_kit.database.engine import Database
 
 COLUMNS = (
     "external_ref",

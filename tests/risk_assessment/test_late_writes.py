@@ -14,10 +14,10 @@ from tests.support.processes import eventually
 from tests.support.serving import serving
 
 from risk_assessment.app import create_app
-from risk_assessment.routes.wiring import SQLITE_PLACES
+from risk_assessment.dependencies import SQLITE_PLACES
 from risk_assessment.settings import Settings
-from service_kit.database import Database
-from service_kit.http import TimeLimit
+from service_kit.database.engine import Database
+from service_kit.http.middleware.deadline import TimeLimit
 
 PATIENCE_SECONDS = 1.0
 

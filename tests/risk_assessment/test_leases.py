@@ -13,7 +13,7 @@ from tests.risk_assessment.builders import NOON
 
 from risk_assessment import leases
 from risk_assessment.leases import LEASE_SECONDS, LeaseLostError
-from service_kit.database import Database
+from service_kit.database.engine import Database
 
 HERE = socket.gethostname()[:60]
 ELSEWHERE = "elsewhere:1:a"

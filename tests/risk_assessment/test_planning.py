@@ -29,15 +29,20 @@ from tests.risk_assessment.planned import (
     run_view,
 )
 
-from recovery_core.messages import MAX_MESSAGE_BYTES, ItemError, resolve_policy
-from recovery_core.policy import built_in_policy, load_policy
-from risk_assessment import debtors, outbox, portfolio, preview, runs, scoring_jobs
-from risk_assessment.generator import Distribution
+from recovery_core.messages.batch import ItemError, resolve_policy
+from recovery_core.messages.wire import MAX_MESSAGE_BYTES
+from recovery_core.policies.builtin import built_in_policy
+from recovery_core.policies.document import load_policy
+from risk_assessment import debtors, runs
+from risk_assessment.debtors import bulk as portfolio
+from risk_assessment.debtors.generating import Distribution
 from risk_assessment.leases import LeaseLostError
-from risk_assessment.planning import PlanInterruptedError, RunWithdrawnError
-from risk_assessment.ranking import Selection
-from risk_assessment.schemas import ScoringJobIn
-from service_kit.database import Database
+from risk_assessment.runs import outbox, preview
+from risk_assessment.runs.planning import PlanInterruptedError, RunWithdrawnError
+from risk_assessment.runs.ranking import Selection
+from risk_assessment.scoring import jobs as scoring_jobs
+from risk_assessment.scoring.schemas import ScoringJobIn
+from service_kit.database.engine import Database
 
 
 def a_book(database: Database) -> list[dict[str, Any]]:

@@ -12,15 +12,18 @@ from tests.risk_assessment.builders import NOON, a_shelf, accept_run, debtor_row
 from tests.risk_assessment.conftest import opened
 from tests.risk_assessment.planned import a_planned_run, keys_of, run_row
 
-from risk_assessment import debtor_lists, idempotency, outbox, preview, results, runs, scoring_jobs
-from risk_assessment.debtor_lists import HIGH_RISK, DebtorFilter
-from risk_assessment.generator import Distribution
-from risk_assessment.ranking import Eligible, selection_of
-from risk_assessment.schemas import ScoringJobIn
+from risk_assessment import idempotency, runs
+from risk_assessment.debtors import lists as debtor_lists
+from risk_assessment.debtors.generating import Distribution
+from risk_assessment.debtors.lists import HIGH_RISK, DebtorFilter
+from risk_assessment.runs import outbox, preview, results
+from risk_assessment.runs.ranking import Eligible, selection_of
+from risk_assessment.scoring import jobs as scoring_jobs
+from risk_assessment.scoring.schemas import ScoringJobIn
 from risk_assessment.tables import run_batches
 from risk_assessment.tables import runs as runs_table
-from service_kit.database import Database
-from service_kit.pages import encode_cursor
+from service_kit.database.engine import Database
+from service_kit.http.pages import encode_cursor
 
 ANALYZE = {
     "sqlite": "ANALYZE",

@@ -10,11 +10,11 @@ import pytest
 from tests.risk_assessment import independent
 from tests.risk_assessment.builders import a_shelf, add_debtor, change_debtor, debtor_rows, generate_debtors
 
-from recovery_core.scoring import scorer_for
+from recovery_core.scoring.scorer import scorer_for
 from risk_assessment import debtors
-from risk_assessment.batch_messages import Entry
-from risk_assessment.ranking import Eligible, Selection
-from service_kit.database import Database
+from risk_assessment.batches.messages import Entry
+from risk_assessment.runs.ranking import Eligible, Selection
+from service_kit.database.engine import Database
 
 CHUNK = 4
 FAMILIES = sorted(independent.FAMILY)

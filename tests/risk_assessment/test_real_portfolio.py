@@ -11,7 +11,7 @@ from tests.risk_assessment.commands import run
 from tests.risk_assessment.planned import a_planned_run, order_of, run_view
 from tests.support.processes import repository
 
-from service_kit.database import Database
+from service_kit.database.engine import Database
 
 FILE = "uci_default_of_credit_card_clients.csv"
 MAPPING = repository() / "docs" / "examples" / "uci-credit-cards.toml"

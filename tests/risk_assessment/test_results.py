@@ -11,10 +11,12 @@ from sqlalchemy import Connection
 from tests.risk_assessment.builders import NOON, generate_debtors
 from tests.risk_assessment.planned import a_planned_run, batches_of, keys_of, run_row, run_view
 
-from recovery_core.messages import BatchResult, batch_id_of
-from risk_assessment import outbox, results, runs
-from risk_assessment.outbox import MAX_SENDS
-from service_kit.database import Database
+from recovery_core.messages.batch import batch_id_of
+from recovery_core.messages.results import BatchResult
+from risk_assessment import runs
+from risk_assessment.runs import outbox, results
+from risk_assessment.runs.outbox import MAX_SENDS
+from service_kit.database.engine import Database
 
 LATER = NOON + timedelta(seconds=30)
 RESEND_AFTER = 60.0

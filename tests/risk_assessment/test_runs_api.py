@@ -15,7 +15,8 @@ from tests.risk_assessment.apis import Api
 from tests.risk_assessment.builders import NOON, a_shelf, debtor_rows, every_row, generate_debtors
 from tests.risk_assessment.planned import plan
 
-from risk_assessment import runs, scoring_jobs
+from risk_assessment import runs
+from risk_assessment.scoring import jobs as scoring_jobs
 from risk_assessment.tables import runs as runs_table
 
 

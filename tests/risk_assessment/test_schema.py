@@ -10,8 +10,8 @@ from sqlalchemy.exc import IntegrityError
 from tests.risk_assessment.builders import add_debtor, debtor_rows, generate_debtors
 
 from risk_assessment.tables import metadata
-from service_kit.database import Database
-from service_kit.migrations import downgrade, is_current, upgrade
+from service_kit.database.engine import Database
+from service_kit.database.migrations import downgrade, is_current, upgrade
 
 PACKAGE = "risk_assessment"
 

@@ -17,13 +17,14 @@ from tests.risk_assessment.builders import (
 )
 from tests.risk_assessment.planned import no_fence
 
-from recovery_core.policy import built_in_policy, load_policy
-from risk_assessment import scoring_jobs
+from recovery_core.policies.builtin import built_in_policy
+from recovery_core.policies.document import load_policy
 from risk_assessment.leases import LeaseLostError
-from risk_assessment.policies import PolicyShelf
-from risk_assessment.schemas import ScoringJobIn
+from risk_assessment.policies.registry import PolicyShelf
+from risk_assessment.scoring import jobs as scoring_jobs
+from risk_assessment.scoring.schemas import ScoringJobIn
 from risk_assessment.tables import assessments
-from service_kit.database import Database
+from service_kit.database.engine import Database
 
 LATER = NOON + timedelta(minutes=5)
 

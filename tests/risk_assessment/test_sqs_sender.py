@@ -4,9 +4,10 @@ import pytest
 from tests.risk_assessment.builders import some_settings
 from tests.support.fake_sqs import FakeSqs
 
-from risk_assessment.outbox import BatchKey, Lot, RunTrace
-from risk_assessment.sqs_sender import SqsSender, all_queues, queue_specs
-from service_kit.sqs import MAX_MESSAGE_BYTES, Outgoing, QueueMissing
+from risk_assessment.batches.sending import SqsSender, all_queues, queue_specs
+from risk_assessment.runs.outbox import BatchKey, Lot, RunTrace
+from service_kit.sqs.messages import MAX_MESSAGE_BYTES, Outgoing
+from service_kit.sqs.outages import QueueMissing
 
 SETTINGS = some_settings(recovery_queue_high="h", recovery_queue_standard="s", recovery_queue_results="r")
 BODIES = {BatchKey(1, n, "standard" if n > 3 else "high"): f"batch {n}" for n in (5, 2, 4, 1, 3)}

@@ -18,10 +18,10 @@ from tests.support.nursery import Forked
 from tests.support.processes import environment, eventually, start_service, stop
 from tests.support.proxy import Proxy
 
-from risk_assessment import outbox
+from risk_assessment.runs import outbox
 from risk_assessment.settings import Settings
 from risk_assessment.tables import run_batches
-from service_kit.database import Database
+from service_kit.database.engine import Database
 
 PROMISED_SECONDS = 20
 Starter = Callable[..., Forked]

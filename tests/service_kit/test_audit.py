@@ -14,9 +14,10 @@ from tests.support.moments import NOW
 from tests.support.processes import environment, python
 from tests.support.serving import serving
 
-from service_kit.access import Access
-from service_kit.audit import Audit, Caller, command_line
-from service_kit.database import Database
+from service_kit.audit import Audit, Caller
+from service_kit.auth.access import Access
+from service_kit.cli import command_line
+from service_kit.database.engine import Database
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ import pytest
 from tests.support.guarded_api import create_app
 from tests.support.serving import serving
 
-from service_kit.access import Access
-from service_kit.identity import BadCredentialsError, Identity, Role, UncheckableError
-from service_kit.rate_limit import RateLimit
+from service_kit.auth.access import Access
+from service_kit.auth.identity import BadCredentialsError, Identity, Role, UncheckableError
+from service_kit.auth.rate_limit import RateLimit
 
 ROUTES = {
     ("GET", "/demo/things"): Role.VIEWER,

@@ -14,12 +14,12 @@ from tests.support.guarded_api import api_keys, audit_records, create_app, metad
 from tests.support.moments import NOW, Clock
 from tests.support.serving import serving
 
-from service_kit import keys
-from service_kit.access import Access
 from service_kit.audit import Audit, Caller
-from service_kit.database import Database
-from service_kit.identity import Role
-from service_kit.keys import REMEMBERED_SECONDS, KeyAuthenticator, KeyRefusedError
+from service_kit.auth import keys
+from service_kit.auth.access import Access
+from service_kit.auth.identity import Role
+from service_kit.auth.keys import REMEMBERED_SECONDS, KeyAuthenticator, KeyRefusedError
+from service_kit.database.engine import Database
 
 ANN = Audit(audit_records, Caller("cli:ann", "admin"), NOW)
 Issue = Callable[..., str]

@@ -16,9 +16,9 @@ from tests.support.moments import Clock
 from tests.support.processes import eventually, free_port
 from tests.support.serving import serving
 
-from service_kit import oidc
-from service_kit.access import Access
-from service_kit.oidc import FRESH_SECONDS, LEEWAY_SECONDS, REFETCH_SECONDS, STALE_SECONDS, OidcAuthenticator
+from service_kit.auth import oidc
+from service_kit.auth.access import Access
+from service_kit.auth.oidc import FRESH_SECONDS, LEEWAY_SECONDS, REFETCH_SECONDS, STALE_SECONDS, OidcAuthenticator
 
 SYMMETRIC = "HS256"
 

@@ -22,8 +22,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from service_kit.bulk import ROWS_A_STATEMENT, insert_rows, rows_by_key, rows_of, update_rows
-from service_kit.database import Database, UtcDateTime, table_options, utc_text
+from service_kit.database.bulk import ROWS_A_STATEMENT, insert_rows, rows_by_key, rows_of, update_rows
+from service_kit.database.engine import Database
+from service_kit.database.types import UtcDateTime, table_options, utc_text
 
 metadata = MetaData()
 things = Table(

@@ -26,9 +26,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 
-from service_kit.bulk import insert_rows
-from service_kit.database import Database, UtcDateTime, table_options, utc_text
-from service_kit.database import database_url as checked_url
+from service_kit.database.bulk import insert_rows
+from service_kit.database.engine import Database
+from service_kit.database.engine import database_url as checked_url
+from service_kit.database.types import UtcDateTime, table_options, utc_text
 
 metadata = MetaData()
 things = Table(

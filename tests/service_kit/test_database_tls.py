@@ -9,7 +9,8 @@ from sqlalchemy.exc import OperationalError
 from tests.support.certificates import Authority, authority
 from tests.support.servers import find_mariadb, mariadb_server
 
-from service_kit.database import Database, describe_outage, is_unavailable
+from service_kit.database.engine import Database
+from service_kit.database.outages import describe_outage, is_unavailable
 
 
 @dataclass(frozen=True)

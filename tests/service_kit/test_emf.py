@@ -12,9 +12,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from structlog.testing import capture_logs
 from tests.support.processes import eventually
 
-from service_kit.database import Database
-from service_kit.emf import Lines, emitting
-from service_kit.metrics import watch_process
+from service_kit.database.engine import Database
+from service_kit.observability.emf import Lines, emitting
+from service_kit.observability.metrics import watch_process
 
 # As AWS publishes it, with its limits; distributions as AWS's own agents write them.
 NUMBERS = {"type": "array", "minItems": 1, "maxItems": 100, "items": {"type": "number"}}

@@ -4,10 +4,11 @@ import pytest
 from pydantic import ValidationError
 from tests.support.guarded_api import api_keys
 
-from service_kit.access import access_of
-from service_kit.exposure import ExposureSettings, OpenDoorError, check_address
-from service_kit.keys import KeyAuthenticator
-from service_kit.oidc import OidcAuthenticator
+from service_kit.addresses import ExposureSettings, check_address
+from service_kit.auth.access import access_of
+from service_kit.auth.keys import KeyAuthenticator
+from service_kit.auth.oidc import OidcAuthenticator
+from service_kit.settings import OpenDoorError
 
 OIDC = {"recovery_auth": "oidc", "recovery_oidc_issuer": "https://id.example", "recovery_oidc_audience": "us"}
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from tests.support.servers import MariaDb
 
-from service_kit.database import Database
-from service_kit.keepalive import SILENCE_SECONDS, watch
+from service_kit.database.engine import Database
+from service_kit.database.keepalive import SILENCE_SECONDS, watch
 
 linux = pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="this system has no TCP_USER_TIMEOUT")
 

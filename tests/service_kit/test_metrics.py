@@ -6,8 +6,8 @@ import httpx
 import pytest
 from tests.support.processes import free_port, is_listening
 
-from service_kit.database import Database
-from service_kit.metrics import REGISTRY, Counter, serve_metrics, watch_process
+from service_kit.database.engine import Database
+from service_kit.observability.metrics import REGISTRY, Counter, serve_metrics, watch_process
 
 
 def test_metrics_are_served_until_stopped() -> None:

@@ -11,14 +11,8 @@ from sqlalchemy.exc import DBAPIError
 from tests.support.demo_service.tables import metadata
 from tests.support.processes import environment, python, start
 
-from service_kit.database import Database
-from service_kit.migrations import (
-    MigrationError,
-    current_revision,
-    downgrade,
-    is_current,
-    upgrade,
-)
+from service_kit.database.engine import Database
+from service_kit.database.migrations import MigrationError, current_revision, downgrade, is_current, upgrade
 
 DEMO = "tests.support.demo_service"
 BROKEN = "tests.support.broken_service"

@@ -12,7 +12,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from tests.support.processes import free_port
 from tests.support.servers import MariaDb
 
-from service_kit.database import Database, describe_outage, is_contention, is_unavailable
+from service_kit.database.engine import Database
+from service_kit.database.outages import describe_outage, is_contention, is_unavailable
 
 
 @pytest.fixture

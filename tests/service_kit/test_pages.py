@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from service_kit.pages import BadCursor, decode_cursor, encode_cursor
+from service_kit.http.pages import BadCursor, decode_cursor, encode_cursor
 
 
 def forged(text: str) -> str:

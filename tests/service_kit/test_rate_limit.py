@@ -3,7 +3,7 @@
 import pytest
 from tests.support.moments import Clock
 
-from service_kit.rate_limit import RateLimit, address_of
+from service_kit.auth.rate_limit import RateLimit, address_of
 
 
 @pytest.fixture

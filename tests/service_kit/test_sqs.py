@@ -17,18 +17,10 @@ from hypothesis import strategies as st
 from tests.support.processes import free_port
 from tests.support.servers import moto_server
 
-from service_kit.sqs import (
-    MAX_BATCH_ENTRIES,
-    MAX_MESSAGE_BYTES,
-    MAX_REQUEST_BYTES,
-    Outgoing,
-    QueueMissing,
-    QueueSpec,
-    Sqs,
-    describe_sqs_outage,
-    is_sqs_unavailable,
-    pack,
-)
+from service_kit.sqs.client import Sqs
+from service_kit.sqs.messages import MAX_BATCH_ENTRIES, MAX_MESSAGE_BYTES, MAX_REQUEST_BYTES, Outgoing, pack
+from service_kit.sqs.outages import QueueMissing, describe_sqs_outage, is_sqs_unavailable
+from service_kit.sqs.queues import QueueSpec
 
 
 def messages(count: int) -> list[Outgoing]:

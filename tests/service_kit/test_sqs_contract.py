@@ -7,17 +7,10 @@ import anyio
 import pytest
 from tests.support.fake_sqs import FakeSqs
 
-from service_kit.sqs import (
-    MAX_MESSAGE_BYTES,
-    MAX_REQUEST_BYTES,
-    MessageTooLarge,
-    Outgoing,
-    QueueMissing,
-    QueueSpec,
-    Received,
-    Sqs,
-    is_sqs_unavailable,
-)
+from service_kit.sqs.client import Sqs
+from service_kit.sqs.messages import MAX_MESSAGE_BYTES, MAX_REQUEST_BYTES, MessageTooLarge, Outgoing, Received
+from service_kit.sqs.outages import QueueMissing, is_sqs_unavailable
+from service_kit.sqs.queues import QueueSpec
 
 pytestmark = pytest.mark.anyio
 Names = Callable[[str], str]

@@ -5,7 +5,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from service_kit import tracing
+from service_kit.observability import tracing
 
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 

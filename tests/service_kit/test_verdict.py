@@ -5,7 +5,7 @@ from threading import Barrier
 
 import pytest
 
-from service_kit.verdict import TooLateError, Verdict
+from service_kit.http.middleware.deadline import TooLateError, Verdict
 
 
 def test_what_was_given_up_can_take_no_effect() -> None:

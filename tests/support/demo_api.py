@@ -10,9 +10,10 @@ from fastapi import APIRouter, FastAPI, Header, Path, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from service_kit import http, lifecycle, logs, metrics, problems
-from service_kit.database import Database
-from service_kit.sqs import QueueMissing
+from service_kit import http, lifecycle, problems
+from service_kit.database.engine import Database
+from service_kit.observability import logs, metrics
+from service_kit.sqs.outages import QueueMissing
 
 MAX_BODY_BYTES = 10_000
 BODY_SECONDS = 1.0

@@ -4,7 +4,8 @@ import asyncio
 import sys
 import threading
 
-from service_kit import lifecycle, logs
+from service_kit import lifecycle
+from service_kit.observability import logs
 
 
 async def loop(stop: lifecycle.Stop) -> None:

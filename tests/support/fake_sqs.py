@@ -13,17 +13,10 @@ from typing import Self
 
 from botocore.exceptions import EndpointConnectionError
 
-from service_kit.sqs import (
-    MAX_BATCH_ENTRIES,
-    MAX_VISIBILITY_SECONDS,
-    MAX_WAIT_SECONDS,
-    Outgoing,
-    QueueDepth,
-    QueueMissing,
-    QueueSpec,
-    Received,
-    pack,
-)
+from service_kit.sqs.client import MAX_VISIBILITY_SECONDS, MAX_WAIT_SECONDS
+from service_kit.sqs.messages import MAX_BATCH_ENTRIES, Outgoing, Received, pack
+from service_kit.sqs.outages import QueueMissing
+from service_kit.sqs.queues import QueueDepth, QueueSpec
 
 POLL_SECONDS = 0.01
 _numbers = itertools.count(1)

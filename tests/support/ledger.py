@@ -11,8 +11,8 @@ from sqlalchemy import Connection, Row, select
 
 from debt_processing import tables as debt
 from risk_assessment import tables as risk
-from risk_assessment.batch_messages import unpack_entries
-from service_kit.database import Database
+from risk_assessment.batches.messages import unpack_entries
+from service_kit.database.engine import Database
 
 WORKABLE = ("UNPAID", "PARTIAL")
 FINAL = ("done", "dead", "cancelled")

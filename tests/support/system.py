@@ -18,11 +18,12 @@ from tests.support.crashing import Faults
 from tests.support.nursery import Forked
 from tests.support.processes import Done, eventually, free_port, is_listening, run_service, start_service
 
-from risk_assessment import generator, portfolio
 from risk_assessment.clock import utc_now
-from risk_assessment.policies import open_shelf
-from service_kit.database import Database
-from service_kit.migrations import upgrade
+from risk_assessment.debtors import bulk as portfolio
+from risk_assessment.debtors import generating as generator
+from risk_assessment.policies.registry import open_shelf
+from service_kit.database.engine import Database
+from service_kit.database.migrations import upgrade
 
 T = TypeVar("T")
 

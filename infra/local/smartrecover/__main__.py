@@ -12,7 +12,7 @@ from typing import Annotated, TextIO
 import typer
 
 from service_kit.lifecycle import Stop, run_loop
-from service_kit.logs import configure
+from service_kit.observability.logs import configure
 from smartrecover.running import running
 from smartrecover.stack import Stack, free_port, own_environment
 from smartrecover.supervisor import StartFailedError, print_line
@@ -112,7 +112,7 @@ def _run(job: Callable[[Stop], Awaitable[None]]) -> int:
 
     configure("smartrecover", "warning")
     # The children have their own deadline, and are killed past it; they would inherit a place behind others.
-    code = run_loop(guarded, within=None, give_way=0)
+    code = run_loop(guarded, within=None, niceness=0)
     for failure in failures:
         typer.echo(f"error: {failure}", err=True)
     return 1 if failures else code

@@ -2,7 +2,7 @@
 
 from sqlalchemy import Column, ForeignKey, Integer, MetaData, String, Table
 
-from service_kit.database import table_options
+from service_kit.database.types import table_options
 
 metadata = MetaData()
 shelves = Table(

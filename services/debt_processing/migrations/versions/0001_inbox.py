@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.mysql import MEDIUMTEXT
 
-from service_kit.database import UtcDateTime, table_options
+from service_kit.database.types import UtcDateTime, table_options
 
 revision = "0001"
 down_revision = None

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from service_kit.database import table_options
+from service_kit.database.types import table_options
 
 revision = "0001"
 down_revision = None

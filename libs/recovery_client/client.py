@@ -1,0 +1,67 @@
+"""A client of both HTTP APIs, for the command line and other programs. It knows no database."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+TIMEOUT_SECONDS = 60
+
+
+class ClientError(Exception):
+    """A call failed; the text says why in one line."""
+
+
+class RejectedError(ClientError):
+    """An API responded with a problem."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self.status = response.status_code
+        try:
+            problem = response.json()
+            text = "; ".join(f"{e['field']}: {e['message']}" for e in problem.get("errors", ())) or problem["detail"]
+        except (ValueError, KeyError, TypeError):
+            text = response.reason_phrase
+        if self.status == httpx.codes.UNAUTHORIZED:
+            text += " (RECOVERY_API_KEY holds the key of the command line)"
+        super().__init__(f"{response.request.url.path} answered {self.status}: {text}")
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryClient:
+    """Calls both APIs with one key. Every method returns JSON and raises ClientError."""
+
+    risk_url: str
+    debt_url: str
+    api_key: str | None = None
+
+    def preview(self, **options: Any) -> dict[str, Any]:
+        """Return what a run with these options would do now; nothing is written."""
+        return self._call("GET", f"{self.risk_url}/risk-service/runs/preview", params=_given(options))
+
+    def start_run(self, **options: Any) -> dict[str, Any]:
+        """Start a run."""
+        return self._call("POST", f"{self.risk_url}/risk-service/runs", json=_given(options))
+
+    def run(self, run_id: str) -> dict[str, Any]:
+        """Return a run and how far it is."""
+        return self._call("GET", f"{self.risk_url}/risk-service/runs/{run_id}")
+
+    def report(self, run_id: str) -> dict[str, Any]:
+        """Return the debt service's report on a run."""
+        return self._call("GET", f"{self.debt_url}/debt-service/runs/{run_id}")
+
+    def _call(self, method: str, url: str, **options: Any) -> dict[str, Any]:
+        headers = {"Authorization": f"Bearer {self.api_key}"} if self.api_key else {}
+        try:
+            response = httpx.request(method, url, headers=headers, timeout=TIMEOUT_SECONDS, **options)
+        except httpx.HTTPError as error:
+            raise ClientError(f"cannot reach {url}: {error or type(error).__name__}") from error
+        if response.is_error:
+            raise RejectedError(response)
+        body: dict[str, Any] = response.json()
+        return body
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}

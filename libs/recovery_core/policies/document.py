@@ -1,0 +1,99 @@
+"""The policy: the numbers people tune, as one immutable document named by the hash of its content.
+
+A policy that could leave any debtor without points, level or action is refused when it is loaded, with the exact place.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Annotated, Any, Literal, Self
+
+import orjson
+from pydantic import Field, ValidationError, model_validator
+
+from recovery_core.policies.checks import find_problems
+from recovery_core.policies.parts import Factors, LevelBand, PolicyPart, TreatmentRow
+
+POLICY_NAME_PATTERN = r"^[a-z][a-z0-9_-]{0,63}$"
+
+
+class PolicyError(Exception):
+    """The document is no policy; ``problems`` names each place and what is wrong there."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = list(problems)
+
+
+class PolicyRef(PolicyPart):
+    """Names one policy for ever: the hash decides; name and version are for people."""
+
+    name: str
+    version: int
+    hash: str
+
+
+class Policy(PolicyPart):
+    """One policy, complete and consistent. Two policies are equal when their content is."""
+
+    name: Annotated[str, Field(pattern=POLICY_NAME_PATTERN)]
+    version: Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
+    description: Annotated[str, Field(max_length=2_000)]
+    objective: Literal["score_times_debt"]
+    max_points: Annotated[int, Field(strict=True, ge=1, le=1_000)]
+    factors: Factors
+    levels: tuple[LevelBand, ...]
+    treatment: Annotated[tuple[TreatmentRow, ...], Field(min_length=1, max_length=1_000)]
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        if problems := list(find_problems(self.max_points, self.factors, self.levels, self.treatment)):
+            raise PolicyError(problems)
+        return self
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """The policy as plain JSON values; loading it again gives an equal policy."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 of the canonical document, in hex."""
+        return hashlib.sha256(canonical_json(self.document)).hexdigest()
+
+    @cached_property
+    def ref(self) -> PolicyRef:
+        """The short form by which messages and assessments name the policy."""
+        return PolicyRef(name=self.name, version=self.version, hash=self.hash)
+
+    @cached_property
+    def max_score(self) -> int:
+        """The total score of a debtor with the most points in every factor."""
+        return self.max_points * self.factors.total_weight
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Policy) and self.hash == other.hash
+
+    def __hash__(self) -> int:
+        return hash(self.hash)
+
+
+def canonical_json(document: Mapping[str, Any]) -> bytes:
+    """The one way to write a document: keys sorted, no blanks. Raises TypeError for what is not JSON."""
+    return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+
+
+def load_policy(document: Mapping[str, Any] | str | bytes) -> Policy:
+    """Build a policy from its document or JSON text. Raises PolicyError that names every place that is wrong."""
+    try:
+        values = orjson.loads(document) if isinstance(document, str | bytes) else document
+        return Policy.model_validate(values)
+    except orjson.JSONDecodeError as error:
+        raise PolicyError([f"document: not JSON: {error}"]) from None
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_context=False, include_input=False)
+        raise PolicyError([_describe(problem["loc"], problem["msg"]) for problem in problems]) from None
+
+
+def _describe(place: Sequence[str | int], message: str) -> str:
+    return f"{'.'.join(map(str, place)) or 'document'}: {message}"

@@ -1,0 +1,50 @@
+"""Treatment: which action a policy foresees for a debtor; the first row of its table that matches wins."""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import product
+
+from recovery_core.policies.document import Policy
+from recovery_core.policies.parts import Lane, RiskLevel, TreatmentRow
+from recovery_core.profile import PaymentStatus
+
+
+class Treatment:
+    """The treatment table of one policy, laid out for fast look-up. Safe to share between threads."""
+
+    def __init__(self, policy: Policy) -> None:
+        cases = product(map(str, RiskLevel), map(str, Lane), map(str, PaymentStatus))
+        self._steps = {case: _steps([row for row in policy.treatment if _applies(row, *case)]) for case in cases}
+
+    def action(self, risk_level: str, lane: str, payment_status: str, debt_minor: int) -> str:
+        """The action for a debtor, debt in minor units. Raises KeyError for an unknown level, lane or status."""
+        starts, actions = self._steps[risk_level, lane, payment_status]
+        return actions[bisect_right(starts, debt_minor) - 1]
+
+
+@lru_cache(maxsize=64)
+def treatment_for(policy: Policy) -> Treatment:
+    """Return the treatment table of a policy, laid out once per content."""
+    return Treatment(policy)
+
+
+def _applies(row: TreatmentRow, risk_level: str, lane: str, payment_status: str) -> bool:
+    conditions = ((row.level, risk_level), (row.lane, lane), (row.payment_status, payment_status))
+    return all(allowed is None or value in allowed for allowed, value in conditions)
+
+
+def _steps(rows: Sequence[TreatmentRow]) -> tuple[list[int], list[str]]:
+    """Where along the debt the action changes, and the action from there on; the first step starts at 0."""
+    borders = {0} | {border for row in rows for border in row.debt_range if border is not None}
+    starts = sorted(borders)
+    return starts, [_first_match(rows, start) for start in starts]
+
+
+def _first_match(rows: Sequence[TreatmentRow], debt: int) -> str:
+    return next(row.action for row in rows if _covers(row.debt_range, debt))
+
+
+def _covers(debt_range: tuple[int, int | None], debt: int) -> bool:
+    start, end = debt_range
+    return start <= debt and (end is None or debt < end)

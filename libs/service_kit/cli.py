@@ -1,0 +1,172 @@
+"""What the command lines of all services share: one clear line for every error, progress, JSON, migrations, API keys.
+
+Errors exit with 1, wrong settings and options with 2, an interruption with 130.
+"""
+
+import getpass
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Annotated, NoReturn, TypeVar
+
+import orjson
+import typer
+from rich.console import Console
+from rich.progress import Progress
+from sqlalchemy import Table
+from sqlalchemy.exc import OperationalError, ProgrammingError, SQLAlchemyError
+
+from service_kit.audit import MAX_ACTOR_CHARS, Audit, Caller
+from service_kit.auth import keys
+from service_kit.auth.identity import Role
+from service_kit.clock import utc_now
+from service_kit.database.engine import Database
+from service_kit.database.migrations import downgrade, upgrade
+from service_kit.observability.logs import configure
+from service_kit.settings import OpenDoorError, ServiceSettings, WrongSettingError, read_settings
+from service_kit.worker.dependencies import explain_outage
+
+S = TypeVar("S", bound=ServiceSettings)
+
+Opened = Callable[[], AbstractContextManager[Database]]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON")]
+
+
+def command_app(help_text: str) -> typer.Typer:
+    """Return the app to which a service adds its commands."""
+    return typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=help_text)
+
+
+def start_process(kind: type[S], package: str, **given: object) -> S:
+    """Read the settings of a process and configure its logs; a wrong setting ends it with a line that names it."""
+    with clear_errors(package):
+        settings = read_settings(kind, **given)
+    configure(package.replace("_", "-"), settings.recovery_log_level)
+    return settings
+
+
+def start_command(kind: type[S], package: str) -> S:
+    """Read the settings of a command, as `start_process` does; its output is for people, so it logs warnings only."""
+    with clear_errors(package):
+        settings = read_settings(kind)
+    configure(package.replace("_", "-"), "warning")
+    return settings
+
+
+@contextmanager
+def clear_errors(package: str, known: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+    """Turn an error into one line and a non-zero exit; the text of a `known` error is shown as it is."""
+    try:
+        yield
+    except (typer.Exit, typer.Abort):
+        raise
+    except (WrongSettingError, OpenDoorError) as error:
+        fail(str(error), code=2)
+    except KeyboardInterrupt:
+        fail("interrupted", code=130)
+    except Exception as error:
+        fail(explain(error, package, known))
+
+
+def explain(error: Exception, package: str, known: tuple[type[Exception], ...] = ()) -> str:
+    """Return one line that says what is wrong, without SQL, addresses or personal values."""
+    if isinstance(error, (*known, ValueError)):
+        return " ".join(str(error).split())
+    if outage := explain_outage(error):
+        return outage
+    if isinstance(error, OperationalError | ProgrammingError):
+        command = f"{package.replace('_', '-')} migrate"
+        return f"the database's schema is not the one of this version: run `{command}`"
+    if isinstance(error, OSError):
+        return f"{error.filename or ''}: {error.strerror or error}".lstrip(": ")
+    kind = type(error).__name__
+    return f"unexpected {kind}" if isinstance(error, SQLAlchemyError) else f"unexpected {kind}: {error}"
+
+
+def fail(text: str, code: int = 1) -> NoReturn:
+    """End the command with one line on standard error."""
+    typer.echo(f"error: {text}", err=True)
+    raise typer.Exit(code)
+
+
+def print_json(content: object) -> None:
+    """Print a value as indented JSON."""
+    typer.echo(orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z).decode())
+
+
+@contextmanager
+def progress_bar(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """Show a bar on a terminal, nothing elsewhere; call what is yielded with how much more is done."""
+    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda more: progress.advance(task, more)
+
+
+@contextmanager
+def opened(url: str) -> Iterator[Database]:
+    """Open a database for one command."""
+    database = Database(url)
+    try:
+        yield database
+    finally:
+        database.dispose()
+
+
+def audit_of_command(records: Table) -> Audit:
+    """Return the audit of a command that begins now."""
+    return Audit(records, command_line_caller(), utc_now())
+
+
+def command_line_caller() -> Caller:
+    """Return the person at the command line, who has the database's own credentials and so may do everything."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # in a container, a user id often has no name
+        user = f"uid-{os.getuid()}"
+    return Caller(f"cli:{user}"[:MAX_ACTOR_CHARS], Role.ADMIN)
+
+
+def migrate(url: str, package: str, revision: str, down: str | None) -> None:
+    """Bring a database's schema up to `revision`, or `down` to another one; `base` removes everything."""
+    if down is not None:
+        downgrade(url, package, down)
+    else:
+        upgrade(url, package, revision)
+
+
+def add_key_commands(app: typer.Typer, opened: Opened, api_keys: Table, audit_records: Table) -> None:
+    """Add the commands; `opened` opens the database and turns errors into one line."""
+
+    @app.command()
+    def create_key(
+        name: Annotated[str, typer.Option(help="Its name, in the list of keys and in audit records")],
+        role: Annotated[str, typer.Option(help="viewer, operator, approver or admin")],
+        from_stdin: Annotated[
+            bool, typer.Option("--stdin", help="Accept a key made before, so that one key opens both services")
+        ] = False,
+    ) -> None:
+        """Make an API key and print it. Only its hash is stored, so it is shown this once."""
+        with opened() as database:
+            token = sys.stdin.readline().strip() if from_stdin else keys.new_token()
+            keys.issue(database, api_keys, audit_of_command(audit_records), name, role, token)
+        if not from_stdin:
+            typer.echo(token)
+
+    @app.command()
+    def list_keys(as_json: AsJson = False) -> None:
+        """List the keys and their roles, revoked ones too."""
+        with opened() as database:
+            found = keys.list_keys(database, api_keys)
+        if as_json:
+            print_json(found)
+        for key in () if as_json else found:
+            state = f"revoked {key['revoked_at']:%Y-%m-%d %H:%M}" if key["revoked_at"] else "valid"
+            typer.echo(f"{key['id']}  {key['role']:8}  {key['created_at']:%Y-%m-%d %H:%M}  {state:24}  {key['name']}")
+
+    @app.command()
+    def revoke_key(id_or_name: Annotated[str, typer.Argument(help="Id or name of the key")]) -> None:
+        """Revoke a key. Running processes notice within a few seconds."""
+        with opened() as database:
+            name = keys.revoke(database, api_keys, audit_of_command(audit_records), id_or_name)
+        typer.echo(f"key {name} is revoked")

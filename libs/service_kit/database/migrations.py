@@ -1,0 +1,152 @@
+"""Bring a database to the schema revision that a service was built for, one process at a time, from its wheel alone.
+
+A service keeps an Alembic folder `<package>/migrations`; env.py only calls `run_migrations(context.config, metadata)`.
+It refuses to guess: asked for an unknown revision, or left with a broken foreign key, it raises `MigrationError`. A
+database that newer code has migrated stays as it is.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import NamedTuple
+
+import structlog
+from alembic import command, context
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import Connection, MetaData
+from sqlalchemy.engine import URL
+
+from service_kit.database.engine import Database
+
+log = structlog.get_logger(__name__)
+
+LOCK_WAIT_SECONDS = 300
+STATEMENT_TIMEOUT_SECONDS = 4 * 3_600  # an ALTER TABLE over a large portfolio is slow, not stuck
+
+_CONNECTION = "connection"
+
+
+class MigrationError(Exception):
+    """The schema could not be brought to the wanted revision; the message says why."""
+
+
+def upgrade(url: str | URL, package: str, revision: str = "head") -> None:
+    """Upgrade the database to `revision`; when another process is doing so, wait for it.
+
+    One that is beyond this code's head is left there, so that the version before can be deployed again.
+    """
+    _migrate(url, package, lambda config: command.upgrade(config, revision), leave_newer=revision == "head")
+
+
+def downgrade(url: str | URL, package: str, revision: str) -> None:
+    """Take the database back to `revision`, or to nothing with `base`."""
+    _migrate(url, package, lambda config: command.downgrade(config, revision))
+
+
+def is_current(database: Database, package: str) -> bool:
+    """Tell whether the schema serves this code: the newest it knows, or one made for code that is newer still.
+
+    A migration leaves the version before it working, so that a deployment need not stop anybody.
+    """
+    revisions, current = _revisions(package), current_revision(database)
+    return current is not None and (current in revisions.heads or current not in revisions.all)
+
+
+def current_revision(database: Database) -> str | None:
+    """Return the revision that the database is at, or None when it was never migrated."""
+    with database.read() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+class _Revisions(NamedTuple):
+    """The revisions in a package's migrations folder."""
+
+    all: frozenset[str]
+    heads: frozenset[str]
+
+
+@lru_cache(maxsize=16)
+def _revisions(package: str) -> _Revisions:
+    folder = ScriptDirectory.from_config(_config(package))
+    return _Revisions(frozenset(script.revision for script in folder.walk_revisions()), frozenset(folder.get_heads()))
+
+
+def _is_newer(database: Database, package: str) -> bool:
+    """Tell whether the database is at a revision that this code does not know, and say so in the log."""
+    current = current_revision(database)
+    newer = current is not None and current not in _revisions(package).all
+    if newer:
+        log.warning("database.schema.newer", revision=current)
+    return newer
+
+
+def run_migrations(config: Config, metadata: MetaData) -> None:
+    """Run the wanted migrations on the connection that `upgrade` or `downgrade` opened: the whole of every env.py."""
+    connection: Connection = config.attributes[_CONNECTION]
+    on_sqlite = connection.dialect.name == "sqlite"
+    context.configure(
+        connection=connection,
+        target_metadata=metadata,
+        render_as_batch=on_sqlite,
+        transactional_ddl=on_sqlite,
+        # MySQL commits at every DDL statement, so each finished migration must be noted at once.
+        transaction_per_migration=not on_sqlite,
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def _config(package: str) -> Config:
+    config = Config()
+    config.set_main_option("script_location", f"{package}:migrations")
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def _migrate(url: str | URL, package: str, act: Callable[[Config], None], leave_newer: bool = False) -> None:
+    database = Database(url, pool_size=2, statement_timeout=STATEMENT_TIMEOUT_SECONDS)
+    alone = _alone_on_sqlite if database.dialect == "sqlite" else _alone_on_mysql
+    config = _config(package)
+    try:
+        if leave_newer and _is_newer(database, package):
+            return
+        with alone(database) as connection:
+            config.attributes[_CONNECTION] = connection
+            act(config)
+    except CommandError as error:
+        raise MigrationError(f"cannot migrate {package}: {error}") from error
+    finally:
+        database.dispose()
+
+
+@contextmanager
+def _alone_on_sqlite(database: Database) -> Iterator[Connection]:
+    """Yield a connection whose one write transaction holds every migration, or none when one of them fails."""
+    with database.engine.connect() as connection:
+        # Rebuilding a table drops the old one, which would cascade. Only possible outside of a transaction.
+        cursor = connection.connection.cursor()
+        cursor.execute("PRAGMA foreign_keys=OFF")
+        with connection.begin():
+            yield connection
+            broken = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
+            if broken is not None:
+                raise MigrationError(f"the migration left a broken reference in table {broken[0]}")
+
+
+@contextmanager
+def _alone_on_mysql(database: Database) -> Iterator[Connection]:
+    """Yield a connection that holds a named lock of this database, which outlives the commits that DDL makes."""
+    with database.engine.connect() as connection:
+        name = f"migrate-{hashlib.sha256(str(connection.engine.url.database).encode()).hexdigest()[:32]}"
+        if connection.exec_driver_sql("SELECT GET_LOCK(%s, %s)", (name, LOCK_WAIT_SECONDS)).scalar() != 1:
+            raise MigrationError(f"another process has been migrating this database for {LOCK_WAIT_SECONDS} s")
+        connection.commit()
+        try:
+            yield connection
+            connection.commit()
+        finally:
+            connection.invalidate()  # ends the session and with it the lock, whatever state it is in

@@ -1,0 +1,65 @@
+"""MySQL and MariaDB engines: one session setup, snapshots for reads, READ COMMITTED for writes."""
+
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL
+
+from service_kit.database import bulk, keepalive
+from service_kit.database.pool import READ_ONLY, pool_options
+
+CONNECT_TIMEOUT_SECONDS = 5
+POOL_RECYCLE_SECONDS = 1_800
+LOCK_WAIT_SECONDS = 10
+STREAM_PAUSE_SECONDS = 600  # how long a reader of a stream may pause before the server hangs up
+# A process that is frozen, or whose host vanished, keeps its locks until the server hangs up.
+IDLE_SECONDS = 900
+GROUP_CONCAT_BYTES = 64 * 1024 * 1024  # MariaDB truncates a JSON document of rows (`bulk`) there, without an error
+IDLE_WRITER_SECONDS = 30  # MariaDB only: MySQL does not distinguish a silent writer from any other silent client
+
+_SESSION = (
+    "SET SESSION time_zone='+00:00', "
+    "sql_mode='STRICT_ALL_TABLES,ONLY_FULL_GROUP_BY,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', "
+    f"innodb_lock_wait_timeout={LOCK_WAIT_SECONDS}, net_write_timeout={STREAM_PAUSE_SECONDS}, "
+    f"group_concat_max_len={GROUP_CONCAT_BYTES}, "
+    # Only MariaDB reads what stands between /*M! and */, from the version that is named there.
+    f"wait_timeout={IDLE_SECONDS} /*M!100300 , idle_write_transaction_timeout={IDLE_WRITER_SECONDS} */"
+)
+
+
+def mysql_engine(url: URL, pool_size: int, statement_timeout: int) -> Engine:
+    """Build an engine whose driver waits `statement_timeout` seconds for one response; the URL's query wins."""
+    defaults = {
+        "charset": "utf8mb4",
+        "connect_timeout": str(CONNECT_TIMEOUT_SECONDS),
+        "read_timeout": str(statement_timeout),
+        "write_timeout": str(statement_timeout),
+    }
+    engine = create_engine(
+        url.set(query={**defaults, **url.query}),
+        pool_recycle=POOL_RECYCLE_SECONDS,
+        pool_pre_ping=True,
+        **pool_options(pool_size),
+    )
+    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _prepare(connection: Any, _record: object) -> None:
+    keepalive.watch(connection)
+    bulk.prepare(connection)
+    cursor = connection.cursor()
+    cursor.execute(_SESSION)
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    read_only = connection.get_execution_options().get(READ_ONLY, False)
+    current = connection.connection.info
+    if current.get(READ_ONLY) is not read_only:
+        level = "REPEATABLE READ" if read_only else "READ COMMITTED"
+        connection.exec_driver_sql(f"SET SESSION TRANSACTION ISOLATION LEVEL {level}")
+        current[READ_ONLY] = read_only
+    if read_only:
+        connection.exec_driver_sql("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")

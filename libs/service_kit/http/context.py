@@ -1,0 +1,112 @@
+"""What a route works with: the process's resources, one transaction a request, a deadline and the audit.
+
+A route that uses the database is a plain function, and does all of its work in one thread: it opens its transaction,
+works, ends it, and writes its response. Changing threads in between would cost more than most of the work.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from anyio.to_thread import current_default_thread_limiter
+from fastapi import Depends, Request
+from sqlalchemy import Connection, Table
+
+from service_kit.audit import Audit
+from service_kit.auth.identity import Role
+from service_kit.clock import utc_now
+from service_kit.database.engine import Database
+from service_kit.http.middleware.deadline import Deadline
+from service_kit.http.middleware.guard import Reason, caller_of, requires
+from service_kit.sqs.client import Sqs
+
+THREADS = 14
+SQLITE_THREADS = 8
+"""Threads for routes, and so requests that use the database at a time: its connections less two, for authentication and
+health. Other requests wait without a thread. SQLite never waits for a network, so more threads only contend."""
+
+
+class ConcurrencyLimits:
+    """How many routes may work at a time, and how many of these may do what can take long.
+
+    Reads always find a thread, whoever holds the database's lock and however large the portfolios are that others
+    preview.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self.threads = SQLITE_THREADS if database.dialect == "sqlite" else THREADS
+        self.writes = asyncio.Semaphore(self.threads // 2)
+        self.long_reads = asyncio.Semaphore(self.threads // 4)
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What an API opens at its start."""
+
+    database: Database
+    sqs: Sqs
+    audit_records: Table
+    limits: ConcurrencyLimits
+
+
+def open_resources(database: Database, sqs: Sqs, audit_records: Table) -> Resources:
+    """Assemble the resources of this process, and limit the threads of its routes; call it inside the event loop."""
+    limits = ConcurrencyLimits(database)
+    current_default_thread_limiter().total_tokens = limits.threads
+    return Resources(database, sqs, audit_records, limits)
+
+
+def resources_of(request: Request) -> Resources:
+    """Return the resources of this process."""
+    resources: Resources = request.app.state.resources
+    return resources
+
+
+@dataclass(frozen=True, slots=True)
+class RequestContext:
+    """What one request works with: the database, the queues, its deadline, and the audit of its caller."""
+
+    database: Database
+    sqs: Sqs
+    audit: Audit
+    deadline: Deadline
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """Open one snapshot of the database. Leave it before you respond."""
+        return self.database.read()
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Open one transaction. Leave it before you respond: a 201 must not name a row that is not there.
+
+        Raises DeadlinePassedError, and changes nothing, when the client has received a 503 already.
+        """
+        self.deadline.check()
+        with self.database.write() as connection:
+            self.deadline.check()
+            yield connection
+            self.deadline.commit()
+
+
+async def request_context(request: Request, reason: Reason = None) -> RequestContext:
+    """Return the context of a request: a FastAPI dependency."""
+    resources = resources_of(request)
+    audit = Audit(resources.audit_records, caller_of(request, reason), utc_now())
+    return RequestContext(resources.database, resources.sqs, audit, request.scope["deadline"])
+
+
+async def _write_slot(request: Request) -> AsyncIterator[None]:
+    async with resources_of(request).limits.writes:
+        yield
+
+
+async def _long_read_slot(request: Request) -> AsyncIterator[None]:
+    async with resources_of(request).limits.long_reads:
+        yield
+
+
+VIEWER: list[Any] = [requires(Role.VIEWER)]
+LONG_VIEWER: list[Any] = [*VIEWER, Depends(_long_read_slot, scope="function")]
+OPERATOR: list[Any] = [requires(Role.OPERATOR), Depends(_write_slot, scope="function")]

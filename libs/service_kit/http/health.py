@@ -1,0 +1,57 @@
+"""`/healthz`, `/readyz` and `/metrics`: alive, ready, and what is counted."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+from fastapi import APIRouter, FastAPI
+
+from service_kit.database.engine import Database
+from service_kit.http.problems import PROBLEM_RESPONSES, RETRY_AFTER_SECONDS, problem_response
+from service_kit.observability.metrics import metrics_route
+from service_kit.sqs.client import Sqs
+from service_kit.worker.dependencies import check_database, explain_outage
+
+PATIENCE_SECONDS = 3.0
+
+Checks = Callable[[], Mapping[str, Awaitable[None]]]
+
+
+def readiness_checks(database: Database, package: str, sqs: Sqs, *queues: str) -> Mapping[str, Awaitable[None]]:
+    """Return the checks of a service: its database with its schema, and its queues. Each raises while it fails."""
+    return {"database": asyncio.to_thread(check_database, database, package), "queues": sqs.ping(*queues)}
+
+
+def add_health(app: FastAPI, root: str, checks: Checks) -> None:
+    """Serve `/healthz`, `/readyz` and `/metrics`, at the top and under the service's root."""
+
+    async def alive() -> dict[str, str]:
+        """The process responds."""
+        return {"status": "alive"}
+
+    async def ready() -> object:
+        """Whether requests can be served: database, schema and queues; a problem names what is missing."""
+        running = checks()
+        reasons = await asyncio.gather(*map(_reason, running.values()))
+        missing = [(name, reason) for name, reason in zip(running, reasons, strict=True) if reason]
+        if missing:
+            headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+            detail = "; ".join(f"{name}: {reason}" for name, reason in missing)
+            return problem_response(503, detail, title="Not ready", errors=missing, headers=headers)
+        return {"status": "ready"}
+
+    router = APIRouter(tags=["health"])
+    router.get("/healthz")(alive)
+    router.get("/readyz", responses={503: PROBLEM_RESPONSES[503]})(ready)
+    app.include_router(router)
+    app.include_router(router, prefix=root, include_in_schema=False)
+    metrics_route(app)
+
+
+async def _reason(check: Awaitable[None]) -> str | None:
+    try:
+        await asyncio.wait_for(check, PATIENCE_SECONDS)
+    except TimeoutError:
+        return f"no response within {PATIENCE_SECONDS:g} s"
+    except Exception as error:
+        return explain_outage(error) or f"unexpected {type(error).__name__}"
+    return None

@@ -1,0 +1,179 @@
+"""Who calls and what they may do: credentials are checked before a request is read, roles by each route.
+
+Every path but the open ones needs credentials, known or not, so that a route which forgets to name its role is no hole.
+Where authentication is off, callers from this machine may do everything, but no web page that they look at may.
+"""
+
+import re
+from collections.abc import Collection
+from ipaddress import ip_address
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+import structlog
+from fastapi import Header, HTTPException, Request, Security
+from fastapi.openapi.models import HTTPBearer
+from fastapi.security import SecurityScopes
+from fastapi.security.base import SecurityBase
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from service_kit.audit import MAX_REASON_CHARS, Caller
+from service_kit.auth.access import Access
+from service_kit.auth.identity import ANYBODY, Authenticator, BadCredentialsError, Identity, Role, UncheckableError
+from service_kit.auth.rate_limit import address_of
+from service_kit.http.problems import RETRY_AFTER_SECONDS, problem_response
+
+log = structlog.get_logger(__name__)
+
+SCHEME = "bearer"
+MAX_CREDENTIAL_CHARS = 8_192
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|(?P<name>[A-Za-z0-9._-]+))(:[0-9]{1,5})?")
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class _Bearer(SecurityBase):
+    """The role check as FastAPI knows it: it also writes `security` with the role's name into the OpenAPI document."""
+
+    def __init__(self) -> None:
+        self.model = HTTPBearer(
+            description="An API key, or a token of the OpenID Connect issuer. Beside it stands the role that is needed."
+        )
+        self.scheme_name = SCHEME
+
+    async def __call__(self, request: Request, needed: SecurityScopes) -> None:
+        identity: Identity = request.scope["identity"]  # missing without a Guard: then nobody gets through
+        role = Role(needed.scopes[0])
+        if identity.role is None or not identity.role.includes(role):
+            has = f"you are {identity.role}" if identity.role else "you have none"
+            raise HTTPException(403, f"this needs the role {role}; {has}")
+
+
+_bearer = _Bearer()
+
+
+def requires(role: Role) -> Any:
+    """Declare the role that a route needs: `@router.get("", dependencies=[requires(Role.VIEWER)])`."""
+    return Security(_bearer, scopes=[role.value])
+
+
+Reason = Annotated[
+    str | None,
+    Header(
+        alias="X-Reason",
+        min_length=1,
+        max_length=MAX_REASON_CHARS,
+        pattern=r"^[!-~]([ -~]*[!-~])?$",
+        description="Why you do this, for the audit records: printable ASCII, no personal data.",
+    ),
+]
+
+
+def caller_of(request: Request, reason: str | None) -> Caller:
+    """Return the caller of a request, with the reason that it gave."""
+    identity: Identity = request.scope["identity"]
+    request_id = structlog.contextvars.get_contextvars().get("request_id")
+    return Caller(identity.actor, identity.role, reason, request_id)
+
+
+class Guard:
+    """ASGI layer that finds out who calls, before the body is read, and refuses strangers and those in a hurry."""
+
+    def __init__(self, app: ASGIApp, access: Access, open_paths: Collection[str]) -> None:
+        self._app = app
+        self._access = access
+        self._open_paths = frozenset(open_paths)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http" or scope["path"] in self._open_paths:
+            await self._app(scope, receive, send)
+            return
+        try:
+            identity = await self._identify(scope)
+        except _Refused as refused:
+            await refused.response(scope, receive, send)
+            return
+        scope["identity"] = identity
+        with structlog.contextvars.bound_contextvars(actor=identity.actor):
+            await self._app(scope, receive, send)
+
+    async def _identify(self, scope: Scope) -> Identity:
+        headers = Headers(scope=scope)
+        if self._access.authenticator is None:
+            _check_no_web_page(scope, headers, self._access.cors_origins)
+            self._count(address_of(scope))
+            return ANYBODY
+        try:
+            identity = await _identified(self._access.authenticator, headers)
+        except _Refused:
+            self._count(address_of(scope))
+            raise
+        self._count(identity.actor)
+        return identity
+
+    def _count(self, client: str) -> None:
+        wait = self._access.limit.take(client) if self._access.limit is not None else 0
+        if wait:
+            raise _Refused(429, "too many requests", {"Retry-After": str(wait)})
+
+
+class _Refused(Exception):  # noqa: N818
+    def __init__(self, status: int, detail: str | None = None, headers: dict[str, str] | None = None) -> None:
+        self.response = problem_response(status, detail, headers=headers)
+
+
+async def _identified(authenticator: Authenticator, headers: Headers) -> Identity:
+    token = _bearer_token(headers)
+    try:
+        return await authenticator.identify(token)
+    except BadCredentialsError as error:
+        log.info("auth.refused", reason=str(error))
+        raise _unauthorised("the credentials are not valid", 'Bearer error="invalid_token"') from None
+    except UncheckableError as error:
+        log.warning("auth.unavailable", reason=str(error))
+        raise _Refused(503, str(error), {"Retry-After": str(RETRY_AFTER_SECONDS)}) from None
+    except Exception:
+        log.exception("auth.failed")
+        raise _Refused(500) from None
+
+
+def _bearer_token(headers: Headers) -> str:
+    given = headers.getlist("authorization")
+    scheme, _, token = given[0].partition(" ") if len(given) == 1 else ("", "", "")
+    token = token.strip()
+    if scheme.lower() != SCHEME or not token or len(token) > MAX_CREDENTIAL_CHARS or not token.isascii():
+        raise _unauthorised("send your credentials as `Authorization: Bearer ...`", "Bearer")
+    return token
+
+
+def _unauthorised(detail: str, challenge: str) -> _Refused:
+    return _Refused(401, detail, {"WWW-Authenticate": challenge})
+
+
+def _check_no_web_page(scope: Scope, headers: Headers, allowed_origins: Collection[str]) -> None:
+    """Where nobody is asked who they are, a page in a browser on this machine must not act in its user's place."""
+    host = ",".join(headers.getlist("host"))
+    if _could_be_rebound(host):
+        raise _Refused(421, "without authentication this answers under the names of this machine only")
+    origin = headers.get("origin")
+    foreign = origin is not None and origin not in allowed_origins and urlsplit(origin).netloc != host
+    if foreign and scope["method"] not in _SAFE_METHODS:
+        raise _Refused(403, "without authentication no other site may change anything here")
+
+
+def _could_be_rebound(host: str) -> bool:
+    """Tell whether somebody on the Internet could let this name point at our machine (DNS rebinding)."""
+    found = _HOST.fullmatch(host)
+    if found is None:
+        return True
+    name = (found["name"] or "").lower()
+    return "." in name and not name.endswith(".localhost") and not _is_address(name)
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,143 @@
+"""Request bodies: the whole body of a POST, PUT or PATCH, parsed once, or a problem that says why not.
+
+Strict JSON: UTF-8, no NaN or Infinity, no lone surrogates, no NUL in texts, all of which Python's parser accepts.
+"""
+
+import asyncio
+import re
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import orjson
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service_kit.http.problems import problem_response
+
+MAX_BODY_BYTES = 2 * 1024 * 1024
+DRAIN_FACTOR = 8
+BODY_SECONDS = 20.0
+
+_JSON_TYPE = re.compile(r"application/([a-z0-9.-]+\+)?json")
+_WITH_BODY = {"POST", "PUT", "PATCH"}
+_ESCAPED_NUL = b"\\u0000"
+_PARSED = "parsed_body"
+
+
+class JsonBodies:
+    """Reads and parses request bodies before the application sees them; `parsed_body` returns the result.
+
+    It reads a body that is somewhat too large to its end, because a client that is still sending misses the response.
+    """
+
+    def __init__(self, app: ASGIApp, max_bytes: int = MAX_BODY_BYTES, seconds: float = BODY_SECONDS) -> None:
+        self._app = app
+        self._max_bytes = max_bytes
+        self._seconds = seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http" or scope["method"] not in _WITH_BODY:
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        try:
+            _check_encoding(headers)
+            body = await asyncio.wait_for(self._read(receive), self._seconds)
+            scope[_PARSED] = _parse(headers, body)
+        except _Rejected as rejected:
+            await rejected.response(scope, receive, send)
+        except TimeoutError:
+            detail = f"the body took longer than {self._seconds:g} s"
+            await problem_response(408, detail, headers={"Connection": "close"})(scope, receive, send)
+        else:
+            await self._app(scope, _replay(body, receive), send)
+
+    async def _read(self, receive: Receive) -> bytes:
+        body = bytearray()
+        size = 0
+        more = True
+        while more and size <= DRAIN_FACTOR * self._max_bytes:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise _Rejected(400, "the client disconnected before its body ended")  # only our log shows it
+            chunk = message.get("body", b"")
+            size += len(chunk)
+            more = message.get("more_body", False)
+            if size <= self._max_bytes:
+                body += chunk
+        if size > self._max_bytes:
+            raise _Rejected(413, f"the body is over {self._max_bytes} bytes", {"Connection": "close"})
+        return bytes(body)
+
+
+def parsed_body(request: Request) -> Any:
+    """Return the request's JSON body as Python values; None when it had none."""
+    return request.scope.get(_PARSED)
+
+
+class JsonRoute(APIRoute):
+    """A route that takes the body as `JsonBodies` parsed it, instead of parsing it again."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return FastAPI's handler, on a request that knows its body."""
+        handle = super().get_route_handler()
+
+        async def handle_parsed(request: Request) -> Response:
+            return await handle(_ParsedRequest(request.scope, request.receive))
+
+        return handle_parsed
+
+
+class _ParsedRequest(Request):
+    async def json(self) -> Any:
+        return parsed_body(self)
+
+
+class _Rejected(Exception):  # noqa: N818
+    def __init__(self, status: int, detail: str, headers: dict[str, str] | None = None) -> None:
+        self.response = problem_response(status, detail, errors=[("body", detail)], headers=headers)
+
+
+def _check_encoding(headers: Headers) -> None:
+    if headers.get("content-encoding", "identity").lower() != "identity":
+        raise _Rejected(415, "compressed bodies are not accepted")
+
+
+def _parse(headers: Headers, body: bytes) -> Any:
+    if not body:
+        return None
+    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if not _JSON_TYPE.fullmatch(media_type):
+        raise _Rejected(415, "the body must be sent as application/json")
+    try:
+        parsed = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise _Rejected(400, f"the body is not JSON: {error.msg} (line {error.lineno}, column {error.colno})") from None
+    if _ESCAPED_NUL in body and _has_nul(parsed):
+        raise _Rejected(422, "texts must not contain the NUL character")
+    return parsed
+
+
+def _has_nul(value: Any) -> bool:
+    if isinstance(value, str):
+        return "\0" in value
+    if isinstance(value, dict):
+        return any(_has_nul(key) or _has_nul(item) for key, item in value.items())
+    return isinstance(value, list) and any(_has_nul(item) for item in value)
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """Return the body as one message, and then whatever the server sends next, such as a disconnect."""
+    replayed = False
+
+    async def once() -> Message:
+        nonlocal replayed
+        if replayed:
+            return await receive()
+        replayed = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return once

@@ -1,0 +1,223 @@
+"""Every error answer as an RFC 9457 problem document that names the field and never repeats the input.
+
+One table per service maps its errors to a status; what is in no table and is no outage is a 500 without detail.
+"""
+
+import json
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from botocore.exceptions import BotoCoreError, ClientError
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.exceptions import HTTPException
+from starlette.routing import Match
+from starlette.types import Scope
+
+from service_kit.database.outages import describe_outage, is_unavailable
+from service_kit.sqs.outages import QueueMissing, describe_sqs_outage, is_sqs_unavailable
+
+log = structlog.get_logger(__name__)
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_SECONDS = 5
+MAX_TEXT_CHARS = 1_000
+_FIELD_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+
+class FieldProblem(BaseModel):
+    """One thing that is wrong with one field of the request."""
+
+    field: str = Field(description="Dotted name of the field, parameter or header; `body` for the body as a whole")
+    message: str
+
+
+class Problem(BaseModel):
+    """A problem document (https://www.rfc-editor.org/rfc/rfc9457)."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str | None = None
+    instance: str | None = Field(default=None, description="The id of this request, as in our logs")
+    errors: list[FieldProblem] = Field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class ProblemSpec:
+    """How an error of ours is answered: its own text is the detail, so such texts must hold nothing personal.
+
+    With `field`, or when the error itself has one, the text is also told as the problem of that field.
+    """
+
+    status: int
+    title: str | None = None
+    type: str = "about:blank"
+    field: str | None = None
+    headers: Mapping[str, str] | None = None
+
+
+_DESCRIPTIONS = {
+    400: "The request cannot be read",
+    401: "The credentials are missing or not valid",
+    403: "The caller may not do this",
+    404: "There is no such thing",
+    406: "None of the forms that the client takes can be had",
+    408: "The body did not come in time",
+    409: "This contradicts what is stored",
+    412: "It has changed since the client read it",
+    413: "The body is too large",
+    415: "The body is not JSON",
+    421: "This API does not answer under that name",
+    422: "A value is not valid; `errors` names the fields",
+    429: "Too many requests; try again after `Retry-After` seconds",
+    500: "An error of ours, logged under the `instance`",
+    503: "The database or the queues are away, or busy for too long; try again later",
+}
+PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
+    status: {"description": text, "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+    for status, text in _DESCRIPTIONS.items()
+}
+
+
+def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return what a route says of the problems that its room can give: `responses=problem_responses(409)`.
+
+    Those that the layers before the routes can give need no mention, nor does 404 for a path with a parameter.
+    """
+    return {status: PROBLEM_RESPONSES[status] for status in statuses}
+
+
+def problem_response(
+    status: int,
+    detail: str | None = None,
+    *,
+    title: str | None = None,
+    kind: str = "about:blank",
+    errors: Iterable[tuple[str, str]] = (),
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Build the answer; `errors` are (field, message) pairs."""
+    document = Problem(
+        type=kind,
+        title=title or HTTPStatus(status).phrase,
+        status=status,
+        detail=None if detail is None else _shown(detail),
+        instance=_request_urn(),
+        errors=[FieldProblem(field=_shown(field), message=_shown(message)) for field, message in errors],
+    )
+    body = json.dumps(document.model_dump(exclude_none=True))
+    return Response(body, status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def install(app: FastAPI, table: Mapping[type[Exception], ProblemSpec]) -> None:
+    """Answer refused input, unknown paths, outages and the errors in `table` with problems."""
+    app.add_exception_handler(RequestValidationError, _refused_input)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(SQLAlchemyError, _database_error)
+    for sqs_error in (ClientError, BotoCoreError, QueueMissing):
+        app.add_exception_handler(sqs_error, _sqs_error)
+    for error_type, spec in table.items():
+        app.add_exception_handler(error_type, _mapped(spec))
+
+
+def _mapped(spec: ProblemSpec) -> Callable[[Request, Exception], Awaitable[Response]]:
+    async def handle(_request: Request, error: Exception) -> Response:
+        text = str(error)
+        field = getattr(error, "field", spec.field)
+        return problem_response(
+            spec.status,
+            text,
+            title=spec.title,
+            kind=spec.type,
+            errors=[(field, text)] if field else (),
+            headers=spec.headers,
+        )
+
+    return handle
+
+
+async def _refused_input(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - as registered
+    errors = [(_field(one["loc"]), _message(one)) for one in error.errors()]
+    detail = f"{len(errors)} values are not valid" if len(errors) > 1 else f"{errors[0][0]}: {errors[0][1]}"
+    return problem_response(422, detail, errors=errors)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - as registered
+    if error.status_code == 405:
+        return _method_not_allowed(request)
+    phrase = HTTPStatus(error.status_code).phrase
+    detail = None if error.detail == phrase else str(error.detail)
+    errors = [("body", detail)] if error.status_code == 400 and detail else []
+    return problem_response(error.status_code, detail, errors=errors, headers=error.headers)
+
+
+def _method_not_allowed(request: Request) -> Response:
+    allowed = {"Allow": ", ".join(_allowed_methods(request))}
+    if request.method == "OPTIONS":
+        return Response(status_code=204, headers=allowed)
+    return problem_response(405, f"this path answers {allowed['Allow']}", headers=allowed)
+
+
+def _allowed_methods(request: Request) -> list[str]:
+    """Ask every route, because Starlette names the methods of the first that has the path."""
+    path = request.scope["path"]
+
+    def answers(method: str) -> bool:
+        scope: Scope = {"type": "http", "method": method, "path": path, "root_path": "", "headers": []}
+        return any(route.matches(scope)[0] is Match.FULL for route in request.app.router.routes)
+
+    methods = [method for method in METHODS if answers(method)]
+    return [*methods, "HEAD", "OPTIONS"] if "GET" in methods else [*methods, "OPTIONS"]
+
+
+async def _database_error(_request: Request, error: Exception) -> Response:
+    if not is_unavailable(error):
+        raise error
+    return _unavailable(describe_outage(error))
+
+
+async def _sqs_error(_request: Request, error: Exception) -> Response:
+    if not is_sqs_unavailable(error):
+        raise error
+    return _unavailable(describe_sqs_outage(error))
+
+
+def _unavailable(reason: str) -> Response:
+    log.warning("http.request.unavailable", reason=reason)
+    return problem_response(503, reason, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+
+
+def _field(location: Sequence[int | str]) -> str:
+    """Name a field as the client wrote it: `profiles.3.monthly_income`, `limit`, `body` for the body itself."""
+    source, *path = location
+    return field_name(path) or str(source)
+
+
+def field_name(path: Iterable[int | str]) -> str:
+    """Join the way to a field as pydantic tells it. What cannot be a name of a field is not repeated."""
+    # Parts with a bracket are pydantic's own, naming a validator or a member of a union.
+    parts = [str(part) for part in path if "[" not in str(part)]
+    return ".".join(part if _FIELD_NAME.fullmatch(part) else "(no field)" for part in parts)
+
+
+def _message(error: Mapping[str, Any]) -> str:
+    return str(error["msg"]).removeprefix("Value error, ")
+
+
+def _shown(text: str) -> str:
+    """Make a text safe to encode and short enough to log."""
+    return text[:MAX_TEXT_CHARS].encode("utf-8", "replace").decode()
+
+
+def _request_urn() -> str | None:
+    request_id = structlog.contextvars.get_contextvars().get("request_id")
+    return f"urn:request:{request_id}" if request_id else None

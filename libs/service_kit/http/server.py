@@ -1,0 +1,66 @@
+"""Serves an app with uvicorn until the process is asked to stop."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from service_kit.http.cpu_affinity import stay_on_one_core
+from service_kit.lifecycle import STOP_SECONDS, Stop, run, stop_on_signals
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+GRACE_SECONDS = 15
+KEEP_ALIVE_SECONDS = 75  # longer than a load balancer's 60, so that it never sends on a connection that we just closed
+
+
+def serve(app: "FastAPI", host: str, port: int, grace: int = GRACE_SECONDS) -> int:
+    """Serve an app until asked to stop, then finish its requests for up to `grace` seconds; return the exit code.
+
+    `app.state.stop` is the Stop of this process, for streams that would otherwise never end.
+    """
+
+    async def serving() -> None:
+        stop = app.state.stop = Stop()
+        server = _Server(_uvicorn_config(app, host, port, grace))
+        with stop_on_signals(stop, STOP_SECONDS):
+            tasks = [asyncio.create_task(_exit_when_asked(server, stop)), asyncio.create_task(stay_on_one_core())]
+            await server.serve()
+            for task in tasks:
+                task.cancel()
+        if not server.started and not stop.is_set():
+            raise RuntimeError(f"cannot serve on {host}:{port}")
+
+    return run(serving)
+
+
+def _uvicorn_config(app: "FastAPI", host: str, port: int, grace: int) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=grace,
+    )
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handling, which would end the process by the signal instead of with 0."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def _exit_when_asked(server: uvicorn.Server, stop: Stop) -> None:
+    await stop.wait()
+    server.should_exit = True

@@ -1,0 +1,155 @@
+"""The settings that every service has, read once at start from the environment or `.env`.
+
+A wrong value stops the process with a line that names it. An empty value counts as not set only where nothing is a
+valid value.
+"""
+
+import re
+from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from service_kit.addresses import check_address, is_loopback
+from service_kit.database.engine import database_url
+from service_kit.observability.tracing import check_installed
+
+MAX_QUEUE_NAME_CHARS = 76  # SQS takes 80, and "-dlq" must fit
+
+S = TypeVar("S", bound="ServiceSettings")
+
+
+class WrongSettingError(Exception):
+    """The process cannot start with these settings; the message names each wrong variable, without its value."""
+
+
+class OpenDoorError(ValueError):
+    """Anyone on the network could call an API that has no authentication."""
+
+
+def read_settings(kind: type[S], **given: Any) -> S:
+    """Read a service's settings; a value in `given` that is not None wins. Raises WrongSettingError."""
+    try:
+        return kind(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_context=False, include_input=False)
+        raise WrongSettingError("; ".join(_describe(p["loc"], p["msg"]) for p in problems)) from None
+
+
+def _describe(location: tuple[int | str, ...], message: str) -> str:
+    return f"{'.'.join(map(str, location)).upper()}: {message.removeprefix('Value error, ')}"
+
+
+def _checked_database_url(text: str) -> str:
+    database_url(text)
+    return text
+
+
+def _checked_origins(text: str) -> str:
+    for origin in filter(None, map(str.strip, text.split(","))):
+        parts = urlsplit(origin)
+        named = parts.scheme in ("http", "https") and re.fullmatch(r"[A-Za-z0-9.:\[\]-]+", parts.netloc)
+        if not named or origin != f"{parts.scheme}://{parts.netloc}":
+            raise ValueError("write origins as https://console.example.com, separated by commas; no path and no *")
+    return text
+
+
+def _checked_address(url: str | None) -> str | None:
+    return check_address(url) if url else None
+
+
+def _checked_endpoint(url: str | None) -> str | None:
+    if url and not (url.startswith(("http://", "https://")) and urlsplit(url).hostname):
+        raise ValueError("write an address such as http://127.0.0.1:9324")
+    return url or None
+
+
+Address = Annotated[str | None, AfterValidator(_checked_address)]
+DatabaseUrl = Annotated[str, AfterValidator(_checked_database_url)]
+QueueName = Annotated[str, Field(pattern=rf"^[A-Za-z0-9_-]{{1,{MAX_QUEUE_NAME_CHARS}}}$")]
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class ServiceSettings(BaseSettings):
+    """Environment variables (or `.env`) that every service reads; names are the fields' names in upper case."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", case_sensitive=False)
+
+    aws_region: str = Field("us-east-1", pattern=r"^[A-Za-z0-9-]{1,63}$", description="AWS region of the queues")
+    aws_endpoint_url_sqs: Annotated[str | None, AfterValidator(_checked_endpoint)] = Field(
+        None, description="SQS endpoint other than AWS's own"
+    )
+    recovery_queue_high: QueueName = Field("debt-batches-high", description="Queue of the high lane")
+    recovery_queue_standard: QueueName = Field("debt-batches-standard", description="Queue of the standard lane")
+    recovery_queue_results: QueueName = Field("debt-batch-results", description="Queue of the reports on batches")
+    recovery_create_queues: bool = Field(
+        False, description="Make missing queues (local stacks only; elsewhere they are provisioned)"
+    )
+    recovery_visibility_seconds: int = Field(
+        60, ge=1, le=43200, description="Visibility timeout: how long a received message is hidden, until extended"
+    )
+    recovery_max_receives: int = Field(
+        5,
+        ge=2,
+        le=1000,
+        description="The queues' maxReceiveCount: at the last receive a failing batch is a dead letter",
+    )
+    recovery_api_key: str | None = Field(None, description="The key with which the command line calls the APIs")
+    recovery_emf_seconds: float = Field(
+        0,
+        ge=0,
+        le=3600,
+        allow_inf_nan=False,
+        description="How often metrics are written to standard output for CloudWatch (EMF); 0 = never",
+    )
+    recovery_traces: Annotated[bool, AfterValidator(check_installed)] = Field(
+        False, description="Trace runs with OpenTelemetry; the standard OTEL_… variables say where to"
+    )
+    recovery_log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level logged")
+    recovery_auth: Literal["off", "keys", "oidc"] = Field(
+        "off", description="Who may call the API; off: everyone on this machine"
+    )
+    recovery_oidc_issuer: Address = Field(
+        None, validate_default=True, description="The issuer whose tokens are accepted, as they name it"
+    )
+    recovery_oidc_audience: str | None = Field(
+        None, validate_default=True, description="The audience that tokens must name"
+    )
+    recovery_oidc_role_claim: str = Field(
+        "roles", min_length=1, description="The claim that names roles; dots lead into objects: realm_access.roles"
+    )
+    recovery_oidc_jwks_url: Address = Field(
+        None, description="Where the issuer's keys are; by default where its discovery document says"
+    )
+    recovery_cors_origins: Annotated[str, AfterValidator(_checked_origins)] = Field(
+        "", description="Origins, separated by commas, whose web pages may call the API"
+    )
+    recovery_metrics_host: str = Field(
+        "127.0.0.1", min_length=1, description="Address on which a loop's /metrics listens, if it has a port"
+    )
+    recovery_docs: bool = Field(True, description="Serve /docs and /openapi.json")
+
+    @field_validator("recovery_oidc_issuer", "recovery_oidc_audience")
+    @classmethod
+    def _is_set_for_oidc(cls, value: str | None, others: ValidationInfo) -> str | None:
+        if not value and others.data.get("recovery_auth") == "oidc":
+            raise ValueError("must be set when RECOVERY_AUTH is oidc")
+        return value
+
+    @property
+    def cors_origins(self) -> tuple[str, ...]:
+        """The origins whose web pages may call the API."""
+        return tuple(filter(None, map(str.strip, self.recovery_cors_origins.split(","))))
+
+    @property
+    def lane_queues(self) -> dict[str, str]:
+        """The queue of each lane, the more urgent one first."""
+        return {"high": self.recovery_queue_high, "standard": self.recovery_queue_standard}
+
+    def refuse_open_doors(self, host: str) -> None:
+        """Raise OpenDoorError when others could reach an API that has no authentication."""
+        if self.recovery_auth == "off" and not is_loopback(host):
+            raise OpenDoorError(
+                f"RECOVERY_AUTH: off is for a loopback address only, and this would listen on {host}; set keys or oidc"
+            )

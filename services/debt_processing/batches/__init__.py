@@ -1,0 +1,1 @@
+"""Batches: the inbox of the debt service."""

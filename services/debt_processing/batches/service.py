@@ -1,0 +1,248 @@
+"""The inbox: records a decided batch once. A batch already done changes nothing, however often it is delivered.
+
+A batch that contradicts what is known of its run or its id is rejected.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import orjson
+import structlog
+from sqlalchemy import Connection, Row, Table, bindparam, delete, exists, or_, select
+from sqlalchemy.exc import IntegrityError
+
+from debt_processing.batches.tables import batches
+from debt_processing.decisions.tables import decisions, errors
+from debt_processing.runs.tables import runs
+from recovery_core.decisions.decide import DEBTOR_ID, DecidedBatch, count_high_priority, count_outcomes
+from recovery_core.messages.batch import BatchHeader
+from recovery_core.policies.document import Policy
+from service_kit.database.bulk import insert_rows
+from service_kit.database.types import utc_text
+
+log = structlog.get_logger()
+
+IDS_A_QUERY = 500
+
+_RUN_COLUMNS = (
+    "run_id",
+    "portfolio",
+    "policy_name",
+    "policy_version",
+    "policy_hash",
+    "policy_document",
+    "as_of",
+    "threshold",
+    "batches_total",
+    "debtors_total",
+    "created_at",
+)
+_BATCH_COLUMNS = (
+    "batch_id",
+    "run_number",
+    "sequence",
+    "lane",
+    "debtors",
+    "succeeded",
+    "failed",
+    "high_priority",
+    "score_mismatches",
+    "outcomes",
+    "started_at",
+    "finished_at",
+)
+_PLACE = ("run_number", "batch_sequence", "position")
+_DECISION_COLUMNS = (*_PLACE, "debtor_id", "priority", "total_score", "risk_level", "action", "reasons")
+_ERROR_COLUMNS = (*_PLACE, "debtor_id", "stage", "error", "detail", "recorded_at")
+
+
+class BatchContradicts(Exception):  # noqa: N818 - named by its consequence
+    """The batch contradicts what is known of its run or its id; processing it again cannot help."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What the inbox has of a batch; `repeated` when it was there before."""
+
+    succeeded: int
+    failed: int
+    finished_at: datetime
+    repeated: bool
+
+
+def find(connection: Connection, header: BatchHeader) -> Recorded | None:
+    """Return what was recorded for this batch earlier, if anything. Raises BatchContradicts."""
+    run = _find_run(connection, header.run_id)
+    return _find_batch(connection, header, None if run is None else run.number)
+
+
+def record(connection: Connection, decided: DecidedBatch, started_at: datetime, finished_at: datetime) -> Recorded:
+    """Record a batch with its decisions and errors, unless it was recorded before. Raises BatchContradicts."""
+    header = decided.header
+    run = _run(connection, header, decided.policy, finished_at)
+    number = run.number
+    if run.has_errors or decided.failures:
+        done = _find_batch(connection, header, number)
+        if done is not None:
+            return done
+        decided = _without_settled(connection, decided, number)
+    try:
+        _insert_batch(connection, decided, number, started_at, finished_at)
+    except IntegrityError:
+        # The usual batch is new, so looking first would only cost. The other writer has committed by now.
+        return _find_batch(connection, header, number) or _lost_race(header)
+    try:
+        _insert_debtors(connection, decided, number, finished_at)
+    except IntegrityError:
+        decided = _remaining(connection, decided, number)
+        _rewrite(connection, decided, number, started_at, finished_at)
+    return Recorded(len(decided.decisions), len(decided.failures), finished_at, repeated=False)
+
+
+def _lost_race(header: BatchHeader) -> Recorded:
+    raise BatchContradicts(f"batch {header.batch_id} collides with another one")
+
+
+def _run(connection: Connection, header: BatchHeader, policy: Policy, now: datetime) -> Row[Any]:
+    run = _find_run(connection, header.run_id)
+    if run is None:
+        insert_rows(connection, runs, _RUN_COLUMNS, [_run_row(header, policy, now)], ignore_duplicates=True)
+        run = _find_run(connection, header.run_id)
+    if run is None:
+        raise RuntimeError(f"run {header.run_id} is missing though it was just written")
+    _check_run(run, header)
+    return run
+
+
+# Built once: every batch runs it.
+_HAS_ERRORS = exists().where(errors.c.run_number == runs.c.number).label("has_errors")
+_RUN = select(runs, _HAS_ERRORS).where(runs.c.run_id == bindparam("run_id"))
+
+
+def _find_run(connection: Connection, run_id: str) -> Row[Any] | None:
+    return connection.execute(_RUN, {"run_id": run_id}).first()
+
+
+def _run_row(header: BatchHeader, policy: Policy, now: datetime) -> tuple[Any, ...]:
+    return (
+        header.run_id,
+        header.portfolio,
+        policy.name,
+        policy.version,
+        policy.hash,
+        orjson.dumps(policy.document).decode(),
+        utc_text(header.as_of),
+        header.threshold,
+        header.batches_total,
+        header.debtors_total,
+        utc_text(now),
+    )
+
+
+def _check_run(run: Row[Any], header: BatchHeader) -> None:
+    """Reject a batch that would be decided otherwise than its run; log what only describes the run otherwise."""
+    deciding = {
+        "portfolio": (run.portfolio, header.portfolio),
+        "policy": (run.policy_hash, header.policy.hash),
+        "threshold": (run.threshold, header.threshold),
+    }
+    if differing := _differing(deciding):
+        raise BatchContradicts(f"{', '.join(differing)}: differs from earlier batches of the run")
+    describing = {
+        "as_of": (run.as_of, header.as_of),
+        "batches_total": (run.batches_total, header.batches_total),
+        "debtors_total": (run.debtors_total, header.debtors_total),
+    }
+    if differing := _differing(describing):
+        log.warning("debt.run.described_otherwise", run_id=header.run_id, batch_id=header.batch_id, fields=differing)
+
+
+def _differing(pairs: Mapping[str, tuple[Any, Any]]) -> list[str]:
+    return [name for name, (known, said) in pairs.items() if known != said]
+
+
+def _find_batch(connection: Connection, header: BatchHeader, number: int | None) -> Recorded | None:
+    same_place = (batches.c.run_number == number) & (batches.c.sequence == header.sequence)
+    statement = select(batches).where(or_(batches.c.batch_id == header.batch_id, same_place))
+    found = connection.execute(statement).all()
+    for row in found:
+        if (row.run_number, row.sequence) == (number, header.sequence):
+            return Recorded(row.succeeded, row.failed, row.finished_at, repeated=True)
+    if found:
+        raise BatchContradicts("batch_id: belongs to a batch of another run or sequence")
+    return None
+
+
+def _without_settled(connection: Connection, decided: DecidedBatch, number: int) -> DecidedBatch:
+    """Drop debtors that have an error where this batch brings a decision, or the reverse: no key spans both tables."""
+    failing = [failure[DEBTOR_ID] for failure in decided.failures]
+    deciding = [decision[DEBTOR_ID] for decision in decided.decisions]
+    settled = _settled(connection, errors, number, deciding) | _settled(connection, decisions, number, failing)
+    return _drop(decided, settled) if settled else decided
+
+
+def _remaining(connection: Connection, decided: DecidedBatch, number: int) -> DecidedBatch:
+    """Delete this batch's rows and drop the debtors that another batch of the run has settled."""
+    for table in (decisions, errors):
+        ours = (table.c.run_number == number) & (table.c.batch_sequence == decided.header.sequence)
+        connection.execute(delete(table).where(ours))
+    ids = [row[DEBTOR_ID] for row in decided.decisions] + [row[DEBTOR_ID] for row in decided.failures]
+    return _drop(decided, _settled(connection, decisions, number, ids) | _settled(connection, errors, number, ids))
+
+
+def _settled(connection: Connection, table: Table, number: int, debtor_ids: Iterable[int | None]) -> set[int]:
+    ids = [debtor_id for debtor_id in debtor_ids if debtor_id is not None]
+    found: set[int] = set()
+    for start in range(0, len(ids), IDS_A_QUERY):
+        chunk = ids[start : start + IDS_A_QUERY]
+        statement = select(table.c.debtor_id).where(table.c.run_number == number, table.c.debtor_id.in_(chunk))
+        found.update(connection.execute(statement).scalars())
+    return found
+
+
+def _drop(decided: DecidedBatch, settled: set[int]) -> DecidedBatch:
+    header = decided.header
+    log.warning("debt.batch.debtors_left_out", batch_id=header.batch_id, run_id=header.run_id, debtors=len(settled))
+    kept = [row for row in decided.decisions if row[DEBTOR_ID] not in settled]
+    return replace(
+        decided,
+        decisions=kept,
+        outcomes=count_outcomes(kept),
+        failures=[row for row in decided.failures if row[DEBTOR_ID] not in settled],
+    )
+
+
+def _rewrite(connection: Connection, decided: DecidedBatch, number: int, started_at: datetime, now: datetime) -> None:
+    ours = (batches.c.run_number == number) & (batches.c.sequence == decided.header.sequence)
+    connection.execute(delete(batches).where(ours))
+    _insert_batch(connection, decided, number, started_at, now)
+    _insert_debtors(connection, decided, number, now)
+
+
+def _insert_batch(
+    connection: Connection, decided: DecidedBatch, number: int, started_at: datetime, now: datetime
+) -> None:
+    header = decided.header
+    row = (
+        header.batch_id,
+        number,
+        header.sequence,
+        header.lane,
+        decided.debtors,
+        len(decided.decisions),
+        len(decided.failures),
+        count_high_priority(decided.decisions, header.threshold),
+        decided.score_mismatches,
+        orjson.dumps(decided.outcomes).decode(),
+        utc_text(started_at),
+        utc_text(now),
+    )
+    insert_rows(connection, batches, _BATCH_COLUMNS, [row])
+
+
+def _insert_debtors(connection: Connection, decided: DecidedBatch, number: int, now: datetime) -> None:
+    place, moment = (number, decided.header.sequence), utc_text(now)
+    insert_rows(connection, decisions, _DECISION_COLUMNS, [(*place, *row) for row in decided.decisions])
+    insert_rows(connection, errors, _ERROR_COLUMNS, [(*place, *row, moment) for row in decided.failures])

@@ -1,0 +1,1 @@
+"""Decisions and errors: what was concluded for each debtor."""

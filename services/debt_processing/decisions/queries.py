@@ -1,0 +1,141 @@
+"""Recorded decisions and errors: a run's in the order of work, a debtor's decisions newest first."""
+
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, Table, and_, or_, select
+
+from debt_processing.batches.queries import find_run, scorer_of
+from debt_processing.batches.tables import batches
+from debt_processing.decisions.schemas import DecisionPage, RunErrorPage
+from debt_processing.decisions.tables import decisions, errors
+from debt_processing.runs.tables import runs
+from recovery_core.money import format_money
+from service_kit.http.pages import decode_cursor, fetch_page, page_of
+
+Place = tuple[int, int]
+"""Batch sequence and position of the row shown last."""
+START: Place = (0, -1)
+
+CHUNK = 2_000
+_ERROR_FIELDS = ("debtor_id", "batch_sequence", "position", "stage", "error", "detail", "recorded_at")
+
+
+def place_of(row: dict[str, Any]) -> Place:
+    """Return the place of a row as clients see it."""
+    return row["batch_sequence"], row["position"]
+
+
+def decision_page(connection: Connection, run_id: str, limit: int, cursor: str | None) -> DecisionPage:
+    """Return one page of a run's decisions. Raises RunUnknown, BadCursor."""
+    found = decision_chunk(connection, run_id, _place_in(cursor), limit + 1)
+    page = page_of(found, limit, place_of)
+    return DecisionPage.model_validate({"items": page.items, "next_cursor": page.next_cursor})
+
+
+def decision_chunk(
+    connection: Connection, run_id: str, place: Place = START, size: int = CHUNK
+) -> list[dict[str, Any]]:
+    """Return the run's next decisions after a place, as clients see them. Raises RunUnknown."""
+    run = find_run(connection, run_id)
+    rows = _after(connection, decisions, run.number, place, size)
+    about = _batches(connection, run.number, rows)
+    return [_shown(row, run, *about[row.batch_sequence]) for row in rows]
+
+
+def error_page(connection: Connection, run_id: str, limit: int, cursor: str | None) -> RunErrorPage:
+    """Return one page of a run's errors. Raises RunUnknown, BadCursor."""
+    found = error_chunk(connection, run_id, _place_in(cursor), limit + 1)
+    page = page_of(found, limit, place_of)
+    return RunErrorPage.model_validate({"items": page.items, "next_cursor": page.next_cursor})
+
+
+def error_chunk(connection: Connection, run_id: str, place: Place = START, size: int = CHUNK) -> list[dict[str, Any]]:
+    """Return the run's next errors after a place, as clients see them. Raises RunUnknown."""
+    run = find_run(connection, run_id)
+    rows = _after(connection, errors, run.number, place, size)
+    return [{"run_id": run_id} | {name: row._mapping[name] for name in _ERROR_FIELDS} for row in rows]
+
+
+def history(connection: Connection, debtor_id: int, limit: int, cursor: str | None) -> DecisionPage:
+    """Return one page of a debtor's decisions over all runs, newest run first. Raises BadCursor."""
+    same_batch = and_(batches.c.run_number == decisions.c.run_number, batches.c.sequence == decisions.c.batch_sequence)
+    statement = (
+        select(decisions, runs, batches.c.lane, batches.c.finished_at)
+        .join(runs, runs.c.number == decisions.c.run_number)
+        .join(batches, same_batch)
+        .where(decisions.c.debtor_id == debtor_id)
+        .order_by(decisions.c.run_number.desc())
+    )
+    if cursor is not None:
+        statement = statement.where(decisions.c.run_number < decode_cursor(cursor, [int])[0])
+    page = fetch_page(connection, statement, limit, lambda row: [row.run_number])
+    items = [_shown(row, row, row.lane, row.finished_at) for row in page.items]
+    return DecisionPage.model_validate({"items": items, "next_cursor": page.next_cursor})
+
+
+def reason_codes(reasons: Iterable[dict[str, Any]]) -> str:
+    """Return reasons as one cell of a table."""
+    return ";".join(reason["code"] for reason in reasons)
+
+
+def _place_in(cursor: str | None) -> Place:
+    if cursor is None:
+        return START
+    sequence, position = decode_cursor(cursor, [int, int])
+    return int(sequence), int(position)
+
+
+def _after(connection: Connection, table: Table, run_number: int, place: Place, size: int) -> Sequence[Row[Any]]:
+    """Return the run's next rows after a place: a walk along the primary key."""
+    statement = (
+        select(table)
+        .where(table.c.run_number == run_number, _is_after(table, place))
+        .order_by(table.c.batch_sequence, table.c.position)
+        .limit(size)
+    )
+    return connection.execute(statement).all()
+
+
+def _is_after(table: Table, place: Place) -> ColumnElement[bool]:
+    sequence, position = place
+    # The first comparison alone gives both databases the range of the key where the walk begins.
+    return and_(
+        table.c.batch_sequence >= sequence,
+        or_(table.c.batch_sequence > sequence, table.c.position > position),
+    )
+
+
+def _batches(connection: Connection, number: int, rows: Sequence[Row[Any]]) -> dict[int, tuple[str, Any]]:
+    """Return lane and time of the batches that these rows, in the order of work, belong to."""
+    if not rows:
+        return {}
+    statement = select(batches.c.sequence, batches.c.lane, batches.c.finished_at).where(
+        batches.c.run_number == number,
+        batches.c.sequence.between(rows[0].batch_sequence, rows[-1].batch_sequence),
+    )
+    return {row.sequence: (row.lane, row.finished_at) for row in connection.execute(statement)}
+
+
+def _shown(row: Row[Any], run: Row[Any], lane: str, finished_at: Any) -> dict[str, Any]:
+    return {
+        "run_id": run.run_id,
+        "debtor_id": row.debtor_id,
+        "batch_sequence": row.batch_sequence,
+        "position": row.position,
+        "lane": lane,
+        "high_priority": row.priority > run.threshold,
+        "priority": format_money(row.priority),
+        "total_score": row.total_score,
+        "risk_level": row.risk_level,
+        "action": row.action,
+        "reasons": _reasons(run.policy_document, row.reasons),
+        "decided_at": finished_at,
+    }
+
+
+@lru_cache(maxsize=10_000)
+def _reasons(policy_document: str, codes: str) -> list[dict[str, Any]]:
+    # Debtors share few combinations of reasons, and an export shows millions of debtors.
+    return [reason.model_dump() for reason in scorer_of(policy_document).reasons(codes.split())]

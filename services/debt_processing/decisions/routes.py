@@ -1,0 +1,70 @@
+"""What was concluded debtor by debtor: the decisions and errors of a run, the decisions of a debtor."""
+
+from typing import Any
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel
+
+from debt_processing.decisions import queries
+from debt_processing.decisions.queries import START, Place, place_of, reason_codes
+from debt_processing.decisions.schemas import Decision, DecisionPage, RunError, RunErrorPage
+from debt_processing.dependencies import Context, DebtorId, RunId
+from service_kit.http.context import VIEWER
+from service_kit.http.exports import EXPORT_RESPONSES, ChosenFormat, ExportableList
+from service_kit.http.pages import Cursor, Limit
+from service_kit.http.responses import json_response
+
+router = APIRouter()
+
+
+def _cell(value: Any) -> Any:
+    return reason_codes(value) if isinstance(value, list) else value
+
+
+DECISIONS: ExportableList[Place] = ExportableList(
+    "decisions", tuple(Decision.model_fields), queries.decision_page, queries.decision_chunk, START, place_of, _cell
+)
+ERRORS: ExportableList[Place] = ExportableList(
+    "errors", tuple(RunError.model_fields), queries.error_page, queries.error_chunk, START, place_of
+)
+
+
+@router.get(
+    "/runs/{run_id}/decisions",
+    response_model=DecisionPage,
+    responses=EXPORT_RESPONSES,
+    dependencies=VIEWER,
+    tags=["runs"],
+)
+async def list_decisions(
+    run_id: RunId, context: Context, wanted: ChosenFormat, limit: Limit = 100, cursor: Cursor = None
+) -> BaseModel | Response:
+    """Decisions in the order of work: a page as JSON, or all of them as CSV or NDJSON by `Accept`."""
+    response = await DECISIONS.respond(context.database, wanted, run_id, limit, cursor)
+    context.audit.read("run.decisions_read", f"run:{run_id}")
+    return response
+
+
+@router.get(
+    "/runs/{run_id}/errors",
+    response_model=RunErrorPage,
+    responses=EXPORT_RESPONSES,
+    dependencies=VIEWER,
+    tags=["runs"],
+)
+async def list_errors(
+    run_id: RunId, context: Context, wanted: ChosenFormat, limit: Limit = 100, cursor: Cursor = None
+) -> BaseModel | Response:
+    """Debtors that could not be decided, in the order of work: a page as JSON, or all as CSV or NDJSON by `Accept`."""
+    response = await ERRORS.respond(context.database, wanted, run_id, limit, cursor)
+    context.audit.read("run.errors_read", f"run:{run_id}")
+    return response
+
+
+@router.get("/debtors/{debtor_id}/decisions", response_model=DecisionPage, dependencies=VIEWER, tags=["debtors"])
+def history(debtor_id: DebtorId, context: Context, limit: Limit = 100, cursor: Cursor = None) -> Response:
+    """A debtor's decisions, newest run first; none for a debtor that was never in a run."""
+    with context.reading() as connection:
+        page = queries.history(connection, debtor_id, limit, cursor)
+    context.audit.read("debtor.decisions_read", f"debtor:{debtor_id}")
+    return json_response(page)

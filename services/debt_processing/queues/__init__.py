@@ -1,0 +1,1 @@
+"""Queues and dead letters: what waits, what failed, and sending it back."""

@@ -1,1 +1,0 @@
-"""The HTTP door: each route takes validated input, makes one call, and shows the outcome."""

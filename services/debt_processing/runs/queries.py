@@ -1,0 +1,85 @@
+"""The report on a run: what came of it so far, summed over its batches."""
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, Row, func, select
+
+from debt_processing.batches.queries import find_run
+from debt_processing.batches.tables import batches
+from debt_processing.decisions.queries import error_page
+from debt_processing.runs.schemas import Counts, RunReport
+from recovery_core.money import format_money
+
+FIRST_ERRORS = 10
+
+
+def report(connection: Connection, run_id: str) -> RunReport:
+    """Sum up what is recorded of a run. Raises RunUnknown."""
+    run = find_run(connection, run_id)
+    sums = _sums(connection, run.number)
+    by_level = _outcomes(connection, run.number)
+    processed = int(sums.succeeded + sums.failed)
+    seconds = _seconds(sums.started_at, sums.finished_at)
+    return RunReport(
+        run_id=run.run_id,
+        state="completed" if sums.batches >= run.batches_total else "processing",
+        portfolio=run.portfolio,
+        policy={"name": run.policy_name, "version": run.policy_version, "hash": run.policy_hash},
+        as_of=run.as_of,
+        threshold=format_money(run.threshold),
+        debtors_total=run.debtors_total,
+        debtors_processed=processed,
+        succeeded=int(sums.succeeded),
+        failed=int(sums.failed),
+        high_priority=int(sums.high_priority),
+        score_mismatches=int(sums.score_mismatches),
+        batches_total=run.batches_total,
+        batches_processed=sums.batches,
+        started_at=sums.started_at,
+        finished_at=sums.finished_at,
+        processing_seconds=round(seconds, 3),
+        debtors_per_second=round(processed / seconds, 1) if seconds else 0.0,
+        actions=_total(by_level.values()),
+        levels={level: sum(actions.values()) for level, actions in by_level.items()},
+        actions_by_level=by_level,
+        first_errors=error_page(connection, run_id, FIRST_ERRORS, None).items,
+    )
+
+
+def _sums(connection: Connection, number: int) -> Row[Any]:
+    added = [
+        func.coalesce(func.sum(batches.c[name]), 0).label(name)
+        for name in ("succeeded", "failed", "high_priority", "score_mismatches")
+    ]
+    statement = select(
+        func.count().label("batches"),
+        *added,
+        func.min(batches.c.started_at).label("started_at"),
+        func.max(batches.c.finished_at).label("finished_at"),
+    )
+    return connection.execute(statement.where(batches.c.run_number == number)).one()
+
+
+def _outcomes(connection: Connection, number: int) -> dict[str, Counts]:
+    # Few different texts stand for many batches, so the database counts them and each is read once.
+    statement = select(batches.c.outcomes, func.count()).where(batches.c.run_number == number)
+    found: dict[str, Counter[str]] = {}
+    for text, times in connection.execute(statement.group_by(batches.c.outcomes)):
+        for level, actions in orjson.loads(text).items():
+            found.setdefault(level, Counter()).update({action: n * times for action, n in actions.items()})
+    return {level: dict(sorted(found[level].items())) for level in sorted(found)}
+
+
+def _total(counts: Iterable[Counts]) -> Counts:
+    total: Counter[str] = Counter()
+    for one in counts:
+        total.update(one)
+    return dict(sorted(total.items()))
+
+
+def _seconds(started_at: datetime | None, finished_at: datetime | None) -> float:
+    return (finished_at - started_at).total_seconds() if started_at and finished_at else 0.0

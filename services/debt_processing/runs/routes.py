@@ -1,0 +1,19 @@
+"""`/runs`: what came of a run."""
+
+from fastapi import APIRouter, Response
+
+from debt_processing.dependencies import Context, RunId
+from debt_processing.runs import queries
+from debt_processing.runs.schemas import RunReport
+from service_kit.http.context import VIEWER
+from service_kit.http.responses import json_response
+
+router = APIRouter(prefix="/runs", tags=["runs"])
+
+
+@router.get("/{run_id}", response_model=RunReport, dependencies=VIEWER)
+def report(run_id: RunId, context: Context) -> Response:
+    """What came of a run so far: counts, speed, actions by level, first errors."""
+    with context.reading() as connection:
+        shown = queries.report(connection, run_id)
+    return json_response(shown)

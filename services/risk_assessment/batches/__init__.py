@@ -1,0 +1,1 @@
+"""Batches: the outbox of the risk service."""

@@ -1,0 +1,73 @@
+"""The message of a batch: its entries, the facts they refer to, and the body made of both.
+
+A body is built from immutable rows, so it is the same bytes each time. A batch that would not fit raises.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from recovery_core.messages.batch import BatchHeader, PolicyHeader, batch_id_of, encode_batch, encode_debtor
+from recovery_core.policies.builtin import built_in_versions
+from recovery_core.policies.document import Policy
+from recovery_core.profile import PROFILE_FIELDS
+from recovery_core.ranking.queue import Entry
+from recovery_core.scoring.scorer import Scorer
+from risk_assessment.debtors.tables import assessments
+from service_kit.database.bulk import rows_by_key
+
+FACTS_A_QUERY = 500
+_COLUMNS = ("debtor_id", "version", *PROFILE_FIELDS)
+
+# An entry's payload is the version of the assessment.
+Inputs = dict[tuple[int, int], Sequence[Any]]
+"""By (debtor id, version) of an assessment: these two, the facts that it judged, and the payment status."""
+
+
+def inputs_of(connection: Connection, entries: Iterable[Entry]) -> Inputs:
+    """Return the inputs of each entry's assessment."""
+    keys = sorted((debtor_id, version) for _, debtor_id, version in entries)
+    found: Inputs = {}
+    for start in range(0, len(keys), FACTS_A_QUERY):
+        for row in rows_by_key(connection, assessments, _COLUMNS, keys[start : start + FACTS_A_QUERY]):
+            found[row[0], row[1]] = row
+    return found
+
+
+class MessageWriter:
+    """Writes the messages of one run."""
+
+    def __init__(self, run: Row[Any], scorer: Scorer, batches_total: int, debtors_total: int) -> None:
+        self._run, self._totals, self._score = run, (batches_total, debtors_total), scorer.score
+        self._policy = _policy_header(scorer.policy)
+        self._includes_family = scorer.policy.factors.family_situation is not None
+
+    def body(self, sequence: int, lane: str, entries: Iterable[Entry], inputs: Inputs) -> bytes:
+        """Return the message of a batch. Raises MessageTooLarge."""
+        header = BatchHeader(
+            batch_id=batch_id_of(self._run.id, sequence),
+            run_id=self._run.id,
+            sequence=sequence,
+            lane=lane,
+            portfolio=self._run.portfolio,
+            policy=self._policy,
+            as_of=self._run.as_of,
+            threshold=self._run.threshold,
+            batches_total=self._totals[0],
+            debtors_total=self._totals[1],
+        )
+        return encode_batch(header, (self._debtor(entry, inputs) for entry in entries))
+
+    def _debtor(self, entry: Entry, inputs: Inputs) -> str:
+        priority, debtor_id, version = entry
+        _, _, *facts, status = inputs[debtor_id, version]
+        if not self._includes_family:
+            facts[-1] = None  # sent only where the policy may use it: no other reader needs it
+        return encode_debtor(debtor_id, priority, self._score(facts).total_score, facts, status)
+
+
+def _policy_header(policy: Policy) -> PolicyHeader:
+    """Return the header of a policy, with its document unless it is built in."""
+    document = None if policy.hash in built_in_versions() else policy.document
+    return PolicyHeader(policy.name, policy.version, policy.hash, document)

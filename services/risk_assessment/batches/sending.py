@@ -1,0 +1,65 @@
+"""The risk service's end of the queues: batches out by lane, reports in."""
+
+from collections.abc import Sequence
+
+from risk_assessment.batches.queries import BatchKey
+from risk_assessment.batches.shipments import RunTrace, Shipment
+from risk_assessment.settings import Settings
+from service_kit.observability.tracing import TRACEPARENT
+from service_kit.sqs.client import Sqs
+from service_kit.sqs.messages import MAX_MESSAGE_BYTES, Outgoing, Received
+from service_kit.sqs.outages import is_sqs_unavailable
+
+RESULTS_WAIT_SECONDS = 2  # shutdown waits for the receive under way, so it must be short
+RESULTS_HIDDEN_SECONDS = 10  # how long a successor cannot see the reports that a killed dispatcher had received
+
+
+class BatchQueues:
+    """Sends batches to their lane's queue and receives reports."""
+
+    def __init__(self, sqs: Sqs, settings: Settings) -> None:
+        self._sqs = sqs
+        self._queues = settings.lane_queues
+        self._results = settings.recovery_queue_results
+        self._hidden = min(RESULTS_HIDDEN_SECONDS, settings.recovery_visibility_seconds)
+
+    async def ping(self) -> None:
+        """Raise unless every queue responds."""
+        await self._sqs.ping(*self._queues.values(), self._results)
+
+    async def send(self, shipment: Shipment) -> list[BatchKey]:
+        """Send each batch, the high lane first; return those that went out. Raises only when none did."""
+        sent: list[BatchKey] = []
+        for lane, queue in self._queues.items():
+            keys = [key for key in shipment.bodies if key.lane == lane]
+            try:
+                sent += await self._send(queue, keys, shipment)
+            except Exception as error:
+                # Raised now, it would hide what went out before, which then would be sent again at every attempt.
+                if not sent or not is_sqs_unavailable(error):
+                    raise
+        return sent
+
+    async def _send(self, queue: str, keys: list[BatchKey], shipment: Shipment) -> list[BatchKey]:
+        if not keys:
+            return []
+        messages = [
+            _outgoing(index, shipment.bodies[key], shipment.traces.get(key.run_number))
+            for index, key in enumerate(keys)
+        ]
+        failed = set(await self._sqs.send(queue, messages))
+        return [key for index, key in enumerate(keys) if str(index) not in failed]
+
+    async def receive_results(self) -> list[Received]:
+        """Receive reports of the debt service, waiting a moment for the first."""
+        return await self._sqs.receive(self._results, wait_seconds=RESULTS_WAIT_SECONDS, visibility=self._hidden)
+
+    async def delete_results(self, messages: Sequence[Received]) -> None:
+        """Delete reports that are recorded."""
+        await self._sqs.delete(self._results, [message.receipt_handle for message in messages])
+
+
+def _outgoing(index: int, body: str, trace: RunTrace | None) -> Outgoing:
+    """Return a message with its trace, unless that would exceed what every queue accepts."""
+    traced = Outgoing(str(index), body, {TRACEPARENT: trace.traceparent} if trace else {})
+    return traced if traced.size <= MAX_MESSAGE_BYTES else Outgoing(str(index), body)

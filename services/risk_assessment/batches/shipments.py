@@ -1,0 +1,51 @@
+"""Shipments: the messages of a few batches, built to be sent together."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import NamedTuple
+
+from sqlalchemy import Connection, select
+
+from risk_assessment.batches.messages import MessageWriter, inputs_of
+from risk_assessment.batches.queries import BatchKey, by_run, entries_of
+from risk_assessment.policies.registry import PolicyRegistry
+from risk_assessment.runs.tables import runs
+
+
+class RunTrace(NamedTuple):
+    """A run that belongs to a trace."""
+
+    run_id: str
+    traceparent: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shipment:
+    """Messages to be sent together, and the traces that their runs belong to, by number."""
+
+    bodies: dict[BatchKey, str] = field(default_factory=dict)
+    traces: dict[int, RunTrace] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        """Return whether there is anything to send."""
+        return bool(self.bodies)
+
+
+def build_shipment(connection: Connection, keys: Sequence[BatchKey], registry: PolicyRegistry) -> Shipment:
+    """Build the message of each of these batches."""
+    if not keys:
+        return Shipment()
+    entries = entries_of(connection, keys)
+    inputs = inputs_of(connection, chain.from_iterable(entries.values()))
+    rows = connection.execute(select(runs).where(runs.c.number.in_(by_run(keys)))).all()
+    writers = {
+        run.number: MessageWriter(
+            run, registry.scorer(connection, run.policy_id), run.batches_total, run.debtors_ranked
+        )
+        for run in rows
+    }
+    return Shipment(
+        {key: writers[key.run_number].body(key.sequence, key.lane, entries[key], inputs).decode() for key in keys},
+        {run.number: RunTrace(run.id, run.traceparent) for run in rows if run.traceparent},
+    )

@@ -1,0 +1,103 @@
+"""`generate-debtors` and `import-debtors`: fill a portfolio."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import TypeAdapter, ValidationError
+
+from recovery_core.policies.document import PolicyError
+from risk_assessment.debtors import bulk
+from risk_assessment.debtors.bulk import CHUNK, BulkLoad, PortfolioInUseError, bulk_scorer
+from risk_assessment.debtors.generating import distribution_named, generate
+from risk_assessment.debtors.import_mapping import read_mapping
+from risk_assessment.debtors.importing import import_file
+from risk_assessment.fields import PortfolioName
+from risk_assessment.metadata import audit_records
+from risk_assessment.policies.registry import PolicyRegistry, load_registry
+from risk_assessment.settings import Settings
+from service_kit.cli import (
+    AsJson,
+    audit_of_command,
+    clear_errors,
+    fail,
+    opened,
+    print_json,
+    progress_bar,
+    start_command,
+)
+from service_kit.database.engine import Database
+from service_kit.database.migrations import MigrationError
+
+PACKAGE = "risk_assessment"
+KNOWN = (MigrationError, PolicyError, PortfolioInUseError)
+
+
+def add_debtor_commands(app: typer.Typer) -> None:
+    """Add the commands about debtors."""
+
+    @app.command()
+    def generate_debtors(
+        count: Annotated[int, typer.Option(min=1, max=100_000_000, help="How many debtors")] = 50_000,
+        distribution: Annotated[str, typer.Option(help="balanced, high-risk or low-risk")] = "balanced",
+        seed: Annotated[int, typer.Option(help="The same seed gives the same portfolio")] = 42,
+        clear: Annotated[bool, typer.Option("--clear", help="Delete the portfolio's debtors first")] = False,
+        portfolio: Annotated[str, typer.Option(help="Which portfolio")] = "default",
+        as_json: AsJson = False,
+    ) -> None:
+        """Fill a portfolio with invented debtors."""
+        with _opened() as (database, registry):
+            kind = distribution_named(distribution)
+            name = _checked_portfolio(portfolio)
+            audit = audit_of_command(audit_records)
+            scorer = bulk_scorer(database, registry, name, audit.at)
+            cleared = database.transact(lambda c: bulk.clear(c, name, audit)) if clear else 0
+            load = BulkLoad(database, name, scorer, audit, "portfolio.generated")
+            rows = ((row, scorer.score(row)) for row in generate(count, kind, seed))
+            with progress_bar("generating", count) as advance:
+                while chunk := list(islice(rows, CHUNK)):
+                    load.load(chunk)
+                    advance(len(chunk))
+        counted = {"portfolio": name, "cleared": cleared, **load.changes.as_dict()}
+        print_json(counted) if as_json else typer.echo(_sentence(counted))
+
+    @app.command()
+    def import_debtors(
+        file: Annotated[Path, typer.Argument(help="CSV file")],
+        mapping: Annotated[Path | None, typer.Option(help="Mapping file (TOML): where each field comes from")] = None,
+        portfolio: Annotated[str | None, typer.Option(help="Portfolio other than the mapping's")] = None,
+        rejects: Annotated[
+            Path | None, typer.Option(help="Where bad rows are listed; by default in FILE.rejects.csv, here")
+        ] = None,
+        as_json: AsJson = False,
+    ) -> None:
+        """Import a portfolio from CSV. Bad rows are listed and left out; importing a file twice changes nothing."""
+        with _opened() as (database, registry):
+            chosen = read_mapping(mapping) if mapping else None
+            name = _checked_portfolio(portfolio) if portfolio else None
+            reject_file = rejects or Path(f"{file.stem}.rejects.csv")
+            audit = audit_of_command(audit_records)
+            with progress_bar("importing", file.stat().st_size if file.is_file() else None) as advance:
+                report = import_file(database, registry, audit, file, chosen, name, reject_file, advance)
+        print_json(report.as_dict()) if as_json else typer.echo(_sentence(report.as_dict()))
+
+
+@contextmanager
+def _opened() -> Iterator[tuple[Database, PolicyRegistry]]:
+    settings = start_command(Settings, PACKAGE)
+    with clear_errors(PACKAGE, KNOWN), opened(settings.risk_database_url) as database:
+        yield database, load_registry(settings.risk_policy, settings.risk_policy_dir)
+
+
+def _checked_portfolio(name: str) -> str:
+    try:
+        return TypeAdapter(PortfolioName).validate_python(name)
+    except ValidationError as error:
+        fail(f"portfolio: {error.errors()[0]['msg']}", code=2)
+
+
+def _sentence(counted: dict[str, object]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in counted.items() if value is not None)

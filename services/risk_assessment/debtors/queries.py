@@ -1,0 +1,169 @@
+"""Debtors read: one, a page of them, one's history, and how clients see them. Each page is one walk along an index.
+
+A cursor that belongs to another order is rejected.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, or_, select, union_all
+
+from recovery_core.money import format_money
+from recovery_core.policies.parts import RiskLevel
+from recovery_core.profile import PROFILE_FIELDS, Profile
+from recovery_core.ranking.objective import priority_of
+from recovery_core.scoring.explain import Assessment, assess
+from recovery_core.scoring.scorer import scorer_for
+from risk_assessment.debtors.tables import assessments, debtors
+from risk_assessment.policies.registry import PolicyRegistry
+from service_kit.http.pages import Page, decode_cursor, fetch_page
+
+Sort = Literal["id", "priority"]
+HIGH_RISK = (RiskLevel.CRITICAL.value, RiskLevel.HIGH.value)
+
+# Built once: building a statement costs several times as much as executing it.
+_ONE = select(debtors).where(debtors.c.id == bindparam("wanted"))
+_ONE_LOCKED = _ONE.with_for_update()
+
+
+class DebtorNotFoundError(LookupError):
+    """There is no such debtor (any more)."""
+
+    def __init__(self, debtor_id: int) -> None:
+        super().__init__(f"there is no debtor {debtor_id}")
+
+
+@dataclass(frozen=True, slots=True)
+class DebtorFilter:
+    """Which debtors a list is about; None means all. Debt in minor units, both ends included."""
+
+    portfolio: str | None = None
+    risk_levels: tuple[str, ...] | None = None
+    payment_status: str | None = None
+    min_debt: int | None = None
+    max_debt: int | None = None
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """Return the WHERE clauses, without the risk level."""
+        wanted: list[ColumnElement[bool]] = []
+        if self.portfolio is not None:
+            wanted.append(debtors.c.portfolio == self.portfolio)
+        if self.payment_status is not None:
+            wanted.append(debtors.c.payment_status == self.payment_status)
+        if self.min_debt is not None:
+            wanted.append(debtors.c.total_debt_amount >= self.min_debt)
+        if self.max_debt is not None:
+            wanted.append(debtors.c.total_debt_amount <= self.max_debt)
+        return wanted
+
+    def level_condition(self) -> list[ColumnElement[bool]]:
+        """Return the WHERE clause of the risk level, if there is one."""
+        return [] if self.risk_levels is None else [debtors.c.risk_level.in_(self.risk_levels)]
+
+
+def read(connection: Connection, debtor_id: int, *, lock: bool = False) -> Row[Any]:
+    """Return the debtor's row, locked against other writers if asked. Raises DebtorNotFoundError."""
+    row = connection.execute(_ONE_LOCKED if lock else _ONE, {"wanted": debtor_id}).one_or_none()
+    if row is None:
+        raise DebtorNotFoundError(debtor_id)
+    return row
+
+
+def page(connection: Connection, wanted: DebtorFilter, sort: Sort, cursor: str | None, limit: int) -> Page[Row[Any]]:
+    """Return one page by id, or by priority (highest first, then lower id). Raises BadCursor."""
+    if sort == "id":
+        return _page_by_id(connection, wanted, cursor, limit)
+    return _page_by_priority(connection, wanted, cursor, limit)
+
+
+def history(connection: Connection, debtor_id: int, cursor: str | None, limit: int) -> Page[Row[Any]]:
+    """Return one page of a debtor's assessments, newest first. Raises BadCursor."""
+    statement = select(assessments).where(assessments.c.debtor_id == debtor_id)
+    if cursor is not None:
+        (before,) = decode_cursor(cursor, (int,))
+        statement = statement.where(assessments.c.version < before)
+    return fetch_page(connection, statement.order_by(assessments.c.version.desc()), limit, lambda row: [row.version])
+
+
+def profile_of(row: Row[Any]) -> Profile:
+    """Return the scoring inputs in a debtor's or an assessment's row, which were valid when they were written."""
+    values = {field: row._mapping[field] for field in PROFILE_FIELDS}
+    return Profile.model_construct(set(PROFILE_FIELDS), **values)
+
+
+def view(connection: Connection, row: Row[Any], registry: PolicyRegistry) -> dict[str, Any]:
+    """Return a stored debtor as clients see it."""
+    scorer = registry.scorer(connection, row.policy_id)
+    return shown(row._mapping, assess(scorer, profile_of(row), row.assessed_at))
+
+
+def shown(columns: Mapping[Any, Any], assessment: Assessment) -> dict[str, Any]:
+    """Return a debtor, given the columns of its row, as clients see it."""
+    return {
+        **columns,
+        "total_debt_amount": format_money(columns["total_debt_amount"]),
+        "monthly_income": format_money(columns["monthly_income"]),
+        "priority": format_money(columns["priority"]),
+        "assessment": assessment.to_dict(),
+    }
+
+
+def fresh_score(connection: Connection, debtor_id: int, registry: PolicyRegistry, now: datetime) -> dict[str, Any]:
+    """Return what the active policy says of the debtor at this moment. Raises DebtorNotFoundError."""
+    row = read(connection, debtor_id)
+    assessment = assess(scorer_for(registry.active(row.portfolio)), profile_of(row), now)
+    priority = priority_of(assessment.total_score, row.total_debt_amount)
+    return {"debtor_id": debtor_id, "priority": format_money(priority), **assessment.to_dict()}
+
+
+def history_view(connection: Connection, row: Row[Any], registry: PolicyRegistry) -> dict[str, Any]:
+    """Return one assessment of a debtor's history, with the inputs it judged."""
+    profile = profile_of(row)
+    assessment = assess(registry.scorer(connection, row.policy_id), profile, row.assessed_at)
+    about = {"version": row.version, "priority": format_money(row.priority), "profile": profile.model_dump()}
+    return about | assessment.to_dict()
+
+
+def _page_by_id(connection: Connection, wanted: DebtorFilter, cursor: str | None, limit: int) -> Page[Row[Any]]:
+    statement = select(debtors).where(*wanted.conditions(), *wanted.level_condition())
+    if cursor is not None:
+        (after,) = decode_cursor(cursor, (int,))
+        statement = statement.where(debtors.c.id > after)
+    return fetch_page(connection, statement.order_by(debtors.c.id), limit, lambda row: [row.id])
+
+
+def _page_by_priority(connection: Connection, wanted: DebtorFilter, cursor: str | None, limit: int) -> Page[Row[Any]]:
+    conditions = wanted.conditions()
+    if cursor is not None:
+        conditions.append(_after_priority(cursor))
+    statement = _in_priority_order(wanted, conditions, limit + 1)
+    return fetch_page(connection, statement, limit, lambda row: [row.priority, row.id])
+
+
+def _in_priority_order(wanted: DebtorFilter, conditions: list[ColumnElement[bool]], top: int) -> Select[Any]:
+    """Best first. One portfolio reads its own index; all portfolios together merge one index range a risk level."""
+    if wanted.portfolio is not None:
+        statement = select(debtors).where(*conditions, *wanted.level_condition())
+        return statement.order_by(debtors.c.priority.desc(), debtors.c.id)
+    best_of_each = [
+        select(
+            select(debtors)
+            .where(debtors.c.risk_level == level, *conditions)
+            .order_by(debtors.c.priority.desc(), debtors.c.id)
+            .limit(top)
+            .subquery()
+        )
+        # A level asked for twice would show its debtors twice.
+        for level in dict.fromkeys(wanted.risk_levels or RiskLevel)
+    ]
+    best = union_all(*best_of_each).subquery()
+    return select(best).order_by(best.c.priority.desc(), best.c.id)
+
+
+def _after_priority(cursor: str) -> ColumnElement[bool]:
+    priority, debtor_id = decode_cursor(cursor, (int, int))
+    # The first comparison alone gives the index its range; the second breaks the ties.
+    tie = or_(debtors.c.priority < priority, debtors.c.id > debtor_id)
+    return and_(debtors.c.priority <= priority, tie)

@@ -1,0 +1,170 @@
+"""`/debtors`: create, read, change, delete, list, score, history."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from sqlalchemy import Connection
+from starlette.convertors import StringConvertor, register_url_convertor
+
+from recovery_core.money import Money
+from recovery_core.policies.parts import RiskLevel
+from recovery_core.profile import PaymentStatus
+from risk_assessment.debtors import queries, service
+from risk_assessment.debtors.queries import HIGH_RISK, DebtorFilter, Sort
+from risk_assessment.debtors.schemas import DebtorIn, DebtorOut, DebtorPage, DebtorPatch, HistoryPage, ScoreOut
+from risk_assessment.debtors.service import WrittenDebtor
+from risk_assessment.dependencies import (
+    ETAG,
+    IDEMPOTENCY,
+    LOCATION,
+    WITH_ETAG,
+    Context,
+    IfMatch,
+    RiskContext,
+    etag,
+    expected_version,
+)
+from risk_assessment.fields import MAX_ID, PortfolioName
+from service_kit.http.context import OPERATOR, VIEWER
+from service_kit.http.idempotency import Effect, IdempotencyKey
+from service_kit.http.middleware.json_bodies import JsonRoute, parsed_body
+from service_kit.http.openapi import with_headers
+from service_kit.http.pages import Cursor, Limit
+from service_kit.http.problems import problem_responses
+from service_kit.http.responses import json_response
+
+router = APIRouter(prefix="/debtors", tags=["debtors"], route_class=JsonRoute)
+
+
+class _DebtorIdConvertor(StringConvertor):
+    """Any text but `high-risk`, so that `PUT /debtors/high-risk` gets a 405: the list accepts no PUT."""
+
+    regex = r"(?!high-risk$)[^/]+"
+
+
+register_url_convertor("debtor_id", _DebtorIdConvertor())
+DebtorId = Annotated[int, Path(ge=1, le=MAX_ID)]
+CREATED = {201: with_headers(Location=LOCATION, ETag=ETAG)} | problem_responses(409)
+CHANGED = {200: WITH_ETAG} | problem_responses(409, 412)
+PortfolioQuery = Annotated[PortfolioName | None, Query(description="Only this portfolio")]
+
+
+@router.post("", response_model=DebtorOut, status_code=201, responses=CREATED, dependencies=OPERATOR)
+def create(
+    request: Request,
+    body: DebtorIn,
+    parsed: Annotated[Any, Depends(parsed_body)],
+    context: Context,
+    key: IdempotencyKey = None,
+) -> Response:
+    """Store a debtor, scored at once."""
+
+    def act(connection: Connection) -> Effect:
+        written = service.create(connection, body, context.registry, context.audit.at)
+        debtor_id = written.columns["id"]
+        context.audit.changed(connection, "debtor.created", f"debtor:{debtor_id}", version=1)
+        location = f"{request.scope['path'].rstrip('/')}/{debtor_id}"
+        return Effect(201, _body(written), {"Location": location, "ETag": etag(1)})
+
+    return IDEMPOTENCY.respond_once(context, "debtor", key, parsed, act)
+
+
+@router.get("", response_model=DebtorPage, dependencies=VIEWER)
+def list_debtors(
+    context: Context,
+    portfolio: PortfolioQuery = None,
+    risk_level: Annotated[list[RiskLevel] | None, Query(max_length=4)] = None,
+    payment_status: PaymentStatus | None = None,
+    min_debt: Annotated[Money | None, Query(description="Debt at least this")] = None,
+    max_debt: Annotated[Money | None, Query(description="Debt at most this")] = None,
+    sort: Annotated[Literal["id", "priority"], Query(description="`priority`: highest first")] = "id",
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Response:
+    """A page of debtors."""
+    levels = tuple(risk_level) if risk_level else None
+    return _page(context, DebtorFilter(portfolio, levels, payment_status, min_debt, max_debt), sort, cursor, limit)
+
+
+@router.get("/high-risk", response_model=DebtorPage, dependencies=VIEWER)
+def high_risk(
+    context: Context, portfolio: PortfolioQuery = None, limit: Limit = 100, cursor: Cursor = None
+) -> Response:
+    """`HIGH` and `CRITICAL` debtors, highest priority first."""
+    return _page(context, DebtorFilter(portfolio, HIGH_RISK), "priority", cursor, limit)
+
+
+@router.get("/{debtor_id:debtor_id}", response_model=DebtorOut, responses={200: WITH_ETAG}, dependencies=VIEWER)
+def read(debtor_id: DebtorId, context: Context) -> Response:
+    """One debtor with its current assessment; the ETag is its version."""
+    with context.reading() as connection:
+        shown = queries.view(connection, queries.read(connection, debtor_id), context.registry)
+    context.audit.read("debtor.read", f"debtor:{debtor_id}")
+    return json_response(DebtorOut.model_validate(shown), headers={"ETag": etag(shown["version"])})
+
+
+@router.put("/{debtor_id:debtor_id}", response_model=DebtorOut, responses=CHANGED, dependencies=OPERATOR)
+def replace(debtor_id: DebtorId, body: DebtorIn, context: Context, if_match: IfMatch = None) -> Response:
+    """Overwrite a debtor; it is scored again."""
+    registry, audit, expected = context.registry, context.audit, expected_version(if_match)
+    with context.writing() as connection:
+        written = service.replace(connection, debtor_id, body, registry, audit.at, expected=expected)
+        audit.changed(connection, "debtor.replaced", f"debtor:{debtor_id}", version=written.columns["version"])
+    return _changed(written)
+
+
+@router.patch("/{debtor_id:debtor_id}", response_model=DebtorOut, responses=CHANGED, dependencies=OPERATOR)
+def patch(debtor_id: DebtorId, body: DebtorPatch, context: Context, if_match: IfMatch = None) -> Response:
+    """Change some fields of a debtor; it is scored again."""
+    registry, audit, expected = context.registry, context.audit, expected_version(if_match)
+    changes = body.changes()
+    with context.writing() as connection:
+        written = service.patch(connection, debtor_id, changes, registry, audit.at, expected=expected)
+        version = written.columns["version"]
+        audit.changed(connection, "debtor.patched", f"debtor:{debtor_id}", version=version, fields=sorted(changes))
+    return _changed(written)
+
+
+@router.delete("/{debtor_id:debtor_id}", status_code=204, responses=problem_responses(412), dependencies=OPERATOR)
+def delete(debtor_id: DebtorId, context: Context, if_match: IfMatch = None) -> Response:
+    """Delete a debtor. Its assessments, which name no person, are kept as evidence."""
+    with context.writing() as connection:
+        service.remove(connection, debtor_id, expected=expected_version(if_match))
+        context.audit.changed(connection, "debtor.deleted", f"debtor:{debtor_id}")
+    return Response(status_code=204)
+
+
+@router.get("/{debtor_id:debtor_id}/score", response_model=ScoreOut, dependencies=VIEWER)
+def score(debtor_id: DebtorId, context: Context) -> Response:
+    """A fresh assessment under the active policy; nothing is written."""
+    with context.reading() as connection:
+        shown = queries.fresh_score(connection, debtor_id, context.registry, context.audit.at)
+    context.audit.read("debtor.scored", f"debtor:{debtor_id}")
+    return json_response(ScoreOut.model_validate(shown))
+
+
+@router.get("/{debtor_id:debtor_id}/assessments", response_model=HistoryPage, dependencies=VIEWER)
+def assessments(debtor_id: DebtorId, context: Context, limit: Limit = 100, cursor: Cursor = None) -> Response:
+    """The debtor's assessments, newest first."""
+    with context.reading() as connection:
+        queries.read(connection, debtor_id)
+        page = queries.history(connection, debtor_id, cursor, limit)
+        items = [queries.history_view(connection, row, context.registry) for row in page.items]
+    context.audit.read("debtor.history_read", f"debtor:{debtor_id}")
+    return json_response(HistoryPage.model_validate({"items": items, "next_cursor": page.next_cursor}))
+
+
+def _body(written: WrittenDebtor) -> DebtorOut:
+    return DebtorOut.model_validate(queries.shown(written.columns, written.assessment))
+
+
+def _changed(written: WrittenDebtor) -> Response:
+    return json_response(_body(written), headers={"ETag": etag(written.columns["version"])})
+
+
+def _page(context: RiskContext, wanted: DebtorFilter, sort: Sort, cursor: str | None, limit: int) -> Response:
+    with context.reading() as connection:
+        page = queries.page(connection, wanted, sort, cursor, limit)
+        items = [queries.view(connection, row, context.registry) for row in page.items]
+    context.audit.read("debtor.listed", *(f"debtor:{row.id}" for row in page.items))
+    return json_response(DebtorPage.model_validate({"items": items, "next_cursor": page.next_cursor}))

@@ -1,0 +1,129 @@
+"""What goes over the wire about debtors."""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+
+from recovery_core.money import Money, PositiveMoney
+from recovery_core.profile import (
+    ContractType,
+    EmploymentStatus,
+    FamilySituation,
+    IndustrySector,
+    LatePayments,
+    PaymentStatus,
+    Profile,
+)
+from risk_assessment.fields import AssessmentOut, ExternalRef, Name, PortfolioName
+
+_READ_ONLY = {"id", "version", "priority", "assessment", "created_at", "updated_at"}
+DEBTOR_EXAMPLE: dict[str, JsonValue] = {
+    "portfolio": "default",
+    "external_ref": "ACC-1001",
+    "name": "Alex Example",
+    "total_debt_amount": "33267.16",
+    "monthly_income": "2100.00",
+    "late_payments_count": 4,
+    "employment_status": "SELF_EMPLOYED",
+    "contract_type": "FREELANCE",
+    "industry_sector": "HOSPITALITY",
+    "payment_status": "UNPAID",
+}
+
+
+class DebtorIn(Profile):
+    """A debtor as a client writes it. What the service gives (id, score, times) may be sent back and is ignored."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [DEBTOR_EXAMPLE]})
+
+    portfolio: PortfolioName = "default"
+    external_ref: ExternalRef | None = None
+    name: Name
+
+    @model_validator(mode="before")
+    @classmethod
+    def _ignore_read_only(cls, body: Any) -> Any:
+        if isinstance(body, dict) and not _READ_ONLY.isdisjoint(body):
+            return {field: value for field, value in body.items() if field not in _READ_ONLY}
+        return body
+
+
+def _unset() -> Any:
+    """Stands for "not sent"; only the fields that were sent are read."""
+    return None
+
+
+class DebtorPatch(BaseModel):
+    """The fields to change (RFC 7396); `null` clears what may be empty."""
+
+    model_config = ConfigDict(
+        extra="forbid", use_enum_values=True, json_schema_extra={"examples": [{"payment_status": "PARTIAL"}]}
+    )
+
+    portfolio: PortfolioName = Field(default_factory=_unset)
+    external_ref: ExternalRef | None = Field(default_factory=_unset)
+    name: Name = Field(default_factory=_unset)
+    total_debt_amount: PositiveMoney = Field(default_factory=_unset)
+    monthly_income: Money = Field(default_factory=_unset)
+    late_payments_count: LatePayments = Field(default_factory=_unset)
+    employment_status: EmploymentStatus = Field(default_factory=_unset)
+    contract_type: ContractType = Field(default_factory=_unset)
+    industry_sector: IndustrySector = Field(default_factory=_unset)
+    family_situation: FamilySituation | None = Field(default_factory=_unset)
+    payment_status: PaymentStatus = Field(default_factory=_unset)
+
+    def changes(self) -> dict[str, Any]:
+        """Only what the client sent."""
+        return {field: getattr(self, field) for field in self.model_fields_set}
+
+
+class ScoreOut(AssessmentOut):
+    """A fresh assessment of a stored debtor; nothing was written."""
+
+    debtor_id: int
+    priority: str
+
+
+class HistoryEntryOut(AssessmentOut):
+    """One assessment of a debtor's history, with the version of the debtor it judged and its inputs."""
+
+    version: int
+    priority: str
+    profile: dict[str, Any]
+
+
+class DebtorOut(BaseModel):
+    """A debtor with its current assessment. Money is decimal text."""
+
+    id: int
+    portfolio: str
+    external_ref: str | None
+    name: str
+    total_debt_amount: str
+    monthly_income: str
+    late_payments_count: int
+    employment_status: EmploymentStatus
+    contract_type: ContractType
+    industry_sector: IndustrySector
+    family_situation: FamilySituation | None
+    payment_status: PaymentStatus
+    priority: str
+    assessment: AssessmentOut
+    created_at: datetime
+    updated_at: datetime
+    version: int
+
+
+class DebtorPage(BaseModel):
+    """A page of debtors."""
+
+    items: list[DebtorOut]
+    next_cursor: str | None
+
+
+class HistoryPage(BaseModel):
+    """A page of assessments, newest first."""
+
+    items: list[HistoryEntryOut]
+    next_cursor: str | None

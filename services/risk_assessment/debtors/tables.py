@@ -1,0 +1,77 @@
+"""Debtors and their assessments. Money and priority are whole minor units (cents); times are UTC.
+
+An assessment holds the inputs it judged, is never updated, and is named by (debtor_id, version). A run keeps its
+snapshot by referring to assessments instead of copying them.
+"""
+
+from sqlalchemy import BigInteger, Column, Index, Integer, String, Table, UniqueConstraint
+
+from risk_assessment.metadata import metadata
+from service_kit.database.types import RowId, UtcDateTime, table_options
+
+
+def _profile_columns() -> list[Column]:  # type: ignore[type-arg]
+    return [
+        Column("total_debt_amount", BigInteger, nullable=False),
+        Column("monthly_income", BigInteger, nullable=False),
+        Column("late_payments_count", Integer, nullable=False),
+        Column("employment_status", String(32), nullable=False),
+        Column("contract_type", String(32), nullable=False),
+        Column("industry_sector", String(32), nullable=False),
+        Column("family_situation", String(32)),
+        Column("payment_status", String(8), nullable=False),
+    ]
+
+
+def _assessment_columns() -> list[Column]:  # type: ignore[type-arg]
+    return [
+        Column("total_score", Integer, nullable=False),
+        Column("risk_level", String(8), nullable=False),
+        Column("priority", BigInteger, nullable=False),
+        Column("policy_id", Integer, nullable=False),
+        Column("assessed_at", UtcDateTime, nullable=False),
+    ]
+
+
+ASSESSMENT_FIELDS = tuple(column.name for column in _assessment_columns())
+
+debtors = Table(
+    "debtors",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("portfolio", String(64), nullable=False),
+    Column("external_ref", String(128)),
+    Column("name", String(200), nullable=False),
+    *_profile_columns(),
+    *_assessment_columns(),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Column("version", Integer, nullable=False),
+    UniqueConstraint("portfolio", "external_ref", name="uq_debtors_portfolio_external_ref"),
+    # A number is never given to a second debtor, even after the newest one was deleted.
+    sqlite_autoincrement=True,
+    **table_options(),
+)
+# Ranking a portfolio reads this index and nothing else.
+Index(
+    "ix_debtors_portfolio_priority",
+    debtors.c.portfolio,
+    debtors.c.priority.desc(),
+    debtors.c.id,
+    debtors.c.payment_status,
+    debtors.c.risk_level,
+    debtors.c.policy_id,
+    debtors.c.version,
+)
+Index("ix_debtors_level_priority", debtors.c.risk_level, debtors.c.priority.desc(), debtors.c.id)
+
+assessments = Table(
+    "assessments",
+    metadata,
+    Column("debtor_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    *_profile_columns(),
+    *_assessment_columns(),
+    sqlite_with_rowid=False,
+    **table_options(),
+)

@@ -1,0 +1,57 @@
+"""What the risk API's routes ask for: the request's context with the policies, versions, ids."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Header, Path, Request
+
+from risk_assessment.metadata import idempotency_keys
+from risk_assessment.policies.registry import PolicyRegistry
+from service_kit.http.context import RequestContext, request_context
+from service_kit.http.idempotency import IdempotencyKeys
+from service_kit.http.middleware.guard import Reason
+from service_kit.http.openapi import header, with_headers
+
+IDEMPOTENCY = IdempotencyKeys(idempotency_keys)
+
+
+@dataclass(frozen=True, slots=True)
+class RiskContext(RequestContext):
+    """What one request of the risk API works with."""
+
+    registry: PolicyRegistry
+
+
+async def _risk_context(request: Request, reason: Reason = None) -> RiskContext:
+    context = await request_context(request, reason)
+    return RiskContext(context.database, context.sqs, context.audit, context.deadline, request.app.state.registry)
+
+
+Context = Annotated[RiskContext, Depends(_risk_context)]
+# Any printable text may be asked for, and is then not found.
+RunId = Annotated[str, Path(pattern=r"^[^\x00-\x1f\x7f]+$")]
+IfMatch = Annotated[
+    str | None,
+    Header(
+        alias="If-Match",
+        pattern=r'^((W/)?"[0-9]{1,18}"|\*)$',
+        description="The ETag you read; 412 if it has changed since",
+    ),
+]
+
+ETAG = header("The version, to be sent as If-Match", '"3"')
+LOCATION = header("Where the new thing can be read", "/risk-service/debtors/7")
+WITH_ETAG = with_headers(ETag=ETAG)
+WITH_LOCATION = with_headers(Location=LOCATION)
+
+
+def expected_version(if_match: str | None) -> int | None:
+    """Return the version that an If-Match header names, None when any will do."""
+    if if_match is None or if_match == "*":
+        return None
+    return int(if_match.removeprefix("W/").strip('"'))
+
+
+def etag(version: int) -> str:
+    """Return the ETag of a version."""
+    return f'"{version}"'

@@ -1,0 +1,66 @@
+"""Field types that several nouns of the risk service share."""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import BaseModel, Field, StringConstraints
+
+from recovery_core.policies.document import POLICY_NAME_PATTERN
+from recovery_core.policies.parts import RiskLevel
+
+MAX_ID = 2**63 - 1
+# One line of printable text with something in it; no NUL, no other control characters.
+_LINE = r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_LINE)]
+# Without blanks at its ends, which databases compare differently.
+_KEY = r"^[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?$"
+ExternalRef = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=_KEY)]
+PortfolioName = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+# The pattern is for readers of the description: an unknown name is answered with the known ones, whatever its form.
+PolicyName = Annotated[
+    str,
+    Field(min_length=1, max_length=64, json_schema_extra={"pattern": POLICY_NAME_PATTERN, "examples": ["standard"]}),
+]
+
+
+class PolicyRefOut(BaseModel):
+    """The policy that scored."""
+
+    name: str
+    version: int
+    hash: str
+
+
+class FactorOut(BaseModel):
+    """One factor's share of a score."""
+
+    points: int
+    weight: int
+    contribution: int
+
+
+class ReasonOut(BaseModel):
+    """Why a score is higher than that of the policy's neutral debtor."""
+
+    code: str
+    text: str
+    contribution: int
+
+
+class AssessmentOut(BaseModel):
+    """What one policy says of one profile at one moment."""
+
+    total_score: int
+    risk_percentage: float
+    risk_level: RiskLevel
+    factors: dict[str, FactorOut]
+    reasons: list[ReasonOut]
+    policy: PolicyRefOut
+    assessed_at: datetime
+
+
+class FieldErrorOut(BaseModel):
+    """What is wrong with one field."""
+
+    field: str
+    message: str

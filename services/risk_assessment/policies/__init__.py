@@ -1,0 +1,1 @@
+"""Policies: the documents that score, and the one that is active in a portfolio."""

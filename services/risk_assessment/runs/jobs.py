@@ -1,0 +1,258 @@
+"""The dispatcher's steps for runs: plan them, publish their batches, read the results, send again what was lost.
+
+The steps keep no state that the database does not have: killed anywhere, a successor goes on.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import structlog
+
+from recovery_core.messages.results import BatchResult, decode_results
+from recovery_core.messages.wire import UnreadableMessage
+from risk_assessment.batches import queries as batch_queries
+from risk_assessment.batches.queries import BatchKey
+from risk_assessment.batches.sending import BatchQueues
+from risk_assessment.batches.shipments import Shipment, build_shipment
+from risk_assessment.dependencies import IDEMPOTENCY
+from risk_assessment.metrics import (
+    BATCHES,
+    MESSAGE_BYTES,
+    OLDEST,
+    OUTSTANDING,
+    PLAN_SECONDS,
+    RANKED,
+    RUN_SECONDS,
+    RUNS,
+    SEND_SECONDS,
+)
+from risk_assessment.policies.registry import PolicyRegistry
+from risk_assessment.runs import planning, queries, results, service
+from risk_assessment.runs.results import Completion
+from risk_assessment.runs.tables import RunState
+from risk_assessment.settings import Settings
+from service_kit.clock import utc_now
+from service_kit.database.engine import Database
+from service_kit.observability import tracing
+from service_kit.sqs.messages import Received
+from service_kit.worker.dependencies import Dependency, explain_outage
+from service_kit.worker.leader import Leader
+from service_kit.worker.leader_lease import LeaderLease, LeaseLostError
+from service_kit.worker.steps import Step
+from service_kit.worker.waiting import Bell, in_thread
+
+log = structlog.get_logger()
+
+LOOK_SECONDS = 0.1  # how often an idle dispatcher looks for work
+TIDY_SECONDS = 1.0  # how often it looks for batches that were lost
+BATCHES_A_SHIPMENT = 10  # one request: the next is built while it is under way
+NO_CAP = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class RunParts:
+    """What the steps work with."""
+
+    settings: Settings
+    database: Database
+    registry: PolicyRegistry
+    batch_queues: BatchQueues
+    lease: LeaderLease
+    leader: Leader
+    needs_database: Sequence[Dependency]
+    needs_both: Sequence[Dependency]
+
+
+def steps_of(parts: RunParts) -> list[Step]:
+    """Return the steps of this noun."""
+    bell = Bell()
+    planner, publisher = Planner(parts, bell), Publisher(parts)
+    reports, tidier = ResultsReader(parts, bell), Tidier(parts, publisher)
+    return [
+        Step("plan", LOOK_SECONDS, planner.plan_next, parts.needs_database),
+        Step("publish", LOOK_SECONDS, publisher.publish, parts.needs_both, bell),
+        Step("results", 0, reports.read, parts.needs_both),
+        Step("tidy", TIDY_SECONDS, tidier.tidy, parts.needs_both),
+    ]
+
+
+class Planner:
+    """Plans accepted runs, the oldest first."""
+
+    def __init__(self, parts: RunParts, to_publish: Bell) -> None:
+        self._parts, self._to_publish = parts, to_publish
+
+    async def plan_next(self) -> bool:
+        """Plan a run; return whether there was one."""
+        found = await in_thread(self._plan_one)
+        if found:
+            self._to_publish.ring()
+        return found
+
+    def _plan_one(self) -> bool:
+        parts = self._parts
+        with parts.database.read() as connection:
+            run = queries.next_to_plan(connection)
+            if run is None:
+                return False
+            scorer = parts.registry.scorer(connection, run.policy_id)
+        plan = planning.Plan(parts.database, parts.lease.write, run, scorer, parts.settings.risk_rank_spill_after)
+        began = time.monotonic()
+        try:
+            with PLAN_SECONDS.time():
+                ranked = plan.carry_out(utc_now, parts.leader.interrupted)
+        except planning.RunWithdrawnError:
+            log.info("risk.run.withdrawn", run_id=run.id)
+            RUNS.labels("withdrawn").inc()
+        except planning.PlanInterruptedError:
+            log.info("risk.run.plan_interrupted", run_id=run.id)
+        except Exception as error:
+            if explain_outage(error) is not None or isinstance(error, LeaseLostError):
+                raise
+            # One run that cannot be planned must not keep the others from being planned.
+            log.exception("risk.run.failed", run_id=run.id)
+            parts.lease.write(lambda c: service.fail(c, run.number, "planning failed; see the log", utc_now()))
+            RUNS.labels("failed").inc()
+        else:
+            log.info("risk.run.planned", run_id=run.id)
+            RUNS.labels("planned").inc()
+            RANKED.inc(ranked)
+            if not ranked:
+                record_completed([Completion(run.id, (utc_now() - run.created_at).total_seconds(), published=True)])
+            tracing.record_span("plan run", run.traceparent, began, time.monotonic(), run_id=run.id, debtors=ranked)
+        return True
+
+
+class Publisher:
+    """Sends planned batches: while one shipment is on its way, it builds the next."""
+
+    def __init__(self, parts: RunParts) -> None:
+        self._parts = parts
+
+    async def publish(self) -> bool:
+        """Send what may be sent; return whether to look again at once."""
+        shipment, sent = await self._build(frozenset()), True
+        while shipment and sent:
+            in_flight = frozenset(shipment.bodies)
+            sending = asyncio.create_task(self.send(shipment))
+            try:
+                over = self._parts.leader.interrupted()
+                shipment = Shipment() if over else await self._build(in_flight)
+            finally:
+                sent = await sending  # never left alone: a batch that went out must be marked
+        return False
+
+    async def send(self, shipment: Shipment, outcome: str = "sent") -> bool:
+        """Send a shipment and mark what went out; return whether anything did."""
+        began = time.monotonic()
+        with SEND_SECONDS.time():
+            sent = await self._parts.batch_queues.send(shipment)
+        ended = time.monotonic()
+        await in_thread(lambda: self._mark_sent(sent))
+        for key in sent:
+            BATCHES.labels(outcome, key.lane).inc()
+            MESSAGE_BYTES.observe(len(shipment.bodies[key]))
+        for number, (run_id, trace) in shipment.traces.items():
+            batches = sum(key.run_number == number for key in sent)
+            tracing.record_span("send batches", trace, began, ended, run_id=run_id, batches=batches, outcome=outcome)
+        return bool(sent)
+
+    async def _build(self, in_flight: frozenset[BatchKey]) -> Shipment:
+        return await in_thread(partial(self._build_next, in_flight))
+
+    def _build_next(self, in_flight: frozenset[BatchKey]) -> Shipment:
+        with self._parts.database.read() as connection:
+            outstanding = batch_queries.outstanding(connection)
+            OUTSTANDING.set(outstanding)
+            room = (self._parts.settings.risk_max_outstanding or NO_CAP) - outstanding - len(in_flight)
+            publishing = queries.numbers_in(connection, (RunState.PUBLISHING,))
+            keys = batch_queries.next_batches(connection, publishing, min(room, BATCHES_A_SHIPMENT), in_flight)
+            return build_shipment(connection, keys, self._parts.registry)
+
+    def _mark_sent(self, sent: list[BatchKey]) -> None:
+        now = utc_now()
+        for run_id in self._parts.lease.write(lambda connection: results.mark_sent(connection, sent, now)):
+            record_published(run_id)
+
+
+class ResultsReader:
+    """Reads what the debt service reports. Any dispatcher may record it, with the lease or without."""
+
+    def __init__(self, parts: RunParts, to_publish: Bell) -> None:
+        self._parts, self._to_publish = parts, to_publish
+        self._received: list[Received] = []
+
+    async def read(self) -> bool:
+        """Record the next reports; return whether there were any."""
+        # Messages that cannot be recorded are kept while the database is away: receiving more would use up receives.
+        self._received = received = self._received or await self._parts.batch_queues.receive_results()
+        if received:
+            await in_thread(lambda: self._apply(received))
+            self._received = []
+            self._to_publish.ring()
+            await self._parts.batch_queues.delete_results(received)
+        return True
+
+    def _apply(self, received: list[Received]) -> None:
+        reports: list[BatchResult] = []
+        for message in received:
+            try:
+                reports += decode_results(message.body)
+            except UnreadableMessage as error:
+                # Deleting it loses nothing: a batch that is not reported is sent again.
+                log.warning("risk.result.unreadable", message_id=message.message_id, reason=str(error))
+        now = utc_now()
+        record_completed(self._parts.database.transact(lambda c: results.apply(c, reports, now)))
+        for report in reports:
+            BATCHES.labels(report.outcome, "").inc()
+
+
+class Tidier:
+    """Sends lost batches again, gives up those that no report will come for, deletes expired responses."""
+
+    def __init__(self, parts: RunParts, publisher: Publisher) -> None:
+        self._parts, self._publisher = parts, publisher
+
+    async def tidy(self) -> bool:
+        """Tidy once; return whether anything was sent again."""
+        lost = await in_thread(self._lost)
+        if not lost:
+            return False
+        log.warning("risk.batches.resent", batches=len(lost.bodies))
+        return await self._publisher.send(lost, "resent")
+
+    def _lost(self) -> Shipment:
+        database, now, after = self._parts.database, utc_now(), self._parts.settings.risk_resend_after_seconds
+        with database.read() as connection:
+            unreportable = results.any_unreportable(connection, now, after)
+            expired = IDEMPOTENCY.any_expired(connection, now)
+        if expired:
+            database.transact(lambda c: IDEMPOTENCY.delete_expired(c, now))
+        if unreportable:
+            completions, dead = database.transact(lambda c: results.give_up(c, now, after))
+            BATCHES.labels("dead", "").inc(dead)
+            record_completed(completions)
+        with database.read() as connection:
+            oldest = batch_queries.oldest_sent(connection)
+            OLDEST.set((now - oldest).total_seconds() if oldest else 0)
+            keys = batch_queries.due_again(connection, now, after)[:BATCHES_A_SHIPMENT]
+            return build_shipment(connection, keys, self._parts.registry)
+
+
+def record_published(run_id: str) -> None:
+    """Log and count a run whose batches have all been sent."""
+    log.info("risk.run.published", run_id=run_id)
+    RUNS.labels("published").inc()
+
+
+def record_completed(completions: list[Completion]) -> None:
+    """Log and count runs that have come to their end."""
+    for run in completions:
+        if run.published:
+            record_published(run.run_id)
+        log.info("risk.run.completed", run_id=run.run_id)
+        RUNS.labels("completed").inc()
+        RUN_SECONDS.observe(run.seconds)

@@ -1,0 +1,89 @@
+"""Runs read: one, a page of them, those to plan or complete, and how clients see them."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, Row, func, select
+
+from recovery_core.money import format_money
+from risk_assessment.batches.tables import BatchState, run_batches
+from risk_assessment.policies.registry import PolicyRegistry
+from risk_assessment.runs.tables import UNPLANNED, RunState, runs
+from service_kit.http.pages import Page, decode_cursor, fetch_page
+
+
+class RunNotFoundError(LookupError):
+    """There is no such run."""
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__("there is no such run")
+        self.run_id = run_id
+
+
+def read(connection: Connection, run_id: str, *, lock: bool = False) -> Row[Any]:
+    """Return the run's row, locked against other writers if asked. Raises RunNotFoundError."""
+    statement = select(runs).where(runs.c.id == run_id)
+    row = connection.execute(statement.with_for_update() if lock else statement).one_or_none()
+    if row is None:
+        raise RunNotFoundError(run_id)
+    return row
+
+
+def locked(connection: Connection, numbers: Iterable[int]) -> list[Row[Any]]:
+    """Return the runs' rows, locked in one order, and always before any of their batches: so there is no deadlock."""
+    these = select(runs).where(runs.c.number.in_(sorted(set(numbers)))).order_by(runs.c.number)
+    return list(connection.execute(these.with_for_update()))
+
+
+def page(connection: Connection, cursor: str | None, limit: int) -> Page[Row[Any]]:
+    """Return a page of runs, newest first. Raises BadCursor."""
+    statement = select(runs).order_by(runs.c.number.desc())
+    if cursor is not None:
+        (before,) = decode_cursor(cursor, (int,))
+        statement = statement.where(runs.c.number < before)
+    return fetch_page(connection, statement, limit, lambda row: [row.number])
+
+
+def numbers_in(connection: Connection, states: tuple[RunState, ...]) -> list[int]:
+    """Return the numbers of the runs in these states, oldest first; the index of states alone is read."""
+    return sorted(connection.execute(select(runs.c.number).where(runs.c.state.in_(states))).scalars())
+
+
+def next_to_plan(connection: Connection) -> Row[Any] | None:
+    """Return the oldest run that has no plan yet, or whose plan was cut off."""
+    waiting = numbers_in(connection, UNPLANNED)
+    return connection.execute(select(runs).where(runs.c.number == waiting[0])).one() if waiting else None
+
+
+def view(connection: Connection, row: Row[Any], registry: PolicyRegistry) -> dict[str, Any]:
+    """Return the run as clients see it."""
+    batches = _batches_by_state(connection, row.number)
+    policy = registry.scorer(connection, row.policy_id).policy
+    sent = (BatchState.SENT, BatchState.DONE, BatchState.DEAD)
+    return {
+        **row._mapping,
+        "threshold": format_money(row.threshold),
+        "limit": row.debtor_limit,
+        "filters": _filters_view(row.filters),
+        "excluded": orjson.loads(row.excluded),
+        "policy": policy.ref.model_dump(),
+        "batches_sent": sum(batches.get(state, 0) for state in sent),
+        "batches_done": batches.get(BatchState.DONE, 0),
+        "batches_dead": batches.get(BatchState.DEAD, 0),
+        "batches_cancelled": batches.get(BatchState.CANCELLED, 0),
+    }
+
+
+def _batches_by_state(connection: Connection, run_number: int) -> Mapping[str, int]:
+    statement = (
+        select(run_batches.c.state, func.count())
+        .where(run_batches.c.run_number == run_number)
+        .group_by(run_batches.c.state)
+    )
+    return dict(connection.execute(statement).all())
+
+
+def _filters_view(text: str) -> dict[str, Any] | None:
+    filters = orjson.loads(text)
+    return {k: format_money(v) if k.endswith("_debt") else v for k, v in filters.items()} or None

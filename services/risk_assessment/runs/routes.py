@@ -1,0 +1,160 @@
+"""`/runs`: preview, start, watch and cancel a prioritization."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import StreamingResponse
+from sqlalchemy import Connection
+
+from recovery_core.money import Money, Threshold
+from recovery_core.policies.parts import RiskLevel
+from recovery_core.profile import PaymentStatus
+from recovery_core.scoring.scorer import scorer_for
+from risk_assessment.dependencies import IDEMPOTENCY, WITH_LOCATION, Context, RunId
+from risk_assessment.fields import PolicyName, PortfolioName
+from risk_assessment.metrics import RUNS
+from risk_assessment.runs import preview as previews
+from risk_assessment.runs import queries, service
+from risk_assessment.runs.ranking import Selection
+from risk_assessment.runs.schemas import DEFAULT_THRESHOLD, PreviewOut, RunFilters, RunIn, RunOut, RunPage
+from risk_assessment.runs.tables import FINISHED
+from service_kit.http.context import LONG_VIEWER, OPERATOR, VIEWER
+from service_kit.http.idempotency import Effect, IdempotencyKey
+from service_kit.http.middleware.json_bodies import JsonRoute, parsed_body
+from service_kit.http.pages import Cursor, Limit
+from service_kit.http.problems import problem_responses
+from service_kit.http.responses import json_response
+
+router = APIRouter(prefix="/runs", tags=["runs"], route_class=JsonRoute)
+
+EVENT_SECONDS = 0.5
+RUN_EVENT = {
+    "type": "object",
+    "required": ["event", "data"],
+    "properties": {
+        "event": {"const": "run"},
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": {"$ref": "#/components/schemas/RunOut"},
+        },
+    },
+}
+HEARTBEAT_EVENTS = 30  # a comment after so many silent looks keeps proxies from closing the stream
+
+
+@router.get("/preview", response_model=PreviewOut, dependencies=LONG_VIEWER)
+def preview(
+    context: Context,
+    portfolio: PortfolioName = "default",
+    threshold: Annotated[
+        Threshold, Query(description="Priority above which a debtor is in the high lane")
+    ] = DEFAULT_THRESHOLD,
+    limit: Annotated[int | None, Query(ge=1, le=100_000_000, description="Rank only the best so many")] = None,
+    top_k: Annotated[int, Query(ge=1, le=500, description="How many debtors to show")] = 10,
+    policy: PolicyName | None = None,
+    risk_level: Annotated[list[RiskLevel] | None, Query(max_length=4)] = None,
+    payment_status: Annotated[list[PaymentStatus] | None, Query(max_length=3)] = None,
+    min_debt: Money | None = None,
+    max_debt: Money | None = None,
+) -> Response:
+    """What a run would do now: the best debtors, counts per lane and who is left out. Nothing is written."""
+    chosen = context.registry.chosen(policy, portfolio)
+    filters = RunFilters.model_construct(
+        risk_level=risk_level, payment_status=payment_status, min_debt=min_debt, max_debt=max_debt
+    )
+    with context.reading() as connection:
+        policy_id = context.registry.find_id(connection, chosen)
+        selection = Selection(portfolio, policy_id, scorer_for(chosen), service.stored_filters(filters))
+        shown = previews.preview(context.database, connection, selection, threshold, top_k, limit)
+    context.audit.read("run.previewed", *(f"debtor:{line['debtor_id']}" for line in shown["top"]))
+    return json_response(PreviewOut.model_validate(shown))
+
+
+@router.post("", response_model=RunOut, status_code=202, responses={202: WITH_LOCATION}, dependencies=OPERATOR)
+def start(
+    request: Request,
+    body: RunIn,
+    parsed: Annotated[Any, Depends(parsed_body)],
+    context: Context,
+    key: IdempotencyKey = None,
+) -> Response:
+    """Promise to prioritize a portfolio. The dispatcher carries it out, whatever process dies in between."""
+
+    def act(connection: Connection) -> Effect:
+        traceparent = request.scope.get("traceparent")
+        run_id = service.accept(connection, body, context.registry, context.audit.at, traceparent)
+        context.audit.changed(connection, "run.started", f"run:{run_id}", portfolio=body.portfolio)
+        shown = queries.view(connection, queries.read(connection, run_id), context.registry)
+        return Effect(202, RunOut.model_validate(shown), {"Location": f"{request.scope['path']}/{run_id}"})
+
+    return IDEMPOTENCY.respond_once(context, "run", key, parsed, act)
+
+
+@router.get("", response_model=RunPage, dependencies=VIEWER)
+def list_runs(context: Context, limit: Limit = 100, cursor: Cursor = None) -> Response:
+    """Runs, newest first."""
+    with context.reading() as connection:
+        page = queries.page(connection, cursor, limit)
+        items = [queries.view(connection, row, context.registry) for row in page.items]
+    return json_response(RunPage.model_validate({"items": items, "next_cursor": page.next_cursor}))
+
+
+@router.get("/{run_id}", response_model=RunOut, dependencies=VIEWER)
+def read(run_id: RunId, context: Context) -> Response:
+    """What a run is and how far."""
+    with context.reading() as connection:
+        shown = queries.view(connection, queries.read(connection, run_id), context.registry)
+    return json_response(RunOut.model_validate(shown))
+
+
+@router.post("/{run_id}/cancel", response_model=RunOut, responses=problem_responses(409), dependencies=OPERATOR)
+def cancel(run_id: RunId, context: Context) -> Response:
+    """Send nothing more of a run. Batches already sent are still processed; cancelling twice is the same as once."""
+    with context.writing() as connection:
+        cancelled = service.cancel(connection, run_id, context.audit.at)
+        context.audit.changed(connection, "run.cancelled", f"run:{run_id}")
+        shown = queries.view(connection, queries.read(connection, run_id), context.registry)
+    if cancelled:
+        RUNS.labels("cancelled").inc()
+    return json_response(RunOut.model_validate(shown))
+
+
+@router.get(
+    "/{run_id}/events",
+    dependencies=VIEWER,
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/event-stream": {"itemSchema": RUN_EVENT}}}},
+)
+async def events(run_id: RunId, request: Request, context: Context) -> StreamingResponse:
+    """The run as server-sent events: one at once, one at each change, the last when it is over."""
+    first = await asyncio.to_thread(_look, context, run_id)
+    return StreamingResponse(_changes(context, run_id, first, request), media_type="text/event-stream")
+
+
+async def _changes(context: Context, run_id: str, shown: dict[str, Any], request: Request) -> AsyncIterator[bytes]:
+    yield _event(shown)
+    silent = 0
+    stop = getattr(request.app.state, "stop", None)
+    while shown["state"] not in FINISHED and not (stop and stop.is_set()):
+        await (stop.wait(EVENT_SECONDS) if stop else asyncio.sleep(EVENT_SECONDS))
+        current = await asyncio.to_thread(_look, context, run_id)
+        silent = 0 if current != shown else silent + 1
+        if current != shown:
+            yield _event(current)
+        elif silent % HEARTBEAT_EVENTS == 0:
+            yield b": still here\n\n"
+        shown = current
+
+
+def _look(context: Context, run_id: str) -> dict[str, Any]:
+    with context.reading() as connection:
+        shown = queries.view(connection, queries.read(connection, run_id), context.registry)
+    return RunOut.model_validate(shown).model_dump(mode="json")
+
+
+def _event(shown: dict[str, Any]) -> bytes:
+    return b"event: run\ndata: " + orjson.dumps(shown) + b"\n\n"

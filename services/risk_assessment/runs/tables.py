@@ -1,0 +1,55 @@
+"""Runs: what was asked for, what the plan came to, and how far each is."""
+
+from enum import StrEnum
+
+from sqlalchemy import BigInteger, Column, Index, Integer, String, Table, Text
+
+from risk_assessment.metadata import metadata
+from service_kit.database.types import RowId, UtcDateTime, table_options
+
+
+class RunState(StrEnum):
+    """How far a run is."""
+
+    ACCEPTED = "accepted"
+    PLANNING = "planning"
+    PUBLISHING = "publishing"
+    PUBLISHED = "published"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+UNPLANNED = (RunState.ACCEPTED, RunState.PLANNING)
+SENDING = (RunState.PUBLISHING, RunState.PUBLISHED)
+ACTIVE = (*UNPLANNED, *SENDING)
+FINISHED = (RunState.COMPLETED, RunState.CANCELLED, RunState.FAILED)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("number", RowId, primary_key=True),
+    Column("id", String(36), nullable=False, unique=True),
+    Column("portfolio", String(64), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("batch_size", Integer, nullable=False),
+    Column("threshold", BigInteger, nullable=False),
+    Column("debtor_limit", Integer),
+    Column("filters", Text, nullable=False),
+    Column("policy_id", Integer, nullable=False),
+    Column("as_of", UtcDateTime, nullable=False),
+    Column("debtors_ranked", Integer),
+    Column("debtors_high", Integer),
+    Column("excluded", Text, nullable=False),
+    Column("batches_total", Integer),
+    Column("manifest_hash", String(64)),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("planned_at", UtcDateTime),
+    Column("published_at", UtcDateTime),
+    Column("completed_at", UtcDateTime),
+    Column("error", Text),
+    Column("traceparent", String(55)),  # the trace that the run was started in
+    sqlite_autoincrement=True,
+    **table_options(),
+)
+Index("ix_runs_state", runs.c.state, runs.c.number)

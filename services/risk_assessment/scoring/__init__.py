@@ -1,0 +1,1 @@
+"""Scoring: of profiles that are not stored, and of whole portfolios in the background."""

@@ -1,0 +1,57 @@
+"""`/scores` and `/scoring-jobs`: scoring without storing, and re-scoring a portfolio in the background."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request, Response
+from sqlalchemy import Connection
+
+from risk_assessment.dependencies import IDEMPOTENCY, WITH_LOCATION, Context, RunId
+from risk_assessment.scoring import queries, service
+from risk_assessment.scoring.schemas import ScoresIn, ScoresOut, ScoringJobIn, ScoringJobOut
+from service_kit.clock import utc_now
+from service_kit.http.context import OPERATOR, VIEWER
+from service_kit.http.idempotency import Effect, IdempotencyKey
+from service_kit.http.middleware.json_bodies import JsonRoute, parsed_body
+from service_kit.http.responses import json_response
+
+router = APIRouter(tags=["scoring"], route_class=JsonRoute)
+
+
+@router.post("/scores", response_model=ScoresOut, dependencies=VIEWER)
+async def score(body: ScoresIn, request: Request) -> dict[str, Any]:
+    """Score up to 1,000 profiles without storing them: one result or one error for each."""
+    policy = request.app.state.registry.chosen(body.policy, "default")
+    return service.score_all(body.profiles, policy, utc_now())
+
+
+@router.post(
+    "/scoring-jobs",
+    response_model=ScoringJobOut,
+    status_code=202,
+    responses={202: WITH_LOCATION},
+    dependencies=OPERATOR,
+)
+def start(
+    request: Request,
+    body: ScoringJobIn,
+    parsed: Annotated[Any, Depends(parsed_body)],
+    context: Context,
+    key: IdempotencyKey = None,
+) -> Response:
+    """Promise to score a whole portfolio again in the background."""
+
+    def act(connection: Connection) -> Effect:
+        job_id = service.accept(connection, body, context.registry, context.audit.at)
+        context.audit.changed(connection, "scoring_job.started", f"scoring_job:{job_id}", portfolio=body.portfolio)
+        shown = queries.view(connection, queries.read(connection, job_id), context.registry)
+        return Effect(202, ScoringJobOut.model_validate(shown), {"Location": f"{request.scope['path']}/{job_id}"})
+
+    return IDEMPOTENCY.respond_once(context, "scoring_job", key, parsed, act)
+
+
+@router.get("/scoring-jobs/{job_id}", response_model=ScoringJobOut, dependencies=VIEWER)
+def read(job_id: RunId, context: Context) -> Response:
+    """How far a scoring job is."""
+    with context.reading() as connection:
+        shown = queries.view(connection, queries.read(connection, job_id), context.registry)
+    return json_response(ScoringJobOut.model_validate(shown))

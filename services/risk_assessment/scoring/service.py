@@ -1,0 +1,63 @@
+"""Scoring without storing, and the promise to score a portfolio again."""
+
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+from pydantic import ValidationError
+from sqlalchemy import Connection, insert
+
+from recovery_core.money import format_money
+from recovery_core.policies.document import Policy
+from recovery_core.profile import Profile
+from recovery_core.ranking.objective import priority_of
+from recovery_core.scoring.explain import assess
+from recovery_core.scoring.scorer import Scorer, ScoringError, scorer_for
+from risk_assessment.policies.registry import PolicyRegistry
+from risk_assessment.scoring.schemas import ScoringJobIn
+from risk_assessment.scoring.tables import JobState, scoring_jobs
+from service_kit.http.problems import field_name
+
+
+def score_all(profiles: list[Any], policy: Policy, now: datetime) -> dict[str, Any]:
+    """Score each profile by itself; a bad one does not keep the others from being scored."""
+    scorer = scorer_for(policy)
+    results = [{"index": index} | _result(profile, scorer, now) for index, profile in enumerate(profiles)]
+    return {"policy": policy.ref.model_dump(), "results": results}
+
+
+def accept(connection: Connection, body: ScoringJobIn, registry: PolicyRegistry, now: datetime) -> str:
+    """Record the promise to score a portfolio, and return the job's id. Raises UnknownPolicyError."""
+    policy = registry.chosen(body.policy, body.portfolio)
+    job_id = str(uuid4())
+    connection.execute(
+        insert(scoring_jobs).values(
+            id=job_id,
+            portfolio=body.portfolio,
+            state=JobState.ACCEPTED,
+            policy_id=registry.register(connection, policy, now),
+            debtors_scored=0,
+            debtors_failed=0,
+            levels_changed=0,
+            last_debtor_id=0,
+            created_at=now,
+        )
+    )
+    return job_id
+
+
+def _result(given: Any, scorer: Scorer, now: datetime) -> dict[str, Any]:
+    try:
+        profile = Profile.model_validate(given)
+        assessment = assess(scorer, profile, now)
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_input=False, include_context=False)
+        return _rejected([(field_name(problem["loc"]) or "profile", problem["msg"]) for problem in problems])
+    except ScoringError as error:
+        return _rejected([(error.field, error.message)])
+    priority = format_money(priority_of(assessment.total_score, profile.total_debt_amount))
+    return {"status": "scored", "assessment": assessment.to_dict(), "priority": priority}
+
+
+def _rejected(problems: list[tuple[str, str]]) -> dict[str, Any]:
+    return {"status": "error", "errors": [{"field": field, "message": message} for field, message in problems]}

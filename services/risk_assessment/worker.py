@@ -1,0 +1,100 @@
+"""The dispatcher: carries out accepted runs and scoring jobs, one leader at a time. It hosts the nouns' steps.
+
+It plans, sends and scores only with the leader lease. What the debt service reports, any dispatcher may record.
+"""
+
+from collections.abc import Awaitable, Callable
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from risk_assessment.batches.sending import BatchQueues
+from risk_assessment.metadata import leases
+from risk_assessment.metrics import LEASE_HELD, OLDEST, OUTAGES, OUTSTANDING
+from risk_assessment.policies.registry import PolicyRegistry, load_registry
+from risk_assessment.runs.jobs import RunParts, steps_of
+from risk_assessment.scoring.jobs import ScoringSteps
+from risk_assessment.settings import Settings
+from service_kit.clock import utc_now
+from service_kit.database.engine import Database
+from service_kit.database.migrations import MigrationError, current_revision
+from service_kit.database.outages import is_unavailable
+from service_kit.lifecycle import Stop
+from service_kit.process import open_process
+from service_kit.sqs.client import Sqs
+from service_kit.worker.dependencies import database_dependency, queues_dependency
+from service_kit.worker.leader import Leader
+from service_kit.worker.leader_lease import LeaderLease
+
+log = structlog.get_logger()
+
+PACKAGE = "risk_assessment"
+LEASE = "dispatcher"
+SQLITE_CACHE_KIB = 4 * 1024  # it reads its tables in the order of their keys, and needs no page for long
+
+
+def dispatch_until_stopped(settings: Settings) -> Callable[[Stop], Awaitable[None]]:
+    """Return the dispatcher as a loop. Raises at once when a policy is wrong or the database was never migrated."""
+    database = Database(settings.risk_database_url, sqlite_cache_kib=SQLITE_CACHE_KIB)
+    _refuse_an_empty_database(database)
+    registry = load_registry(settings.risk_policy, settings.risk_policy_dir)
+
+    async def loop(stop: Stop) -> None:
+        async with open_process(settings, PACKAGE, "dispatch", database, settings.risk_metrics_port) as sqs:
+            await dispatch(settings, database, sqs, registry, stop)
+
+    return loop
+
+
+async def dispatch(settings: Settings, database: Database, sqs: Sqs, registry: PolicyRegistry, stop: Stop) -> None:
+    """Lead when the lease is free, and carry out runs and scoring jobs, until asked to stop."""
+    log.info("risk.dispatcher.started")
+    batch_queues = BatchQueues(sqs, settings)
+    here = database_dependency(database, PACKAGE, _Outages())
+    queues = queues_dependency(batch_queues.ping, _Outages())
+    lease = LeaderLease(database, leases, LEASE)
+    leader = Leader(lease, here, _Leadership(), utc_now)
+    parts = RunParts(settings, database, registry, batch_queues, lease, leader, (here,), (here, queues))
+    await leader.run([*steps_of(parts), *ScoringSteps(database, registry, lease, (here,)).steps()], stop)
+    log.info("risk.dispatcher.stopped")
+
+
+class _Outages:
+    """Logs and counts outages."""
+
+    def began(self, dependency: str, reason: str) -> None:
+        log.warning("risk.outage.began", what=dependency, reason=reason)
+        OUTAGES.labels(dependency).inc()
+
+    def ended(self, dependency: str) -> None:
+        log.info("risk.outage.ended", what=dependency)
+
+
+class _Leadership:
+    """Logs and shows whether this dispatcher is the one that works."""
+
+    def taken(self) -> None:
+        log.info("risk.lease.taken")
+        LEASE_HELD.set(1)
+
+    def lost(self) -> None:
+        log.warning("risk.lease.lost")
+
+    def term_ended(self) -> None:
+        for gauge in (LEASE_HELD, OUTSTANDING, OLDEST):
+            gauge.set(0)  # the next leader shows them
+
+    def kept(self, reason: str) -> None:
+        log.warning("risk.lease.kept", reason=reason)
+
+
+def _refuse_an_empty_database(database: Database) -> None:
+    """Raise MigrationError for a database that was never migrated. One that is away is waited for."""
+    try:
+        revision = current_revision(database)
+    except SQLAlchemyError as error:
+        if not is_unavailable(error):
+            raise
+    else:
+        if revision is None:
+            raise MigrationError("the database was never migrated: run `risk-assessment migrate`")
