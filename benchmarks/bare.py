@@ -25,10 +25,10 @@ from benchmarks.end_to_end import PORTFOLIO, one_run
 from benchmarks.measure import Figure
 from benchmarks.system import NotMeasurableError, System, running_system
 from recovery_core.policies.builtin import built_in_policy
+from recovery_core.profile import PROFILE_FIELDS
 from recovery_core.ranking.queue import RecoveryQueue
 from recovery_core.scoring.scorer import scorer_for
 from risk_assessment.runs.ranking import WORKABLE
-from risk_assessment.tables import PROFILE_FIELDS
 from service_kit.database.engine import Database
 
 QUEUE = "bare-work"

@@ -13,10 +13,10 @@ from benchmarks.system import databases_of
 from recovery_core.scoring.scorer import scorer_for
 from risk_assessment.debtors import generating as generator
 from risk_assessment.debtors.bulk import CHUNK, judge_of, upsert
-from risk_assessment.fields import DEFAULT_THRESHOLD
-from risk_assessment.policies.registry import PolicyShelf, open_shelf
+from risk_assessment.policies.registry import PolicyRegistry, load_registry
 from risk_assessment.runs import preview
 from risk_assessment.runs.ranking import Selection
+from risk_assessment.runs.schemas import DEFAULT_THRESHOLD
 from service_kit.database.engine import Database
 from service_kit.database.migrations import upgrade
 
@@ -34,25 +34,25 @@ def measure(database: str, debtors: int, repeats: int) -> Iterator[Figure]:
     """Milliseconds of a preview of that many debtors, with each of the filters."""
     with TemporaryDirectory(prefix="smartrecover-bench-") as folder, databases_of(database, Path(folder)) as found:
         upgrade(found.risk, "risk_assessment")
-        risk, shelf = Database(found.risk), open_shelf("standard", None)
-        _fill(risk, shelf, debtors)
+        risk, registry = Database(found.risk), load_registry("standard", None)
+        _fill(risk, registry, debtors)
         for whom, filters in FILTERS.items():
-            look = partial(_look, risk, shelf, filters)
+            look = partial(_look, risk, registry, filters)
             look()
             took = tuple(seconds(look) * 1_000 for _ in range(repeats))
             yield Figure("preview", f"best {TOP} of {debtors:,} debtors, {whom}, {database}", "ms", took)
         risk.dispose()
 
 
-def _fill(risk: Database, shelf: PolicyShelf, debtors: int) -> None:
-    judge = judge_of(risk, shelf, datetime.now(UTC))
+def _fill(risk: Database, registry: PolicyRegistry, debtors: int) -> None:
+    judge = judge_of(risk, registry, datetime.now(UTC))
     rows = generator.generate(debtors, generator.Distribution.BALANCED, SEED)
     while chunk := list(islice(rows, CHUNK)):
         risk.transact(partial(upsert, portfolio=PORTFOLIO, rows=chunk, judge=judge))
 
 
-def _look(risk: Database, shelf: PolicyShelf, filters: dict[str, Any]) -> None:
+def _look(risk: Database, registry: PolicyRegistry, filters: dict[str, Any]) -> None:
     with risk.read() as connection:
-        policy_id = shelf.find_id(connection, shelf.active)
-        selection = Selection(PORTFOLIO, policy_id, scorer_for(shelf.active), filters)
+        policy_id = registry.find_id(connection, registry.active)
+        selection = Selection(PORTFOLIO, policy_id, scorer_for(registry.active), filters)
         preview.preview(risk, connection, selection, DEFAULT_THRESHOLD, TOP, None)

@@ -18,28 +18,28 @@ from sqlalchemy import Connection, Row, delete
 from benchmarks.measure import Figure, rates, seconds
 from benchmarks.system import databases_of
 from debt_processing.batches import service as inbox
-from debt_processing.consumer.loop import DEBTORS_A_TRANSACTION
-from debt_processing.consumer.recording import treatment_for
-from debt_processing.work import WorkedBatch, decide
+from debt_processing.consumer.processing import DEBTORS_A_TRANSACTION
+from recovery_core.decisions.decide import DecidedBatch, decide
 from recovery_core.messages.batch import decode_batch, resolve_policy
 from recovery_core.money import format_money
 from recovery_core.policies.builtin import built_in_policy
+from recovery_core.policies.treatment import treatment_for
 from recovery_core.ranking.queue import RecoveryQueue
 from recovery_core.scoring.scorer import scorer_for
 from risk_assessment import leases, runs
 from risk_assessment.debtors import generating as generator
 from risk_assessment.debtors.bulk import CHUNK, DebtorRow, judge_of, upsert
 from risk_assessment.debtors.importing import Import
-from risk_assessment.policies.registry import open_shelf
+from risk_assessment.policies.registry import load_registry
 from risk_assessment.runs import outbox, planning
-from risk_assessment.runs.jobs import BATCHES_A_SEND
+from risk_assessment.runs.jobs import BATCHES_A_SHIPMENT
 from risk_assessment.runs.ranking import Eligible, selection_of
 from risk_assessment.runs.schemas import RunIn
 from risk_assessment.scoring import jobs as scoring_jobs
 from risk_assessment.scoring.schemas import ScoringJobIn
 from risk_assessment.tables import audit_records, run_batches, run_entries
 from service_kit.audit import Audit
-from service_kit.cli import command_line
+from service_kit.cli import command_line_caller
 from service_kit.database.engine import Database
 from service_kit.database.migrations import upgrade
 
@@ -82,30 +82,30 @@ class _Rooms:
     """The rooms of both services over two databases, and the one process's names and numbers that they need."""
 
     def __init__(self, risk: Database, debt: Database) -> None:
-        self.risk, self.debt, self.shelf = risk, debt, open_shelf("standard", None)
+        self.risk, self.debt, self.registry = risk, debt, load_registry("standard", None)
         self.owner = leases.new_owner()
         self.fence = leases.fence(self.owner)
         self.portfolios = map("{}-{}".format, (PORTFOLIO for _ in count()), count(1))
         risk.transact(lambda connection: leases.acquire(connection, self.owner, utc_now()))
 
     def generate(self, rows: list[DebtorRow], portfolio: str) -> None:
-        judge = judge_of(self.risk, self.shelf, utc_now())
+        judge = judge_of(self.risk, self.registry, utc_now())
         for start in range(0, len(rows), CHUNK):
             chunk = rows[start : start + CHUNK]
             self.risk.transact(partial(upsert, portfolio=portfolio, rows=chunk, judge=judge))
 
     def bring_in(self, file: Path, portfolio: str) -> None:
         rejects = file.with_suffix(".rejects.csv")
-        audit = Audit(audit_records, command_line(), utc_now())
-        Import(self.risk, self.shelf, audit).carry_out(file, None, portfolio, rejects, lambda _: None)
+        audit = Audit(audit_records, command_line_caller(), utc_now())
+        Import(self.risk, self.registry, audit).carry_out(file, None, portfolio, rejects, lambda _: None)
 
     def rescore(self) -> None:
         body = ScoringJobIn(portfolio=PORTFOLIO)
-        self.risk.transact(lambda connection: scoring_jobs.accept(connection, body, self.shelf, utc_now()))
+        self.risk.transact(lambda connection: scoring_jobs.accept(connection, body, self.registry, utc_now()))
         with self.risk.read() as connection:
             job = scoring_jobs.next_job(connection)
             assert job is not None
-            scorer = self.shelf.scorer(connection, job.policy_id)
+            scorer = self.registry.scorer(connection, job.policy_id)
         while scoring_jobs.score_chunk(self.risk, job, scorer, utc_now(), self.fence):
             with self.risk.read() as connection:
                 job = scoring_jobs.next_job(connection)
@@ -113,7 +113,7 @@ class _Rooms:
 
     def accept(self) -> Row[Any]:
         body = RunIn(portfolio=PORTFOLIO, batch_size=BATCH_SIZE)
-        self.risk.transact(lambda connection: runs.accept(connection, body, self.shelf, utc_now()))
+        self.risk.transact(lambda connection: runs.accept(connection, body, self.registry, utc_now()))
         with self.risk.read() as connection:
             run = outbox.next_to_plan(connection)
         assert run is not None
@@ -121,7 +121,7 @@ class _Rooms:
 
     def rank(self, run: Row[Any]) -> None:
         with self.risk.read() as connection, RecoveryQueue() as queue:
-            selection = selection_of(run, self.shelf.scorer(connection, run.policy_id))
+            selection = selection_of(run, self.registry.scorer(connection, run.policy_id))
             for chunk in Eligible(self.risk, connection, selection).entries():
                 queue.extend(chunk)
             for _ in queue.drain():
@@ -129,7 +129,7 @@ class _Rooms:
 
     def plan(self, run: Row[Any]) -> None:
         with self.risk.read() as connection:
-            scorer = self.shelf.scorer(connection, run.policy_id)
+            scorer = self.registry.scorer(connection, run.policy_id)
         planning.Plan(self.risk, run, scorer, self.fence, 50_000).carry_out(utc_now, lambda: False)
 
     def forget_plan(self, run: Row[Any]) -> None:
@@ -142,16 +142,16 @@ class _Rooms:
     def messages(self) -> list[str]:
         with self.risk.read() as connection:
             keys = outbox.next_batches(connection, 1_000_000, frozenset())
-            lots = [keys[start : start + BATCHES_A_SEND] for start in range(0, len(keys), BATCHES_A_SEND)]
-            return [body for lot in lots for body in outbox.lot(connection, lot, self.shelf).bodies.values()]
+            lots = [keys[start : start + BATCHES_A_SHIPMENT] for start in range(0, len(keys), BATCHES_A_SHIPMENT)]
+            return [body for lot in lots for body in outbox.lot(connection, lot, self.registry).bodies.values()]
 
-    def record(self, worked: list[WorkedBatch], run_id: str) -> None:
+    def record(self, worked: list[DecidedBatch], run_id: str) -> None:
         together = DEBTORS_A_TRANSACTION // BATCH_SIZE
         for start in range(0, len(worked), together):
             self.debt.transact(partial(_record, group=worked[start : start + together], run_id=run_id))
 
 
-def _record(connection: Connection, group: list[WorkedBatch], run_id: str) -> None:
+def _record(connection: Connection, group: list[DecidedBatch], run_id: str) -> None:
     for one in group:
         header = replace(one.header, run_id=run_id, batch_id=f"{run_id}-{one.header.sequence}")
         inbox.record(connection, replace(one, header=header), utc_now(), utc_now())

@@ -17,11 +17,11 @@ from tempfile import TemporaryDirectory
 from benchmarks.end_to_end import PORTFOLIO, OneRun, middle_of, one_run
 from benchmarks.measure import Figure
 from benchmarks.system import running_system
-from debt_processing.consumer.loop import DEBTORS_A_TRANSACTION
+from debt_processing.consumer.processing import DEBTORS_A_TRANSACTION
 from debt_processing.settings import Settings
-from risk_assessment.runs.jobs import BATCHES_A_SEND
+from risk_assessment.runs.jobs import BATCHES_A_SHIPMENT
 
-LOT = BATCHES_A_SEND  # and as many messages a consumer receives at once
+LOT = BATCHES_A_SHIPMENT  # and as many messages a consumer receives at once
 HELD: int = Settings.model_fields["debt_prefetch"].default  # messages a consumer holds at most
 AWS_SECONDS_A_REQUEST = 0.015  # within a region, of a few hundred kilobytes
 AWS_DATABASE_CORES = 2

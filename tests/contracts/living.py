@@ -17,16 +17,15 @@ from tests.risk_assessment import builders as facts
 from tests.support.processes import environment, free_port, serving
 
 from debt_processing.batches import service as inbox
-from debt_processing.queues.queries import queue_specs as debt_queues
 from debt_processing.settings import Settings as DebtSettings
 from debt_processing.tables import api_keys as debt_keys
-from debt_processing.work import decide
+from recovery_core.decisions.decide import decide
 from recovery_core.messages.batch import batch_id_of, resolve_policy
 from recovery_core.messages.results import BatchResult
 from recovery_core.policies.treatment import Treatment
 from recovery_core.scoring.scorer import scorer_for
 from risk_assessment import debtors, runs
-from risk_assessment.policies.registry import PolicyShelf
+from risk_assessment.policies.registry import PolicyRegistry
 from risk_assessment.runs import outbox, planning, results
 from risk_assessment.scoring import jobs as scoring_jobs
 from risk_assessment.scoring.schemas import ScoringJobIn
@@ -37,6 +36,7 @@ from service_kit.database.engine import Database
 from service_kit.database.migrations import upgrade
 from service_kit.sqs.client import Sqs
 from service_kit.sqs.messages import Outgoing
+from service_kit.sqs.queues import queue_specs as debt_queues
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 RUN_ID = "run-1"
@@ -116,19 +116,19 @@ def _queues(port: int) -> dict[str, str]:
 
 
 def _fill_risk(database: Database) -> dict[str, list[Any]]:
-    shelf = facts.a_shelf()
-    debtor_ids = [facts.add_debtor(database, shelf, **changes) for changes in _SOME_DEBTORS]
-    facts.change_debtor(database, debtor_ids[0], shelf, late_payments_count=9)
+    registry = facts.a_shelf()
+    debtor_ids = [facts.add_debtor(database, registry, **changes) for changes in _SOME_DEBTORS]
+    facts.change_debtor(database, debtor_ids[0], registry, late_payments_count=9)
     database.transact(lambda c: debtors.remove(c, debtor_ids[-1], expected=None))
-    accepted = facts.accept_run(database, shelf, limit=3, filters={"min_debt": "10.00", "risk_level": ["HIGH"]})
-    cancelled = facts.accept_run(database, shelf)
+    accepted = facts.accept_run(database, registry, limit=3, filters={"min_debt": "10.00", "risk_level": ["HIGH"]})
+    cancelled = facts.accept_run(database, registry)
     database.transact(lambda c: runs.cancel(c, cancelled, NOW))
-    planned = facts.accept_run(database, shelf, policy="classic", batch_size=2)
-    _plan(database, shelf, planned)
-    completed = facts.accept_run(database, shelf, batch_size=3)
-    _plan(database, shelf, completed)
+    planned = facts.accept_run(database, registry, policy="classic", batch_size=2)
+    _plan(database, registry, planned)
+    completed = facts.accept_run(database, registry, batch_size=3)
+    _plan(database, registry, completed)
     _complete(database, completed)
-    job = database.transact(lambda c: scoring_jobs.accept(c, ScoringJobIn(), shelf, NOW))
+    job = database.transact(lambda c: scoring_jobs.accept(c, ScoringJobIn(), registry, NOW))
     return {
         "debtor_id": debtor_ids,
         "run_id": [accepted, cancelled, planned, completed],
@@ -147,10 +147,10 @@ _SOME_DEBTORS: list[dict[str, Any]] = [
 ]
 
 
-def _plan(database: Database, shelf: PolicyShelf, run_id: str) -> None:
+def _plan(database: Database, registry: PolicyRegistry, run_id: str) -> None:
     with database.read() as connection:
         run = runs.read(connection, run_id)
-        scorer = shelf.scorer(connection, run.policy_id)
+        scorer = registry.scorer(connection, run.policy_id)
     planning.Plan(database, run, scorer, lambda _: None, 1_000).carry_out(lambda: NOW, lambda: False)
 
 

@@ -25,7 +25,6 @@ from tests.support.fake_sqs import FakeSqs
 
 from debt_processing import tables as debt
 from debt_processing.consumer.loop import Consumer
-from debt_processing.queues.queries import queue_specs
 from recovery_core.messages.results import BatchResult, encode_results
 from recovery_core.policies.builtin import built_in_policy
 from risk_assessment.runs.jobs import Dispatcher
@@ -33,6 +32,7 @@ from service_kit.database.engine import Database
 from service_kit.database.migrations import upgrade
 from service_kit.lifecycle import Stop
 from service_kit.sqs.messages import Outgoing, Received
+from service_kit.sqs.queues import queue_specs
 
 PATIENCE_SECONDS = 60.0
 

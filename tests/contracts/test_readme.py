@@ -22,7 +22,7 @@ from recovery_core.policies.treatment import Treatment
 from recovery_core.scoring.scorer import scorer_for
 from risk_assessment.__main__ import app as risk_app
 from risk_assessment.debtors.generating import Distribution, generate
-from risk_assessment.fields import DEFAULT_THRESHOLD
+from risk_assessment.runs.schemas import DEFAULT_THRESHOLD
 from risk_assessment.settings import Settings as RiskSettings
 from smartrecover.__main__ import app as local_app
 

@@ -25,9 +25,16 @@ from tests.contracts.in_process import Calls, calling
 
 from recovery_core.money import format_money, parse_money
 from recovery_core.policies.builtin import built_in_policy
-from recovery_core.profile import ContractType, EmploymentStatus, FamilySituation, IndustrySector, PaymentStatus
+from recovery_core.profile import (
+    PROFILE_FIELDS,
+    ContractType,
+    EmploymentStatus,
+    FamilySituation,
+    IndustrySector,
+    PaymentStatus,
+)
 from recovery_core.scoring.scorer import scorer_for
-from risk_assessment.tables import PROFILE_FIELDS, assessments, audit_records, debtors, idempotency_keys
+from risk_assessment.tables import assessments, audit_records, debtors, idempotency_keys
 from service_kit.database.engine import Database
 from service_kit.database.migrations import upgrade
 

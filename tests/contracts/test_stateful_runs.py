@@ -22,17 +22,17 @@ from tests.risk_assessment.builders import a_debtor, a_shelf
 
 from debt_processing import tables as debt
 from debt_processing.consumer.deliveries import Delivery
-from debt_processing.consumer.prefetch import Held
-from debt_processing.consumer.recording import work_batch, work_together
+from debt_processing.consumer.prefetch import PrefetchedBatch
+from debt_processing.consumer.recording import process_batch, process_group
 from debt_processing.queues.envelopes import dead_result
 from recovery_core.messages.batch import decode_batch, resolve_policy
 from recovery_core.messages.results import BatchResult, decode_results, encode_results
+from recovery_core.ranking.manifest import unpack_entries
 from risk_assessment import debtors, leases, runs
 from risk_assessment import tables as risk
-from risk_assessment.batches.messages import unpack_entries
+from risk_assessment.batches.queries import BatchKey
 from risk_assessment.debtors.schemas import DebtorIn
 from risk_assessment.runs import outbox, planning, results
-from risk_assessment.runs.outbox import BatchKey
 from risk_assessment.runs.schemas import RunIn
 from service_kit.database.engine import Database
 from service_kit.database.migrations import upgrade
@@ -307,9 +307,9 @@ class World:
             self.unreported += [report for report in reports if report is not None]
             return
         if how == "together":
-            done = work_together(self.debt, group, lambda: self.now, lambda: False)
+            done = process_group(self.debt, group, lambda: self.now, lambda: False)
         else:
-            done = [(held, work_batch(self.debt, held, lambda: self.now)) for held in group]
+            done = [(held, process_batch(self.debt, held, lambda: self.now)) for held in group]
         for held, one in done:
             assert (one.recorded.succeeded, one.recorded.failed) == (len(held.batch.items), 0)
             self.unreported.append(one.result(held))
@@ -469,11 +469,11 @@ def _dying(fence: planning.Fence, at: int | None) -> planning.Fence:
     return check
 
 
-def _held(body: str, *, suspect: bool) -> Held:
+def _held(body: str, *, suspect: bool) -> PrefetchedBatch:
     """A message as the consumer holds it."""
     batch = decode_batch(body)
     received = Received("message", "handle", body, {}, 2 if suspect else 1, START)
-    return Held(Delivery(batch.header.lane, received), batch, resolve_policy(batch.header))
+    return PrefetchedBatch(Delivery(batch.header.lane, received), batch, resolve_policy(batch.header))
 
 
 def _entries(connection: Connection, number: int) -> dict[int, list[tuple[int, int, int]]]:

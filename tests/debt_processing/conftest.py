@@ -6,11 +6,11 @@ from contextlib import AsyncExitStack
 import pytest
 from tests.support.fake_sqs import FakeSqs
 
-from debt_processing.queues.queries import queue_specs
 from debt_processing.settings import Settings
 from service_kit.database.engine import Database
 from service_kit.database.migrations import upgrade
 from service_kit.sqs.client import Sqs
+from service_kit.sqs.queues import queue_specs
 
 PACKAGE = "debt_processing"
 

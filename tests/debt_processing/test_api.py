@@ -16,9 +16,8 @@ from tests.support.processes import free_port
 
 from debt_processing.app import create_app
 from debt_processing.batches import service as inbox
-from debt_processing.routes.formats import NotAcceptable, chosen_format
 from debt_processing.settings import Settings
-from debt_processing.work import decide
+from recovery_core.decisions.decide import decide
 from recovery_core.messages.batch import resolve_policy
 from recovery_core.policies.builtin import built_in_policy
 from recovery_core.policies.document import load_policy
@@ -26,6 +25,7 @@ from recovery_core.policies.treatment import Treatment
 from recovery_core.scoring.scorer import scorer_for
 from service_kit.database.engine import Database
 from service_kit.database.migrations import upgrade
+from service_kit.http.exports import NotAcceptable, chosen_format
 
 pytestmark = pytest.mark.anyio
 Names = Callable[[str], str]

@@ -32,7 +32,6 @@ from tests.support.processes import (
 
 from debt_processing.__main__ import explain
 from debt_processing.batches import attempts
-from debt_processing.queues.queries import queue_specs
 from debt_processing.settings import Settings
 from debt_processing.tables import decisions
 from recovery_core.messages.results import BatchResult, decode_results
@@ -41,7 +40,8 @@ from service_kit.database.migrations import MigrationError, upgrade
 from service_kit.sqs.client import Sqs
 from service_kit.sqs.messages import Outgoing
 from service_kit.sqs.outages import QueueMissing
-from service_kit.sqs.queues import QueueDepth
+from service_kit.sqs.queues import queue_specs
+from service_kit.sqs.specs import QueueDepth
 
 T = TypeVar("T")
 Names = Callable[[str], str]

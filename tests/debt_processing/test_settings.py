@@ -2,8 +2,8 @@
 
 import pytest
 
-from debt_processing.settings import Settings, WrongSettingError, read_settings
-from service_kit.settings import OpenDoorError
+from debt_processing.settings import Settings
+from service_kit.settings import OpenDoorError, WrongSettingError, read_settings
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ from sqlalchemy.dialects import mysql, sqlite
 from tests.debt_processing.builders import LATER, NOW, a_batch, debtors
 
 from debt_processing.batches import service as inbox
-from debt_processing.decisions.work_order import after
+from debt_processing.decisions.queries import _is_after
 from debt_processing.tables import decisions, errors, metadata
-from debt_processing.work import decide
+from recovery_core.decisions.decide import decide
 from recovery_core.policies.builtin import built_in_policy
 from recovery_core.policies.treatment import Treatment
 from recovery_core.scoring.scorer import scorer_for
@@ -83,7 +83,7 @@ def test_a_page_of_a_run_walks_the_primary_key(filled: Database) -> None:
     for table in (decisions, errors):
         statement = (
             select(table)
-            .where(table.c.run_number == 2, after(table, (3, 10)))
+            .where(table.c.run_number == 2, _is_after(table, (3, 10)))
             .order_by(table.c.batch_sequence, table.c.position)
             .limit(50)
         )

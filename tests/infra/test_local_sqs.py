@@ -10,7 +10,7 @@ from tests.support.processes import environment, free_port, running
 
 from service_kit.sqs.client import Sqs
 from service_kit.sqs.messages import Outgoing
-from service_kit.sqs.queues import QueueSpec
+from service_kit.sqs.specs import QueueSpec
 from smartrecover.stack import Stack
 
 BODY = "x" * 200_000

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 import yaml
 
-from risk_assessment.dependencies import PLACES
 from service_kit.database.engine import Database
+from service_kit.http.context import THREADS
 from service_kit.observability.metrics import REGISTRY
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -164,8 +164,8 @@ def test_the_alarm_about_the_pool_comes_before_an_api_has_no_place_left():
     size = inspect.signature(Database).parameters["pool_size"].default
     (rule,) = [rule for rule in RULES if rule["alert"] == "PoolExhausted"]
 
-    assert 2 * size > PLACES
-    assert float(rule["expr"].rsplit(">", 1)[1]) == PLACES - 2
+    assert 2 * size > THREADS
+    assert float(rule["expr"].rsplit(">", 1)[1]) == THREADS - 2
 
 
 def promtool(*arguments: str | Path) -> None:

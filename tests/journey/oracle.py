@@ -9,7 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-POLICIES = Path(__file__).resolve().parents[2] / "libs/recovery_core/policies"
+POLICIES = Path(__file__).resolve().parents[2] / "libs/recovery_core/policies/builtin"
 CATEGORIES = ("employment_status", "contract_type", "industry_sector", "family_situation")
 
 

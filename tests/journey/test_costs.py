@@ -19,17 +19,13 @@ from tests.risk_assessment.planned import plan
 from tests.support.fake_sqs import FakeSqs
 
 from debt_processing.consumer import recording as worker
-from debt_processing.consumer.acknowledger import Closed, Closing
-from debt_processing.consumer.deliveries import Delivery, SqsReceiver
-from debt_processing.consumer.prefetch import Held
-from debt_processing.consumer.visibility import Leases
-from debt_processing.neighbours import Neighbour
-from debt_processing.queues.queries import queue_specs as debt_queues
-from debt_processing.waiting import Bell
+from debt_processing.consumer.acknowledger import Acknowledgement, Acknowledger
+from debt_processing.consumer.deliveries import Delivery, DeliveryQueues
+from debt_processing.consumer.prefetch import PrefetchedBatch
+from debt_processing.consumer.visibility import Visibility
 from recovery_core.messages.batch import decode_batch, resolve_policy
 from recovery_core.messages.results import decode_results
-from risk_assessment.batches.sending import SqsSender
-from risk_assessment.batches.sending import queue_specs as risk_queues
+from risk_assessment.batches.sending import BatchQueues
 from risk_assessment.debtors import bulk as portfolio
 from risk_assessment.debtors.generating import Distribution, generate
 from risk_assessment.runs import results
@@ -39,6 +35,10 @@ from risk_assessment.scoring.schemas import ScoringJobIn
 from service_kit.database.engine import Database
 from service_kit.database.migrations import upgrade
 from service_kit.sqs.messages import Received
+from service_kit.sqs.queues import queue_specs as debt_queues
+from service_kit.sqs.queues import queue_specs as risk_queues
+from service_kit.worker.dependencies import Dependency
+from service_kit.worker.waiting import Bell
 
 BATCHES = 20
 
@@ -111,12 +111,12 @@ def test_two_thousand_debtors_imported(risk: Database) -> None:
 
 def test_two_thousand_debtors_scored_anew(risk: Database) -> None:
     fill(risk, 2_000)
-    shelf = a_shelf("classic")
-    risk.transact(lambda c: scoring_jobs.accept(c, ScoringJobIn(), shelf, NOON))
+    registry = a_shelf("classic")
+    risk.transact(lambda c: scoring_jobs.accept(c, ScoringJobIn(), registry, NOON))
     with risk.read() as connection:
         job = scoring_jobs.next_job(connection)
         assert job is not None
-        scorer = shelf.scorer(connection, job.policy_id)
+        scorer = registry.scorer(connection, job.policy_id)
 
     with counting(risk) as cost:
         scoring_jobs.score_chunk(risk, job, scorer, NOON, lambda _: None)
@@ -148,18 +148,18 @@ def test_ten_batches_sent(risk: Database) -> None:
     plan(risk, accept_run(risk, batch_size=100))
     settings, sqs = some_settings(), FakeSqs()
     asyncio.run(sqs.ensure_queues(risk_queues(settings)))
-    dispatcher = Dispatcher(settings, risk, SqsSender(sqs, settings), a_shelf())  # type: ignore[arg-type]
+    dispatcher = Dispatcher(settings, risk, BatchQueues(sqs, settings), a_shelf())  # type: ignore[arg-type]
 
     cost = asyncio.run(_sent(risk, sqs, dispatcher))
 
     assert cost == Cost(statements=14, commits=1, requests=1)
 
 
-def held(number: int) -> Held:
+def held(number: int) -> PrefetchedBatch:
     body = a_body(sequence=number, entries=debtors(100, first=number * 100), batches_total=BATCHES)
     batch = decode_batch(body)
     received = Received(str(number), f"handle-{number}", body, {}, 1, NOW)
-    return Held(Delivery("high", received), batch, resolve_policy(batch.header))
+    return PrefetchedBatch(Delivery("high", received), batch, resolve_policy(batch.header))
 
 
 def test_a_thousand_debtors_worked(debt: Database, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,10 +174,10 @@ def test_a_thousand_debtors_worked(debt: Database, monkeypatch: pytest.MonkeyPat
     assert cost == Cost(statements=30, commits=1)
 
 
-async def _closed(debt: Database, sqs: FakeSqs, closing: Closing) -> Cost:
+async def _closed(debt: Database, sqs: FakeSqs, closing: Acknowledger) -> Cost:
     for number in range(1, BATCHES + 1):
         one = held(number)
-        closing.add(Closed(one.delivery, worker.work_batch(debt, one, lambda: NOW).result(one)))
+        closing.add(Acknowledgement(one.delivery, worker.work_batch(debt, one, lambda: NOW).result(one)))
     with counting(debt, sqs) as cost:
         assert await closing.flush()
     return cost
@@ -186,8 +186,8 @@ async def _closed(debt: Database, sqs: FakeSqs, closing: Closing) -> Cost:
 def test_twenty_batches_closed_and_their_report_taken_in(debt: Database, risk: Database) -> None:
     settings, sqs = make_settings("sqlite:///unused.db", lambda role: role), FakeSqs()
     asyncio.run(sqs.ensure_queues(debt_queues(settings)))
-    receiver = SqsReceiver(sqs, settings)  # type: ignore[arg-type]
-    closing = Closing(receiver, Leases(receiver), Neighbour("queues", receiver.ping), Bell(), BATCHES)
+    receiver = DeliveryQueues(sqs, settings)  # type: ignore[arg-type]
+    closing = Acknowledger(receiver, Visibility(receiver), Dependency("queues", receiver.ping), Bell(), BATCHES)
 
     cost = asyncio.run(_closed(debt, sqs, closing))
     [report] = [message.body for message in sqs.waiting("results")]

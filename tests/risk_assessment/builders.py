@@ -14,7 +14,7 @@ from risk_assessment import debtors, runs
 from risk_assessment.debtors import bulk as portfolios
 from risk_assessment.debtors.generating import Distribution, generate
 from risk_assessment.debtors.schemas import DebtorIn
-from risk_assessment.policies.registry import PolicyShelf
+from risk_assessment.policies.registry import PolicyRegistry
 from risk_assessment.runs.schemas import RunIn
 from risk_assessment.settings import Settings
 from risk_assessment.tables import debtors as debtors_table
@@ -41,8 +41,8 @@ def a_debtor(**changes: Any) -> dict[str, Any]:
     return {"name": "Alex Example"} | a_profile() | changes
 
 
-def a_shelf(active: str = "standard", *others: Policy) -> PolicyShelf:
-    return PolicyShelf(dict(built_in_policies()) | {policy.name: policy for policy in others}, active)
+def a_shelf(active: str = "standard", *others: Policy) -> PolicyRegistry:
+    return PolicyRegistry(dict(built_in_policies()) | {policy.name: policy for policy in others}, active)
 
 
 def some_settings(**values: Any) -> Settings:
@@ -50,19 +50,19 @@ def some_settings(**values: Any) -> Settings:
     return Settings(_env_file=None, **values)  # type: ignore[call-arg]
 
 
-def add_debtor(database: Database, shelf: PolicyShelf | None = None, **changes: Any) -> int:
+def add_debtor(database: Database, registry: PolicyRegistry | None = None, **changes: Any) -> int:
     body = DebtorIn.model_validate(a_debtor(**changes))
-    return database.transact(lambda c: debtors.create(c, body, shelf or a_shelf(), NOON))
+    return database.transact(lambda c: debtors.create(c, body, registry or a_shelf(), NOON))
 
 
-def change_debtor(database: Database, debtor_id: int, shelf: PolicyShelf | None = None, **changes: Any) -> None:
+def change_debtor(database: Database, debtor_id: int, registry: PolicyRegistry | None = None, **changes: Any) -> None:
     """Patch a debtor with values as they are stored: amounts in minor units."""
-    database.transact(lambda c: debtors.patch(c, debtor_id, changes, shelf or a_shelf(), NOON, expected=None))
+    database.transact(lambda c: debtors.patch(c, debtor_id, changes, registry or a_shelf(), NOON, expected=None))
 
 
-def accept_run(database: Database, shelf: PolicyShelf | None = None, **wishes: Any) -> str:
+def accept_run(database: Database, registry: PolicyRegistry | None = None, **wishes: Any) -> str:
     body = RunIn.model_validate(wishes)
-    return database.transact(lambda c: runs.accept(c, body, shelf or a_shelf(), NOON))
+    return database.transact(lambda c: runs.accept(c, body, registry or a_shelf(), NOON))
 
 
 def generate_debtors(

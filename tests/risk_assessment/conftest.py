@@ -11,7 +11,7 @@ from tests.risk_assessment.apis import Api, serving
 from tests.risk_assessment.builders import row_counts
 from tests.support.servers import MariaDb
 
-from risk_assessment.policies.registry import PolicyShelf, open_shelf
+from risk_assessment.policies.registry import PolicyRegistry, load_registry
 from risk_assessment.tables import metadata
 from service_kit.database.engine import Database
 from service_kit.database.migrations import upgrade
@@ -86,8 +86,8 @@ class opened:  # noqa: N801 - used as a context manager only
 
 
 @pytest.fixture
-def shelf() -> PolicyShelf:
-    return open_shelf("standard", None)
+def registry() -> PolicyRegistry:
+    return load_registry("standard", None)
 
 
 @pytest.fixture(scope="session", params=["sqlite", "mariadb"])

@@ -7,11 +7,11 @@ from sqlalchemy import Connection, select
 from tests.risk_assessment.builders import NOON, a_shelf, accept_run
 
 from recovery_core.messages.batch import ReceivedBatch, decode_batch
+from recovery_core.ranking.manifest import unpack_entries
 from risk_assessment import runs
-from risk_assessment.batches.messages import unpack_entries
-from risk_assessment.policies.registry import PolicyShelf
+from risk_assessment.batches.queries import BatchKey
+from risk_assessment.policies.registry import PolicyRegistry
 from risk_assessment.runs import outbox, planning
-from risk_assessment.runs.outbox import BatchKey
 from risk_assessment.tables import run_batches, run_entries
 from service_kit.database.engine import Database
 
@@ -35,7 +35,7 @@ def never() -> bool:
 def plan(
     database: Database,
     run_id: str,
-    shelf: PolicyShelf | None = None,
+    registry: PolicyRegistry | None = None,
     *,
     fence: planning.Fence = no_fence,
     interrupted: Callable[[], bool] = never,
@@ -44,13 +44,13 @@ def plan(
     """Plan a run as the dispatcher does."""
     with database.read() as connection:
         run = runs.read(connection, run_id)
-        scorer = (shelf or a_shelf()).scorer(connection, run.policy_id)
+        scorer = (registry or a_shelf()).scorer(connection, run.policy_id)
     planning.Plan(database, run, scorer, fence, spill_after).carry_out(lambda: NOON, interrupted)
 
 
-def a_planned_run(database: Database, shelf: PolicyShelf | None = None, **wishes: Any) -> str:
-    run_id = accept_run(database, shelf, **wishes)
-    plan(database, run_id, shelf)
+def a_planned_run(database: Database, registry: PolicyRegistry | None = None, **wishes: Any) -> str:
+    run_id = accept_run(database, registry, **wishes)
+    plan(database, run_id, registry)
     return run_id
 
 
@@ -59,9 +59,9 @@ def run_row(database: Database, run_id: str) -> Any:
         return runs.read(connection, run_id)
 
 
-def run_view(database: Database, run_id: str, shelf: PolicyShelf | None = None) -> dict[str, Any]:
+def run_view(database: Database, run_id: str, registry: PolicyRegistry | None = None) -> dict[str, Any]:
     with database.read() as connection:
-        return runs.view(connection, runs.read(connection, run_id), shelf or a_shelf())
+        return runs.view(connection, runs.read(connection, run_id), registry or a_shelf())
 
 
 def batches_of(database: Database, run_id: str) -> list[PlannedBatch]:
@@ -93,11 +93,11 @@ def keys_of(database: Database, run_id: str, *sequences: int) -> list[BatchKey]:
     return [BatchKey(number, b.sequence, b.lane) for b in batches if not sequences or b.sequence in sequences]
 
 
-def bodies_of(database: Database, run_id: str, shelf: PolicyShelf | None = None) -> dict[int, str]:
+def bodies_of(database: Database, run_id: str, registry: PolicyRegistry | None = None) -> dict[int, str]:
     """The message of each batch, as it is sent, by sequence."""
     keys = keys_of(database, run_id)
     with database.read() as connection:
-        written = outbox.lot(connection, keys, shelf or a_shelf()).bodies
+        written = outbox.lot(connection, keys, registry or a_shelf()).bodies
     return {key.sequence: body for key, body in written.items()}
 
 

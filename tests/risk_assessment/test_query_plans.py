@@ -249,20 +249,20 @@ def assert_reads_no_history(book: Book, act: Callable[[Connection], Any]) -> Non
 
 def test_messages_are_built_by_key(book: Book) -> None:
     keys = keys_of(book.database, book.run_id)[:3]
-    shelf = a_shelf()
+    registry = a_shelf()
     with book.database.read() as connection:
-        shelf.scorer(connection, run_row(book.database, book.run_id).policy_id)
+        registry.scorer(connection, run_row(book.database, book.run_id).policy_id)
 
-    assert_reads(book, lambda c: outbox.lot(c, keys, shelf), {"PRIMARY"}, {"PRIMARY"}, {"PRIMARY"})
+    assert_reads(book, lambda c: outbox.lot(c, keys, registry), {"PRIMARY"}, {"PRIMARY"}, {"PRIMARY"})
 
 
 def test_a_run_and_its_progress_are_read_by_key(book: Book) -> None:
     row = run_row(book.database, book.run_id)
-    shelf = a_shelf()
+    registry = a_shelf()
     with book.database.read() as connection:
-        runs.view(connection, row, shelf)
+        runs.view(connection, row, registry)
 
-    assert_reads(book, lambda c: runs.view(c, row, shelf), {BATCHES})
+    assert_reads(book, lambda c: runs.view(c, row, registry), {BATCHES})
     assert_reads(book, lambda c: runs.page(c, encode_cursor([row.number]), 50), {"PRIMARY"})
 
 
@@ -283,11 +283,11 @@ def test_a_scoring_job_goes_on_from_the_last_debtor(book: Book) -> None:
 def test_scoring_goes_by_id_on_an_sqlite_that_knows_nothing_of_its_tables(sqlite: Database) -> None:
     """Nobody runs ANALYZE: by an index of portfolios each chunk would read and sort all of the portfolio."""
     generate_debtors(sqlite, 100)
-    shelf = a_shelf()
-    job_id = sqlite.transact(lambda c: scoring_jobs.accept(c, ScoringJobIn(), shelf, NOON))
+    registry = a_shelf()
+    job_id = sqlite.transact(lambda c: scoring_jobs.accept(c, ScoringJobIn(), registry, NOON))
     with sqlite.read() as connection:
         job = scoring_jobs.read(connection, job_id)
-        scorer = shelf.scorer(connection, job.policy_id)
+        scorer = registry.scorer(connection, job.policy_id)
     later = NOON + timedelta(hours=1)
 
     def score(connection: Connection) -> None:

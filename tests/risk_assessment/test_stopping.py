@@ -12,7 +12,7 @@ from sqlalchemy import select
 from tests.risk_assessment import independent
 from tests.risk_assessment.apis import queue_environment, serving
 from tests.risk_assessment.builders import accept_run, debtor_rows, generate_debtors
-from tests.risk_assessment.neighbours import DebtService, Dispatching, dispatcher_settings
+from tests.risk_assessment.dependencies import DebtService, Dispatching, dispatcher_settings
 from tests.risk_assessment.planned import order_of, plan, run_row, run_view
 from tests.support.nursery import Forked
 from tests.support.processes import environment, eventually, start_service, stop

@@ -16,7 +16,7 @@ from tests.support.serving import serving
 
 from service_kit.audit import Audit, Caller
 from service_kit.auth.access import Access
-from service_kit.cli import command_line
+from service_kit.cli import command_line_caller
 from service_kit.database.engine import Database
 
 
@@ -142,7 +142,7 @@ def test_reading_writes_nothing_to_the_database(api: httpx.Client, database: Dat
 def test_at_the_command_line_it_is_the_user_of_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOGNAME", "ann")
 
-    assert command_line() == Caller("cli:ann", "admin")
+    assert command_line_caller() == Caller("cli:ann", "admin")
 
 
 def test_a_user_without_a_name_is_told_by_number(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -151,4 +151,4 @@ def test_a_user_without_a_name_is_told_by_number(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(getpass, "getuser", nobody)
 
-    assert command_line().actor.startswith("cli:uid-")
+    assert command_line_caller().actor.startswith("cli:uid-")

@@ -10,8 +10,9 @@ from fastapi import APIRouter, FastAPI, Header, Path, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from service_kit import http, lifecycle, problems
+from service_kit import http, lifecycle
 from service_kit.database.engine import Database
+from service_kit.http import problems
 from service_kit.observability import logs, metrics
 from service_kit.sqs.outages import QueueMissing
 
@@ -21,7 +22,7 @@ REQUEST_SECONDS = 1.5
 
 
 class ShelfGone(Exception):  # noqa: N818
-    """A shelf was there and is not any more."""
+    """A registry was there and is not any more."""
 
 
 class Item(BaseModel):
@@ -69,7 +70,7 @@ def create_list(items: list[Item]) -> int:
 
 @router.get("/gone")
 def gone() -> None:
-    raise ShelfGone("the shelf is gone")
+    raise ShelfGone("the registry is gone")
 
 
 @router.get("/bug")
@@ -137,7 +138,7 @@ def create_app(sqlite_url: str = "") -> FastAPI:
     )
     app.state.sqlite_url = sqlite_url
     app.state.slow = 0
-    problems.install(app, {ShelfGone: problems.ProblemSpec(410, "Shelf gone", field="shelf")})
+    problems.install(app, {ShelfGone: problems.ProblemSpec(410, "Shelf gone", field="registry")})
     metrics.metrics_route(app)
     app.include_router(router)
     return app

@@ -1,6 +1,6 @@
 """SQS in memory with the interface of `service_kit.sqs.Sqs`, which can fail, repeat and lose messages on demand.
 
-It is held to the same contract as the real client: tests/service_kit/test_sqs_contract.py.
+It is held to the same contract as the real client: tests/service_kit/sqs/test_contract.py.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from botocore.exceptions import EndpointConnectionError
 from service_kit.sqs.client import MAX_VISIBILITY_SECONDS, MAX_WAIT_SECONDS
 from service_kit.sqs.messages import MAX_BATCH_ENTRIES, Outgoing, Received, pack
 from service_kit.sqs.outages import QueueMissing
-from service_kit.sqs.queues import QueueDepth, QueueSpec
+from service_kit.sqs.specs import QueueDepth, QueueSpec
 
 POLL_SECONDS = 0.01
 _numbers = itertools.count(1)

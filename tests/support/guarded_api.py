@@ -6,12 +6,13 @@ from fastapi import APIRouter, Depends, FastAPI, Request
 from sqlalchemy import MetaData
 from tests.support.moments import NOW
 
-from service_kit import http, problems
+from service_kit import http
 from service_kit.audit import Audit, Caller, audit_records_table
 from service_kit.auth.access import Access
 from service_kit.auth.identity import Role
 from service_kit.auth.keys import api_keys_table
 from service_kit.database.engine import Database
+from service_kit.http import problems
 from service_kit.http.middleware.guard import Reason, caller_of, requires
 from service_kit.observability import metrics
 

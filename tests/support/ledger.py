@@ -10,8 +10,8 @@ from dataclasses import dataclass, fields
 from sqlalchemy import Connection, Row, select
 
 from debt_processing import tables as debt
+from recovery_core.ranking.manifest import unpack_entries
 from risk_assessment import tables as risk
-from risk_assessment.batches.messages import unpack_entries
 from service_kit.database.engine import Database
 
 WORKABLE = ("UNPAID", "PARTIAL")

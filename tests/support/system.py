@@ -18,10 +18,10 @@ from tests.support.crashing import Faults
 from tests.support.nursery import Forked
 from tests.support.processes import Done, eventually, free_port, is_listening, run_service, start_service
 
-from risk_assessment.clock import utc_now
 from risk_assessment.debtors import bulk as portfolio
 from risk_assessment.debtors import generating as generator
-from risk_assessment.policies.registry import open_shelf
+from risk_assessment.policies.registry import load_registry
+from service_kit.clock import utc_now
 from service_kit.database.engine import Database
 from service_kit.database.migrations import upgrade
 
@@ -381,7 +381,7 @@ def fill(risk_database_url: str, debtors: int, name: str = "default", seed: int 
     """Put invented debtors into a portfolio."""
     database = Database(risk_database_url)
     try:
-        judge = portfolio.judge_of(database, open_shelf("standard", None), utc_now())
+        judge = portfolio.judge_of(database, load_registry("standard", None), utc_now())
         rows = generator.generate(debtors, generator.Distribution.BALANCED, seed)
         while chunk := list(islice(rows, portfolio.CHUNK)):
             _upsert(database, chunk, name, judge)

@@ -15,14 +15,14 @@ def test_untraced_the_context_of_the_caller_is_handed_on() -> None:
     span.end(name="a better name", debtors=3)
 
     assert span.context == PARENT
-    assert tracing.tell("a step", PARENT, 1.0, 2.0) == PARENT
-    assert tracing.tell("a step", None, 1.0, 2.0) is None
+    assert tracing.record_span("a step", PARENT, 1.0, 2.0) == PARENT
+    assert tracing.record_span("a step", None, 1.0, 2.0) is None
 
 
 @pytest.mark.parametrize("odd", [None, "", "nonsense", PARENT.upper(), PARENT + "0", PARENT.replace("4bf9", "zzzz")])
 def test_what_is_no_traceparent_is_none(odd: str | None) -> None:
-    assert tracing.valid(odd) is None
-    assert tracing.valid(PARENT) == PARENT
+    assert tracing.valid_traceparent(odd) is None
+    assert tracing.valid_traceparent(PARENT) == PARENT
 
 
 def test_traces_without_opentelemetry_are_a_wrong_setting(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from tests.support.fake_sqs import FakeSqs
 from service_kit.sqs.client import Sqs
 from service_kit.sqs.messages import MAX_MESSAGE_BYTES, MAX_REQUEST_BYTES, MessageTooLarge, Outgoing, Received
 from service_kit.sqs.outages import QueueMissing, is_sqs_unavailable
-from service_kit.sqs.queues import QueueSpec
+from service_kit.sqs.specs import QueueSpec
 
 pytestmark = pytest.mark.anyio
 Names = Callable[[str], str]

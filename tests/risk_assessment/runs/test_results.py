@@ -14,8 +14,8 @@ from tests.risk_assessment.planned import a_planned_run, batches_of, keys_of, ru
 from recovery_core.messages.batch import batch_id_of
 from recovery_core.messages.results import BatchResult
 from risk_assessment import runs
+from risk_assessment.batches.queries import MAX_SENDS
 from risk_assessment.runs import outbox, results
-from risk_assessment.runs.outbox import MAX_SENDS
 from service_kit.database.engine import Database
 
 LATER = NOON + timedelta(seconds=30)

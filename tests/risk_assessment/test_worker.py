@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import event, func, select, update
 from tests.risk_assessment import independent
 from tests.risk_assessment.builders import NOON, a_shelf, accept_run, debtor_rows, generate_debtors
-from tests.risk_assessment.neighbours import DebtService, Dispatching, Got, dispatcher_settings
+from tests.risk_assessment.dependencies import DebtService, Dispatching, Got, dispatcher_settings
 from tests.risk_assessment.planned import batches_of, run_row, run_view
 from tests.support.fake_sqs import FakeSqs
 from tests.support.growth import Growth
@@ -23,7 +23,6 @@ from tests.support.servers import MariaDb
 from recovery_core.messages.batch import decode_batch
 from recovery_core.messages.results import encode_results
 from risk_assessment import leases, runs
-from risk_assessment.batches.sending import queue_specs
 from risk_assessment.runs import jobs as dispatcher
 from risk_assessment.runs import planning
 from risk_assessment.scoring import jobs as scoring_jobs
@@ -34,6 +33,7 @@ from risk_assessment.tables import runs as runs_table
 from service_kit.database.engine import Database
 from service_kit.observability.metrics import REGISTRY
 from service_kit.sqs.messages import Outgoing, Received
+from service_kit.sqs.queues import queue_specs
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ import pytest
 from tests.risk_assessment.builders import NOON
 
 from risk_assessment import leases
-from risk_assessment.leases import LEASE_SECONDS, LeaseLostError
 from service_kit.database.engine import Database
+from service_kit.worker.leader_lease import LEASE_SECONDS, LeaseLostError
 
 HERE = socket.gethostname()[:60]
 ELSEWHERE = "elsewhere:1:a"

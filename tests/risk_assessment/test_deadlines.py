@@ -14,15 +14,15 @@ from tests.support.processes import eventually
 from tests.support.serving import serving
 
 from risk_assessment.app import create_app
-from risk_assessment.dependencies import SQLITE_PLACES
 from risk_assessment.settings import Settings
 from service_kit.database.engine import Database
-from service_kit.http.middleware.deadline import TimeLimit
+from service_kit.http.context import SQLITE_THREADS
+from service_kit.http.middleware.deadline import DeadlineMiddleware
 
 PATIENCE_SECONDS = 1.0
 
 
-WRITERS = 3 * SQLITE_PLACES  # many more than there is room for
+WRITERS = 3 * SQLITE_THREADS  # many more than there is room for
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def app(sqlite: Database, sqs_url: str, monkeypatch: pytest.MonkeyPatch) -> Fast
 def impatient(app: FastAPI) -> FastAPI:
     """The API, except that it gives a request a second."""
     app.user_middleware = [
-        Middleware(TimeLimit, seconds=PATIENCE_SECONDS) if layer.cls is TimeLimit else layer
+        Middleware(DeadlineMiddleware, seconds=PATIENCE_SECONDS) if layer.cls is DeadlineMiddleware else layer
         for layer in app.user_middleware
     ]
     return app

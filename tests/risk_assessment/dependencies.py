@@ -15,12 +15,13 @@ from tests.support.processes import eventually
 
 from recovery_core.messages.batch import ItemError, decode_batch
 from recovery_core.messages.results import BatchResult, encode_results
-from risk_assessment.batches.sending import SqsSender, open_sqs
-from risk_assessment.policies.registry import open_shelf
+from risk_assessment.batches.sending import BatchQueues
+from risk_assessment.policies.registry import load_registry
 from risk_assessment.runs.jobs import Dispatcher
 from risk_assessment.settings import Settings
 from service_kit.database.engine import Database
 from service_kit.lifecycle import Stop
+from service_kit.sqs.queues import open_sqs
 
 STOP_SECONDS = 15
 
@@ -77,8 +78,8 @@ class Dispatching:
     async def _main(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), Stop()
         async with self._sqs or open_sqs(self._settings) as sqs:
-            sender = SqsSender(sqs, self._settings)
-            dispatcher = Dispatcher(self._settings, self.database, sender, open_shelf("standard", None))
+            sender = BatchQueues(sqs, self._settings)
+            dispatcher = Dispatcher(self._settings, self.database, sender, load_registry("standard", None))
             self._started.set()
             await dispatcher.run(self._stop)
 

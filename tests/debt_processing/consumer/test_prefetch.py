@@ -5,25 +5,27 @@ from typing import Any
 from tests.debt_processing.builders import NOW, a_batch, a_debtor
 
 from debt_processing.consumer.deliveries import Delivery
-from debt_processing.consumer.prefetch import STANDARD_TURN, Held, Holding
+from debt_processing.consumer.prefetch import STANDARD_TURN, Prefetch, PrefetchedBatch
 from recovery_core.policies.builtin import built_in_policy
 from service_kit.sqs.messages import Received
 
 
-def held(name: str, lane: str = "high", debt: str = "1000.00", receive_count: int = 1, unended: int = 0) -> Held:
+def held(
+    name: str, lane: str = "high", debt: str = "1000.00", receive_count: int = 1, unended: int = 0
+) -> PrefetchedBatch:
     batch = a_batch(name, entries=[a_debtor(1, total_debt_amount=debt)], lane=lane)
     delivery = Delivery(lane, Received(name, name, "", {}, receive_count, NOW))
-    return Held(delivery, batch, built_in_policy("standard"), unended)
+    return PrefetchedBatch(delivery, batch, built_in_policy("standard"), unended)
 
 
-def holding(*batches: Held) -> Holding:
-    found = Holding()
+def holding(*batches: PrefetchedBatch) -> Prefetch:
+    found = Prefetch()
     for batch in batches:
         found.add(batch)
     return found
 
 
-def taken(found: Holding, **options: Any) -> list[str]:
+def taken(found: Prefetch, **options: Any) -> list[str]:
     order = []
     while batch := found.take(suspects_too=options.get("suspects_too", True)):
         order.append(batch.batch.header.run_id)
@@ -72,7 +74,7 @@ def test_what_is_dropped_is_not_taken() -> None:
 
 def test_a_batch_whose_debtors_are_all_unreadable_still_has_its_turn() -> None:
     batch = a_batch("odd", entries=[{"nothing": 1}])
-    odd = Held(Delivery("high", Received("m", "h", "", {}, 1, NOW)), batch, built_in_policy("standard"))
+    odd = PrefetchedBatch(Delivery("high", Received("m", "h", "", {}, 1, NOW)), batch, built_in_policy("standard"))
 
     assert holding(odd).take(suspects_too=False) is odd
 

@@ -4,17 +4,17 @@ import pytest
 from pydantic import ValidationError
 from tests.support.guarded_api import api_keys
 
-from service_kit.addresses import ExposureSettings, check_address
+from service_kit.addresses import check_address
 from service_kit.auth.access import access_of
 from service_kit.auth.keys import KeyAuthenticator
 from service_kit.auth.oidc import OidcAuthenticator
-from service_kit.settings import OpenDoorError
+from service_kit.settings import OpenDoorError, ServiceSettings
 
 OIDC = {"recovery_auth": "oidc", "recovery_oidc_issuer": "https://id.example", "recovery_oidc_audience": "us"}
 
 
-def settings(**given: object) -> ExposureSettings:
-    return ExposureSettings(_env_file=None, **given)  # type: ignore[call-arg, arg-type]
+def settings(**given: object) -> ServiceSettings:
+    return ServiceSettings(_env_file=None, **given)  # type: ignore[call-arg, arg-type]
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])

@@ -21,18 +21,16 @@ from tests.support.processes import free_port, is_listening
 
 from debt_processing import neighbours
 from debt_processing.batches import attempts
-from debt_processing.clock import utc_now
 from debt_processing.consumer import intake
 from debt_processing.consumer import loop as consumer_module
 from debt_processing.consumer import recording as worker
 from debt_processing.consumer.loop import Consumer
-from debt_processing.queues.queries import queue_specs
 from debt_processing.queues.schemas import RedriveRequest
 from debt_processing.queues.service import redrive
 from debt_processing.settings import Settings
 from debt_processing.tables import audit_records, batches, decisions, delivery_attempts, errors
-from debt_processing.work import WorkedBatch, decide
 from debt_processing.worker import consume_until_stopped
+from recovery_core.decisions.decide import DecidedBatch, decide
 from recovery_core.messages.batch import ReceivedBatch, decode_batch
 from recovery_core.messages.results import BatchResult, decode_results
 from recovery_core.policies.builtin import built_in_policy
@@ -41,12 +39,14 @@ from recovery_core.policies.parts import Action, RiskLevel
 from recovery_core.policies.treatment import Treatment
 from recovery_core.scoring.scorer import Scorer
 from service_kit.audit import Audit
-from service_kit.cli import command_line
+from service_kit.cli import command_line_caller
+from service_kit.clock import utc_now
 from service_kit.database.engine import Database
 from service_kit.database.migrations import downgrade, upgrade
 from service_kit.lifecycle import Stop
 from service_kit.observability.metrics import REGISTRY
 from service_kit.sqs.messages import Outgoing
+from service_kit.sqs.queues import queue_specs
 
 pytestmark = pytest.mark.anyio
 Names = Callable[[str], str]
@@ -107,7 +107,7 @@ class Deciding:
         self._misbehave = misbehave
         monkeypatch.setattr(worker, "decide", self)
 
-    def __call__(self, batch: ReceivedBatch, scorer: Scorer, treatment: Treatment) -> WorkedBatch:
+    def __call__(self, batch: ReceivedBatch, scorer: Scorer, treatment: Treatment) -> DecidedBatch:
         self.order.append(batch.header.batch_id)
         self._misbehave(batch.header.batch_id)
         return decide(batch, scorer, treatment)
@@ -465,7 +465,7 @@ async def test_a_copy_of_what_ended_the_process_twice_is_not_begun_either_until_
     await work_off(settings, database, fake_sqs)
     assert (len(dead(fake_sqs, settings)), deciding.order) == (2, [])
 
-    audit = Audit(audit_records, command_line(), utc_now())
+    audit = Audit(audit_records, command_line_caller(), utc_now())
     sent_back = await redrive(fake_sqs, settings, database, RedriveRequest(), audit)  # type: ignore[arg-type]
     await receive_in_vain(fake_sqs, queue, 1)
     await work_off(settings, database, fake_sqs)

@@ -4,10 +4,12 @@ import pytest
 from tests.risk_assessment.builders import some_settings
 from tests.support.fake_sqs import FakeSqs
 
-from risk_assessment.batches.sending import SqsSender, all_queues, queue_specs
-from risk_assessment.runs.outbox import BatchKey, Lot, RunTrace
+from risk_assessment.batches.queries import BatchKey
+from risk_assessment.batches.sending import BatchQueues, all_queues
+from risk_assessment.batches.shipments import RunTrace, Shipment
 from service_kit.sqs.messages import MAX_MESSAGE_BYTES, Outgoing
 from service_kit.sqs.outages import QueueMissing
+from service_kit.sqs.queues import queue_specs
 
 SETTINGS = some_settings(recovery_queue_high="h", recovery_queue_standard="s", recovery_queue_results="r")
 BODIES = {BatchKey(1, n, "standard" if n > 3 else "high"): f"batch {n}" for n in (5, 2, 4, 1, 3)}
@@ -22,12 +24,12 @@ async def sqs() -> FakeSqs:
     return fake
 
 
-def only(lane: str) -> Lot:
-    return Lot({key: body for key, body in BODIES.items() if key.lane == lane})
+def only(lane: str) -> Shipment:
+    return Shipment({key: body for key, body in BODIES.items() if key.lane == lane})
 
 
-def sender(sqs: FakeSqs) -> SqsSender:
-    return SqsSender(sqs, SETTINGS)  # type: ignore[arg-type]
+def sender(sqs: FakeSqs) -> BatchQueues:
+    return BatchQueues(sqs, SETTINGS)  # type: ignore[arg-type]
 
 
 def bodies(sqs: FakeSqs, queue: str) -> list[str]:
@@ -35,7 +37,7 @@ def bodies(sqs: FakeSqs, queue: str) -> list[str]:
 
 
 async def test_each_batch_goes_to_the_queue_of_its_lane(sqs: FakeSqs) -> None:
-    sent = await sender(sqs).send(Lot(BODIES))
+    sent = await sender(sqs).send(Shipment(BODIES))
 
     assert sorted(key.sequence for key in sent) == [1, 2, 3, 4, 5]
     assert [key.lane for key in sent] == ["high"] * 3 + ["standard"] * 2
@@ -47,8 +49,8 @@ async def test_a_message_tells_the_trace_of_its_run_where_there_is_one_and_room_
     trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
     traced, untraced, full = (BatchKey(run, 1, "high") for run in (1, 2, 1))
     of_run = {1: RunTrace("run-1", trace)}
-    await sender(sqs).send(Lot({traced: "traced", untraced: "untraced"}, of_run))
-    await sender(sqs).send(Lot({full: "x" * MAX_MESSAGE_BYTES}, of_run))
+    await sender(sqs).send(Shipment({traced: "traced", untraced: "untraced"}, of_run))
+    await sender(sqs).send(Shipment({full: "x" * MAX_MESSAGE_BYTES}, of_run))
 
     told = {message.body[:10]: message.attributes for message in sqs.waiting("h")}
     assert told == {"traced": {"traceparent": trace}, "untraced": {}, "x" * 10: {}}
@@ -66,7 +68,7 @@ async def test_a_batch_the_server_refused_is_not_among_the_sent(sqs: FakeSqs) ->
 async def test_when_the_second_lane_fails_the_first_counts_as_sent(sqs: FakeSqs) -> None:
     sqs.drop_queue("s")
 
-    sent = await sender(sqs).send(Lot(BODIES))
+    sent = await sender(sqs).send(Shipment(BODIES))
 
     assert sorted(key.sequence for key in sent) == [1, 2, 3]
     with pytest.raises(QueueMissing):
@@ -77,7 +79,7 @@ async def test_when_nothing_went_out_it_says_why(sqs: FakeSqs) -> None:
     sqs.drop_queue("h")
 
     with pytest.raises(QueueMissing):
-        await sender(sqs).send(Lot(BODIES))
+        await sender(sqs).send(Shipment(BODIES))
 
     assert bodies(sqs, "s") == []
 

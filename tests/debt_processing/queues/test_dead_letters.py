@@ -8,16 +8,16 @@ import pytest
 from tests.debt_processing.builders import NOW, a_body
 from tests.support.fake_sqs import FakeSqs
 
-from debt_processing.consumer.deliveries import SqsReceiver
+from debt_processing.consumer.deliveries import DeliveryQueues
 from debt_processing.queues import dead_letters
 from debt_processing.queues import queries as queues
 from debt_processing.queues.dead_letters import MOVED_BY_QUEUE
-from debt_processing.queues.queries import queue_specs
 from debt_processing.queues.schemas import RedriveRequest
 from debt_processing.settings import Settings
 from recovery_core.policies.parts import Lane
 from service_kit.sqs.client import Sqs
 from service_kit.sqs.messages import Outgoing
+from service_kit.sqs.queues import queue_specs
 
 pytestmark = pytest.mark.anyio
 AnySqs = Sqs | FakeSqs
@@ -36,7 +36,7 @@ async def sqs(request: pytest.FixtureRequest, settings: Settings) -> AsyncIterat
 
 
 async def bury(sqs: AnySqs, settings: Settings, lane: str, bodies: list[str], reason: str = "it broke") -> None:
-    receiver = SqsReceiver(sqs, settings)  # type: ignore[arg-type]
+    receiver = DeliveryQueues(sqs, settings)  # type: ignore[arg-type]
     queue = queues.queue_names(settings)[lane]
     await sqs.send(queue, [Outgoing(str(n), body, {"traceparent": "00-ab"}) for n, body in enumerate(bodies)])
     for delivery in await receiver.receive(lane, 10, 0):

@@ -53,7 +53,7 @@ def test_classic_scores_cases_worked_by_hand(
 
 
 def _original_cases() -> list[dict[str, str]]:
-    beside_the_checkout = Path(__file__).parents[3] / "shared"
+    beside_the_checkout = Path(__file__).parents[4] / "shared"
     path = Path(os.environ.get("SMARTRECOVER_SHARED", beside_the_checkout)) / "data" / "classic_scores.csv"
     if not path.exists():
         pytest.skip(

@@ -28,10 +28,10 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
 @contextmanager
 def a_ranking(database: Database, policy: str = "standard", **filters: Any) -> Iterator[Eligible]:
     """A ranking of the default portfolio, as it is when the block begins."""
-    shelf = a_shelf(policy)
+    registry = a_shelf(policy)
     with database.read() as connection:
-        policy_id = shelf.find_id(connection, shelf.active)
-        selection = Selection("default", policy_id, scorer_for(shelf.active), filters)
+        policy_id = registry.find_id(connection, registry.active)
+        selection = Selection("default", policy_id, scorer_for(registry.active), filters)
         yield Eligible(database, connection, selection)
 
 

@@ -36,13 +36,13 @@ from recovery_core.policies.document import load_policy
 from risk_assessment import debtors, runs
 from risk_assessment.debtors import bulk as portfolio
 from risk_assessment.debtors.generating import Distribution
-from risk_assessment.leases import LeaseLostError
 from risk_assessment.runs import outbox, preview
 from risk_assessment.runs.planning import PlanInterruptedError, RunWithdrawnError
 from risk_assessment.runs.ranking import Selection
 from risk_assessment.scoring import jobs as scoring_jobs
 from risk_assessment.scoring.schemas import ScoringJobIn
 from service_kit.database.engine import Database
+from service_kit.worker.leader_lease import LeaseLostError
 
 
 def a_book(database: Database) -> list[dict[str, Any]]:
@@ -237,11 +237,11 @@ def test_another_policy_than_the_stored_one_scores_on_the_way(database: Database
 
 def test_a_policy_that_scored_half_of_the_portfolio_ranks_all_of_it(database: Database) -> None:
     first_half = generate_debtors(database, 30, seed=1)
-    shelf = a_shelf()
-    job_id = database.transact(lambda c: scoring_jobs.accept(c, ScoringJobIn(policy="classic"), shelf, NOON))
+    registry = a_shelf()
+    job_id = database.transact(lambda c: scoring_jobs.accept(c, ScoringJobIn(policy="classic"), registry, NOON))
     with database.read() as connection:
         job = scoring_jobs.read(connection, job_id)
-        scorer = shelf.scorer(connection, job.policy_id)
+        scorer = registry.scorer(connection, job.policy_id)
     while scoring_jobs.score_chunk(database, job, scorer, NOON, no_fence):
         pass
     rows = generate_debtors(database, 30, seed=2)
@@ -434,14 +434,14 @@ def test_only_a_policy_that_may_use_it_is_told_the_family_situation(sqlite: Data
 
 def test_a_policy_of_ones_own_travels_with_its_document(sqlite: Database) -> None:
     document = dict(built_in_policy("standard").document) | {"name": "ours", "version": 3}
-    shelf = a_shelf("standard", load_policy(document))
+    registry = a_shelf("standard", load_policy(document))
     generate_debtors(sqlite, 5)
-    run_id = a_planned_run(sqlite, shelf, policy="ours")
+    run_id = a_planned_run(sqlite, registry, policy="ours")
 
     # A successor that no longer has the policy's file sends the same message.
     [body] = bodies_of(sqlite, run_id, a_shelf()).values()
 
-    assert body == bodies_of(sqlite, run_id, shelf)[1]
+    assert body == bodies_of(sqlite, run_id, registry)[1]
     header = received(body).header
     assert header.policy.document is not None
     assert (resolve_policy(header).name, resolve_policy(header).version) == ("ours", 3)

@@ -12,7 +12,7 @@ from tests.debt_processing.builders import LATER, NOW, a_batch, a_debtor, debtor
 from debt_processing.batches import service as inbox
 from debt_processing.batches.service import BatchContradicts, Recorded
 from debt_processing.tables import batches, decisions, errors, runs
-from debt_processing.work import WorkedBatch, decide
+from recovery_core.decisions.decide import DecidedBatch, decide
 from recovery_core.messages.batch import resolve_policy
 from recovery_core.policies.builtin import built_in_policy
 from recovery_core.policies.treatment import Treatment
@@ -20,13 +20,13 @@ from recovery_core.scoring.scorer import scorer_for
 from service_kit.database.engine import Database
 
 
-def worked(*args: Any, **changes: Any) -> WorkedBatch:
+def worked(*args: Any, **changes: Any) -> DecidedBatch:
     batch = a_batch(*args, **changes)
     policy = resolve_policy(batch.header)
     return decide(batch, scorer_for(policy), Treatment(policy))
 
 
-def record(database: Database, batch: WorkedBatch) -> Recorded:
+def record(database: Database, batch: DecidedBatch) -> Recorded:
     return database.transact(lambda connection: inbox.record(connection, batch, NOW, LATER))
 
 

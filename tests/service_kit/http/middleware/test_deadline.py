@@ -5,22 +5,22 @@ from threading import Barrier
 
 import pytest
 
-from service_kit.http.middleware.deadline import TooLateError, Verdict
+from service_kit.http.middleware.deadline import Deadline, DeadlinePassedError
 
 
 def test_what_was_given_up_can_take_no_effect() -> None:
-    verdict = Verdict()
+    verdict = Deadline()
     verdict.check()
 
     assert verdict.give_up()
 
     for late in (verdict.check, verdict.take_effect):
-        with pytest.raises(TooLateError):
+        with pytest.raises(DeadlinePassedError):
             late()
 
 
 def test_what_takes_effect_can_not_be_given_up() -> None:
-    verdict = Verdict()
+    verdict = Deadline()
     verdict.take_effect()
 
     assert not verdict.give_up()
@@ -28,20 +28,20 @@ def test_what_takes_effect_can_not_be_given_up() -> None:
 
 
 def test_of_two_at_the_same_moment_one_wins() -> None:
-    def takes_effect(verdict: Verdict, start: Barrier) -> bool:
+    def takes_effect(verdict: Deadline, start: Barrier) -> bool:
         start.wait()
         try:
             verdict.take_effect()
-        except TooLateError:
+        except DeadlinePassedError:
             return False
         return True
 
-    def gives_up(verdict: Verdict, start: Barrier) -> bool:
+    def gives_up(verdict: Deadline, start: Barrier) -> bool:
         start.wait()
         return verdict.give_up()
 
     with ThreadPoolExecutor(2) as pool:
         for _ in range(200):
-            verdict, start = Verdict(), Barrier(2)
+            verdict, start = Deadline(), Barrier(2)
             sides = [pool.submit(side, verdict, start) for side in (takes_effect, gives_up)]
             assert sum(side.result() for side in sides) == 1

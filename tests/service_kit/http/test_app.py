@@ -282,8 +282,8 @@ def test_a_stream_that_breaks_is_not_taken_for_a_whole_one(api: httpx.Client) ->
 def test_an_error_of_the_service_is_answered_as_its_table_says(api: httpx.Client) -> None:
     problem = assert_problem(api.get("/demo/gone"), 410)
 
-    assert (problem["title"], problem["detail"]) == ("Shelf gone", "the shelf is gone")
-    assert problem["errors"] == [{"field": "shelf", "message": "the shelf is gone"}]
+    assert (problem["title"], problem["detail"]) == ("Shelf gone", "the registry is gone")
+    assert problem["errors"] == [{"field": "registry", "message": "the registry is gone"}]
 
 
 @pytest.mark.parametrize("path", ["/demo/bug", "/demo/database-bug"])

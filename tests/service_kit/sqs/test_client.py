@@ -20,7 +20,7 @@ from tests.support.servers import moto_server
 from service_kit.sqs.client import Sqs
 from service_kit.sqs.messages import MAX_BATCH_ENTRIES, MAX_MESSAGE_BYTES, MAX_REQUEST_BYTES, Outgoing, pack
 from service_kit.sqs.outages import QueueMissing, describe_sqs_outage, is_sqs_unavailable
-from service_kit.sqs.queues import QueueSpec
+from service_kit.sqs.specs import QueueSpec
 
 
 def messages(count: int) -> list[Outgoing]:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from tests.debt_processing.builders import a_batch, a_debtor, debtors
 
-from debt_processing.work import WorkedBatch, decide, high_priority, outcomes
+from recovery_core.decisions.decide import DecidedBatch, count_high_priority, count_outcomes, decide
 from recovery_core.messages.batch import resolve_policy
 from recovery_core.policies.builtin import built_in_policy
 from recovery_core.policies.document import load_policy
@@ -13,7 +13,7 @@ from recovery_core.policies.treatment import Treatment
 from recovery_core.scoring.scorer import Scorer, scorer_for
 
 
-def worked(entries: list[dict[str, Any]], **header: Any) -> WorkedBatch:
+def worked(entries: list[dict[str, Any]], **header: Any) -> DecidedBatch:
     batch = a_batch(entries=entries, **header)
     policy = resolve_policy(batch.header)
     return decide(batch, scorer_for(policy), Treatment(policy))
@@ -109,7 +109,7 @@ def test_counts_by_level_and_action_add_up() -> None:
 
     decisions = worked(entries).decisions
 
-    counts = outcomes(decisions)
+    counts = count_outcomes(decisions)
     assert sum(n for actions in counts.values() for n in actions.values()) == 3
     assert {action for actions in counts.values() for action in actions} >= {"NO_ACTION", "SELF_SERVICE_REMINDER"}
 
@@ -118,5 +118,5 @@ def test_high_priority_means_above_the_threshold_and_not_at_it() -> None:
     decisions = worked([a_debtor(1)]).decisions
     priority = decisions[0][2]
 
-    assert high_priority(decisions, priority) == 0
-    assert high_priority(decisions, priority - 1) == 1
+    assert count_high_priority(decisions, priority) == 0
+    assert count_high_priority(decisions, priority - 1) == 1

@@ -10,8 +10,8 @@ from tests.risk_assessment.builders import NOON, a_shelf, generate_debtors
 from tests.risk_assessment.planned import a_planned_run, batches_of, bodies_of, keys_of, run_row
 
 from risk_assessment import runs
+from risk_assessment.batches.queries import MAX_SENDS, BatchKey
 from risk_assessment.runs import outbox
-from risk_assessment.runs.outbox import MAX_SENDS, BatchKey
 from risk_assessment.tables import run_batches
 from service_kit.database.engine import Database
 

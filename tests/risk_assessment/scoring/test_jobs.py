@@ -19,12 +19,12 @@ from tests.risk_assessment.planned import no_fence
 
 from recovery_core.policies.builtin import built_in_policy
 from recovery_core.policies.document import load_policy
-from risk_assessment.leases import LeaseLostError
-from risk_assessment.policies.registry import PolicyShelf
+from risk_assessment.policies.registry import PolicyRegistry
 from risk_assessment.scoring import jobs as scoring_jobs
 from risk_assessment.scoring.schemas import ScoringJobIn
 from risk_assessment.tables import assessments
 from service_kit.database.engine import Database
+from service_kit.worker.leader_lease import LeaseLostError
 
 LATER = NOON + timedelta(minutes=5)
 
@@ -35,23 +35,23 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def accept(
-    database: Database, policy: str | None = None, portfolio: str = "default", shelf: PolicyShelf | None = None
+    database: Database, policy: str | None = None, portfolio: str = "default", registry: PolicyRegistry | None = None
 ) -> str:
     body = ScoringJobIn(portfolio=portfolio, policy=policy)
-    return database.transact(lambda c: scoring_jobs.accept(c, body, shelf or a_shelf(), NOON))
+    return database.transact(lambda c: scoring_jobs.accept(c, body, registry or a_shelf(), NOON))
 
 
-def score_chunk(database: Database, shelf: PolicyShelf | None = None, fence: Any = no_fence) -> bool:
+def score_chunk(database: Database, registry: PolicyRegistry | None = None, fence: Any = no_fence) -> bool:
     """What the dispatcher does: the next chunk of the oldest job."""
     with database.read() as connection:
         job = scoring_jobs.next_job(connection)
         assert job is not None
-        scorer = (shelf or a_shelf()).scorer(connection, job.policy_id)
+        scorer = (registry or a_shelf()).scorer(connection, job.policy_id)
     return scoring_jobs.score_chunk(database, job, scorer, LATER, fence)
 
 
-def finish(database: Database, shelf: PolicyShelf | None = None) -> None:
-    while score_chunk(database, shelf):
+def finish(database: Database, registry: PolicyRegistry | None = None) -> None:
+    while score_chunk(database, registry):
         pass
 
 
@@ -133,7 +133,7 @@ def test_an_interrupted_job_goes_on_where_it_stopped(database: Database) -> None
     with pytest.raises(LeaseLostError):
         score_chunk(database, fence=interrupted)
     assert job_view(database, job_id)["debtors_scored"] == 20
-    # A successor with a shelf of its own.
+    # A successor with a registry of its own.
     finish(database, a_shelf())
 
     assert job_view(database, job_id)["debtors_scored"] == 50
@@ -210,7 +210,7 @@ def test_a_failed_job_says_why_and_lets_the_next_one_go(database: Database) -> N
 def test_a_policy_forgotten_by_its_file_still_scores(sqlite: Database) -> None:
     document = dict(built_in_policy("standard").document) | {"name": "ours"}
     generate_debtors(sqlite, 5)
-    job_id = accept(sqlite, "ours", shelf=a_shelf("standard", load_policy(document)))
+    job_id = accept(sqlite, "ours", registry=a_shelf("standard", load_policy(document)))
 
     finish(sqlite, a_shelf())
 
@@ -218,19 +218,19 @@ def test_a_policy_forgotten_by_its_file_still_scores(sqlite: Database) -> None:
 
 
 def test_a_scorer_is_not_remembered_for_a_policy_whose_row_was_rolled_back(database: Database) -> None:
-    shelf = a_shelf()
+    registry = a_shelf()
 
     def use_and_fail(connection: Connection) -> None:
-        lost = shelf.id_of(connection, shelf.named("classic"), NOON)
-        assert shelf.scorer(connection, lost).policy.name == "classic"
+        lost = registry.id_of(connection, registry.named("classic"), NOON)
+        assert registry.scorer(connection, lost).policy.name == "classic"
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
         database.transact(use_and_fail)
     with database.write() as connection:
-        kept = shelf.id_of(connection, shelf.named("standard"), NOON)
-        assert shelf.scorer(connection, kept).policy.name == "standard"
+        kept = registry.id_of(connection, registry.named("standard"), NOON)
+        assert registry.scorer(connection, kept).policy.name == "standard"
     with database.read() as connection:
-        assert shelf.find_id(connection, shelf.named("classic")) is None
-        assert shelf.find_id(connection, shelf.named("standard")) == kept
-        assert shelf.scorer(connection, kept).policy.name == "standard"
+        assert registry.find_id(connection, registry.named("classic")) is None
+        assert registry.find_id(connection, registry.named("standard")) == kept
+        assert registry.scorer(connection, kept).policy.name == "standard"
