@@ -109,7 +109,7 @@ def _fraction_to_minor(value: float | Decimal, maximum: int) -> int:
 
 
 def _is_noise(value: float | Decimal, rounded: Decimal) -> bool:
-    """Tell whether a binary float is off only because no float is exact; a Decimal always means what it says."""
+    """Return whether a binary float differs only because no float is exact; a Decimal is always exact."""
     return isinstance(value, float) and math.isclose(value, float(rounded), rel_tol=_BINARY_NOISE)
 
 

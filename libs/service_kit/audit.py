@@ -1,7 +1,7 @@
-"""Who did what, when and why: a row for every change, in the transaction of the change, and a log event for every read.
+"""Who did what, when and why: a row for every change, in its transaction, and a log event for every read.
 
-Reads write nothing to the database (a dry run changes nothing), so theirs go to the log, at whatever level it is set.
-Neither may hold personal data: subjects are ids, details are counts and names of fields.
+Reads write nothing to the database (a dry run changes nothing), so their events go to the log, at any log level.
+Neither may contain personal data: subjects are ids, details are counts and names of fields.
 """
 
 import logging
@@ -29,7 +29,7 @@ from sqlalchemy import (
 
 from service_kit.database.types import UtcDateTime, table_options
 
-# Reads of personal data are on record however quiet the rest shall be.
+# Reads of personal data are logged even where other events are not.
 log = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
 
 MAX_ACTOR_CHARS = 270
@@ -38,7 +38,7 @@ MAX_REASON_CHARS = 200
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks for something and why, as it is recorded."""
+    """Who sent a request and why, as it is recorded."""
 
     actor: str
     role: str | None = None
@@ -69,7 +69,7 @@ def audit_records_table(metadata: MetaData) -> Table:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """The audit of one request or command: by whom, at which moment, into which table."""
+    """The audit of one request or command: its caller, its moment, and the table of records."""
 
     records: Table
     caller: Caller
@@ -90,7 +90,7 @@ class Audit:
         return int(connection.execute(_insert(self.records), values).lastrowid)
 
     def complete(self, connection: Connection, record_id: int, **detail: Any) -> None:
-        """Write into a record how far its change is, for one that takes many transactions: in each of them."""
+        """Update a record with how far its change is, in each transaction of a change that takes many."""
         record = update(self.records).where(self.records.c.id == record_id)
         connection.execute(record.values(detail=orjson.dumps(detail).decode()))
 
@@ -102,7 +102,7 @@ class Audit:
 
 @cache
 def _insert(records: Table) -> Insert:
-    """Write the statement once: to put it together costs as much as to execute it."""
+    """Build the statement once: building costs as much as executing it."""
     return insert(records)
 
 

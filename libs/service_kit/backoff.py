@@ -1,4 +1,4 @@
-"""Waiting times between attempts: exponential, capped, with full jitter. It computes waits and never sleeps itself."""
+"""Waiting times between retries: exponential, capped, with full jitter. It computes waits and never sleeps itself."""
 
 import random
 

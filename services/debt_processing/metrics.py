@@ -4,8 +4,8 @@ from recovery_core.policies.parts import Action, RiskLevel
 from service_kit.observability.metrics import Counter, Gauge, Histogram
 
 DECISIONS = Counter("debt_decisions_total", "Decisions recorded", ["action", "level"])
-ERRORS = Counter("debt_errors_total", "Debtors that could not be worked", ["stage"])
-BATCHES = Counter("debt_batches_total", "Batches by what became of them", ["outcome", "lane"])
+ERRORS = Counter("debt_errors_total", "Debtors that could not be decided", ["stage"])
+BATCHES = Counter("debt_batches_total", "Batches by outcome", ["outcome", "lane"])
 BATCH_SECONDS = Histogram(
     "debt_batch_seconds",
     "Time to decide and record one batch",
@@ -18,14 +18,18 @@ MESSAGE_WAIT_SECONDS = Histogram(
     ["lane"],
     buckets=(0.05, 0.1, 0.25, 0.5, 1, 5, 15, 60, 300, 900, 3600),
 )
-SCORE_MISMATCHES = Counter("debt_score_mismatches_total", "Debtors whose score in the message was not what we found")
+SCORE_MISMATCHES = Counter(
+    "debt_score_mismatches_total", "Debtors whose score in the message differs from the one computed here"
+)
 REDELIVERIES = Counter("debt_redeliveries_total", "Messages received that had been received before", ["lane"])
-LEASE_EXTENSIONS = Counter("debt_lease_extensions_total", "Times a held message was kept hidden for longer")
-LEASES_LOST = Counter("debt_leases_lost_total", "Held messages that came free for other consumers")
-HELD = Gauge("debt_held_batches", "Batches held: waiting in memory, being worked, or not yet reported")
-RESULTS_PENDING = Gauge("debt_results_pending", "Batches worked and not yet reported and deleted")
+LEASE_EXTENSIONS = Counter(
+    "debt_lease_extensions_total", "Times the visibility timeout of a received message was extended"
+)
+LEASES_LOST = Counter("debt_leases_lost_total", "Received messages that became visible to other consumers")
+HELD = Gauge("debt_held_batches", "Batches in this consumer: waiting in memory, in process, or not yet reported")
+RESULTS_PENDING = Gauge("debt_results_pending", "Batches processed and not yet reported and deleted")
 QUEUE_MESSAGES = Gauge("debt_queue_messages", "Messages in a lane's queues, by where they are", ["lane", "state"])
-OUTAGES = Counter("debt_outages_total", "Times a neighbour was away", ["what"])
+OUTAGES = Counter("debt_outages_total", "Times the database or the queues were away", ["what"])
 
 # Shown from the start, so that the first of each is seen as a change.
 for lane in ("high", "standard"):

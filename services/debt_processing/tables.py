@@ -1,4 +1,4 @@
-"""The index of the debt service's tables, for Alembic and for whoever reads the schema as a whole.
+"""The index of the debt service's tables, for Alembic and for readers of the whole schema.
 
 Money and priority are whole minor units (cents); times are UTC.
 """

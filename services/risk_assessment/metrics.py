@@ -8,7 +8,7 @@ RUN_SECONDS = Histogram(
     "Time from a run's acceptance to its completion",
     buckets=(0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14400),
 )
-BATCHES = Counter("risk_batches_total", "Batches by what became of them", ["outcome", "lane"])
+BATCHES = Counter("risk_batches_total", "Batches by outcome", ["outcome", "lane"])
 OUTSTANDING = Gauge("risk_batches_outstanding", "Batches sent and not yet reported done")
 OLDEST = Gauge("risk_oldest_outstanding_seconds", "How long ago the oldest of these was last sent")
 LEASE_HELD = Gauge("risk_lease_held", "1 while this dispatcher is the one that works")
@@ -16,14 +16,14 @@ PLAN_SECONDS = Histogram(
     "risk_plan_seconds", "Time to rank a portfolio and write its plan", buckets=(0.1, 0.5, 1, 2, 5, 10, 30, 60, 300)
 )
 SEND_SECONDS = Histogram(
-    "risk_send_seconds", "Time to send a lot of batches", buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
+    "risk_send_seconds", "Time to send a shipment of batches", buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 )
 MESSAGE_BYTES = Histogram(
     "risk_message_bytes", "Size of a batch's message", buckets=(4_096, 16_384, 32_768, 65_536, 131_072, 262_144)
 )
 RANKED = Counter("risk_debtors_ranked_total", "Debtors put in order by a plan")
-SCORED = Counter("risk_debtors_scored_total", "Debtors scored anew by a scoring job")
-OUTAGES = Counter("risk_outages_total", "Times a neighbour was away", ["what"])
+SCORED = Counter("risk_debtors_scored_total", "Debtors scored again by a scoring job")
+OUTAGES = Counter("risk_outages_total", "Times the database or the queues were away", ["what"])
 
 # Shown from the start, so that the first of each is seen as a change.
 for stage in ("planned", "published", "completed", "failed", "cancelled", "withdrawn"):

@@ -1,4 +1,4 @@
-"""The index of the risk service's tables, for Alembic and for whoever reads the schema as a whole."""
+"""The index of the risk service's tables, for Alembic and for readers of the whole schema."""
 
 from risk_assessment.batches.tables import run_batches, run_entries
 from risk_assessment.debtors.tables import assessments, debtors

@@ -116,7 +116,7 @@ def _queues(port: int) -> dict[str, str]:
 
 
 def _fill_risk(database: Database) -> dict[str, list[Any]]:
-    registry = facts.a_shelf()
+    registry = facts.a_registry()
     debtor_ids = [facts.add_debtor(database, registry, **changes) for changes in _SOME_DEBTORS]
     facts.change_debtor(database, debtor_ids[0], registry, late_payments_count=9)
     database.transact(lambda c: debtors.remove(c, debtor_ids[-1], expected=None))

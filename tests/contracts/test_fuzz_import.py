@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, delete, select
 from tests.contracts.conftest import EFFORT
-from tests.risk_assessment.builders import NOON, a_shelf
+from tests.risk_assessment.builders import NOON, a_registry
 
 from risk_assessment.debtors.import_mapping import ImportMapping, ImportRefusedError, read_mapping
 from risk_assessment.debtors.importing import Import, ImportReport
@@ -20,7 +20,7 @@ from service_kit.audit import Audit, Caller
 from service_kit.database.engine import Database
 from service_kit.database.migrations import upgrade
 
-SHELF = a_shelf()
+REGISTRY = a_registry()
 HEADER = (
     "external_ref",
     "name",
@@ -174,7 +174,7 @@ def _import(database: Database, path: Path, mapping: str, rejects: Path) -> Impo
     audit = Audit(audit_records, Caller("cli:test"), NOON)
     read: list[int] = []
     chosen = None if known is None else ImportMapping.model_validate(known)
-    return Import(database, SHELF, audit).carry_out(path, chosen, None, rejects, read.append)
+    return Import(database, REGISTRY, audit).carry_out(path, chosen, None, rejects, read.append)
 
 
 def _assert_accounted(report: ImportReport, rejects: Path) -> None:

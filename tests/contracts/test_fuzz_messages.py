@@ -19,7 +19,7 @@ from sqlalchemy import delete, select
 from tests.contracts.conftest import EFFORT
 from tests.debt_processing.builders import a_body, a_debtor, debtors
 from tests.debt_processing.conftest import make_settings
-from tests.risk_assessment.builders import a_shelf, add_debtor, some_settings
+from tests.risk_assessment.builders import a_registry, add_debtor, some_settings
 from tests.risk_assessment.planned import a_planned_run
 from tests.support.fake_sqs import FakeSqs
 
@@ -205,7 +205,7 @@ def results(draw: st.DrawFn, run_id: str) -> str:
 
 @pytest.mark.timeout(120 + 300 * EFFORT.factor)
 def test_no_report_stops_the_dispatcher(risk_database: Database, run_id: str) -> None:
-    dispatcher = Dispatcher(some_settings(), risk_database, None, a_shelf())  # type: ignore[arg-type]
+    dispatcher = Dispatcher(some_settings(), risk_database, None, a_registry())  # type: ignore[arg-type]
 
     @settings(max_examples=EFFORT.examples(60))
     @given(bodies=st.lists(results(run_id) | texts, min_size=3, max_size=10))
@@ -222,7 +222,7 @@ def test_no_report_stops_the_dispatcher(risk_database: Database, run_id: str) ->
     ids=lambda changes: repr(changes)[:30],
 )
 def test_no_value_in_a_report_is_too_much(risk_database: Database, run_id: str, changes: dict[str, Any]) -> None:
-    dispatcher = Dispatcher(some_settings(), risk_database, None, a_shelf())  # type: ignore[arg-type]
+    dispatcher = Dispatcher(some_settings(), risk_database, None, a_registry())  # type: ignore[arg-type]
     dead = BatchResult("b", run_id, 1, "dead", 0, 0, "x", datetime(2026, 3, 1, tzinfo=UTC))
     message = orjson.loads(encode_results([dead, dead]))
     message["results"][0] |= changes

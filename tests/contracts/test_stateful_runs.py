@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Row, Table, delete, select
 from tests.contracts.conftest import EFFORT
-from tests.risk_assessment.builders import a_debtor, a_shelf
+from tests.risk_assessment.builders import a_debtor, a_registry
 
 from debt_processing import tables as debt
 from debt_processing.consumer.deliveries import Delivery
@@ -43,7 +43,7 @@ RESEND_AFTER = 10.0
 MAX_OUTSTANDING = 4
 MAX_RUNS = 4
 HEALING_ROUNDS = 60
-SHELF = a_shelf()
+REGISTRY = a_registry()
 
 some_debtors = st.fixed_dictionaries(
     {
@@ -133,7 +133,7 @@ class World:
             self._add(_a_debtor(chance))
         elif how == "change":
             new, debtor_id = DebtorIn.model_validate(a_debtor(**_a_debtor(chance))), chance.choice(ids)
-            self.risk.transact(lambda c: debtors.replace(c, debtor_id, new, SHELF, self.now, expected=None))
+            self.risk.transact(lambda c: debtors.replace(c, debtor_id, new, REGISTRY, self.now, expected=None))
         else:
             self.risk.transact(lambda c: debtors.remove(c, chance.choice(ids), expected=None))
 
@@ -228,7 +228,7 @@ class World:
         return self.holder if chance.random() < 0.8 else chance.choice(self.dispatchers)
 
     def _start(self, wish: dict[str, Any]) -> None:
-        self.risk.transact(lambda c: runs.accept(c, RunIn.model_validate(wish), SHELF, self.now))
+        self.risk.transact(lambda c: runs.accept(c, RunIn.model_validate(wish), REGISTRY, self.now))
 
     def _take_lease(self, dispatcher: Dispatcher) -> None:
         if self.risk.transact(lambda c: leases.acquire(c, dispatcher.owner, self.now)):
@@ -239,7 +239,7 @@ class World:
     ) -> None:
         with self.risk.read() as connection:
             run = outbox.next_to_plan(connection)
-            scorer = SHELF.scorer(connection, run.policy_id) if run else None
+            scorer = REGISTRY.scorer(connection, run.policy_id) if run else None
         if run is None or scorer is None:
             return
         others = [overtaken_by] if overtaken_by else []
@@ -260,13 +260,13 @@ class World:
 
     def _add(self, body: dict[str, Any]) -> None:
         new = DebtorIn.model_validate(a_debtor(**body))
-        self.risk.transact(lambda c: debtors.create(c, new, SHELF, self.now))
+        self.risk.transact(lambda c: debtors.create(c, new, REGISTRY, self.now))
 
     def _build(self, dispatcher: Dispatcher) -> None:
         with self.risk.read() as connection:
             room = MAX_OUTSTANDING - outbox.outstanding(connection)
             keys = outbox.next_batches(connection, min(room, 20), frozenset())
-            dispatcher.lot = outbox.lot(connection, keys, SHELF).bodies
+            dispatcher.lot = outbox.lot(connection, keys, REGISTRY).bodies
 
     def _look_for_lost(self, dispatcher: Dispatcher) -> None:
         with self.risk.read() as connection:
@@ -275,7 +275,7 @@ class World:
             self.risk.transact(lambda c: results.give_up(c, self.now, RESEND_AFTER))
         with self.risk.read() as connection:
             keys = outbox.due_again(connection, self.now, RESEND_AFTER)
-            dispatcher.lot = outbox.lot(connection, keys, SHELF).bodies
+            dispatcher.lot = outbox.lot(connection, keys, REGISTRY).bodies
 
     def _send(self, dispatcher: Dispatcher, refused: float, chance: Random) -> None:
         lot, dispatcher.lot = dispatcher.lot, {}
@@ -371,7 +371,7 @@ class World:
         with self.risk.read() as connection:
             assert outbox.outstanding(connection) == 0
             for run in self._runs():
-                shown = runs.view(connection, run, SHELF)
+                shown = runs.view(connection, run, REGISTRY)
                 batches = connection.execute(
                     select(risk.run_batches).where(risk.run_batches.c.run_number == run.number)
                 ).all()
@@ -409,7 +409,7 @@ class World:
         with self.risk.read() as connection:
             run = runs.read(connection, run_id)
             rows = connection.execute(select(risk.debtors)).all()
-            scorer = SHELF.scorer(connection, run.policy_id)
+            scorer = REGISTRY.scorer(connection, run.policy_id)
             planned = _entries(connection, run.number)
             lanes = {
                 row.sequence: row.lane

@@ -16,6 +16,7 @@ from recovery_core.messages.batch import (
 from recovery_core.money import format_money, parse_money
 from recovery_core.policies.builtin import built_in_policy
 from recovery_core.policies.document import Policy
+from recovery_core.profile import FACTS
 from recovery_core.scoring.scorer import scorer_for
 from service_kit.sqs.messages import Outgoing
 
@@ -42,15 +43,8 @@ def a_debtor(debtor_id: int = 1, policy: str = "standard", **changes: Any) -> di
 def _ranking(facts: dict[str, Any], policy: str) -> dict[str, Any]:
     debt = parse_money(facts["total_debt_amount"])
     try:
-        score = scorer_for(built_in_policy(policy)).score(
-            debt,
-            parse_money(facts["monthly_income"]),
-            facts["late_payments_count"],
-            facts["employment_status"],
-            facts["contract_type"],
-            facts["industry_sector"],
-            facts["family_situation"],
-        )
+        amounts = {"total_debt_amount": debt, "monthly_income": parse_money(facts["monthly_income"])}
+        score = scorer_for(built_in_policy(policy)).score([(facts | amounts)[name] for name in FACTS])
     except ValueError:
         return {"priority": "0.00", "total_score": 0}
     return {"priority": format_money(score.total_score * debt), "total_score": score.total_score}

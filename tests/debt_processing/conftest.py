@@ -1,9 +1,11 @@
-"""Fixtures of the debt service: its settings, a migrated database on each kind, queues of the test's own."""
+"""Fixtures of the debt service: its settings, a migrated database on each kind, queues of the test's own, the API."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 
+import httpx
 import pytest
+from tests.debt_processing.api import serving, storing
 from tests.support.fake_sqs import FakeSqs
 
 from debt_processing.settings import Settings
@@ -13,15 +15,16 @@ from service_kit.sqs.client import Sqs
 from service_kit.sqs.queues import queue_specs
 
 PACKAGE = "debt_processing"
+Names = Callable[[str], str]
 
 
 @pytest.fixture
-def settings(sqlite_url: str, queue_names: Callable[[str], str]) -> Settings:
+def settings(sqlite_url: str, queue_names: Names) -> Settings:
     """Settings for a quick consumer: short waits, retries at once."""
     return make_settings(sqlite_url, queue_names)
 
 
-def make_settings(url: str, queue_names: Callable[[str], str], **changes: object) -> Settings:
+def make_settings(url: str, queue_names: Names, **changes: object) -> Settings:
     values: dict[str, object] = {
         "debt_database_url": url,
         "aws_region": "eu-west-1",
@@ -68,3 +71,38 @@ async def real_sqs(settings: Settings, sqs_url: str) -> AsyncIterator[Sqs]:
         sqs = await stack.enter_async_context(Sqs("eu-west-1", sqs_url))
         await sqs.ensure_queues(queue_specs(settings))
         yield sqs
+
+
+@pytest.fixture
+def api_settings(database_url: str, queue_names: Names, sqs_url: str) -> Settings:
+    return make_settings(database_url, queue_names, aws_endpoint_url_sqs=sqs_url, recovery_create_queues=True)
+
+
+@pytest.fixture
+def lite_settings(sqlite_url: str, queue_names: Names, sqs_url: str) -> Settings:
+    return make_settings(sqlite_url, queue_names, aws_endpoint_url_sqs=sqs_url, recovery_create_queues=True)
+
+
+@pytest.fixture
+async def api(api_settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    upgrade(api_settings.debt_database_url, "debt_processing")
+    async for client in serving(api_settings):
+        yield client
+
+
+@pytest.fixture
+async def lite_api(lite_settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    """The API on SQLite only, for what does not depend on the database."""
+    upgrade(lite_settings.debt_database_url, "debt_processing")
+    async for client in serving(lite_settings):
+        yield client
+
+
+@pytest.fixture
+def store(api_settings: Settings) -> Callable[..., None]:
+    return storing(api_settings.debt_database_url)
+
+
+@pytest.fixture
+def lite_store(lite_settings: Settings) -> Callable[..., None]:
+    return storing(lite_settings.debt_database_url)

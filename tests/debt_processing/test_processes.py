@@ -30,11 +30,12 @@ from tests.support.processes import (
     stop,
 )
 
-from debt_processing.__main__ import explain
+from debt_processing.__main__ import KNOWN, PACKAGE
 from debt_processing.batches import attempts
 from debt_processing.settings import Settings
 from debt_processing.tables import decisions
 from recovery_core.messages.results import BatchResult, decode_results
+from service_kit.cli import explain
 from service_kit.database.engine import Database
 from service_kit.database.migrations import MigrationError, upgrade
 from service_kit.sqs.client import Sqs
@@ -82,7 +83,7 @@ def depth(settings: Settings, suffix: str = "") -> QueueDepth:
     return on_queues(settings, lambda sqs: sqs.depth(settings.recovery_queue_high + suffix))
 
 
-def is_worked_off(settings: Settings) -> bool:
+def is_finished(settings: Settings) -> bool:
     lane = depth(settings)
     return not lane.waiting and not lane.in_flight
 
@@ -138,7 +139,7 @@ def test_a_consumer_works_until_sigterm_and_leaves_nothing_hidden(
     assert events(log)[-1] == "debt.consumer.stopped"
 
 
-def test_a_message_that_kills_the_process_ends_among_the_dead_and_harms_no_neighbour(
+def test_a_message_that_kills_the_process_ends_among_the_dead_and_harms_no_other_batch(
     sqlite_url: str, queue_names: Names, sqs_url: str, tmp_path: Path
 ) -> None:
     settings = make_settings(
@@ -161,13 +162,13 @@ def test_a_message_that_kills_the_process_ends_among_the_dead_and_harms_no_neigh
 
     with consuming(settings, log, faults.path) as process:
         assert process.wait(30) == -signal.SIGKILL
-    worked_before_the_death = events(log).count("debt.batch.done")
+    done_before_the_death = events(log).count("debt.batch.done")
     with consuming(settings, log, faults.path) as process:
-        eventually(lambda: {"debt.batch.dead", "debt.batch.done"} <= set(events(log)), 30, "its burial")
-        eventually(lambda: decided(database) == 24, 10, "the neighbours")
-        eventually(lambda: is_worked_off(settings), 10, "everything reported and deleted")
+        eventually(lambda: {"debt.batch.dead", "debt.batch.done"} <= set(events(log)), 30, "its dead letter")
+        eventually(lambda: decided(database) == 24, 10, "the other batches")
+        eventually(lambda: is_finished(settings), 10, "everything reported and deleted")
 
-    assert worked_before_the_death == 8  # a suspect waits until the others are done
+    assert done_before_the_death == 8  # a redelivered batch waits until the others are done
     assert process.returncode == 0
     assert depth(settings, "-dlq").waiting == 1
     assert {(r.run_id, r.outcome) for r in results(settings)} == {("killer", "dead"), ("run-1", "done")}
@@ -207,7 +208,7 @@ def test_dead_letters_are_sent_back_by_a_command(sqlite_url: str, queue_names: N
 
 
 @pytest.mark.parametrize(
-    ("arguments", "changes", "code", "told"),
+    ("arguments", "changes", "code", "text"),
     [
         (["consume"], {"DEBT_PREFETCH": "none"}, 2, "DEBT_PREFETCH"),
         (["serve", "--host", "0.0.0.0"], {}, 2, "RECOVERY_AUTH"),
@@ -215,19 +216,19 @@ def test_dead_letters_are_sent_back_by_a_command(sqlite_url: str, queue_names: N
     ],
 )
 def test_what_cannot_be_done_is_one_clear_line(
-    settings: Settings, arguments: list[str], changes: dict[str, str], code: int, told: str
+    settings: Settings, arguments: list[str], changes: dict[str, str], code: int, text: str
 ) -> None:
     done = run(settings, *arguments, **changes)
 
     assert done.code == code
     assert done.out == ""
-    [line] = [text for text in done.err.splitlines() if not text.startswith("{")]
+    [line] = [one for one in done.err.splitlines() if not one.startswith("{")]
     assert line.startswith("error: ")
-    assert told in line
+    assert text in line
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "line"),
     [
         (EndpointConnectionError(endpoint_url="http://secret"), "the queue service cannot be reached"),
         (QueueMissing("debt-batches-high"), "queue debt-batches-high does not exist"),
@@ -237,5 +238,5 @@ def test_what_cannot_be_done_is_one_clear_line(
         (RuntimeError("surprise"), "unexpected RuntimeError: surprise"),
     ],
 )
-def test_every_failure_is_told_in_one_line(error: Exception, told: str) -> None:
-    assert explain(error) == told
+def test_every_failure_is_one_line(error: Exception, line: str) -> None:
+    assert explain(error, PACKAGE, KNOWN) == line

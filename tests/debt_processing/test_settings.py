@@ -1,4 +1,4 @@
-"""Settings: what is wrong is named in one line, and nobody serves the network without asking who calls."""
+"""Settings: what is wrong is named in one line, and no API serves the network without authentication."""
 
 import pytest
 
@@ -25,7 +25,7 @@ def test_a_wrong_setting_is_named_without_its_value(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv(variable, value)
 
     with pytest.raises(WrongSettingError) as caught:
-        read_settings()
+        read_settings(Settings)
 
     line = str(caught.value)
     assert line.startswith(f"{variable}: ")
@@ -33,13 +33,21 @@ def test_a_wrong_setting_is_named_without_its_value(monkeypatch: pytest.MonkeyPa
     assert "geheim" not in line
 
 
-def test_an_empty_variable_is_one_that_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_variable_is_one_that_is_not_set_where_nothing_is_a_valid_value(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", "")
-    monkeypatch.setenv("DEBT_PORT", "")
 
-    settings = read_settings()
+    settings = read_settings(Settings)
 
     assert (settings.aws_endpoint_url_sqs, settings.debt_port) == (None, 8002)
+
+
+def test_an_empty_variable_that_needs_a_value_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEBT_PORT", "")
+
+    with pytest.raises(WrongSettingError, match=r"^DEBT_PORT: "):
+        read_settings(Settings)
 
 
 @pytest.mark.parametrize(("url", "workers"), [("sqlite:///x.db", 1), ("mysql+pymysql://u@h/d", 2)])

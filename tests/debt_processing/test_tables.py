@@ -13,8 +13,6 @@ from debt_processing.decisions.queries import _is_after
 from debt_processing.tables import decisions, errors, metadata
 from recovery_core.decisions.decide import decide
 from recovery_core.policies.builtin import built_in_policy
-from recovery_core.policies.treatment import Treatment
-from recovery_core.scoring.scorer import scorer_for
 from service_kit.database.engine import Database
 from service_kit.database.migrations import current_revision, downgrade, upgrade
 
@@ -52,8 +50,8 @@ def filled(any_database: Database) -> Database:
     for run in range(3):
         for sequence in range(1, 9):
             batch = a_batch(f"run-{run}", sequence, entries=debtors(60, first=sequence * 60))
-            worked = decide(batch, scorer_for(policy), Treatment(policy))
-            any_database.transact(lambda c, w=worked: inbox.record(c, w, NOW, LATER))  # type: ignore[misc]
+            decided = decide(batch, policy)
+            any_database.transact(lambda c, d=decided: inbox.record(c, d, NOW, LATER))  # type: ignore[misc]
     if any_database.dialect == "mysql":
         with any_database.engine.connect() as connection:
             connection.exec_driver_sql("ANALYZE TABLE decisions, batches, runs")
@@ -61,7 +59,7 @@ def filled(any_database: Database) -> Database:
 
 
 def plan(database: Database, statement: Select[Any]) -> str:
-    """How the database would carry the statement out, as one text."""
+    """How the database would run the statement, as one text."""
     dialect = mysql.dialect(paramstyle="named") if database.dialect == "mysql" else sqlite.dialect(paramstyle="named")
     sql = str(statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
     explain = "EXPLAIN" if database.dialect == "mysql" else "EXPLAIN QUERY PLAN"

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import Connection, event
 from tests.debt_processing.builders import NOW, a_body, debtors
 from tests.debt_processing.conftest import make_settings
-from tests.risk_assessment.builders import NOON, a_shelf, accept_run, some_settings
+from tests.risk_assessment.builders import NOON, a_registry, accept_run, some_settings
 from tests.risk_assessment.planned import plan
 from tests.support.fake_sqs import FakeSqs
 
@@ -97,7 +97,7 @@ def debt(tmp_path: Path) -> Iterator[Database]:
 
 
 def fill(database: Database, count: int) -> None:
-    judge = portfolio.judge_of(database, a_shelf(), NOON)
+    judge = portfolio.judge_of(database, a_registry(), NOON)
     rows = list(generate(count, Distribution.BALANCED, 1))
     database.transact(lambda c: portfolio.upsert(c, "default", rows, judge))
 
@@ -111,7 +111,7 @@ def test_two_thousand_debtors_imported(risk: Database) -> None:
 
 def test_two_thousand_debtors_scored_anew(risk: Database) -> None:
     fill(risk, 2_000)
-    registry = a_shelf("classic")
+    registry = a_registry("classic")
     risk.transact(lambda c: scoring_jobs.accept(c, ScoringJobIn(), registry, NOON))
     with risk.read() as connection:
         job = scoring_jobs.next_job(connection)
@@ -148,7 +148,7 @@ def test_ten_batches_sent(risk: Database) -> None:
     plan(risk, accept_run(risk, batch_size=100))
     settings, sqs = some_settings(), FakeSqs()
     asyncio.run(sqs.ensure_queues(risk_queues(settings)))
-    dispatcher = Dispatcher(settings, risk, BatchQueues(sqs, settings), a_shelf())  # type: ignore[arg-type]
+    dispatcher = Dispatcher(settings, risk, BatchQueues(sqs, settings), a_registry())  # type: ignore[arg-type]
 
     cost = asyncio.run(_sent(risk, sqs, dispatcher))
 

@@ -50,7 +50,7 @@ def test_what_is_made_is_not_made_again(ready, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["pyproject.toml", "uv.lock"])
-def test_a_changed_project_file_or_lock_makes_it_anew(ready, name):
+def test_a_changed_project_file_or_lock_makes_it_again(ready, name):
     assert ready.is_ready(None)
 
     with (ready.ROOT / name).open("a") as file:
@@ -66,13 +66,13 @@ def test_another_python_is_kept_unless_one_is_asked_for(ready):
     assert not ready.is_ready(INTERPRETER)
 
 
-def test_a_copied_folder_is_set_up_anew(ready, tmp_path, monkeypatch):
+def test_a_copied_folder_is_set_up_again(ready, tmp_path, monkeypatch):
     monkeypatch.setattr(ready, "ROOT", shutil.copytree(tmp_path, tmp_path / "copy", symlinks=True))
 
     assert not ready.is_ready(None)
 
 
-def test_an_environment_whose_python_is_gone_is_made_anew(ready):
+def test_an_environment_whose_python_is_gone_is_made_again(ready):
     ready.VENV_PYTHON.unlink()
     ready.VENV_PYTHON.symlink_to("/nowhere/python3")
 
@@ -105,24 +105,31 @@ def test_a_lock_that_does_not_fit_is_said_and_not_worked_around(environment, mon
         environment.sync("uv", sys.executable)
 
 
-def test_an_old_uv_is_passed_over(environment, monkeypatch):
-    monkeypatch.setattr(environment.shutil, "which", lambda _: "/usr/bin/uv")
-    monkeypatch.setattr(environment, "uv_version", {"/usr/bin/uv": (0, 4, 1)}.get)
+def test_an_old_uv_is_passed_over(environment, tmp_path, monkeypatch):
+    project = environment.ROOT / "pyproject.toml"
+    uv = shutil.which("uv", path=f"{ROOT / '.venv/bin'}:{ROOT / '.uv/bin'}:{os.environ['PATH']}")
+    assert uv, "the developers' tools bring a uv"
+    monkeypatch.setattr(environment.shutil, "which", lambda _: uv)
+    assert environment.find_uv() == uv
+
+    project.write_text(project.read_text().replace('required-version = ">=0.8"', 'required-version = ">=99"'))
     assert environment.find_uv() is None
 
-    monkeypatch.setattr(environment, "uv_version", {"/usr/bin/uv": (0, 10)}.get)
-    assert environment.find_uv() == "/usr/bin/uv"
+
+def test_what_is_no_uv_is_passed_over(environment, tmp_path, monkeypatch):
+    monkeypatch.setattr(environment.shutil, "which", lambda _: str(a_command(tmp_path / "bin/uv", "exit 127")))
+
+    assert environment.find_uv() is None
 
 
-def test_a_machine_without_any_way_to_uv_is_told_all_that_was_tried(environment, monkeypatch):
+def test_a_machine_without_any_way_to_uv_reports_all_that_was_tried(environment, monkeypatch):
     def fails(*_):
         raise environment.SetupError("no such thing")
 
-    for way in ("uv_from_venv", "uv_from_pip", "uv_from_lock"):
+    for way in ("uv_from_pip", "uv_from_lock"):
         monkeypatch.setattr(environment, way, fails)
-        getattr(environment, way).__name__ = way
 
-    with pytest.raises(environment.SetupError, match=r"(?s)no such thing.*no such thing.*no such thing"):
+    with pytest.raises(environment.SetupError, match=r"(?s)no such thing.*no such thing"):
         environment.install_uv(sys.executable)
 
 

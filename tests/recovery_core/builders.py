@@ -1,16 +1,19 @@
-"""Profiles, policies and messages with honest defaults, so that a test shows only what matters to it."""
+"""Profiles, policies and messages with honest defaults, so that a test shows only what matters."""
 
 import copy
 from datetime import UTC, datetime
 from typing import Any
 
 from recovery_core.messages.batch import BatchHeader, PolicyHeader, batch_id_of, encode_debtor
-from recovery_core.messages.shapes import DebtorEntry
-from recovery_core.money import parse_priority
+from recovery_core.money import format_money, parse_money, parse_priority
 from recovery_core.policies.builtin import built_in_policy
-from recovery_core.profile import Profile
+from recovery_core.profile import FACTS, Profile
+from recovery_core.scoring.scorer import scorer_for
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+BEST = ("GOVERNMENT_EMPLOYED", "PERMANENT", "GOVERNMENT", "MARRIED_DUAL_INCOME")
+"""The categories with the fewest points."""
 
 
 def a_profile(**changes: Any) -> Profile:
@@ -27,7 +30,7 @@ def a_profile(**changes: Any) -> Profile:
 
 
 def a_document(name: str = "standard") -> dict[str, Any]:
-    """A policy document that a test may change as it likes."""
+    """Return a policy document of which a test may change any part."""
     return copy.deepcopy(built_in_policy(name).document)
 
 
@@ -65,11 +68,25 @@ def an_entry(debtor_id: int = 1, **changes: Any) -> dict[str, Any]:
     return values | changes
 
 
-_MONEY = ("priority", "total_debt_amount", "monthly_income")
+_AMOUNTS = ("total_debt_amount", "monthly_income")
+
+
+def a_scored_entry(debtor_id: int = 1, policy: str = "standard", **changes: Any) -> dict[str, Any]:
+    """Return a debtor of a batch, with the score and the priority of a built-in policy unless a test gives others."""
+    entry = an_entry(debtor_id, family_situation=None, payment_status="UNPAID") | changes
+    try:
+        score = scorer_for(built_in_policy(policy)).score(_facts(entry))
+    except ValueError:
+        return entry
+    priority = format_money(score.total_score * parse_money(entry["total_debt_amount"]))
+    return entry | {"total_score": score.total_score, "priority": priority} | changes
 
 
 def written(entry: dict[str, Any]) -> str:
-    """An entry as the risk service writes it, which knows amounts in minor units."""
-    return encode_debtor(
-        *(parse_priority(entry[name]) if name in _MONEY else entry[name] for name in DebtorEntry.__annotations__)
-    )
+    """Return an entry as the risk service writes it, from amounts in minor units."""
+    priority = parse_priority(entry["priority"])
+    return encode_debtor(entry["debtor_id"], priority, entry["total_score"], _facts(entry), entry["payment_status"])
+
+
+def _facts(entry: dict[str, Any]) -> list[Any]:
+    return [parse_money(entry[name]) if name in _AMOUNTS else entry[name] for name in FACTS]

@@ -1,4 +1,4 @@
-"""Debtors, runs and settings with honest defaults, so that a test shows only what matters to it."""
+"""Debtors, runs and settings with sensible defaults, so that a test shows only what matters to it."""
 
 import os
 from collections.abc import Sequence
@@ -10,11 +10,12 @@ from sqlalchemy import func, select
 
 from recovery_core.policies.builtin import built_in_policies
 from recovery_core.policies.document import Policy
-from risk_assessment import debtors, runs
-from risk_assessment.debtors import bulk as portfolios
+from risk_assessment.debtors import bulk
+from risk_assessment.debtors import service as debtors
 from risk_assessment.debtors.generating import Distribution, generate
 from risk_assessment.debtors.schemas import DebtorIn
 from risk_assessment.policies.registry import PolicyRegistry
+from risk_assessment.runs import service as runs
 from risk_assessment.runs.schemas import RunIn
 from risk_assessment.settings import Settings
 from risk_assessment.tables import debtors as debtors_table
@@ -41,7 +42,7 @@ def a_debtor(**changes: Any) -> dict[str, Any]:
     return {"name": "Alex Example"} | a_profile() | changes
 
 
-def a_shelf(active: str = "standard", *others: Policy) -> PolicyRegistry:
+def a_registry(active: str = "standard", *others: Policy) -> PolicyRegistry:
     return PolicyRegistry(dict(built_in_policies()) | {policy.name: policy for policy in others}, active)
 
 
@@ -52,17 +53,18 @@ def some_settings(**values: Any) -> Settings:
 
 def add_debtor(database: Database, registry: PolicyRegistry | None = None, **changes: Any) -> int:
     body = DebtorIn.model_validate(a_debtor(**changes))
-    return database.transact(lambda c: debtors.create(c, body, registry or a_shelf(), NOON))
+    written = database.transact(lambda c: debtors.create(c, body, registry or a_registry(), NOON))
+    return int(written.columns["id"])
 
 
 def change_debtor(database: Database, debtor_id: int, registry: PolicyRegistry | None = None, **changes: Any) -> None:
     """Patch a debtor with values as they are stored: amounts in minor units."""
-    database.transact(lambda c: debtors.patch(c, debtor_id, changes, registry or a_shelf(), NOON, expected=None))
+    database.transact(lambda c: debtors.patch(c, debtor_id, changes, registry or a_registry(), NOON, expected=None))
 
 
 def accept_run(database: Database, registry: PolicyRegistry | None = None, **wishes: Any) -> str:
     body = RunIn.model_validate(wishes)
-    return database.transact(lambda c: runs.accept(c, body, registry or a_shelf(), NOON))
+    return database.transact(lambda c: runs.accept(c, body, registry or a_registry(), NOON))
 
 
 def generate_debtors(
@@ -73,9 +75,9 @@ def generate_debtors(
     kind: Distribution = Distribution.BALANCED,
 ) -> list[dict[str, Any]]:
     """Add a generated portfolio, and return all rows that the portfolio has now."""
-    judge = portfolios.judge_of(database, a_shelf(), NOON)
-    rows = list(generate(count, kind, seed))
-    database.transact(lambda c: portfolios.upsert(c, portfolio, rows, judge))
+    scorer = bulk.bulk_scorer(database, a_registry(), portfolio, NOON)
+    rows = [(row, scorer.score(row)) for row in generate(count, kind, seed)]
+    database.transact(lambda c: bulk.upsert(c, portfolio, rows, scorer))
     return debtor_rows(database, portfolio)
 
 
@@ -89,7 +91,7 @@ def debtor_rows(database: Database, portfolio: str | None = None) -> list[dict[s
 
 
 def row_counts(database: Database) -> dict[str, int]:
-    """How many rows each table has that only changes when something is asked for: no leases, no audit records."""
+    """Return how many rows each table has, without leases and audit records, which change by themselves."""
     counted = [table for table in metadata.sorted_tables if table.name not in ("leases", "audit_records")]
     with database.read() as connection:
         return {

@@ -3,15 +3,16 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, select
-from tests.risk_assessment.builders import NOON, a_shelf, accept_run
+from sqlalchemy import select
+from tests.risk_assessment.builders import NOON, a_registry, accept_run
 
 from recovery_core.messages.batch import ReceivedBatch, decode_batch
 from recovery_core.ranking.manifest import unpack_entries
-from risk_assessment import runs
 from risk_assessment.batches.queries import BatchKey
+from risk_assessment.batches.shipments import build_shipment
 from risk_assessment.policies.registry import PolicyRegistry
-from risk_assessment.runs import outbox, planning
+from risk_assessment.runs import planning
+from risk_assessment.runs import queries as runs
 from risk_assessment.tables import run_batches, run_entries
 from service_kit.database.engine import Database
 
@@ -24,10 +25,6 @@ class PlannedBatch(NamedTuple):
     entries: list[tuple[int, int, int]]
 
 
-def no_fence(_connection: Connection) -> None:
-    return
-
-
 def never() -> bool:
     return False
 
@@ -37,15 +34,16 @@ def plan(
     run_id: str,
     registry: PolicyRegistry | None = None,
     *,
-    fence: planning.Fence = no_fence,
+    write: planning.Write | None = None,
     interrupted: Callable[[], bool] = never,
     spill_after: int = 50_000,
 ) -> None:
-    """Plan a run as the dispatcher does."""
+    """Plan a run as the dispatcher does, in transactions of `write`: by default plain ones, which prove no lease."""
     with database.read() as connection:
         run = runs.read(connection, run_id)
-        scorer = (registry or a_shelf()).scorer(connection, run.policy_id)
-    planning.Plan(database, run, scorer, fence, spill_after).carry_out(lambda: NOON, interrupted)
+        scorer = (registry or a_registry()).scorer(connection, run.policy_id)
+    attempt = planning.Plan(database, write or database.transact, run, scorer, spill_after)
+    attempt.carry_out(lambda: NOON, interrupted)
 
 
 def a_planned_run(database: Database, registry: PolicyRegistry | None = None, **wishes: Any) -> str:
@@ -61,7 +59,7 @@ def run_row(database: Database, run_id: str) -> Any:
 
 def run_view(database: Database, run_id: str, registry: PolicyRegistry | None = None) -> dict[str, Any]:
     with database.read() as connection:
-        return runs.view(connection, runs.read(connection, run_id), registry or a_shelf())
+        return runs.view(connection, runs.read(connection, run_id), registry or a_registry())
 
 
 def batches_of(database: Database, run_id: str) -> list[PlannedBatch]:
@@ -97,7 +95,7 @@ def bodies_of(database: Database, run_id: str, registry: PolicyRegistry | None =
     """The message of each batch, as it is sent, by sequence."""
     keys = keys_of(database, run_id)
     with database.read() as connection:
-        written = outbox.lot(connection, keys, registry or a_shelf()).bodies
+        written = build_shipment(connection, keys, registry or a_registry()).bodies
     return {key.sequence: body for key, body in written.items()}
 
 

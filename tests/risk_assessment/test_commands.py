@@ -16,7 +16,7 @@ from tests.risk_assessment.answers import shown
 from tests.risk_assessment.apis import Api, serving
 from tests.risk_assessment.builders import accept_run, add_debtor, debtor_rows, every_row, generate_debtors
 from tests.risk_assessment.commands import Done, run, run_child, the_error
-from tests.risk_assessment.dependencies import DebtService, Dispatching, dispatcher_settings
+from tests.risk_assessment.dispatching import DebtService, Dispatching, dispatcher_settings
 from tests.risk_assessment.planned import run_view
 from tests.support.processes import free_port
 

@@ -13,9 +13,9 @@ from tests.risk_assessment.answers import created, fields_of, problem_of, shown
 from tests.risk_assessment.apis import Api
 from tests.risk_assessment.builders import NOON, a_debtor, row_counts
 
-from risk_assessment import idempotency
-from risk_assessment.idempotency import Answer, IdempotencyKeyReusedError
+from risk_assessment.dependencies import IDEMPOTENCY
 from service_kit.database.engine import Database
+from service_kit.http.idempotency import IdempotencyKeyReusedError, StoredResponse
 
 POSTS = {"/debtors": "debtors", "/scoring-jobs": "scoring_jobs", "/runs": "runs"}
 
@@ -118,15 +118,15 @@ def test_a_refusal_does_not_use_the_key_up(api: Api, portfolio: str) -> None:
     assert shown(api.get(f"/debtors/{debtor['id']}")) == debtor
 
 
-def answered(database: Database, key: str, request: bytes = b"{}", **when: float) -> tuple[Answer, bool]:
+def answered(database: Database, key: str, request: Any = None, **when: float) -> tuple[StoredResponse, bool]:
     acted = []
 
-    def act() -> Answer:
+    def act() -> StoredResponse:
         acted.append(1)
-        return Answer(202, b"body", {"Location": "/here"})
+        return StoredResponse(202, b"body", {"Location": "/here"})
 
     now = NOON + timedelta(**when)
-    answer = database.transact(lambda c: idempotency.once(c, "POST things", key, request, now, act))
+    answer = database.transact(lambda c: IDEMPOTENCY.once(c, "POST things", key, request, now, act))
     return answer, bool(acted)
 
 
@@ -134,13 +134,13 @@ def test_answers_are_forgotten_after_a_day(database: Database) -> None:
     answered(database, "old")
     answered(database, "young", hours=2)
 
-    database.transact(lambda c: idempotency.forget_old(c, NOON + timedelta(hours=25)))
+    database.transact(lambda c: IDEMPOTENCY.delete_expired(c, NOON + timedelta(hours=25)))
 
     assert answered(database, "old", hours=25)[1]
     assert not answered(database, "young", hours=25)[1]
     with database.read() as connection:
-        assert not idempotency.any_old(connection, NOON + timedelta(hours=25))
-        assert idempotency.any_old(connection, NOON + timedelta(hours=50))
+        assert not IDEMPOTENCY.any_expired(connection, NOON + timedelta(hours=25))
+        assert IDEMPOTENCY.any_expired(connection, NOON + timedelta(hours=50))
 
 
 def test_keys_differ_by_case_and_by_request(database: Database) -> None:
@@ -148,6 +148,6 @@ def test_keys_differ_by_case_and_by_request(database: Database) -> None:
 
     assert answered(database, "KEY")[1]
     with pytest.raises(IdempotencyKeyReusedError):
-        answered(database, "key", b"[]")
+        answered(database, "key", [])
     replayed, acted = answered(database, "key")
-    assert (replayed, acted) == (Answer(202, b"body", {"Location": "/here"}, repeated=True), False)
+    assert (replayed, acted) == (StoredResponse(202, b"body", {"Location": "/here"}, replayed=True), False)

@@ -8,21 +8,29 @@ from typing import Any, NamedTuple
 import pytest
 from sqlalchemy import Connection, event, update
 from tests.risk_assessment import independent
-from tests.risk_assessment.builders import NOON, a_shelf, accept_run, debtor_rows, generate_debtors
+from tests.risk_assessment.builders import NOON, a_registry, accept_run, debtor_rows, generate_debtors
 from tests.risk_assessment.conftest import opened
 from tests.risk_assessment.planned import a_planned_run, keys_of, run_row
 
-from risk_assessment import idempotency, runs
-from risk_assessment.debtors import lists as debtor_lists
+from risk_assessment.batches import queries as batches
+from risk_assessment.batches.queries import BatchKey
+from risk_assessment.batches.shipments import build_shipment
+from risk_assessment.debtors import queries as debtors
 from risk_assessment.debtors.generating import Distribution
-from risk_assessment.debtors.lists import HIGH_RISK, DebtorFilter
-from risk_assessment.runs import outbox, preview, results
+from risk_assessment.debtors.queries import HIGH_RISK, DebtorFilter
+from risk_assessment.dependencies import IDEMPOTENCY
+from risk_assessment.runs import preview, results
+from risk_assessment.runs import queries as runs
 from risk_assessment.runs.ranking import Eligible, selection_of
-from risk_assessment.scoring import jobs as scoring_jobs
+from risk_assessment.runs.service import cancel
+from risk_assessment.runs.tables import RunState
+from risk_assessment.scoring import queries as scoring_jobs
+from risk_assessment.scoring import rescoring, service
 from risk_assessment.scoring.schemas import ScoringJobIn
 from risk_assessment.tables import run_batches
 from risk_assessment.tables import runs as runs_table
 from service_kit.database.engine import Database
+from service_kit.http.idempotency import StoredResponse
 from service_kit.http.pages import encode_cursor
 
 ANALYZE = {
@@ -146,7 +154,7 @@ def assert_reads(book: Book, act: Callable[[Connection], Any], *indexes: set[str
 
 @pytest.mark.parametrize("wanted", [DebtorFilter(), DebtorFilter(payment_status="PAID")], ids=["all", "paid"])
 def test_a_list_by_id_goes_on_from_its_cursor(book: Book, wanted: DebtorFilter) -> None:
-    assert_reads(book, lambda c: debtor_lists.page(c, wanted, "id", book.cursors["id"], 50), {"PRIMARY"})
+    assert_reads(book, lambda c: debtors.page(c, wanted, "id", book.cursors["id"], 50), {"PRIMARY"})
 
 
 @pytest.mark.parametrize("cursor", [None, "priority"])
@@ -158,7 +166,7 @@ def test_a_list_by_id_goes_on_from_its_cursor(book: Book, wanted: DebtorFilter) 
 def test_a_portfolio_by_priority_reads_its_index_in_order(book: Book, wanted: DebtorFilter, cursor: str | None) -> None:
     at = book.cursors[cursor] if cursor else None
 
-    assert_reads(book, lambda c: debtor_lists.page(c, wanted, "priority", at, 50), {BY_PRIORITY})
+    assert_reads(book, lambda c: debtors.page(c, wanted, "priority", at, 50), {BY_PRIORITY})
 
 
 @pytest.mark.parametrize("cursor", [None, "priority"])
@@ -168,7 +176,7 @@ def test_the_whole_book_by_priority_merges_the_best_of_each_level(
 ) -> None:
     at = book.cursors[cursor] if cursor else None
 
-    [steps] = plans(book, lambda c: debtor_lists.page(c, DebtorFilter(None, levels), "priority", at, 50))
+    [steps] = plans(book, lambda c: debtors.page(c, DebtorFilter(None, levels), "priority", at, 50))
 
     read = [step for step in steps if step.table == "debtors"]
     assert len(read) == len(levels or (1, 2, 3, 4))
@@ -180,18 +188,18 @@ def test_the_whole_book_by_priority_merges_the_best_of_each_level(
 def test_a_history_reads_its_debtors_assessments(book: Book) -> None:
     debtor_id = debtor_rows(book.database, PORTFOLIO)[0]["id"]
 
-    assert_reads(book, lambda c: debtor_lists.history(c, debtor_id, None, 50), {"PRIMARY"})
-    assert_reads(book, lambda c: debtor_lists.history(c, debtor_id, encode_cursor([5]), 50), {"PRIMARY"})
+    assert_reads(book, lambda c: debtors.history(c, debtor_id, None, 50), {"PRIMARY"})
+    assert_reads(book, lambda c: debtors.history(c, debtor_id, encode_cursor([5]), 50), {"PRIMARY"})
 
 
 def selection(book: Book) -> Any:
     row = run_row(book.database, book.run_id)
     with book.database.read() as connection:
-        return selection_of(row, a_shelf().scorer(connection, row.policy_id))
+        return selection_of(row, a_registry().scorer(connection, row.policy_id))
 
 
 def test_ranking_reads_one_index_and_no_rows(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("risk_assessment.ranking.CHUNK", 200)  # of nearly 500
+    monkeypatch.setattr("risk_assessment.runs.ranking.CHUNK", 200)  # of nearly 500
     wanted = selection(book)
 
     def rank(connection: Connection) -> None:
@@ -221,22 +229,27 @@ def test_a_preview_reads_one_index_and_the_rows_it_shows(book: Book) -> None:
 
 def test_the_next_batches_are_found_among_the_planned_ones(book: Book) -> None:
     with book.database.read() as connection:
-        assert {key.lane for key in outbox.next_batches(connection, 5, frozenset())} == {"high", "standard"}
+        assert {key.lane for key in next_batches(connection)} == {"high", "standard"}
 
-    assert_reads(book, lambda c: outbox.next_batches(c, 5, frozenset()), {STATES}, {BATCHES}, {BATCHES})
+    assert_reads(book, next_batches, {STATES}, {BATCHES}, {BATCHES})
+
+
+def next_batches(connection: Connection) -> list[BatchKey]:
+    publishing = runs.numbers_in(connection, (RunState.PUBLISHING,))
+    return batches.next_batches(connection, publishing, 5, frozenset())
 
 
 def test_what_is_outstanding_is_counted_without_reading_history(book: Book) -> None:
-    assert_reads_no_history(book, outbox.outstanding)
+    assert_reads_no_history(book, batches.outstanding)
 
 
 def test_silent_batches_are_found_without_reading_history(book: Book) -> None:
     later = NOON + timedelta(days=1)
     with book.database.read() as connection:
-        assert results.any_hopeless(connection, later, 60)
+        assert results.any_unreportable(connection, later, 60)
 
-    assert_reads_no_history(book, lambda c: outbox.due_again(c, later, 60))
-    assert_reads_no_history(book, lambda c: results.any_hopeless(c, later, 60))
+    assert_reads_no_history(book, lambda c: batches.due_again(c, later, 60))
+    assert_reads_no_history(book, lambda c: results.any_unreportable(c, later, 60))
 
 
 def assert_reads_no_history(book: Book, act: Callable[[Connection], Any]) -> None:
@@ -249,16 +262,16 @@ def assert_reads_no_history(book: Book, act: Callable[[Connection], Any]) -> Non
 
 def test_messages_are_built_by_key(book: Book) -> None:
     keys = keys_of(book.database, book.run_id)[:3]
-    registry = a_shelf()
+    registry = a_registry()
     with book.database.read() as connection:
         registry.scorer(connection, run_row(book.database, book.run_id).policy_id)
 
-    assert_reads(book, lambda c: outbox.lot(c, keys, registry), {"PRIMARY"}, {"PRIMARY"}, {"PRIMARY"})
+    assert_reads(book, lambda c: build_shipment(c, keys, registry), {"PRIMARY"}, {"PRIMARY"}, {"PRIMARY"})
 
 
 def test_a_run_and_its_progress_are_read_by_key(book: Book) -> None:
     row = run_row(book.database, book.run_id)
-    registry = a_shelf()
+    registry = a_registry()
     with book.database.read() as connection:
         runs.view(connection, row, registry)
 
@@ -269,29 +282,29 @@ def test_a_run_and_its_progress_are_read_by_key(book: Book) -> None:
 def test_the_next_run_to_plan_is_found_by_its_state(book: Book) -> None:
     run_id = accept_run(book.database, portfolio="nobody-here")
     try:
-        assert_reads(book, outbox.next_to_plan, {STATES}, {"PRIMARY"})
+        assert_reads(book, runs.next_to_plan, {STATES}, {"PRIMARY"})
     finally:
-        book.database.transact(lambda c: runs.cancel(c, run_id, NOON))
+        book.database.transact(lambda c: cancel(c, run_id, NOON))
 
 
 def test_a_scoring_job_goes_on_from_the_last_debtor(book: Book) -> None:
     last = debtor_rows(book.database)[2_000]["id"]
 
-    assert_reads(book, lambda c: scoring_jobs._next_rows(c, PORTFOLIO, last), {"PRIMARY"})
+    assert_reads(book, lambda c: rescoring._next_rows(c, PORTFOLIO, last), {"PRIMARY"})
 
 
 def test_scoring_goes_by_id_on_an_sqlite_that_knows_nothing_of_its_tables(sqlite: Database) -> None:
     """Nobody runs ANALYZE: by an index of portfolios each chunk would read and sort all of the portfolio."""
     generate_debtors(sqlite, 100)
-    registry = a_shelf()
-    job_id = sqlite.transact(lambda c: scoring_jobs.accept(c, ScoringJobIn(), registry, NOON))
+    registry = a_registry()
+    job_id = sqlite.transact(lambda c: service.accept(c, ScoringJobIn(), registry, NOON))
     with sqlite.read() as connection:
         job = scoring_jobs.read(connection, job_id)
         scorer = registry.scorer(connection, job.policy_id)
     later = NOON + timedelta(hours=1)
 
     def score(connection: Connection) -> None:
-        scoring_jobs._score(connection, job, scoring_jobs._next_rows(connection, "default", 0), scorer, later)
+        rescoring._score(connection, job, rescoring._next_rows(connection, "default", 0), scorer, later)
 
     assert_reads(Book(sqlite, "", {}), score, {"PRIMARY"}, {"PRIMARY"})
 
@@ -299,11 +312,11 @@ def test_scoring_goes_by_id_on_an_sqlite_that_knows_nothing_of_its_tables(sqlite
 def test_old_answers_are_found_by_their_age(book: Book) -> None:
     for number in range(200):
         book.database.transact(
-            lambda c, n=number: idempotency.once(
-                c, "scope", f"key-{n}", b"", NOON + timedelta(minutes=n), lambda: idempotency.Answer(200, b"")
+            lambda c, n=number: IDEMPOTENCY.once(
+                c, "scope", f"key-{n}", {}, NOON + timedelta(minutes=n), lambda: StoredResponse(200, b"")
             )
         )
 
     assert_reads(
-        book, lambda c: idempotency.any_old(c, NOON + timedelta(days=1, minutes=2)), {"ix_idempotency_keys_created_at"}
+        book, lambda c: IDEMPOTENCY.any_expired(c, NOON + timedelta(days=1, minutes=2)), {"ix_idempotency_keys_created_at"}
     )

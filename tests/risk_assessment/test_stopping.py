@@ -12,13 +12,13 @@ from sqlalchemy import select
 from tests.risk_assessment import independent
 from tests.risk_assessment.apis import queue_environment, serving
 from tests.risk_assessment.builders import accept_run, debtor_rows, generate_debtors
-from tests.risk_assessment.dependencies import DebtService, Dispatching, dispatcher_settings
+from tests.risk_assessment.dispatching import DebtService, Dispatching, dispatcher_settings
 from tests.risk_assessment.planned import order_of, plan, run_row, run_view
 from tests.support.nursery import Forked
 from tests.support.processes import environment, eventually, start_service, stop
 from tests.support.proxy import Proxy
 
-from risk_assessment.runs import outbox
+from risk_assessment.runs import queries as runs
 from risk_assessment.settings import Settings
 from risk_assessment.tables import run_batches
 from service_kit.database.engine import Database
@@ -87,7 +87,7 @@ def test_a_dispatcher_stopped_while_planning_leaves_the_plan_to_the_next(
     assert (run.state, run.batches_total) == ("planning", None)
     # The successor finds the run first.
     with sqlite.read() as connection:
-        assert outbox.next_to_plan(connection) == run
+        assert runs.next_to_plan(connection) == run
     plan(sqlite, run_id)
     assert order_of(sqlite, run_id) == independent.ranking(debtor_rows(sqlite))
 

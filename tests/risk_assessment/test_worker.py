@@ -5,14 +5,15 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
 import pytest
 from sqlalchemy import event, func, select, update
 from tests.risk_assessment import independent
-from tests.risk_assessment.builders import NOON, a_shelf, accept_run, debtor_rows, generate_debtors
-from tests.risk_assessment.dependencies import DebtService, Dispatching, Got, dispatcher_settings
+from tests.risk_assessment.builders import NOON, a_registry, accept_run, debtor_rows, generate_debtors
+from tests.risk_assessment.dispatching import DebtService, Dispatching, Got, dispatcher_settings
 from tests.risk_assessment.planned import batches_of, run_row, run_view
 from tests.support.fake_sqs import FakeSqs
 from tests.support.growth import Growth
@@ -22,18 +23,23 @@ from tests.support.servers import MariaDb
 
 from recovery_core.messages.batch import decode_batch
 from recovery_core.messages.results import encode_results
-from risk_assessment import leases, runs
-from risk_assessment.runs import jobs as dispatcher
-from risk_assessment.runs import planning
-from risk_assessment.scoring import jobs as scoring_jobs
+from risk_assessment.runs import jobs, planning
+from risk_assessment.runs import queries as runs
+from risk_assessment.runs.service import cancel
+from risk_assessment.runs.tables import FINISHED
+from risk_assessment.scoring import queries as scoring_jobs
+from risk_assessment.scoring import rescoring
+from risk_assessment.scoring import service as scoring
 from risk_assessment.scoring.schemas import ScoringJobIn
 from risk_assessment.settings import Settings
-from risk_assessment.tables import run_batches
+from risk_assessment.tables import leases, run_batches
 from risk_assessment.tables import runs as runs_table
 from service_kit.database.engine import Database
 from service_kit.observability.metrics import REGISTRY
 from service_kit.sqs.messages import Outgoing, Received
 from service_kit.sqs.queues import queue_specs
+from service_kit.worker import leader
+from service_kit.worker.leader_lease import LeaderLease
 
 
 @pytest.fixture
@@ -46,7 +52,7 @@ def state_of(database: Database, run_id: str) -> str:
 
 
 def is_over(database: Database, run_id: str) -> Callable[[], bool]:
-    return lambda: state_of(database, run_id) in runs.FINISHED
+    return lambda: state_of(database, run_id) in FINISHED
 
 
 def wait_for(database: Database, run_id: str, state: str, seconds: float = 30) -> None:
@@ -215,7 +221,7 @@ def test_a_successor_goes_on_where_a_stopped_dispatcher_was(database: Database, 
 def test_lost_messages_are_sent_again(
     database: Database, sqs_url: str, monkeypatch: pytest.MonkeyPatch, growth: Growth
 ) -> None:
-    monkeypatch.setattr(dispatcher, "TIDY_SECONDS", 0.05)
+    monkeypatch.setattr(jobs, "TIDY_SECONDS", 0.05)
     settings = dispatcher_settings(sqs_url, risk_resend_after_seconds=0.5)
     generate_debtors(database, 150)
     run_id = accept_run(database, batch_size=2)
@@ -236,7 +242,7 @@ def test_lost_messages_are_sent_again(
 def test_a_run_nobody_works_ends_with_dead_batches(
     sqlite: Database, sqs_url: str, monkeypatch: pytest.MonkeyPatch, growth: Growth
 ) -> None:
-    monkeypatch.setattr(dispatcher, "TIDY_SECONDS", 0.02)
+    monkeypatch.setattr(jobs, "TIDY_SECONDS", 0.02)
     settings = dispatcher_settings(sqs_url, risk_resend_after_seconds=0.02)
     generate_debtors(sqlite, 10)
     run_id = accept_run(sqlite, batch_size=5)
@@ -271,7 +277,7 @@ def test_reports_that_cannot_be_read_are_passed_over(sqlite: Database, settings:
 
     with Dispatching(sqlite, settings):
         for junk in ("junk", "{}", '{"schema":"smartrecover.batch-results.v1","results":[{}]}', "[]", "\u2603"):
-            debt_service.tell(junk)
+            debt_service.put(junk)
         debt_service.receive_until(is_over(sqlite, run_id))
         eventually(lambda: debt_service.results_waiting() == 0, what="an empty results queue")
 
@@ -286,7 +292,7 @@ def test_a_cancelled_run_sends_nothing_more(sqlite: Database, sqs_url: str) -> N
 
     with Dispatching(sqlite, settings):
         eventually(lambda: sent(sqlite) == 2, 20, "two batches")
-        sqlite.transact(lambda c: runs.cancel(c, run_id, NOON))
+        sqlite.transact(lambda c: cancel(c, run_id, NOON))
         debt_service.receive_until(is_over(sqlite, following))
 
     assert sum(batch.run_id == run_id for batch in debt_service.got) == 2
@@ -331,12 +337,24 @@ def test_batches_that_the_queue_refused_are_sent_later(sqlite: Database, setting
 def far_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let each dispatcher seem to run on a host of its own: this process is one, and alive."""
     numbers = count(1)
-    monkeypatch.setattr(leases, "new_owner", lambda: f"host-{next(numbers)}:1:x")
+    make = LeaderLease.__init__
+
+    def make_elsewhere(lease: LeaderLease, *arguments: Any) -> None:
+        make(lease, *arguments)
+        lease.owner = f"host-{next(numbers)}:1:x"
+
+    monkeypatch.setattr(LeaderLease, "__init__", make_elsewhere)
 
 
 def lease_owner(database: Database) -> str:
     with database.read() as connection:
-        return str(connection.execute(select(leases.leases.c.owner)).scalar())
+        return str(connection.execute(select(leases.c.owner)).scalar())
+
+
+def take_the_lease_away(database: Database) -> None:
+    """Let another dispatcher hold the lease, as if this one had been paused for long."""
+    far = update(leases).values(owner="host-9:1:x", expires_at=datetime(2999, 1, 1, tzinfo=UTC))
+    database.transact(lambda connection: connection.execute(far))
 
 
 @pytest.mark.usefixtures("far_apart")
@@ -358,7 +376,7 @@ def test_a_second_dispatcher_stands_by_and_takes_over(database: Database, settin
 def test_a_dispatcher_that_was_replaced_stands_by_and_harms_nothing(
     sqlite: Database, sqs_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(dispatcher, "RENEW_SECONDS", 0.05)
+    monkeypatch.setattr(leader, "RENEW_SECONDS", 0.05)
     settings = dispatcher_settings(sqs_url, risk_max_outstanding=2)
     generate_debtors(sqlite, 40)
     run_id = accept_run(sqlite, batch_size=4)
@@ -366,16 +384,13 @@ def test_a_dispatcher_that_was_replaced_stands_by_and_harms_nothing(
 
     with Dispatching(sqlite, settings):
         eventually(lambda: sent(sqlite) == 2, 20, "two batches")
-        # As if it had been paused for long and another had come.
-        with sqlite.write() as connection:
-            far = update(leases.leases).values(owner="host-9:1:x", expires_at=dispatcher.utc_now().replace(year=2999))
-            connection.execute(far)
+        take_the_lease_away(sqlite)
         eventually(lambda: "risk.lease.lost" in capsys.readouterr().out, what="standing by")
         assert measured("risk_lease_held") == 0
         done = run_view(sqlite, run_id)["batches_done"]
         debt_service.report(debt_service.receive())
         with sqlite.write() as connection:
-            connection.execute(update(leases.leases).values(expires_at=NOON))
+            connection.execute(update(leases).values(expires_at=NOON))
         debt_service.receive_until(is_over(sqlite, run_id))
 
     assert done == 0
@@ -388,22 +403,27 @@ def test_what_a_replaced_dispatcher_could_not_do_is_left_to_its_successor(
     sqlite: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     failed = threading.Event()
+    write = LeaderLease.write
 
-    def replaced_and_broken(*_: Any) -> int:
-        far = update(leases.leases).values(owner="host-9:1:x", expires_at=dispatcher.utc_now().replace(year=2999))
-        sqlite.transact(lambda connection: connection.execute(far))
+    def broken(*_: Any) -> int:
         failed.set()
         raise OSError("no space left on device")
 
+    def write_after_being_replaced(lease: LeaderLease, work: Any) -> Any:
+        if failed.is_set():
+            take_the_lease_away(sqlite)
+        return write(lease, work)
+
     generate_debtors(sqlite, 10)
-    monkeypatch.setattr(planning.Plan, "carry_out", replaced_and_broken)
-    monkeypatch.setattr(scoring_jobs, "score_chunk", replaced_and_broken)
+    monkeypatch.setattr(planning.Plan, "carry_out", broken)
+    monkeypatch.setattr(rescoring, "score_chunk", broken)
+    monkeypatch.setattr(LeaderLease, "write", write_after_being_replaced)
 
     if kind == "run":
         run_id = accept_run(sqlite)
     else:
         job = ScoringJobIn(portfolio="acme")
-        job_id = sqlite.transact(lambda connection: scoring_jobs.accept(connection, job, a_shelf(), NOON))
+        job_id = sqlite.transact(lambda connection: scoring.accept(connection, job, a_registry(), NOON))
     with Dispatching(sqlite, settings):
         assert failed.wait(20)
 
@@ -415,10 +435,10 @@ def test_what_a_replaced_dispatcher_could_not_do_is_left_to_its_successor(
 def test_a_scoring_job_is_carried_out_and_survives_a_stop(
     database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch, growth: Growth
 ) -> None:
-    monkeypatch.setattr(scoring_jobs, "CHUNK", 10)
+    monkeypatch.setattr(rescoring, "CHUNK", 10)
     generate_debtors(database, 200)
     body = ScoringJobIn(policy="classic")
-    job_id = database.transact(lambda c: scoring_jobs.accept(c, body, a_shelf(), NOON))
+    job_id = database.transact(lambda c: scoring.accept(c, body, a_registry(), NOON))
 
     def job() -> Any:
         with database.read() as connection:

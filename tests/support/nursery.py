@@ -34,11 +34,10 @@ IMPORTED = (
     "uvicorn.protocols.http.httptools_impl",
     "risk_assessment.__main__",
     "risk_assessment.app",
-    "risk_assessment.dispatching",
+    "risk_assessment.worker",
     "debt_processing.__main__",
     "debt_processing.app",
-    "debt_processing.consuming",
-    "debt_processing.redriving",
+    "debt_processing.worker",
     "moto.server",
     "moto.sqs.urls",
 )

@@ -1,7 +1,7 @@
-"""The messages between the services: batches of debtors one way, results of batches the other.
+"""Batch messages: debtors in the order in which they are to be processed, and all that a decision needs.
 
-A message is read item by item: one bad debtor is one ItemError, and the rest can be worked. A message whose envelope
-can't be trusted is refused as a whole. No names or other identity travel in it.
+A message is read item by item: one bad debtor is one ItemError, and the rest can be processed. A message whose envelope
+cannot be trusted is rejected as a whole. No names or other identity travel in it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -34,7 +34,7 @@ _UNPAID = PaymentStatus.UNPAID.value
 
 @dataclass(frozen=True, slots=True)
 class PolicyHeader:
-    """The policy of a batch; the document comes along unless the policy is built in."""
+    """The policy of a batch, with its document unless the policy is built in."""
 
     name: str
     version: int
@@ -44,7 +44,7 @@ class PolicyHeader:
 
 @dataclass(frozen=True, slots=True)
 class BatchHeader:
-    """All that a batch says besides its debtors. The threshold counts minor units; ``as_of`` knows its time zone."""
+    """All of a batch besides its debtors. The threshold is in minor units; ``as_of`` has its time zone."""
 
     batch_id: str
     run_id: str
@@ -60,7 +60,7 @@ class BatchHeader:
 
 @dataclass(frozen=True, slots=True)
 class ItemError:
-    """A debtor that can't be worked: its index in the message, and its id where that can be read."""
+    """A debtor that cannot be processed: its index in the message, and its id where that is readable."""
 
     position: int
     debtor_id: int | None
@@ -70,19 +70,19 @@ class ItemError:
 
 @dataclass(frozen=True, slots=True)
 class ReceivedBatch:
-    """A batch as received; every item stands where it stood in the message."""
+    """A batch as received; every item has its position in the message."""
 
     header: BatchHeader
     items: list[DebtorEntry | ItemError]
 
 
 def batch_id_of(run_id: str, sequence: int) -> str:
-    """The id of a batch, the same however often the batch is made."""
+    """Return the id of a batch, the same however often the batch is built."""
     return f"{run_id}-{sequence:07d}"
 
 
 def encode_batch(header: BatchHeader, debtors: Iterable[str]) -> bytes:
-    """Write a batch as JSON, its debtors as encode_debtor wrote them; the same header and debtors give the same bytes.
+    """Write a batch as JSON, its debtors as encode_debtor wrote them. The same header and debtors give the same bytes.
 
     Raises MessageTooLarge.
     """
@@ -132,9 +132,9 @@ def _categories(employment: str, contract: str, industry: str, family: str | Non
 
 
 def decode_batch(body: str | bytes) -> ReceivedBatch:
-    """Read a batch. A bad debtor comes out as an ItemError in its place; a bad envelope raises UnreadableMessage.
+    """Read a batch. A bad debtor becomes an ItemError in its position; a bad envelope raises UnreadableMessage.
 
-    Every entry comes out complete: ``family_situation`` None and ``payment_status`` UNPAID where they were left out.
+    Every entry is complete: ``family_situation`` None and ``payment_status`` UNPAID where they were left out.
     """
     data = as_bytes(body)
     envelope = _read_as_written(data)
@@ -145,21 +145,23 @@ def decode_batch(body: str | bytes) -> ReceivedBatch:
 
 
 def resolve_policy(header: BatchHeader) -> Policy:
-    """The policy a batch is to be worked under, proven by its hash. Raises UnreadableMessage when there is none."""
+    """Return the policy of a batch, proven by its hash. Raises UnreadableMessage when there is none."""
     named = header.policy
     policy = built_in_versions().get(named.hash) if named.document is None else _policy_from(named.document)
     if policy is None:
-        raise UnreadableMessage(f"policy: {named.name} {named.version} is not built in, and no document came along")
+        raise UnreadableMessage(
+            f"policy: {named.name} {named.version} is not built in, and the message has no document"
+        )
     if (policy.name, policy.version, policy.hash) != (named.name, named.version, named.hash):
-        raise UnreadableMessage(f"policy: {named.name} {named.version} is not what its hash or document says")
+        raise UnreadableMessage(f"policy: {named.name} {named.version} contradicts its hash or document")
     return policy
 
 
 def _read_as_written(data: bytes) -> Any:
-    """Read a message that is right in all parts and written the shortest way, as ours are; None for any other."""
+    """Read a message that is valid in all parts and in the shortest form, as ours are; None for any other."""
     try:
         message = BATCH_MESSAGE.validate_json(data)
-        # Names given twice, unknown fields and blanks would each have made the message longer than what was read of it.
+        # Repeated names, unknown fields and blanks would each make the message longer than what was read of it.
         is_shortest = len(orjson.dumps(message)) == len(data)
     except (ValidationError, TypeError):
         return None
@@ -188,7 +190,7 @@ def _read_items(values: Sequence[Any]) -> list[DebtorEntry | ItemError]:
 def _read_item(position: int, value: Any, seen: set[int]) -> DebtorEntry | ItemError:
     debtor_id = _readable_id(value)
     if debtor_id in seen:
-        # Said of nobody: the debtor has its one decision or error by its first entry.
+        # Without an id: the debtor has its one decision or error by its first entry.
         return ItemError(position, None, "debtor_id", f"debtor {debtor_id} is in this batch already")
     if debtor_id is not None:
         seen.add(debtor_id)

@@ -191,6 +191,6 @@ class TreatmentRow(PolicyPart):
         return parse_money(self.min_debt or "0"), None if self.max_debt is None else parse_money(self.max_debt)
 
     def matches_all(self) -> bool:
-        """Tell whether the row applies to every debtor, so that no row below it ever would."""
+        """Return whether the row applies to every debtor, so that no row below it ever would."""
         every = ((self.level, RiskLevel), (self.lane, Lane), (self.payment_status, PaymentStatus))
         return self.debt_range == (0, None) and all(names is None or len(names) == len(kind) for names, kind in every)

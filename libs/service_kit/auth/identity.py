@@ -1,4 +1,4 @@
-"""Who can call: identities, the roles that they have, and how they are recognised. Knows nothing of HTTP."""
+"""Who can call: identities, their roles, and how they are authenticated. Knows nothing of HTTP."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,14 +14,14 @@ class Role(StrEnum):
     ADMIN = "admin"
 
     def includes(self, other: "Role") -> bool:
-        """Tell whether this role may do what the other may."""
+        """Return whether this role may do what the other may."""
         order = list(Role)
         return order.index(self) >= order.index(other)
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who calls, such as `key:nightly` or `oidc:4f1c`; `role` is None for somebody known who may do nothing here."""
+    """Who calls, such as `key:nightly` or `oidc:4f1c`; `role` is None for a known caller who may do nothing here."""
 
     actor: str
     role: Role | None
@@ -32,7 +32,7 @@ ANYBODY = Identity("anonymous", Role.ADMIN)
 
 
 class BadCredentialsError(Exception):
-    """The credentials prove nothing. The text is for our logs: callers are not told what was wrong with a forgery."""
+    """The credentials prove nothing. The text is for our logs: a response never says what was wrong with a forgery."""
 
 
 class UncheckableError(Exception):
@@ -43,5 +43,5 @@ class Authenticator(Protocol):
     """Turns a bearer token into an identity."""
 
     async def identify(self, token: str) -> Identity:
-        """Return who the token stands for. Raises BadCredentialsError or UncheckableError."""
+        """Return the token's identity. Raises BadCredentialsError or UncheckableError."""
         ...

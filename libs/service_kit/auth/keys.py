@@ -1,6 +1,6 @@
-"""API keys: `srk_<id>_<secret>`, shown once. The database keeps the id in plain, to find the row, and a hash of it all.
+"""API keys: `srk_<id>_<secret>`, shown once. The database stores the id, to find the row, and a hash of the whole key.
 
-The secret is 256 random bits, so that a plain SHA-256 is enough: there is nothing to guess and nothing to slow down.
+The secret is 256 random bits, so a plain SHA-256 is enough: no attacker can guess it, so hashing need not be slow.
 Each change leaves an audit record in its own transaction.
 """
 
@@ -27,16 +27,16 @@ from service_kit.database.types import UtcDateTime, table_options
 PREFIX = "srk"
 ID_BYTES = 6
 SECRET_BYTES = 32
-REMEMBERED_SECONDS = 3.0
-"""How long a key is taken as it was last read, and so how long a revoked one may go on working."""
-MAX_REMEMBERED = 1_000
+CACHE_SECONDS = 3.0
+"""How long a key is cached, and so how long a revoked one may still work."""
+MAX_CACHED = 1_000
 
 _TOKEN = re.compile(rf"{PREFIX}_([0-9a-f]{{{2 * ID_BYTES}}})_([A-Za-z0-9_-]{{43}})")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 
 
 class KeyRefusedError(ValueError):
-    """The key cannot be made, found or taken; the text says why."""
+    """The key cannot be created, found or accepted; the text says why."""
 
 
 def api_keys_table(metadata: MetaData) -> Table:
@@ -50,25 +50,25 @@ def api_keys_table(metadata: MetaData) -> Table:
         Column("hash", String(64), nullable=False),
         Column("created_at", UtcDateTime, nullable=False),
         Column("revoked_at", UtcDateTime),
-        # Of revoked keys too, so that a name in the audit records always means one key.
+        # Revoked keys count too, so that a name in the audit records always means one key.
         UniqueConstraint("name", name="uq_api_keys_name"),
         **table_options(),
     )
 
 
 def new_token() -> str:
-    """Make a key."""
+    """Return a new key."""
     return f"{PREFIX}_{secrets.token_hex(ID_BYTES)}_{secrets.token_urlsafe(SECRET_BYTES)}"
 
 
 def key_id(token: str) -> str | None:
-    """Return the id in a key, None when it is no key of ours."""
+    """Return the id in a key, None when it is not a key of this system."""
     found = _TOKEN.fullmatch(token)
     return found[1] if found else None
 
 
-def add(connection: Connection, keys: Table, token: str, name: str, role: str, now: datetime) -> str:
-    """Let a key in under a name and a role, and return its id. Raises KeyRefusedError."""
+def _add(connection: Connection, keys: Table, token: str, name: str, role: str, now: datetime) -> str:
+    """Add a key under a name and a role, and return its id. Raises KeyRefusedError."""
     found = key_id(token)
     if found is None:
         raise KeyRefusedError("this is not a key that create-key has made")
@@ -85,17 +85,17 @@ def add(connection: Connection, keys: Table, token: str, name: str, role: str, n
 
 
 def issue(database: Database, keys: Table, audit: Audit, name: str, role: str, token: str) -> None:
-    """Let a key in, on record. Raises KeyRefusedError."""
+    """Add a key, with an audit record. Raises KeyRefusedError."""
 
-    def let_in(connection: Connection) -> None:
-        added = add(connection, keys, token, name, role, audit.at)
+    def add_key(connection: Connection) -> None:
+        added = _add(connection, keys, token, name, role, audit.at)
         audit.changed(connection, "key.created", f"key:{added}", name=name, role=role)
 
-    database.transact(let_in)
+    database.transact(add_key)
 
 
 def list_keys(database: Database, keys: Table) -> list[dict[str, Any]]:
-    """All keys, revoked ones too, oldest first, without their hashes."""
+    """Return all keys, revoked ones too, oldest first, without their hashes."""
     shown = [column for column in keys.c if column.name != "hash"]
     with database.read() as connection:
         rows = connection.execute(select(*shown).order_by(keys.c.created_at, keys.c.id)).all()
@@ -103,7 +103,7 @@ def list_keys(database: Database, keys: Table) -> list[dict[str, Any]]:
 
 
 def revoke(database: Database, keys: Table, audit: Audit, id_or_name: str) -> str:
-    """Revoke a key, on record, and return its name; one that is revoked already stays as it is.
+    """Revoke a key, with an audit record, and return its name; a revoked key stays as it is.
 
     Raises KeyRefusedError.
     """
@@ -120,7 +120,7 @@ def revoke(database: Database, keys: Table, audit: Audit, id_or_name: str) -> st
 
 def _named(connection: Connection, keys: Table, id_or_name: str) -> Row[Any]:
     wanted = (keys.c.id == id_or_name) | (keys.c.name == id_or_name)
-    # Should a name look like another key's id, the id means what it says.
+    # Where a name looks like another key's id, the id wins.
     best_first = select(keys).where(wanted).order_by(keys.c.id != id_or_name).limit(1)
     found = connection.execute(best_first.with_for_update()).one_or_none()
     if found is None:
@@ -129,13 +129,13 @@ def _named(connection: Connection, keys: Table, id_or_name: str) -> Row[Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class _Cached:
     row: Row[Any]
     read_at: float
 
 
 class KeyAuthenticator:
-    """Recognises the keys of one database, asking it at most every REMEMBERED_SECONDS for each."""
+    """Authenticates the keys of one database, reading each at most every CACHE_SECONDS."""
 
     def __init__(
         self, database: Callable[[], Database], keys: Table, clock: Callable[[], float] = time.monotonic
@@ -143,15 +143,15 @@ class KeyAuthenticator:
         self._database = database
         self._keys = keys
         self._clock = clock
-        self._remembered: dict[str, _Known] = {}
+        self._cache: dict[str, _Cached] = {}
 
     async def identify(self, token: str) -> Identity:
-        """Return who the key was made for. Raises BadCredentialsError or UncheckableError."""
+        """Return the key's identity. Raises BadCredentialsError or UncheckableError."""
         wanted = key_id(token)
         if wanted is None:
-            raise BadCredentialsError("not a key of ours")
+            raise BadCredentialsError("not a key of this system")
         row = self._recent(wanted) or await asyncio.to_thread(self._read, wanted)
-        # Compared even when there is no such key, so that the time tells nobody which ids exist.
+        # Compared even when there is no such key, so that the response time does not show which ids exist.
         fits = hmac.compare_digest(_hash(token), row.hash if row else _hash(""))
         if row is None or not fits:
             raise BadCredentialsError("unknown key")
@@ -160,8 +160,8 @@ class KeyAuthenticator:
         return Identity(f"key:{row.name}", Role(row.role))
 
     def _recent(self, wanted: str) -> Row[Any] | None:
-        known = self._remembered.get(wanted)
-        return known.row if known and self._clock() - known.read_at < REMEMBERED_SECONDS else None
+        cached = self._cache.get(wanted)
+        return cached.row if cached and self._clock() - cached.read_at < CACHE_SECONDS else None
 
     def _read(self, wanted: str) -> Row[Any] | None:
         asked_at = self._clock()
@@ -173,9 +173,9 @@ class KeyAuthenticator:
                 raise UncheckableError(describe_outage(error)) from error
             raise
         if row is not None:
-            if len(self._remembered) >= MAX_REMEMBERED:
-                self._remembered.clear()
-            self._remembered[wanted] = _Known(row, asked_at)
+            if len(self._cache) >= MAX_CACHED:
+                self._cache.clear()
+            self._cache[wanted] = _Cached(row, asked_at)
         return row
 
 

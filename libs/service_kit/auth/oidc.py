@@ -1,7 +1,7 @@
 """Tokens of an OpenID Connect issuer, checked against the keys that it publishes.
 
-Takes RS256, ES256 and EdDSA alone; refuses tokens without expiry, subject, our audience or our issuer. The issuer's
-keys are fetched in a thread and kept; while it is away the keys last known are good for an hour, and then none are.
+Accepts RS256, ES256 and EdDSA only; rejects tokens without expiry, subject, our audience or our issuer. The issuer's
+keys are fetched in a thread and cached; while the issuer is away, the cached keys are valid for an hour.
 """
 
 import asyncio
@@ -26,18 +26,18 @@ ALGORITHMS = ("RS256", "ES256", "EdDSA")
 LEEWAY_SECONDS = 30
 FETCH_SECONDS = 5.0
 FRESH_SECONDS = 300.0
-"""After so long the keys are fetched anew: how long a key goes on that the issuer has withdrawn."""
+"""After so long the keys are fetched again: how long a key is accepted that the issuer has withdrawn."""
 STALE_SECONDS = 3_600.0
-"""So long the keys last known are good enough while the issuer is away."""
+"""How long the cached keys are accepted while the issuer is away."""
 REFETCH_SECONDS = 10.0
-"""Tokens with a made-up key id make us ask the issuer at most so often."""
+"""Tokens with an invented key id cause at most one fetch in this time."""
 
 _SUBJECT = re.compile(r"[!-~]{1,255}")
 
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """Whose tokens are taken, meant for whom, and where they name the caller's roles."""
+    """Whose tokens are accepted, which audience they must name, and which claim names the caller's roles."""
 
     url: str
     audience: str
@@ -46,7 +46,7 @@ class Issuer:
 
 
 class OidcAuthenticator:
-    """Recognises an issuer's tokens."""
+    """Authenticates an issuer's tokens."""
 
     def __init__(self, issuer: Issuer, clock: Callable[[], float] = time.monotonic) -> None:
         """Fetch nothing yet: an issuer that is away must not keep the API from starting."""
@@ -54,13 +54,13 @@ class OidcAuthenticator:
         self._keys = _PublishedKeys(issuer, clock)
 
     async def identify(self, token: str) -> Identity:
-        """Return who the token is about. Raises BadCredentialsError or UncheckableError."""
+        """Return the token's identity. Raises BadCredentialsError or UncheckableError."""
         try:
             header = jwt.get_unverified_header(token)
         except jwt.PyJWTError:
             raise BadCredentialsError("not a token") from None
         if header.get("alg") not in ALGORITHMS:
-            raise BadCredentialsError("the token's algorithm is not taken")
+            raise BadCredentialsError("the token's algorithm is not accepted")
         key = await self._keys.named(header.get("kid"))
         return self._identity(self._claims(token, key))
 
@@ -88,7 +88,7 @@ class OidcAuthenticator:
 
 
 def _claim(claims: Mapping[str, Any], name: str) -> Any:
-    """Find a claim by its name, or by the way to it: `realm_access.roles`."""
+    """Return a claim by its name, or by its path: `realm_access.roles`."""
     if name in claims:
         return claims[name]
     found: Any = claims
@@ -135,7 +135,7 @@ class _PublishedKeys:
         return self._fetched_at is not None and self.clock() - self._fetched_at < seconds
 
     async def _refresh(self, kid: Any) -> None:
-        """Fetch the keys, one at a time, unless somebody else has just done or tried so."""
+        """Fetch the keys, one fetch at a time, unless another request has just fetched or tried to."""
         async with self._fetching:
             if self._find(kid) is not None and self._known_for_less_than(FRESH_SECONDS):
                 return
@@ -145,7 +145,7 @@ class _PublishedKeys:
                 self._known = await asyncio.to_thread(_fetch, self.issuer)
                 self._fetched_at, self._failure = self.clock(), ""
             except _FETCH_ERRORS as error:
-                self._failure = "the issuer of the tokens cannot be asked for its keys"
+                self._failure = "the issuer's keys cannot be fetched"
                 log.warning("auth.issuer.unavailable", error=type(error).__name__)
             self._tried_at = self.clock()
 
@@ -160,9 +160,9 @@ def _fetch(issuer: Issuer) -> dict[str, PyJWK]:
 
 
 def _discovered(issuer: Issuer) -> str:
-    """Ask the issuer where its keys are (OpenID Connect Discovery 1.0)."""
+    """Return where the issuer says its keys are (OpenID Connect Discovery 1.0)."""
     answer = httpx.get(f"{issuer.url.rstrip('/')}/.well-known/openid-configuration", timeout=FETCH_SECONDS)
     described = answer.raise_for_status().json()
     if not isinstance(described, dict) or described.get("issuer") != issuer.url:
-        raise ValueError("the issuer calls itself by another name than ours for it")
+        raise ValueError("the issuer's discovery document names another issuer")
     return check_address(str(described.get("jwks_uri")))

@@ -1,4 +1,4 @@
-"""How often a client may call: a bucket of tokens for each, in the memory of this process, for a bounded number."""
+"""Rate limits: a token bucket for each client, in the memory of this process, for a bounded number of clients."""
 
 import math
 import time
@@ -13,7 +13,7 @@ IPV6_PREFIX = 64  # what one subscriber is given, so one client
 
 
 class RateLimit:
-    """So many requests a minute for each client. A client that was quiet may use up a whole minute's at once."""
+    """So many requests a minute for each client. An idle client may use a whole minute's budget at once."""
 
     def __init__(
         self, per_minute: int, *, max_clients: int = MAX_CLIENTS, clock: Callable[[], float] = time.monotonic
@@ -25,13 +25,13 @@ class RateLimit:
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def take(self, client: str) -> int:
-        """Count one request: 0 when it may go on, else the seconds until the next may."""
+        """Count one request; return 0 when it may proceed, else the seconds until the next may."""
         now = self._clock()
         tokens, counted_at = self._buckets.pop(client, (self._capacity, now))
         tokens = min(self._capacity, tokens + (now - counted_at) * self._per_second)
         wait = 0 if tokens >= 1 else math.ceil((1 - tokens) / self._per_second)
         self._buckets[client] = (tokens if wait else tokens - 1, now)
-        # Whoever has been quiet the longest has the fullest bucket, so forgetting it gives away the least.
+        # The client that has been idle the longest has the fullest bucket, so forgetting it gives away the least.
         while len(self._buckets) > self._max_clients:
             self._buckets.popitem(last=False)
         return wait
@@ -43,7 +43,7 @@ class RateLimit:
 
 
 def address_of(scope: Scope) -> str:
-    """Name the client of a request by its address; IPv6 by its network."""
+    """Return the client of a request by its address; IPv6 by its network."""
     host = scope["client"][0] if scope.get("client") else "unknown"
     try:
         address = ip_address(host)

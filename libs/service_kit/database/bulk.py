@@ -1,8 +1,8 @@
 """Many rows at once, in and out, at the database's full speed: a driver's work for each value costs more than the rows.
 
-SQLite writes by one prepared statement, repeated. MySQL takes rows as SQL, which for harmless values Python writes by
-itself, or as one JSON document that a statement reads as a table. Both give rows out as one JSON document.
-Values are int, str (`utc_text` for moments) and None; only inserts take bytes too.
+SQLite repeats one prepared statement. MySQL receives rows as SQL text, which Python writes itself for harmless values,
+or as one JSON document that a statement reads as a table. Both return rows as one JSON document.
+Values are int, str (`utc_text` for moments) and None; only inserts accept bytes too.
 """
 
 import re
@@ -23,11 +23,11 @@ from sqlalchemy.types import TypeEngine
 ROWS_A_STATEMENT = 2_000
 
 _HARMLESS = re.compile(r"[A-Za-z0-9_ .:-]*")
-"""Needs no escaping anywhere. No comma and no bracket either, so that a None beside one is a None."""
+"""Needs no escaping anywhere. Without commas and brackets, so that a None beside one is a None."""
 
 
 class _Sql:
-    """SQL given as a parameter, because an error tells its statement to the log, and of its parameters nothing."""
+    """SQL passed as a parameter, because the log shows the statement of an error, and none of its parameters."""
 
     __slots__ = ("text",)
 
@@ -36,7 +36,7 @@ class _Sql:
 
 
 def prepare(connection: Any) -> None:
-    """Tell a connection of a MySQL driver how to write what `insert_rows` gives it."""
+    """Teach a MySQL driver's connection to write what `insert_rows` passes to it."""
     connection.encoders[_Sql] = lambda sql, _encoders: sql.text
 
 
@@ -67,9 +67,9 @@ def insert_rows(
 
 
 def update_rows(connection: Connection, table: Table, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
-    """Update rows by their primary key; each of `rows` holds the new values of `columns`, and then the key.
+    """Update rows by their primary key; each of `rows` contains the new values of `columns`, and then the key.
 
-    A key that is not there is passed over.
+    A key that does not exist is skipped.
     """
     if not rows:
         return
@@ -83,7 +83,7 @@ def update_rows(connection: Connection, table: Table, columns: Sequence[str], ro
 def rows_of(
     connection: Connection, statement: Select[Any], parameters: Mapping[str, Any] | None = None
 ) -> list[list[Any]]:
-    """The rows of a select, in no promised order; some thousand at most: they are one document."""
+    """Return the rows of a select, in no promised order; a few thousand at most, because they are one document."""
     rows = statement.subquery()
     return _read(connection.execute(select(_JsonRows(*rows.c)), parameters))
 
@@ -91,8 +91,8 @@ def rows_of(
 def rows_by_key(
     connection: Connection, table: Table, columns: Sequence[str], keys: Sequence[tuple[int, ...]]
 ) -> list[list[Any]]:
-    """These columns of the rows with these primary keys, some thousand at most, in no promised order."""
-    # CROSS JOIN and STRAIGHT_JOIN keep the order: for each key that is given, its row is looked up.
+    """Return these columns of the rows with these primary keys, a few thousand at most, in no promised order."""
+    # CROSS JOIN and STRAIGHT_JOIN keep the order: the row of each given key is looked up.
     if connection.dialect.name == "sqlite":
         sql = _by_key_sqlite(table, tuple(columns), connection.dialect, len(keys))
         return _read(connection.exec_driver_sql(sql, tuple(chain.from_iterable(keys)))) if keys else []
@@ -144,7 +144,7 @@ def _by_key_mysql(table: Table, columns: tuple[str, ...], dialect: Dialect) -> s
 
 
 def _by_key_parts(table: Table, columns: tuple[str, ...], dialect: Dialect) -> tuple[str, str, list[str]]:
-    """The table's name, the document of these columns and the columns of its key, as they stand in SQL."""
+    """Return the table's name, the document of these columns and the columns of its key, as SQL text."""
     quote = dialect.identifier_preparer.quote
     name = dialect.identifier_preparer.format_table(table)
     document = _document(", ".join(f"{name}.{quote(table.c[column].name)}" for column in columns), dialect)
@@ -152,7 +152,7 @@ def _by_key_parts(table: Table, columns: tuple[str, ...], dialect: Dialect) -> t
 
 
 def _as_sql(rows: list[tuple[Any, ...]]) -> str | None:
-    """The rows as they stand in SQL, where Python writes them alike; None where something has to be escaped."""
+    """Return the rows as SQL text, where Python writes them alike; None where a value must be escaped."""
     values = list(chain.from_iterable(rows))
     types = set(map(type, values))
     if not types <= {int, str, NoneType} or not _HARMLESS.fullmatch("".join([v for v in values if type(v) is str])):
@@ -165,7 +165,7 @@ def _as_sql(rows: list[tuple[Any, ...]]) -> str | None:
 def _insert_sql(
     table: Table, columns: tuple[str, ...], dialect: Dialect, ignore_duplicates: bool
 ) -> tuple[str, str, str]:
-    """What comes before the rows, one row, and what comes after them."""
+    """Return what comes before the rows, one row, and what comes after them."""
     quote = dialect.identifier_preparer.quote
     names = ", ".join(quote(table.c[name].name) for name in columns)
     begin = f"INSERT INTO {dialect.identifier_preparer.format_table(table)} ({names}) VALUES "  # noqa: S608
@@ -194,13 +194,13 @@ def _update_sql(table: Table, columns: tuple[str, ...], dialect: Dialect) -> str
     assignments = ", ".join(f"{name}.{column} = given.c{at}" for at, column in enumerate(names))
     return (
         f"UPDATE JSON_TABLE(%s, '$[*]' COLUMNS ({given})) AS given "  # noqa: S608
-        # In this order: for each row that is given, the one it is about is looked up by its key.
+        # In this order: each given row's target is looked up by its key.
         f"STRAIGHT_JOIN {name} ON {name}.{quote(key.name)} = given.c{len(names)} SET {assignments}"
     )
 
 
 def _in_json(kind: TypeEngine[Any]) -> TypeEngine[Any]:
-    """The type to read a value as: MariaDB cuts text to its length here, and only the table itself refuses it."""
+    """Return the type to read a value as: MariaDB truncates text to its length here, and only the table rejects it."""
     if isinstance(kind, String) and kind.length is not None:
         return VARCHAR(kind.length + 1, charset="utf8mb4")
     return kind

@@ -1,6 +1,6 @@
-"""Notices a server whose host or network is gone without a word, as in a failover: nothing else ends such a wait.
+"""Detects a server whose host or network vanished, as in a failover: nothing else ends such a wait.
 
-A server that is merely slow is left its time, because its host still answers the probes.
+A server that is merely slow keeps its time, because its host still responds to the probes.
 """
 
 import os
@@ -13,7 +13,7 @@ _PROBES = 2
 
 
 def watch(connection: Any) -> None:
-    """Watch the TCP connection of a DB-API connection, PyMySQL's or mysqlclient's; any other is left as it is."""
+    """Enable TCP keepalive for a connection of PyMySQL or mysqlclient; any other stays as it is."""
     sock = getattr(connection, "_sock", None)
     if isinstance(sock, socket.socket):
         _watch_socket(sock)
@@ -27,7 +27,7 @@ def _watch_socket(sock: socket.socket) -> None:
     if sock.family not in {socket.AF_INET, socket.AF_INET6}:
         return
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    # Two cases: we wait for an answer (probes), or what we sent is not acknowledged (user timeout).
+    # Two cases: we wait for a response (probes), or what we sent is not acknowledged (user timeout).
     pause = SILENCE_SECONDS // (_PROBES + 1)
     wanted = {
         "TCP_KEEPIDLE": SILENCE_SECONDS - _PROBES * pause,

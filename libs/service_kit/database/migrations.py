@@ -1,8 +1,8 @@
-"""Bring a database to the schema revision that a service was built for, one process at a time, from its wheel alone.
+"""Brings a database to the schema revision that a service was built for, one process at a time, from its wheel alone.
 
-A service keeps an Alembic folder `<package>/migrations`; env.py only calls `run_migrations(context.config, metadata)`.
-It refuses to guess: asked for an unknown revision, or left with a broken foreign key, it raises `MigrationError`. A
-database that newer code has migrated stays as it is.
+A service has an Alembic folder `<package>/migrations`; env.py only calls `run_migrations(context.config, metadata)`.
+An unknown revision or a broken foreign key raises `MigrationError`. A database that newer code has migrated stays as
+it is.
 """
 
 import hashlib
@@ -35,9 +35,9 @@ class MigrationError(Exception):
 
 
 def upgrade(url: str | URL, package: str, revision: str = "head") -> None:
-    """Upgrade the database to `revision`; when another process is doing so, wait for it.
+    """Upgrade the database to `revision`; wait while another process does so.
 
-    One that is beyond this code's head is left there, so that the version before can be deployed again.
+    A database beyond this code's head stays there, so that the version before can be deployed again.
     """
     _migrate(url, package, lambda config: command.upgrade(config, revision), leave_newer=revision == "head")
 
@@ -48,9 +48,9 @@ def downgrade(url: str | URL, package: str, revision: str) -> None:
 
 
 def is_current(database: Database, package: str) -> bool:
-    """Tell whether the schema serves this code: the newest it knows, or one made for code that is newer still.
+    """Return whether the schema serves this code: the newest it knows, or one made for newer code.
 
-    A migration leaves the version before it working, so that a deployment need not stop anybody.
+    A migration leaves the version before it working, so that a deployment interrupts no user.
     """
     revisions, current = _revisions(package), current_revision(database)
     return current is not None and (current in revisions.heads or current not in revisions.all)
@@ -76,7 +76,7 @@ def _revisions(package: str) -> _Revisions:
 
 
 def _is_newer(database: Database, package: str) -> bool:
-    """Tell whether the database is at a revision that this code does not know, and say so in the log."""
+    """Return whether the database is at a revision that this code does not know, and log it."""
     current = current_revision(database)
     newer = current is not None and current not in _revisions(package).all
     if newer:
@@ -93,7 +93,7 @@ def run_migrations(config: Config, metadata: MetaData) -> None:
         target_metadata=metadata,
         render_as_batch=on_sqlite,
         transactional_ddl=on_sqlite,
-        # MySQL commits at every DDL statement, so each finished migration must be noted at once.
+        # MySQL commits at every DDL statement, so each finished migration must be recorded at once.
         transaction_per_migration=not on_sqlite,
     )
     with context.begin_transaction():
@@ -125,7 +125,7 @@ def _migrate(url: str | URL, package: str, act: Callable[[Config], None], leave_
 
 @contextmanager
 def _alone_on_sqlite(database: Database) -> Iterator[Connection]:
-    """Yield a connection whose one write transaction holds every migration, or none when one of them fails."""
+    """Yield a connection whose one write transaction contains every migration, or none when one of them fails."""
     with database.engine.connect() as connection:
         # Rebuilding a table drops the old one, which would cascade. Only possible outside of a transaction.
         cursor = connection.connection.cursor()
@@ -139,7 +139,7 @@ def _alone_on_sqlite(database: Database) -> Iterator[Connection]:
 
 @contextmanager
 def _alone_on_mysql(database: Database) -> Iterator[Connection]:
-    """Yield a connection that holds a named lock of this database, which outlives the commits that DDL makes."""
+    """Yield a connection that holds a named lock of this database, which outlives the commits of DDL."""
     with database.engine.connect() as connection:
         name = f"migrate-{hashlib.sha256(str(connection.engine.url.database).encode()).hexdigest()[:32]}"
         if connection.exec_driver_sql("SELECT GET_LOCK(%s, %s)", (name, LOCK_WAIT_SECONDS)).scalar() != 1:

@@ -1,4 +1,4 @@
-"""Telling a database that is away, full or contended from a mistake of ours. Anything it does not know is a mistake."""
+"""Distinguishes a database that is away, full or contended from a mistake of ours. An unknown error is a mistake."""
 
 import sqlite3
 import ssl
@@ -16,7 +16,7 @@ _READ_ONLY = "the database is read-only"
 _FULL = "the database is out of disk space"
 _PLAIN = "the database connection cannot be encrypted as asked"
 _STOPPING = "the database is shutting down"
-_STOPPED = "the database was told to stop working on the statement, or took too long"
+_STOPPED = "the database stopped the statement, on request or because it took too long"
 _DISK = "the database cannot read or write its disk"
 _BROKEN = "the database file is damaged or is not a database"
 
@@ -76,17 +76,17 @@ _SQLITE_CONTENTION = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE
 
 
 def is_unavailable(error: BaseException) -> bool:
-    """Tell whether the database failed for a reason that waiting or an operator can cure."""
+    """Return whether the database failed for a reason that waiting or an operator can cure."""
     return _reason(error) is not None
 
 
 def describe_outage(error: BaseException) -> str:
-    """Say in one clause, without addresses or SQL, why the database is unavailable."""
+    """Return in one clause, without addresses or SQL, why the database is unavailable."""
     return _reason(error) or "the database failed in an unexpected way"
 
 
 def is_contention(error: BaseException) -> bool:
-    """Tell whether the transaction only lost against another one and may be run again."""
+    """Return whether the transaction only lost against another one and may be retried."""
     for cause in _drivers_errors(error):
         if isinstance(cause, sqlite3.Error):
             return _sqlite_code(cause) in _SQLITE_CONTENTION
@@ -101,7 +101,7 @@ def _reason(error: BaseException) -> str | None:
         if isinstance(cause, sqlite3.Error):
             return _SQLITE.get(_sqlite_code(cause))
         if isinstance(getattr(cause, "original_exception", None), ssl.SSLError):
-            return _PLAIN  # PyMySQL says 2003 as if nobody were there, but the certificate was not accepted
+            return _PLAIN  # PyMySQL says 2003, as for a server that is away, but the certificate was not accepted
         return _MYSQL.get(_mysql_code(cause))
     return None
 

@@ -1,7 +1,7 @@
-"""Keeps a process on one core at a time, of those it may use: that core which the kernel finds best.
+"""Keeps a process on one core at a time, of those it may use: the core that the kernel chooses.
 
-Only one thread of a Python process computes at a time. On several cores, each time that one hands over to the next
-another core has to be woken, which takes a server of short requests as long again as its work.
+Only one thread of a Python process computes at a time. On several cores, each hand-over to the next thread wakes
+another core, which takes a server of short requests as long again as its work.
 """
 
 import asyncio
@@ -18,11 +18,11 @@ log = structlog.get_logger(__name__)
 STAY_SECONDS = 2.0
 CHOOSE_SECONDS = 0.02
 _THREADS = Path("/proc/self/task")
-_LAST_RUN_ON = 36  # of what stands behind the name in stat, counted from 0: see proc(5)
+_LAST_RUN_ON = 36  # of the fields behind the name in stat, counted from 0: see proc(5)
 
 
 async def stay_on_one_core() -> None:
-    """Keep all threads where this one runs, until cancelled; now and then this one may be moved, and all follow it.
+    """Keep all threads on the core of this one, until cancelled; at intervals the kernel may move it, and all follow.
 
     Returns at once where there is no choice: with a single core, and on systems other than Linux.
     """
@@ -35,7 +35,7 @@ async def stay_on_one_core() -> None:
             await asyncio.sleep(CHOOSE_SECONDS)
             _bind(_threads(), {_core_of(here)})
             await asyncio.sleep(STAY_SECONDS)
-    except OSError as error:  # forbidden, or the cores that we may use are others by now
+    except OSError as error:  # forbidden, or the allowed cores have changed
         log.info("process.cores.not_chosen", error=type(error).__name__)
     finally:
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""`/docs`: the API to try out in a browser, under a content policy that lets in this page's own parts alone."""
+"""`/docs`: the API to try out in a browser, under a content policy that allows only this page's own parts."""
 
 import base64
 import hashlib
@@ -14,7 +14,7 @@ _INLINE_SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 
 
 def add_docs(app: FastAPI, openapi_url: str) -> None:
-    """Answer `GET /docs`."""
+    """Serve `GET /docs`."""
     page = get_swagger_ui_html(openapi_url=openapi_url, title=app.title, swagger_favicon_url="data:,")
     headers = {"Content-Security-Policy": _policy(bytes(page.body))}
 

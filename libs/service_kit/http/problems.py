@@ -1,6 +1,6 @@
-"""Every error answer as an RFC 9457 problem document that names the field and never repeats the input.
+"""Every error response is an RFC 9457 problem document, which names the field and never repeats the input.
 
-One table per service maps its errors to a status; what is in no table and is no outage is a 500 without detail.
+One table per service maps its errors to a status; an error that is in no table and no outage is a 500 without detail.
 """
 
 import json
@@ -51,9 +51,9 @@ class Problem(BaseModel):
 
 @dataclass(frozen=True)
 class ProblemSpec:
-    """How an error of ours is answered: its own text is the detail, so such texts must hold nothing personal.
+    """How an error becomes a response: its text is the detail, so such texts must contain nothing personal.
 
-    With `field`, or when the error itself has one, the text is also told as the problem of that field.
+    With `field`, or when the error itself has one, the text also becomes that field's problem.
     """
 
     status: int
@@ -68,13 +68,13 @@ _DESCRIPTIONS = {
     401: "The credentials are missing or not valid",
     403: "The caller may not do this",
     404: "There is no such thing",
-    406: "None of the forms that the client takes can be had",
-    408: "The body did not come in time",
+    406: "None of the media types in `Accept` is available",
+    408: "The body did not arrive in time",
     409: "This contradicts what is stored",
     412: "It has changed since the client read it",
     413: "The body is too large",
     415: "The body is not JSON",
-    421: "This API does not answer under that name",
+    421: "This API does not respond under that name",
     422: "A value is not valid; `errors` names the fields",
     429: "Too many requests; try again after `Retry-After` seconds",
     500: "An error of ours, logged under the `instance`",
@@ -87,9 +87,9 @@ PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
 
 
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return what a route says of the problems that its room can give: `responses=problem_responses(409)`.
+    """Declare the problems that a route's service can cause: `responses=problem_responses(409)`.
 
-    Those that the layers before the routes can give need no mention, nor does 404 for a path with a parameter.
+    Those of the middleware need no declaration, nor does 404 for a path with a parameter.
     """
     return {status: PROBLEM_RESPONSES[status] for status in statuses}
 
@@ -103,7 +103,7 @@ def problem_response(
     errors: Iterable[tuple[str, str]] = (),
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """Build the answer; `errors` are (field, message) pairs."""
+    """Build the response; `errors` are (field, message) pairs."""
     document = Problem(
         type=kind,
         title=title or HTTPStatus(status).phrase,
@@ -117,8 +117,8 @@ def problem_response(
 
 
 def install(app: FastAPI, table: Mapping[type[Exception], ProblemSpec]) -> None:
-    """Answer refused input, unknown paths, outages and the errors in `table` with problems."""
-    app.add_exception_handler(RequestValidationError, _refused_input)
+    """Respond with problems to invalid input, unknown paths, outages and the errors in `table`."""
+    app.add_exception_handler(RequestValidationError, _invalid_input)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(SQLAlchemyError, _database_error)
     for sqs_error in (ClientError, BotoCoreError, QueueMissing):
@@ -143,7 +143,7 @@ def _mapped(spec: ProblemSpec) -> Callable[[Request, Exception], Awaitable[Respo
     return handle
 
 
-async def _refused_input(_request: Request, error: Exception) -> Response:
+async def _invalid_input(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - as registered
     errors = [(_field(one["loc"]), _message(one)) for one in error.errors()]
     detail = f"{len(errors)} values are not valid" if len(errors) > 1 else f"{errors[0][0]}: {errors[0][1]}"
@@ -164,11 +164,11 @@ def _method_not_allowed(request: Request) -> Response:
     allowed = {"Allow": ", ".join(_allowed_methods(request))}
     if request.method == "OPTIONS":
         return Response(status_code=204, headers=allowed)
-    return problem_response(405, f"this path answers {allowed['Allow']}", headers=allowed)
+    return problem_response(405, f"this path accepts {allowed['Allow']}", headers=allowed)
 
 
 def _allowed_methods(request: Request) -> list[str]:
-    """Ask every route, because Starlette names the methods of the first that has the path."""
+    """Return the methods of every route with this path; Starlette knows only those of the first."""
     path = request.scope["path"]
 
     def answers(method: str) -> bool:
@@ -197,13 +197,13 @@ def _unavailable(reason: str) -> Response:
 
 
 def _field(location: Sequence[int | str]) -> str:
-    """Name a field as the client wrote it: `profiles.3.monthly_income`, `limit`, `body` for the body itself."""
+    """Return a field's name as the client wrote it: `profiles.3.monthly_income`, or `body` for the body itself."""
     source, *path = location
     return field_name(path) or str(source)
 
 
 def field_name(path: Iterable[int | str]) -> str:
-    """Join the way to a field as pydantic tells it. What cannot be a name of a field is not repeated."""
+    """Join the path to a field as pydantic reports it. A part that cannot be a field's name is not repeated."""
     # Parts with a bracket are pydantic's own, naming a validator or a member of a union.
     parts = [str(part) for part in path if "[" not in str(part)]
     return ".".join(part if _FIELD_NAME.fullmatch(part) else "(no field)" for part in parts)
@@ -214,7 +214,7 @@ def _message(error: Mapping[str, Any]) -> str:
 
 
 def _shown(text: str) -> str:
-    """Make a text safe to encode and short enough to log."""
+    """Return a text that is safe to encode and short enough to log."""
     return text[:MAX_TEXT_CHARS].encode("utf-8", "replace").decode()
 
 

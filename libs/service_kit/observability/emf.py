@@ -1,8 +1,8 @@
 """Writes this process's metrics for CloudWatch, as lines of embedded metric format on standard output.
 
-CloudWatch makes metrics of them where it takes in the log: nothing has to scrape and no API is called. Counters tell
-what they grew by since the line before. Left out is what would be billed and tell nothing: HTTP requests, a metric for
-each route, which the load balancer counts; and of an API the counters that only a loop moves. Specification:
+CloudWatch turns them into metrics when it ingests the log: nothing has to scrape and no API is called. Counters report
+their growth since the line before. Left out are metrics that cost money and add nothing: HTTP requests, a metric for
+each route, which the load balancer counts; and in an API the counters that only a loop moves. Specification:
 "CloudWatch Embedded Metric Format" in AWS's documentation.
 """
 
@@ -32,7 +32,7 @@ Value = float | dict[str, object]
 
 @contextmanager
 def emitting(seconds: float, service: str, process: str) -> Iterator[None]:
-    """Write every so many seconds what has changed, from a thread, and once more at the end; 0 = never."""
+    """Write changes every so many seconds, from a thread, and once more at the end; 0 = never."""
     if not seconds:
         yield
         return
@@ -54,7 +54,7 @@ def emitting(seconds: float, service: str, process: str) -> Iterator[None]:
 
 
 def _write(lines: "Lines") -> None:
-    """Write what there is. Whom nobody reads goes on working all the same, and tries again next time."""
+    """Write what there is. A process whose output is not read keeps working, and retries next time."""
     try:
         for line in lines.since_last(int(time.time() * 1_000)):
             sys.stdout.write(line.decode() + "\n")
@@ -64,15 +64,15 @@ def _write(lines: "Lines") -> None:
 
 
 class Lines:
-    """What the registry's metrics have become since the last time."""
+    """What has become of the registry's metrics since the last time."""
 
     def __init__(self, registry: CollectorRegistry, dimensions: Mapping[str, str], *, zeros: bool = True) -> None:
-        """Without `zeros`, a counter is told of from its first count on."""
+        """Without `zeros`, a counter is reported from its first count on."""
         self._registry, self._dimensions, self._zeros = registry, dict(dimensions), zeros
         self._last: dict[tuple[str, Labels], float] = {}
 
     def since_last(self, timestamp: int) -> list[bytes]:
-        """One line for each set of labels that something is known of; `timestamp` in milliseconds."""
+        """Return one line for each set of labels that has values; `timestamp` in milliseconds."""
         by_labels: dict[Labels, dict[str, tuple[str, Value]]] = {}
         for family in self._registry.collect():
             if not family.name.startswith(LEFT_OUT):
@@ -95,7 +95,7 @@ class Lines:
                 yield _labels(sample), sample.name, self._growth(sample, _labels(sample))
 
     def _distributions(self, family: Metric) -> Iterator[tuple[Labels, str, Value]]:
-        """Each histogram that has grown: the upper bound of each bucket, and how many more are in it."""
+        """Yield each histogram that has grown: the upper bound of each bucket, and how many more are in it."""
         buckets: dict[Labels, list[tuple[float, float]]] = {}
         sums: dict[Labels, float] = {}
         for sample in family.samples:
@@ -129,7 +129,7 @@ def _distribution(cumulated: Sequence[tuple[float, float]], total: float) -> dic
     values, counts, below = [], [], 0.0
     for bound, count in cumulated:
         if count > below:
-            # What lies above the last bound is told as lying on it: CloudWatch knows no infinity.
+            # A value above the last bound is reported as equal to it: CloudWatch knows no infinity.
             values.append(bound if math.isfinite(bound) else _last_bound(cumulated))
             counts.append(count - below)
             below = count
@@ -150,7 +150,7 @@ def _last_bound(cumulated: Sequence[tuple[float, float]]) -> float:
 
 
 def _labels(sample: Sample) -> Labels:
-    """Without the bucket's bound, and without empty values, which CloudWatch refuses."""
+    """Return the labels without the bucket's bound, and without empty values, which CloudWatch rejects."""
     return tuple((name, value) for name, value in sample.labels.items() if name != "le" and value)
 
 

@@ -1,4 +1,4 @@
-"""Logs of every part, libraries included, as one JSON line per event on standard error, without personal values.
+"""Logs of all parts, libraries included, as one JSON line per event on standard error, without personal values.
 
 Services log with `structlog.get_logger()` and dotted event names; ids are bound once with `structlog.contextvars`.
 """
@@ -37,13 +37,14 @@ _LEVELS = {
     "botocore": logging.WARNING,
     "aiobotocore": logging.WARNING,
     "asyncio": logging.WARNING,
+    "httpx": logging.WARNING,
 }
 
 
 def configure(service: str, level: str = "INFO", json: bool | None = None) -> None:
-    """Write all logs of this process in one form: JSON, or colours on a terminal unless `json` says so.
+    """Write all logs of this process in one format: JSON, or colours on a terminal unless `json` is set.
 
-    Our own are written straight away, for a third of what the standard library would take, by which others come.
+    Our own events go straight to the stream, for a third of what the standard library costs; other libraries' use it.
     """
     as_json = not sys.stderr.isatty() if json is None else json
     shared: list[Processor] = [
@@ -81,7 +82,7 @@ def _replace_handlers(shared: list[Processor], renderer: Processor, level: str) 
 
 
 def _worth_a_line(record: logging.LogRecord) -> bool:
-    """Leave out what Alembic says whenever somebody looks at a schema, and so at each readiness probe."""
+    """Leave out what Alembic logs at every look at a schema, and so at each readiness probe."""
     return not str(record.msg).startswith(_CHATTER)
 
 

@@ -26,19 +26,19 @@ POOL = Gauge("recovery_pool_connections", "Connections to the database, in use o
 
 
 def watch_process(process: str, database: "Database") -> None:
-    """Show that this process runs, under the name of its command, and how many connections it has."""
+    """Show that this process runs, under the name of its command, and how many database connections it has."""
     UP.labels(process).set(1)
     POOL.labels("in_use").set_function(database.connections_in_use)
     POOL.labels("idle").set_function(database.connections_idle)
 
 
 def metrics_route(app: "FastAPI") -> None:
-    """Answer `GET /metrics` with everything in the registry."""
+    """Serve everything in the registry at `GET /metrics`."""
     from starlette.responses import Response  # noqa: PLC0415 - the loops have metrics, and no routes
 
     @app.get("/metrics", include_in_schema=False)
     async def metrics() -> Response:
-        # Not in one of the routes' threads: it is looked at most when they are all busy.
+        # Not in one of the routes' threads: metrics matter most when those are all busy.
         return Response(await asyncio.to_thread(generate_latest, REGISTRY), media_type=CONTENT_TYPE_LATEST)
 
 

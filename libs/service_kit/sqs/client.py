@@ -1,4 +1,4 @@
-"""Amazon SQS through one long-lived client: packed sends, long polls, partial failures told apart from outages.
+"""Amazon SQS through one long-lived client: packed sends, long polls, partial failures distinguished from outages.
 
 It knows nothing of what messages contain.
 """

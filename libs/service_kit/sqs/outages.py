@@ -1,4 +1,4 @@
-"""Tells an SQS outage, which waiting or an operator can cure, from a mistake of this system."""
+"""Distinguishes an SQS outage, which waiting or an operator can cure, from a mistake of this system."""
 
 from botocore.exceptions import (
     ClientError,

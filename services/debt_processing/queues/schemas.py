@@ -17,7 +17,7 @@ class LaneDepth(BaseModel):
     waiting: int
     in_flight: int = Field(description="Received and not yet done with")
     dead: int = Field(description="In the lane's dead-letter queue")
-    oldest_seconds: int | None = Field(description="Age of the oldest message, where the server tells it")
+    oldest_seconds: int | None = Field(description="Age of the oldest message, where the server returns it")
 
 
 class QueuesReport(BaseModel):

@@ -1,7 +1,7 @@
 """The outbox: a batch is recorded before it is sent, and marked after.
 
-A crash in between sends it again, which the consumer's inbox makes harmless. Whoever changes batches has locked their
-run first. Functions take a connection, never commit.
+A crash in between sends it again, which the consumer's inbox makes harmless. Callers lock the run
+before they change its batches. Functions take a connection, never commit.
 """
 
 from collections.abc import Sequence

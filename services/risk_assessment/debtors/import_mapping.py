@@ -1,6 +1,6 @@
-"""The mapping of an import: where each field of a debtor comes from in somebody else's CSV.
+"""The mapping of an import: where each field of a debtor comes from in another system's CSV.
 
-What a file does not hold must be declared as a fixed value; nothing is ever guessed.
+What a file does not contain must be declared as a fixed value; nothing is ever guessed.
 """
 
 import math
@@ -20,7 +20,7 @@ OPTIONAL = ("family_situation", "payment_status")
 REQUIRED = tuple(name for name in FIELDS if name not in OPTIONAL)
 
 Reader = Callable[[Sequence[str]], str | int | None]
-"""Gives a field's value in a record, None where the record is blank. Raises ValueError when it cannot be told."""
+"""Returns a field's value in a record, None where the record is blank. Raises ValueError when it cannot be read."""
 
 # A place is a column's name and nothing else: str.format would also take attributes and widths of any size.
 _PLACE = re.compile(r"\{([^{}]+)\}")

@@ -1,6 +1,6 @@
 """`process-debtors`: starts a run through the APIs and follows it to its report, or previews it.
 
-It knows no database: whoever may call the APIs may use it.
+It knows no database: every caller of the APIs may use it.
 """
 
 import sys

@@ -57,7 +57,7 @@ class Selection:
         return [self.of_portfolio(), *self._wanted(), not_(self._is_scored())]
 
     def filtered(self) -> ColumnElement[bool]:
-        """Debtors who have not paid and whom the filters leave out, as far as the stored rows show."""
+        """Debtors who have not paid and are left out by the filters, as far as the stored rows show."""
         if not self.filters:
             return false()
         outside = not_(and_(*self._wanted()))

@@ -1,4 +1,4 @@
-"""The order in which held batches are worked."""
+"""The order in which prefetched batches are processed."""
 
 from typing import Any
 
@@ -10,15 +10,15 @@ from recovery_core.policies.builtin import built_in_policy
 from service_kit.sqs.messages import Received
 
 
-def held(
-    name: str, lane: str = "high", debt: str = "1000.00", receive_count: int = 1, unended: int = 0
+def a_prefetched(
+    name: str, lane: str = "high", debt: str = "1000.00", receive_count: int = 1, unfinished: int = 0
 ) -> PrefetchedBatch:
     batch = a_batch(name, entries=[a_debtor(1, total_debt_amount=debt)], lane=lane)
     delivery = Delivery(lane, Received(name, name, "", {}, receive_count, NOW))
-    return PrefetchedBatch(delivery, batch, built_in_policy("standard"), unended)
+    return PrefetchedBatch(delivery, batch, built_in_policy("standard"), unfinished)
 
 
-def holding(*batches: PrefetchedBatch) -> Prefetch:
+def a_prefetch(*batches: PrefetchedBatch) -> Prefetch:
     found = Prefetch()
     for batch in batches:
         found.add(batch)
@@ -27,17 +27,17 @@ def holding(*batches: PrefetchedBatch) -> Prefetch:
 
 def taken(found: Prefetch, **options: Any) -> list[str]:
     order = []
-    while batch := found.take(suspects_too=options.get("suspects_too", True)):
+    while batch := found.take(redelivered_too=options.get("redelivered_too", True)):
         order.append(batch.batch.header.run_id)
     return order
 
 
 def test_the_high_lane_goes_first_and_in_it_the_better_batch() -> None:
-    found = holding(
-        held("standard-rich", "standard", "90000.00"),
-        held("high-poor", debt="10.00"),
-        held("high-rich", debt="5000.00"),
-        held("standard-poor", "standard", "1.00"),
+    found = a_prefetch(
+        a_prefetched("standard-rich", "standard", "90000.00"),
+        a_prefetched("high-poor", debt="10.00"),
+        a_prefetched("high-rich", debt="5000.00"),
+        a_prefetched("standard-poor", "standard", "1.00"),
     )
 
     assert taken(found) == ["high-rich", "high-poor", "standard-rich", "standard-poor"]
@@ -45,26 +45,28 @@ def test_the_high_lane_goes_first_and_in_it_the_better_batch() -> None:
 
 
 def test_standard_has_a_turn_however_much_is_high() -> None:
-    found = holding(held("standard", "standard"), *(held(f"high-{n}") for n in range(2 * STANDARD_TURN)))
+    found = a_prefetch(
+        a_prefetched("standard", "standard"), *(a_prefetched(f"high-{n}") for n in range(2 * STANDARD_TURN))
+    )
 
     assert "standard" in taken(found)[:STANDARD_TURN]
 
 
-def test_suspects_go_last_the_worst_at_the_end() -> None:
-    found = holding(
-        held("killer", receive_count=3, unended=1),
-        held("suspect", receive_count=2),
-        held("new", "standard"),
+def test_redelivered_batches_go_last_the_worst_at_the_end() -> None:
+    found = a_prefetch(
+        a_prefetched("killer", receive_count=3, unfinished=1),
+        a_prefetched("redelivered", receive_count=2),
+        a_prefetched("new", "standard"),
     )
 
-    assert found.suspects == 2
-    assert taken(found, suspects_too=False) == ["new"]
-    assert taken(found) == ["suspect", "killer"]
+    assert found.redelivered == 2
+    assert taken(found, redelivered_too=False) == ["new"]
+    assert taken(found) == ["redelivered", "killer"]
 
 
 def test_what_is_dropped_is_not_taken() -> None:
-    lost, kept = held("lost", debt="9000.00"), held("kept")
-    found = holding(lost, kept)
+    lost, kept = a_prefetched("lost", debt="9000.00"), a_prefetched("kept")
+    found = a_prefetch(lost, kept)
 
     assert found.drop({lost.delivery}) == [lost]
     assert len(found) == 1
@@ -76,14 +78,14 @@ def test_a_batch_whose_debtors_are_all_unreadable_still_has_its_turn() -> None:
     batch = a_batch("odd", entries=[{"nothing": 1}])
     odd = PrefetchedBatch(Delivery("high", Received("m", "h", "", {}, 1, NOW)), batch, built_in_policy("standard"))
 
-    assert holding(odd).take(suspects_too=False) is odd
+    assert a_prefetch(odd).take(redelivered_too=False) is odd
 
 
-def test_a_group_ends_with_enough_debtors_and_a_suspect_comes_alone() -> None:
-    found = holding(*(held(f"new-{n}") for n in range(5)), held("suspect", receive_count=2))
+def test_a_group_ends_with_enough_debtors_and_a_redelivered_batch_comes_alone() -> None:
+    found = a_prefetch(*(a_prefetched(f"new-{n}") for n in range(5)), a_prefetched("redelivered", receive_count=2))
 
     groups = []
-    while group := found.take_group(2, suspects_too=True):
+    while group := found.take_group(2, redelivered_too=True):
         groups.append([batch.batch.header.run_id for batch in group])
 
-    assert groups == [["new-0", "new-1"], ["new-2", "new-3"], ["new-4"], ["suspect"]]
+    assert groups == [["new-0", "new-1"], ["new-2", "new-3"], ["new-4"], ["redelivered"]]

@@ -1,4 +1,4 @@
-"""Dead letters, over queues in memory and over a real local server: seen with their reason, sent back, worked."""
+"""Dead letters, over queues in memory and over a real local server: seen with their reason, sent back, processed."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -10,7 +10,6 @@ from tests.support.fake_sqs import FakeSqs
 
 from debt_processing.consumer.deliveries import DeliveryQueues
 from debt_processing.queues import dead_letters
-from debt_processing.queues import queries as queues
 from debt_processing.queues.dead_letters import MOVED_BY_QUEUE
 from debt_processing.queues.schemas import RedriveRequest
 from debt_processing.settings import Settings
@@ -35,13 +34,13 @@ async def sqs(request: pytest.FixtureRequest, settings: Settings) -> AsyncIterat
         yield found
 
 
-async def bury(sqs: AnySqs, settings: Settings, lane: str, bodies: list[str], reason: str = "it broke") -> None:
-    receiver = DeliveryQueues(sqs, settings)  # type: ignore[arg-type]
-    queue = queues.queue_names(settings)[lane]
+async def dead_letter(sqs: AnySqs, settings: Settings, lane: str, bodies: list[str], reason: str = "it broke") -> None:
+    lanes = DeliveryQueues(sqs, settings)  # type: ignore[arg-type]
+    queue = settings.lane_queues[lane]
     await sqs.send(queue, [Outgoing(str(n), body, {"traceparent": "00-ab"}) for n, body in enumerate(bodies)])
-    for delivery in await receiver.receive(lane, 10, 0):
-        assert await receiver.bury(delivery, reason, NOW)
-        await receiver.delete([delivery])
+    for delivery in await lanes.receive(lane, 10, 0):
+        assert await lanes.dead_letter(delivery, reason, NOW)
+        await lanes.delete([delivery])
 
 
 def soon() -> datetime:
@@ -49,8 +48,8 @@ def soon() -> datetime:
 
 
 async def test_looking_shows_what_and_why_and_changes_nothing(sqs: AnySqs, settings: Settings) -> None:
-    await bury(sqs, settings, "high", [a_body("run-1", 7)], "ValueError:\n it broke ")
-    await bury(sqs, settings, "standard", ["not JSON"])
+    await dead_letter(sqs, settings, "high", [a_body("run-1", 7)], "ValueError:\n it broke ")
+    await dead_letter(sqs, settings, "standard", ["not JSON"])
 
     for _ in range(2):
         shown = (await dead_letters.peek(sqs, settings, None, 100)).items  # type: ignore[arg-type]
@@ -74,8 +73,8 @@ async def test_what_the_queue_moved_itself_says_so(sqs: AnySqs, settings: Settin
 
 
 async def test_looking_stops_at_the_limit_and_at_the_lane(sqs: AnySqs, settings: Settings) -> None:
-    await bury(sqs, settings, "high", [a_body("run-1", n) for n in (1, 2, 3)])
-    await bury(sqs, settings, "standard", [a_body("run-1", 4)])
+    await dead_letter(sqs, settings, "high", [a_body("run-1", n) for n in (1, 2, 3)])
+    await dead_letter(sqs, settings, "standard", [a_body("run-1", 4)])
 
     async def look(lane: Lane | None, limit: int) -> list[int | None]:
         return [item.sequence for item in (await dead_letters.peek(sqs, settings, lane, limit)).items]  # type: ignore[arg-type]
@@ -86,8 +85,8 @@ async def test_looking_stops_at_the_limit_and_at_the_lane(sqs: AnySqs, settings:
 
 
 async def test_redriving_sends_everything_back_to_its_lane(sqs: AnySqs, settings: Settings) -> None:
-    await bury(sqs, settings, "high", [a_body("run-1", n) for n in range(1, 6)])
-    await bury(sqs, settings, "standard", [a_body("run-1", 9)])
+    await dead_letter(sqs, settings, "high", [a_body("run-1", n) for n in range(1, 6)])
+    await dead_letter(sqs, settings, "standard", [a_body("run-1", 9)])
 
     done = await dead_letters.redrive(sqs, settings, RedriveRequest(), soon())  # type: ignore[arg-type]
 
@@ -96,14 +95,14 @@ async def test_redriving_sends_everything_back_to_its_lane(sqs: AnySqs, settings
     assert sorted(message.body for message in back) == sorted(a_body("run-1", n) for n in range(1, 6))
     assert {message.receive_count for message in back} == {1}
     assert back[0].attributes == {"traceparent": "00-ab"}
-    for lane in queues.queue_names(settings).values():
+    for lane in settings.lane_queues.values():
         depth = await sqs.depth(f"{lane}-dlq")
         assert (depth.waiting, depth.in_flight) == (0, 0)
 
 
 async def test_redriving_only_so_many_only_a_lane_only_these(sqs: AnySqs, settings: Settings) -> None:
-    await bury(sqs, settings, "high", [a_body("run-1", n) for n in (1, 2, 3)])
-    await bury(sqs, settings, "standard", [a_body("run-1", 4)])
+    await dead_letter(sqs, settings, "high", [a_body("run-1", n) for n in (1, 2, 3)])
+    await dead_letter(sqs, settings, "standard", [a_body("run-1", 4)])
     shown = (await dead_letters.peek(sqs, settings, None, 10)).items  # type: ignore[arg-type]
     chosen = next(item for item in shown if item.sequence == 2)
 
@@ -119,7 +118,7 @@ async def test_redriving_only_so_many_only_a_lane_only_these(sqs: AnySqs, settin
 
 
 async def test_what_fails_again_meanwhile_is_not_sent_back_for_ever(sqs: AnySqs, settings: Settings) -> None:
-    await bury(sqs, settings, "high", [a_body()])
+    await dead_letter(sqs, settings, "high", [a_body()])
 
     done = await dead_letters.redrive(sqs, settings, RedriveRequest(), NOW - timedelta(days=1))  # type: ignore[arg-type]
 
@@ -130,7 +129,7 @@ async def test_what_fails_again_meanwhile_is_not_sent_back_for_ever(sqs: AnySqs,
 async def test_a_refused_message_stays_among_the_dead(settings: Settings) -> None:
     fake = FakeSqs()
     await fake.ensure_queues(queue_specs(settings))
-    await bury(fake, settings, "high", [a_body("run-1", n) for n in (1, 2)])
+    await dead_letter(fake, settings, "high", [a_body("run-1", n) for n in (1, 2)])
     [first, _] = (await dead_letters.peek(fake, settings, None, 10)).items  # type: ignore[arg-type]
     fake.fail_sends = {first.message_id}
 

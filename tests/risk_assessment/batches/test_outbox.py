@@ -5,13 +5,17 @@ from datetime import timedelta
 from itertools import pairwise
 
 import pytest
-from sqlalchemy import Connection, update
-from tests.risk_assessment.builders import NOON, a_shelf, generate_debtors
+from sqlalchemy import update
+from tests.risk_assessment.builders import NOON, a_registry, generate_debtors
 from tests.risk_assessment.planned import a_planned_run, batches_of, bodies_of, keys_of, run_row
 
-from risk_assessment import runs
+from risk_assessment.batches import queries as batches
 from risk_assessment.batches.queries import MAX_SENDS, BatchKey
-from risk_assessment.runs import outbox
+from risk_assessment.batches.shipments import build_shipment
+from risk_assessment.runs import queries as runs
+from risk_assessment.runs import results
+from risk_assessment.runs.service import cancel
+from risk_assessment.runs.tables import RunState
 from risk_assessment.tables import run_batches
 from service_kit.database.engine import Database
 
@@ -31,28 +35,23 @@ def filled(database: Database) -> Database:
 
 def next_batches(database: Database, room: int, leave_out: Iterable[BatchKey] = ()) -> list[BatchKey]:
     with database.read() as connection:
-        return outbox.next_batches(connection, room, frozenset(leave_out))
+        publishing = runs.numbers_in(connection, (RunState.PUBLISHING,))
+        return batches.next_batches(connection, publishing, room, frozenset(leave_out))
 
 
 def send(database: Database, keys: list[BatchKey], seconds: float = 0) -> list[str]:
     """Note these batches as sent; the ids of the runs that are published by it."""
-    now = NOON + timedelta(seconds=seconds)
-
-    def mark(connection: Connection) -> list[str]:
-        outbox.mark_sent(connection, keys, now)
-        return outbox.mark_published(connection, now)
-
-    return database.transact(mark)
+    return database.transact(lambda c: results.mark_sent(c, keys, NOON + timedelta(seconds=seconds)))
 
 
 def due_again(database: Database, seconds: float) -> list[BatchKey]:
     with database.read() as connection:
-        return outbox.due_again(connection, NOON + timedelta(seconds=seconds), RESEND_AFTER)
+        return batches.due_again(connection, NOON + timedelta(seconds=seconds), RESEND_AFTER)
 
 
 def outstanding(database: Database) -> int:
     with database.read() as connection:
-        return outbox.outstanding(connection)
+        return batches.outstanding(connection)
 
 
 def set_state(database: Database, key: BatchKey, state: str) -> None:
@@ -155,7 +154,7 @@ def test_only_batches_of_runs_under_way_are_due_again(filled: Database) -> None:
     run_ids = [a_cut_run(filled) for _ in range(2)]
     keys = [keys_of(filled, run_id, 1)[0] for run_id in run_ids]
     send(filled, keys)
-    filled.transact(lambda c: runs.cancel(c, run_ids[0], NOON))
+    filled.transact(lambda c: cancel(c, run_ids[0], NOON))
 
     assert due_again(filled, 59.9) == []
     assert due_again(filled, 60) == keys[1:]
@@ -167,11 +166,11 @@ def test_a_cancelled_run_sends_nothing_more(filled: Database) -> None:
     keys = keys_of(filled, run_id)
     send(filled, keys[:2])
 
-    filled.transact(lambda c: runs.cancel(c, run_id, NOON))
+    filled.transact(lambda c: cancel(c, run_id, NOON))
 
     assert next_batches(filled, 1_000) == []
     assert [batch.state for batch in batches_of(filled, run_id)] == ["sent"] * 2 + ["cancelled"] * (len(keys) - 2)
-    filled.transact(lambda c: runs.cancel(c, run_id, NOON + timedelta(seconds=9)))
+    filled.transact(lambda c: cancel(c, run_id, NOON + timedelta(seconds=9)))
     assert run_row(filled, run_id).completed_at == NOON
 
 
@@ -181,8 +180,8 @@ def test_a_message_is_the_same_bytes_however_it_is_asked_for(filled: Database) -
     keys = keys_of(filled, run_id) + keys_of(filled, other)
 
     with filled.read() as connection:
-        together = outbox.lot(connection, keys[::-1], a_shelf()).bodies
-        alone = {key: outbox.lot(connection, [key], a_shelf()).bodies[key] for key in keys}
+        together = build_shipment(connection, keys[::-1], a_registry()).bodies
+        alone = {key: build_shipment(connection, [key], a_registry()).bodies[key] for key in keys}
 
     assert together == alone
     assert {key.sequence: alone[key] for key in keys_of(filled, run_id)} == bodies_of(filled, run_id)

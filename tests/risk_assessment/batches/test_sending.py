@@ -5,7 +5,7 @@ from tests.risk_assessment.builders import some_settings
 from tests.support.fake_sqs import FakeSqs
 
 from risk_assessment.batches.queries import BatchKey
-from risk_assessment.batches.sending import BatchQueues, all_queues
+from risk_assessment.batches.sending import BatchQueues
 from risk_assessment.batches.shipments import RunTrace, Shipment
 from service_kit.sqs.messages import MAX_MESSAGE_BYTES, Outgoing
 from service_kit.sqs.outages import QueueMissing
@@ -95,5 +95,5 @@ async def test_reports_are_read_and_forgotten(sqs: FakeSqs) -> None:
 
 
 async def test_every_queue_has_a_dead_letter_queue(sqs: FakeSqs) -> None:
-    assert all_queues(SETTINGS) == ["h", "s", "r"]
+    assert [*SETTINGS.lane_queues.values(), SETTINGS.recovery_queue_results] == ["h", "s", "r"]
     assert [spec.dead_letter for spec in queue_specs(SETTINGS)] == ["h-dlq", "s-dlq", "r-dlq"]

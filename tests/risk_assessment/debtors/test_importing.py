@@ -13,7 +13,7 @@ from tests.risk_assessment.builders import change_debtor, debtor_rows, every_row
 from tests.risk_assessment.commands import Done, run, the_error
 
 from risk_assessment.debtors.bulk import DebtorRow
-from risk_assessment.debtors.importing import Cells
+from risk_assessment.debtors.importing import _ROW
 from risk_assessment.debtors.schemas import DebtorIn
 from risk_assessment.fields import ExternalRef
 from risk_assessment.tables import assessments, debtors
@@ -495,4 +495,4 @@ def test_rows_are_validated_as_the_api_validates_debtors() -> None:
     """Field by field the same types; only a reference, which an API's client may leave out, a file must give."""
     types = get_type_hints(DebtorIn, include_extras=True) | {"external_ref": ExternalRef}
 
-    assert get_args(Cells) == tuple(types[name] for name in DebtorRow._fields)
+    assert get_args(_ROW) == tuple(types[name] for name in DebtorRow._fields)

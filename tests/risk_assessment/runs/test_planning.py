@@ -7,10 +7,11 @@ from itertools import groupby
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 from tests.risk_assessment import independent
 from tests.risk_assessment.builders import (
     NOON,
-    a_shelf,
+    a_registry,
     accept_run,
     add_debtor,
     change_debtor,
@@ -21,7 +22,6 @@ from tests.risk_assessment.planned import (
     a_planned_run,
     batches_of,
     bodies_of,
-    no_fence,
     order_of,
     plan,
     received,
@@ -33,13 +33,19 @@ from recovery_core.messages.batch import ItemError, resolve_policy
 from recovery_core.messages.wire import MAX_MESSAGE_BYTES
 from recovery_core.policies.builtin import built_in_policy
 from recovery_core.policies.document import load_policy
-from risk_assessment import debtors, runs
-from risk_assessment.debtors import bulk as portfolio
+from risk_assessment.batches.queries import next_batches
+from risk_assessment.debtors import bulk
+from risk_assessment.debtors import service as debtors
 from risk_assessment.debtors.generating import Distribution
-from risk_assessment.runs import outbox, preview
+from risk_assessment.runs import preview
+from risk_assessment.runs import queries as runs
 from risk_assessment.runs.planning import PlanInterruptedError, RunWithdrawnError
-from risk_assessment.runs.ranking import Selection
-from risk_assessment.scoring import jobs as scoring_jobs
+from risk_assessment.runs.ranking import selection_of
+from risk_assessment.runs.service import cancel
+from risk_assessment.runs.tables import RunState
+from risk_assessment.scoring import queries as scoring_jobs
+from risk_assessment.scoring import rescoring
+from risk_assessment.scoring import service as scoring
 from risk_assessment.scoring.schemas import ScoringJobIn
 from service_kit.database.engine import Database
 from service_kit.worker.leader_lease import LeaseLostError
@@ -72,7 +78,7 @@ def test_the_order_does_not_depend_on_how_much_is_read_at_a_time(
     database: Database, monkeypatch: pytest.MonkeyPatch, chunk: int
 ) -> None:
     rows = a_book(database)
-    monkeypatch.setattr("risk_assessment.ranking.CHUNK", chunk)
+    monkeypatch.setattr("risk_assessment.runs.ranking.CHUNK", chunk)
 
     assert order_of(database, a_planned_run(database, batch_size=7)) == independent.ranking(rows)
 
@@ -198,9 +204,8 @@ def test_whom_a_run_is_about_and_who_is_left_out_is_everybody(database: Database
     assert sum(excluded.values()) + run_row(database, run_id).debtors_ranked == len(rows)
     with database.read() as connection:
         run = runs.read(connection, run_id)
-        scorer = a_shelf().scorer(connection, run.policy_id)
-        selection = Selection("default", run.policy_id, scorer, runs.orjson.loads(run.filters))
-        shown = preview.preview(database, connection, selection, run.threshold, 10, wishes.get("limit"))
+        scorer = a_registry().scorer(connection, run.policy_id)
+        shown = preview.preview(database, connection, selection_of(run, scorer), run.threshold, 10, wishes.get("limit"))
     assert shown["excluded"] == excluded
     assert (shown["ranked"], shown["lanes"]["high"]) == (run.debtors_ranked, run.debtors_high)
     assert [line["debtor_id"] for line in shown["top"]] == [one for _, one in wanted[:limit][:10]]
@@ -237,12 +242,12 @@ def test_another_policy_than_the_stored_one_scores_on_the_way(database: Database
 
 def test_a_policy_that_scored_half_of_the_portfolio_ranks_all_of_it(database: Database) -> None:
     first_half = generate_debtors(database, 30, seed=1)
-    registry = a_shelf()
-    job_id = database.transact(lambda c: scoring_jobs.accept(c, ScoringJobIn(policy="classic"), registry, NOON))
+    registry = a_registry()
+    job_id = database.transact(lambda c: scoring.accept(c, ScoringJobIn(policy="classic"), registry, NOON))
     with database.read() as connection:
         job = scoring_jobs.read(connection, job_id)
         scorer = registry.scorer(connection, job.policy_id)
-    while scoring_jobs.score_chunk(database, job, scorer, NOON, no_fence):
+    while database.transact(lambda c: rescoring.score_chunk(c, job, scorer, NOON)):
         pass
     rows = generate_debtors(database, 30, seed=2)
     assert len({row["policy_id"] for row in rows}) == 2
@@ -299,8 +304,8 @@ def test_a_plan_that_was_cut_off_is_made_anew(database: Database) -> None:
     assert 0 < len(batches_of(database, run_id)) < len(rows)
     with database.read() as connection:
         publishing = run_row(database, other).number
-        assert {key.run_number for key in outbox.next_batches(connection, 1_000, frozenset())} == {publishing}
-        found = outbox.next_to_plan(connection)
+        assert runs.numbers_in(connection, (RunState.PUBLISHING,)) == [publishing]
+        found = runs.next_to_plan(connection)
         assert found is not None
         assert found.id == run_id
     plan(database, run_id)
@@ -314,7 +319,7 @@ def test_a_run_cancelled_while_it_is_planned_leaves_no_batch_to_send(database: D
     run_id = accept_run(database, batch_size=1)
 
     def cancel() -> bool:
-        database.transact(lambda c: runs.cancel(c, run_id, NOON))
+        database.transact(lambda c: cancel(c, run_id, NOON))
         return False
 
     with pytest.raises(RunWithdrawnError):
@@ -328,8 +333,8 @@ def test_a_run_cancelled_before_it_is_planned_is_left_alone(database: Database) 
     generate_debtors(database, 5)
     run_id = accept_run(database)
     with database.read() as connection:
-        stale = outbox.next_to_plan(connection)
-    database.transact(lambda c: runs.cancel(c, run_id, NOON))
+        stale = runs.next_to_plan(connection)
+    database.transact(lambda c: cancel(c, run_id, NOON))
 
     with pytest.raises(RunWithdrawnError):
         plan(database, run_id)
@@ -337,7 +342,7 @@ def test_a_run_cancelled_before_it_is_planned_is_left_alone(database: Database) 
     assert stale is not None
     assert batches_of(database, run_id) == []
     with database.read() as connection:
-        assert outbox.next_to_plan(connection) is None
+        assert runs.next_to_plan(connection) is None
 
 
 def test_a_dispatcher_that_lost_its_lease_cannot_plan(database: Database) -> None:
@@ -345,13 +350,14 @@ def test_a_dispatcher_that_lost_its_lease_cannot_plan(database: Database) -> Non
     run_id = accept_run(database, batch_size=1)
     writes = []
 
-    def fence(_connection: object) -> None:
+    def write(work: Callable[[Connection], None]) -> None:
         writes.append(1)
         if len(writes) > 2:
             raise LeaseLostError
+        database.transact(work)
 
     with pytest.raises(LeaseLostError):
-        plan(database, run_id, fence=fence)
+        plan(database, run_id, write=write)
 
     assert run_row(database, run_id).state == "planning"
     assert len(batches_of(database, run_id)) == 100
@@ -384,7 +390,7 @@ def test_messages_are_the_same_bytes_whatever_became_of_the_debtors(database: Da
         database.transact(lambda c, gone=row["id"]: debtors.remove(c, gone, expected=None))
 
     assert bodies_of(database, run_id) == before
-    assert bodies_of(database, run_id, a_shelf("classic")) == before
+    assert bodies_of(database, run_id, a_registry("classic")) == before
 
 
 def test_a_message_says_all_that_a_decision_needs_and_nothing_personal(database: Database) -> None:
@@ -434,12 +440,12 @@ def test_only_a_policy_that_may_use_it_is_told_the_family_situation(sqlite: Data
 
 def test_a_policy_of_ones_own_travels_with_its_document(sqlite: Database) -> None:
     document = dict(built_in_policy("standard").document) | {"name": "ours", "version": 3}
-    registry = a_shelf("standard", load_policy(document))
+    registry = a_registry("standard", load_policy(document))
     generate_debtors(sqlite, 5)
     run_id = a_planned_run(sqlite, registry, policy="ours")
 
     # A successor that no longer has the policy's file sends the same message.
-    [body] = bodies_of(sqlite, run_id, a_shelf()).values()
+    [body] = bodies_of(sqlite, run_id, a_registry()).values()
 
     assert body == bodies_of(sqlite, run_id, registry)[1]
     header = received(body).header
@@ -448,9 +454,9 @@ def test_a_policy_of_ones_own_travels_with_its_document(sqlite: Database) -> Non
 
 
 def test_batches_that_would_not_fit_into_a_message_are_cut_smaller(sqlite: Database) -> None:
-    judge = portfolio.judge_of(sqlite, a_shelf(), NOON)
+    scorer = bulk.bulk_scorer(sqlite, a_registry(), "default", NOON)
     rows = [
-        portfolio.DebtorRow(
+        bulk.DebtorRow(
             external_ref=f"{number}",
             name="x",
             total_debt_amount=999_999_999_999 - number,
@@ -464,7 +470,8 @@ def test_batches_that_would_not_fit_into_a_message_are_cut_smaller(sqlite: Datab
         )
         for number in range(2_000)
     ]
-    sqlite.transact(lambda c: portfolio.upsert(c, "default", rows, judge))
+    scored = [(row, scorer.score(row)) for row in rows]
+    sqlite.transact(lambda c: bulk.upsert(c, "default", scored, scorer))
 
     run_id = a_planned_run(sqlite, batch_size=1_000, policy="classic")
 

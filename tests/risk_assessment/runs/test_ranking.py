@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 from tests.risk_assessment import independent
-from tests.risk_assessment.builders import a_shelf, add_debtor, change_debtor, debtor_rows, generate_debtors
+from tests.risk_assessment.builders import a_registry, add_debtor, change_debtor, debtor_rows, generate_debtors
 
+from recovery_core.ranking.queue import Entry
 from recovery_core.scoring.scorer import scorer_for
-from risk_assessment import debtors
-from risk_assessment.batches.messages import Entry
+from risk_assessment.debtors import service as debtors
 from risk_assessment.runs.ranking import Eligible, Selection
 from service_kit.database.engine import Database
 
@@ -22,16 +22,16 @@ FAMILIES = sorted(independent.FAMILY)
 
 @pytest.fixture(autouse=True)
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("risk_assessment.ranking.CHUNK", CHUNK)
+    monkeypatch.setattr("risk_assessment.runs.ranking.CHUNK", CHUNK)
 
 
 @contextmanager
 def a_ranking(database: Database, policy: str = "standard", **filters: Any) -> Iterator[Eligible]:
     """A ranking of the default portfolio, as it is when the block begins."""
-    registry = a_shelf(policy)
+    registry = a_registry(policy)
     with database.read() as connection:
-        policy_id = registry.find_id(connection, registry.active)
-        selection = Selection("default", policy_id, scorer_for(registry.active), filters)
+        policy_id = registry.find_id(connection, registry.active("default"))
+        selection = Selection("default", policy_id, scorer_for(registry.active("default")), filters)
         yield Eligible(database, connection, selection)
 
 
@@ -154,7 +154,7 @@ def of_both_policies(database: Database) -> list[dict[str, Any]]:
         change_debtor(database, row["id"], family_situation=None)
     for at in range(3 * CHUNK):
         family = FAMILIES[at % len(FAMILIES)]
-        add_debtor(database, a_shelf("classic"), total_debt_amount=5_000 + at // 2, family_situation=family)
+        add_debtor(database, a_registry("classic"), total_debt_amount=5_000 + at // 2, family_situation=family)
     return debtor_rows(database, "default")
 
 
@@ -209,7 +209,7 @@ def test_what_others_write_between_two_chunks_is_not_seen(database: Database, po
         for one in others[::3]:
             change_debtor(database, one, payment_status="PAID")
         for one in others[1::3]:
-            change_debtor(database, one, a_shelf("classic"), late_payments_count=99)
+            change_debtor(database, one, a_registry("classic"), late_payments_count=99)
         for one in (second, *others[2::3]):
             database.transact(partial(debtors.remove, debtor_id=one, expected=None))
 

@@ -13,9 +13,9 @@ from tests.risk_assessment.planned import a_planned_run, batches_of, keys_of, ru
 
 from recovery_core.messages.batch import batch_id_of
 from recovery_core.messages.results import BatchResult
-from risk_assessment import runs
 from risk_assessment.batches.queries import MAX_SENDS
-from risk_assessment.runs import outbox, results
+from risk_assessment.runs import results
+from risk_assessment.runs.service import cancel
 from service_kit.database.engine import Database
 
 LATER = NOON + timedelta(seconds=30)
@@ -52,8 +52,7 @@ def report(database: Database, *reports: BatchResult, at: datetime = LATER) -> l
 def send_all(database: Database, run_id: str, times: int = 1) -> None:
     keys = keys_of(database, run_id)
     for _ in range(times):
-        database.transact(lambda c: outbox.mark_sent(c, keys, NOON))
-        database.transact(lambda c: outbox.mark_published(c, NOON))
+        database.transact(lambda c: results.mark_sent(c, keys, NOON))
 
 
 def states(database: Database, run_id: str) -> list[str]:
@@ -137,8 +136,8 @@ def test_reports_nobody_knows_are_passed_over(database: Database, run_id: str) -
 
 def test_a_batch_of_a_cancelled_run_may_still_be_done(database: Database, run_id: str) -> None:
     keys = keys_of(database, run_id, 1, 2)
-    database.transact(lambda c: outbox.mark_sent(c, keys, NOON))
-    database.transact(lambda c: runs.cancel(c, run_id, NOON))
+    database.transact(lambda c: results.mark_sent(c, keys, NOON))
+    database.transact(lambda c: cancel(c, run_id, NOON))
 
     report(database, a_report(run_id, 1), a_report(run_id, 3))
 
@@ -164,7 +163,7 @@ def test_only_batches_that_end_dead_count_as_given_up(database: Database, run_id
     other = a_planned_run(database, batch_size=3, limit=12)
     send_all(database, other)
     report(database, a_report(run_id, 1))
-    database.transact(lambda c: runs.cancel(c, other, NOON))
+    database.transact(lambda c: cancel(c, other, NOON))
 
     _, dead = database.transact(lambda c: results.give_up(c, NOON + timedelta(seconds=61), RESEND_AFTER))
 
@@ -175,7 +174,7 @@ def test_only_batches_that_end_dead_count_as_given_up(database: Database, run_id
 def give_up(database: Database, seconds: float) -> list[str]:
     now = NOON + timedelta(seconds=seconds)
     with database.read() as connection:
-        if not results.any_hopeless(connection, now, RESEND_AFTER):
+        if not results.any_unreportable(connection, now, RESEND_AFTER):
             return []
     completions, _ = database.transact(lambda c: results.give_up(c, now, RESEND_AFTER))
     return [run.run_id for run in completions]
@@ -186,7 +185,7 @@ def test_a_batch_sent_too_often_is_given_up_as_dead(database: Database, run_id: 
     report(database, *(a_report(run_id, n) for n in (1, 2, 3)))
     assert give_up(database, 1_000_000) == []
     last = keys_of(database, run_id, 4)
-    database.transact(lambda c: outbox.mark_sent(c, last, NOON))
+    database.transact(lambda c: results.mark_sent(c, last, NOON))
 
     assert give_up(database, 59) == []
     assert give_up(database, 60) == [run_id]
@@ -200,7 +199,7 @@ def test_a_batch_sent_too_often_is_given_up_as_dead(database: Database, run_id: 
 def test_silent_batches_of_a_cancelled_run_end_as_cancelled(database: Database, run_id: str) -> None:
     send_all(database, run_id)
     report(database, a_report(run_id, 1))
-    database.transact(lambda c: runs.cancel(c, run_id, NOON))
+    database.transact(lambda c: cancel(c, run_id, NOON))
 
     assert give_up(database, 59) == []
     assert states(database, run_id) == ["done", "sent", "sent", "sent"]
@@ -210,7 +209,7 @@ def test_silent_batches_of_a_cancelled_run_end_as_cancelled(database: Database, 
     run = run_view(database, run_id)
     assert (run["state"], run["batches_cancelled"]) == ("cancelled", 3)
     with database.read() as connection:
-        assert not results.any_hopeless(connection, NOON + timedelta(days=9), RESEND_AFTER)
+        assert not results.any_unreportable(connection, NOON + timedelta(days=9), RESEND_AFTER)
 
 
 def test_cancelling_meets_sends_and_reports_without_a_deadlock(database: Database) -> None:
@@ -220,8 +219,8 @@ def test_cancelling_meets_sends_and_reports_without_a_deadlock(database: Databas
         keys = keys_of(database, run_id)
         reports = [a_report(run_id, key.sequence) for key in keys[:8]]
         acts: list[Callable[[Connection], object]] = [
-            lambda c, run_id=run_id: runs.cancel(c, run_id, NOON),
-            lambda c, keys=keys: (outbox.mark_sent(c, keys, NOON), outbox.mark_published(c, NOON)),
+            lambda c, run_id=run_id: cancel(c, run_id, NOON),
+            lambda c, keys=keys: results.mark_sent(c, keys, NOON),
             lambda c, reports=reports: results.apply(c, reports, NOON),
         ]
         start = Barrier(len(acts))

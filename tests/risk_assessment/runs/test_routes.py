@@ -12,11 +12,12 @@ from sqlalchemy import update
 from tests.risk_assessment import independent
 from tests.risk_assessment.answers import RUN, SCORING_JOB, all_pages, created, problem_of, shown
 from tests.risk_assessment.apis import Api
-from tests.risk_assessment.builders import NOON, a_shelf, debtor_rows, every_row, generate_debtors
+from tests.risk_assessment.builders import NOON, a_registry, debtor_rows, every_row, generate_debtors
 from tests.risk_assessment.planned import plan
 
-from risk_assessment import runs
-from risk_assessment.scoring import jobs as scoring_jobs
+from risk_assessment.runs import queries, service
+from risk_assessment.scoring import queries as scoring_jobs
+from risk_assessment.scoring import rescoring
 from risk_assessment.tables import runs as runs_table
 
 
@@ -276,8 +277,8 @@ def test_a_scoring_job_is_promised_and_shows_its_progress(api: Api, portfolio: s
     with api.database.read() as connection:
         row = scoring_jobs.read(connection, job["id"])
     with api.database.read() as connection:
-        scorer = a_shelf().scorer(connection, row.policy_id)
-    while scoring_jobs.score_chunk(api.database, row, scorer, NOON, lambda _: None):
+        scorer = a_registry().scorer(connection, row.policy_id)
+    while api.database.transact(lambda c: rescoring.score_chunk(c, row, scorer, NOON)):
         pass
     done = shown(api.get(f"/scoring-jobs/{job['id']}"))
     assert (done["state"], done["debtors_total"], done["debtors_scored"]) == ("completed", 10, 10)
@@ -286,10 +287,10 @@ def test_a_scoring_job_is_promised_and_shows_its_progress(api: Api, portfolio: s
 def test_a_failed_run_says_why(api: Api, portfolio: str) -> None:
     run = start(api, portfolio)
     with api.database.read() as connection:
-        number = runs.read(connection, run["id"]).number
+        number = queries.read(connection, run["id"]).number
 
-    api.database.transact(lambda c: runs.fail(c, number, "no reason", NOON))
-    api.database.transact(lambda c: runs.fail(c, number, "another reason", NOON))
+    api.database.transact(lambda c: service.fail(c, number, "no reason", NOON))
+    api.database.transact(lambda c: service.fail(c, number, "another reason", NOON))
 
     failed = shown(api.get(f"/runs/{run['id']}"))
     assert (failed["state"], failed["error"]) == ("failed", "no reason")

@@ -1,5 +1,6 @@
 """A portfolio is scored anew in chunks, each a transaction, and goes on where it was interrupted."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -8,46 +9,51 @@ from sqlalchemy import Connection, select
 from tests.risk_assessment import independent
 from tests.risk_assessment.builders import (
     NOON,
-    a_shelf,
+    a_registry,
     add_debtor,
     change_debtor,
     debtor_rows,
     generate_debtors,
     row_counts,
 )
-from tests.risk_assessment.planned import no_fence
 
 from recovery_core.policies.builtin import built_in_policy
 from recovery_core.policies.document import load_policy
 from risk_assessment.policies.registry import PolicyRegistry
-from risk_assessment.scoring import jobs as scoring_jobs
+from risk_assessment.scoring import queries, rescoring, service
 from risk_assessment.scoring.schemas import ScoringJobIn
 from risk_assessment.tables import assessments
 from service_kit.database.engine import Database
 from service_kit.worker.leader_lease import LeaseLostError
 
+Fence = Callable[[Connection], None]
 LATER = NOON + timedelta(minutes=5)
 
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scoring_jobs, "CHUNK", 20)
+    monkeypatch.setattr(rescoring, "CHUNK", 20)
 
 
 def accept(
     database: Database, policy: str | None = None, portfolio: str = "default", registry: PolicyRegistry | None = None
 ) -> str:
     body = ScoringJobIn(portfolio=portfolio, policy=policy)
-    return database.transact(lambda c: scoring_jobs.accept(c, body, registry or a_shelf(), NOON))
+    return database.transact(lambda c: service.accept(c, body, registry or a_registry(), NOON))
 
 
-def score_chunk(database: Database, registry: PolicyRegistry | None = None, fence: Any = no_fence) -> bool:
-    """What the dispatcher does: the next chunk of the oldest job."""
+def score_chunk(database: Database, registry: PolicyRegistry | None = None, fence: Fence = lambda _: None) -> int:
+    """Score the next chunk of the oldest job, as the dispatcher does."""
     with database.read() as connection:
-        job = scoring_jobs.next_job(connection)
+        job = queries.next_job(connection)
         assert job is not None
-        scorer = (registry or a_shelf()).scorer(connection, job.policy_id)
-    return scoring_jobs.score_chunk(database, job, scorer, LATER, fence)
+        scorer = (registry or a_registry()).scorer(connection, job.policy_id)
+
+    def fenced(connection: Connection) -> int:
+        fence(connection)
+        return rescoring.score_chunk(connection, job, scorer, LATER)
+
+    return database.transact(fenced)
 
 
 def finish(database: Database, registry: PolicyRegistry | None = None) -> None:
@@ -57,7 +63,7 @@ def finish(database: Database, registry: PolicyRegistry | None = None) -> None:
 
 def job_view(database: Database, job_id: str) -> dict[str, Any]:
     with database.read() as connection:
-        return scoring_jobs.view(connection, scoring_jobs.read(connection, job_id), a_shelf())
+        return queries.view(connection, queries.read(connection, job_id), a_registry())
 
 
 def history(database: Database) -> dict[tuple[int, int], Any]:
@@ -134,7 +140,7 @@ def test_an_interrupted_job_goes_on_where_it_stopped(database: Database) -> None
         score_chunk(database, fence=interrupted)
     assert job_view(database, job_id)["debtors_scored"] == 20
     # A successor with a registry of its own.
-    finish(database, a_shelf())
+    finish(database, a_registry())
 
     assert job_view(database, job_id)["debtors_scored"] == 50
     assert {row["version"] for row in debtor_rows(database)} == {2}
@@ -189,20 +195,20 @@ def test_jobs_are_done_one_after_the_other(database: Database) -> None:
 
     assert job_view(database, second)["state"] == "completed"
     with database.read() as connection:
-        assert scoring_jobs.next_job(connection) is None
+        assert queries.next_job(connection) is None
 
 
 def test_a_failed_job_says_why_and_lets_the_next_one_go(database: Database) -> None:
     failed, following = accept(database), accept(database)
     with database.read() as connection:
-        number = scoring_jobs.read(connection, failed).number
+        number = queries.read(connection, failed).number
 
-    database.transact(lambda c: scoring_jobs.fail(c, number, "no reason", LATER))
+    database.transact(lambda c: rescoring.fail(c, number, "no reason", LATER))
 
     job = job_view(database, failed)
     assert (job["state"], job["error"], job["finished_at"]) == ("failed", "no reason", LATER)
     with database.read() as connection:
-        found = scoring_jobs.next_job(connection)
+        found = queries.next_job(connection)
         assert found is not None
         assert found.id == following
 
@@ -210,25 +216,25 @@ def test_a_failed_job_says_why_and_lets_the_next_one_go(database: Database) -> N
 def test_a_policy_forgotten_by_its_file_still_scores(sqlite: Database) -> None:
     document = dict(built_in_policy("standard").document) | {"name": "ours"}
     generate_debtors(sqlite, 5)
-    job_id = accept(sqlite, "ours", registry=a_shelf("standard", load_policy(document)))
+    job_id = accept(sqlite, "ours", registry=a_registry("standard", load_policy(document)))
 
-    finish(sqlite, a_shelf())
+    finish(sqlite, a_registry())
 
     assert job_view(sqlite, job_id)["policy"]["name"] == "ours"
 
 
 def test_a_scorer_is_not_remembered_for_a_policy_whose_row_was_rolled_back(database: Database) -> None:
-    registry = a_shelf()
+    registry = a_registry()
 
     def use_and_fail(connection: Connection) -> None:
-        lost = registry.id_of(connection, registry.named("classic"), NOON)
+        lost = registry.register(connection, registry.named("classic"), NOON)
         assert registry.scorer(connection, lost).policy.name == "classic"
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
         database.transact(use_and_fail)
     with database.write() as connection:
-        kept = registry.id_of(connection, registry.named("standard"), NOON)
+        kept = registry.register(connection, registry.named("standard"), NOON)
         assert registry.scorer(connection, kept).policy.name == "standard"
     with database.read() as connection:
         assert registry.find_id(connection, registry.named("classic")) is None

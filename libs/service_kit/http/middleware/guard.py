@@ -1,7 +1,7 @@
-"""Who calls and what they may do: credentials are checked before a request is read, roles by each route.
+"""Authentication before a request is read, and the role that each route requires.
 
-Every path but the open ones needs credentials, known or not, so that a route which forgets to name its role is no hole.
-Where authentication is off, callers from this machine may do everything, but no web page that they look at may.
+Every path but the open ones needs credentials, existing or not, so that a route without a declared role is no hole.
+Where authentication is off, callers from this machine may do everything, but no web page in their browser may.
 """
 
 import re
@@ -33,16 +33,16 @@ _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class _Bearer(SecurityBase):
-    """The role check as FastAPI knows it: it also writes `security` with the role's name into the OpenAPI document."""
+    """The role check as a FastAPI dependency, which also documents the role in OpenAPI's `security`."""
 
     def __init__(self) -> None:
         self.model = HTTPBearer(
-            description="An API key, or a token of the OpenID Connect issuer. Beside it stands the role that is needed."
+            description="An API key, or a token of the OpenID Connect issuer. The scope names the required role."
         )
         self.scheme_name = SCHEME
 
     async def __call__(self, request: Request, needed: SecurityScopes) -> None:
-        identity: Identity = request.scope["identity"]  # missing without a Guard: then nobody gets through
+        identity: Identity = request.scope["identity"]  # missing without a Guard: then every request fails
         role = Role(needed.scopes[0])
         if identity.role is None or not identity.role.includes(role):
             has = f"you are {identity.role}" if identity.role else "you have none"
@@ -77,7 +77,7 @@ def caller_of(request: Request, reason: str | None) -> Caller:
 
 
 class Guard:
-    """ASGI layer that finds out who calls, before the body is read, and refuses strangers and those in a hurry."""
+    """Authenticates callers before the body is read, and rejects unknown callers and those over their rate limit."""
 
     def __init__(self, app: ASGIApp, access: Access, open_paths: Collection[str]) -> None:
         self._app = app
@@ -91,8 +91,8 @@ class Guard:
             return
         try:
             identity = await self._identify(scope)
-        except _Refused as refused:
-            await refused.response(scope, receive, send)
+        except _Rejected as rejected:
+            await rejected.response(scope, receive, send)
             return
         scope["identity"] = identity
         with structlog.contextvars.bound_contextvars(actor=identity.actor):
@@ -101,12 +101,12 @@ class Guard:
     async def _identify(self, scope: Scope) -> Identity:
         headers = Headers(scope=scope)
         if self._access.authenticator is None:
-            _check_no_web_page(scope, headers, self._access.cors_origins)
+            _reject_web_pages(scope, headers, self._access.cors_origins)
             self._count(address_of(scope))
             return ANYBODY
         try:
-            identity = await _identified(self._access.authenticator, headers)
-        except _Refused:
+            identity = await _authenticate(self._access.authenticator, headers)
+        except _Rejected:
             self._count(address_of(scope))
             raise
         self._count(identity.actor)
@@ -115,15 +115,15 @@ class Guard:
     def _count(self, client: str) -> None:
         wait = self._access.limit.take(client) if self._access.limit is not None else 0
         if wait:
-            raise _Refused(429, "too many requests", {"Retry-After": str(wait)})
+            raise _Rejected(429, "too many requests", {"Retry-After": str(wait)})
 
 
-class _Refused(Exception):  # noqa: N818
+class _Rejected(Exception):  # noqa: N818
     def __init__(self, status: int, detail: str | None = None, headers: dict[str, str] | None = None) -> None:
         self.response = problem_response(status, detail, headers=headers)
 
 
-async def _identified(authenticator: Authenticator, headers: Headers) -> Identity:
+async def _authenticate(authenticator: Authenticator, headers: Headers) -> Identity:
     token = _bearer_token(headers)
     try:
         return await authenticator.identify(token)
@@ -132,10 +132,10 @@ async def _identified(authenticator: Authenticator, headers: Headers) -> Identit
         raise _unauthorised("the credentials are not valid", 'Bearer error="invalid_token"') from None
     except UncheckableError as error:
         log.warning("auth.unavailable", reason=str(error))
-        raise _Refused(503, str(error), {"Retry-After": str(RETRY_AFTER_SECONDS)}) from None
+        raise _Rejected(503, str(error), {"Retry-After": str(RETRY_AFTER_SECONDS)}) from None
     except Exception:
         log.exception("auth.failed")
-        raise _Refused(500) from None
+        raise _Rejected(500) from None
 
 
 def _bearer_token(headers: Headers) -> str:
@@ -147,23 +147,23 @@ def _bearer_token(headers: Headers) -> str:
     return token
 
 
-def _unauthorised(detail: str, challenge: str) -> _Refused:
-    return _Refused(401, detail, {"WWW-Authenticate": challenge})
+def _unauthorised(detail: str, challenge: str) -> _Rejected:
+    return _Rejected(401, detail, {"WWW-Authenticate": challenge})
 
 
-def _check_no_web_page(scope: Scope, headers: Headers, allowed_origins: Collection[str]) -> None:
-    """Where nobody is asked who they are, a page in a browser on this machine must not act in its user's place."""
+def _reject_web_pages(scope: Scope, headers: Headers, allowed_origins: Collection[str]) -> None:
+    """Without authentication, a web page in a browser on this machine must not act for its user."""
     host = ",".join(headers.getlist("host"))
     if _could_be_rebound(host):
-        raise _Refused(421, "without authentication this answers under the names of this machine only")
+        raise _Rejected(421, "without authentication this API responds only under the names of this machine")
     origin = headers.get("origin")
     foreign = origin is not None and origin not in allowed_origins and urlsplit(origin).netloc != host
     if foreign and scope["method"] not in _SAFE_METHODS:
-        raise _Refused(403, "without authentication no other site may change anything here")
+        raise _Rejected(403, "without authentication no other site may change anything here")
 
 
 def _could_be_rebound(host: str) -> bool:
-    """Tell whether somebody on the Internet could let this name point at our machine (DNS rebinding)."""
+    """Return whether an attacker could make this name point at our machine (DNS rebinding)."""
     found = _HOST.fullmatch(host)
     if found is None:
         return True

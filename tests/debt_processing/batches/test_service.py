@@ -15,15 +15,12 @@ from debt_processing.tables import batches, decisions, errors, runs
 from recovery_core.decisions.decide import DecidedBatch, decide
 from recovery_core.messages.batch import resolve_policy
 from recovery_core.policies.builtin import built_in_policy
-from recovery_core.policies.treatment import Treatment
-from recovery_core.scoring.scorer import scorer_for
 from service_kit.database.engine import Database
 
 
-def worked(*args: Any, **changes: Any) -> DecidedBatch:
+def decided(*args: Any, **changes: Any) -> DecidedBatch:
     batch = a_batch(*args, **changes)
-    policy = resolve_policy(batch.header)
-    return decide(batch, scorer_for(policy), Treatment(policy))
+    return decide(batch, resolve_policy(batch.header))
 
 
 def record(database: Database, batch: DecidedBatch) -> Recorded:
@@ -40,7 +37,7 @@ def everything(database: Database) -> list[list[Any]]:
 
 
 def test_a_batch_is_recorded_with_all_its_debtors(any_database: Database) -> None:
-    batch = worked("run-1", 3, entries=[a_debtor(1), a_debtor(2) | {"contract_type": "?"}], lane="standard")
+    batch = decided("run-1", 3, entries=[a_debtor(1), a_debtor(2) | {"contract_type": "?"}], lane="standard")
 
     recorded = record(any_database, batch)
 
@@ -62,13 +59,13 @@ def test_a_batch_is_recorded_with_all_its_debtors(any_database: Database) -> Non
 def test_a_debtor_given_more_than_once_has_one_outcome_and_spoils_nothing(any_database: Database) -> None:
     good, bad = a_debtor(1), a_debtor(2) | {"contract_type": "?"}
 
-    recorded = record(any_database, worked(entries=[good, bad, good, bad, good, a_debtor(3)]))
+    recorded = record(any_database, decided(entries=[good, bad, good, bad, good, a_debtor(3)]))
 
     assert (recorded.succeeded, recorded.failed) == (2, 4)
     with any_database.read() as connection:
-        decided = list(connection.execute(select(decisions.c.debtor_id)).scalars())
+        with_decision = list(connection.execute(select(decisions.c.debtor_id)).scalars())
         failed = list(connection.execute(select(errors.c.debtor_id)).scalars())
-    assert sorted(decided) == [1, 3]
+    assert sorted(with_decision) == [1, 3]
     assert [debtor_id for debtor_id in failed if debtor_id is not None] == [2]
     assert failed.count(None) == 3
 
@@ -76,18 +73,18 @@ def test_a_debtor_given_more_than_once_has_one_outcome_and_spoils_nothing(any_da
 def test_repeats_in_any_order_change_nothing(any_database: Database) -> None:
     sequences = (1, 2, 3)
     for sequence in sequences:
-        record(any_database, worked("run-1", sequence))
+        record(any_database, decided("run-1", sequence))
     before = everything(any_database)
 
     for order in itertools.permutations(sequences):
         for sequence in order:
-            assert record(any_database, worked("run-1", sequence)) == Recorded(3, 0, LATER, repeated=True)
+            assert record(any_database, decided("run-1", sequence)) == Recorded(3, 0, LATER, repeated=True)
 
     assert everything(any_database) == before
 
 
-def test_a_repeat_of_a_batch_with_errors_leaves_nobody_out(database: Database) -> None:
-    batch = worked("run-1", 1, entries=[a_debtor(1), a_debtor(2) | {"contract_type": "?"}])
+def test_a_repeat_of_a_batch_with_errors_leaves_no_debtor_out(database: Database) -> None:
+    batch = decided("run-1", 1, entries=[a_debtor(1), a_debtor(2) | {"contract_type": "?"}])
     record(database, batch)
 
     with capture_logs() as logs:
@@ -98,19 +95,19 @@ def test_a_repeat_of_a_batch_with_errors_leaves_nobody_out(database: Database) -
 
 
 def test_the_same_place_in_a_run_is_the_same_batch_whatever_its_id(any_database: Database) -> None:
-    record(any_database, worked("run-1", 1))
+    record(any_database, decided("run-1", 1))
 
-    again = record(any_database, worked("run-1", 1, batch_id="another"))
+    again = record(any_database, decided("run-1", 1, batch_id="another"))
 
     assert again.repeated
     assert len(rows(any_database, batches)) == 1
 
 
-def test_an_id_that_stands_for_another_batch_is_refused(any_database: Database) -> None:
-    record(any_database, worked("run-1", 1))
+def test_an_id_that_stands_for_another_batch_is_rejected(any_database: Database) -> None:
+    record(any_database, decided("run-1", 1))
 
     with pytest.raises(BatchContradicts, match="batch_id"):
-        record(any_database, worked("run-1", 2, batch_id="run-1-0000001"))
+        record(any_database, decided("run-1", 2, batch_id="run-1-0000001"))
 
     assert len(rows(any_database, batches)) == 1
 
@@ -123,18 +120,18 @@ def test_an_id_that_stands_for_another_batch_is_refused(any_database: Database) 
         ("policy", {"policy": built_in_policy("classic")}),
     ],
 )
-def test_a_batch_that_contradicts_its_run_is_refused(database: Database, field: str, changes: dict[str, Any]) -> None:
-    record(database, worked("run-1", 1))
+def test_a_batch_that_contradicts_its_run_is_rejected(database: Database, field: str, changes: dict[str, Any]) -> None:
+    record(database, decided("run-1", 1))
 
     with pytest.raises(BatchContradicts, match=field):
-        record(database, worked("run-1", 2, **changes))
+        record(database, decided("run-1", 2, **changes))
 
     assert len(rows(database, batches)) == 1
 
 
-def test_a_batch_that_only_describes_its_run_otherwise_is_worked(database: Database) -> None:
-    record(database, worked("run-1", 1))
-    record(database, worked("run-1", 2, entries=debtors(2, first=50), batches_total=99))
+def test_a_batch_that_only_describes_its_run_otherwise_is_recorded(database: Database) -> None:
+    record(database, decided("run-1", 1))
+    record(database, decided("run-1", 2, entries=debtors(2, first=50), batches_total=99))
 
     assert len(rows(database, batches)) == 2
     [run] = rows(database, runs)
@@ -142,9 +139,9 @@ def test_a_batch_that_only_describes_its_run_otherwise_is_worked(database: Datab
 
 
 def test_a_debtor_is_decided_once_in_a_run(any_database: Database) -> None:
-    record(any_database, worked("run-1", 1, entries=debtors(3)))
+    record(any_database, decided("run-1", 1, entries=debtors(3)))
 
-    second = record(any_database, worked("run-1", 2, entries=debtors(3, first=3)))
+    second = record(any_database, decided("run-1", 2, entries=debtors(3, first=3)))
 
     assert (second.succeeded, second.repeated) == (2, False)
     assert sorted(row[3] for row in rows(any_database, decisions)) == [1, 2, 3, 4, 5]
@@ -153,37 +150,37 @@ def test_a_debtor_is_decided_once_in_a_run(any_database: Database) -> None:
 
 
 def test_the_same_debtors_are_decided_again_in_another_run(any_database: Database) -> None:
-    record(any_database, worked("run-1", 1, entries=debtors(3)))
-    record(any_database, worked("run-2", 1, entries=debtors(3)))
+    record(any_database, decided("run-1", 1, entries=debtors(3)))
+    record(any_database, decided("run-2", 1, entries=debtors(3)))
 
     assert len(rows(any_database, decisions)) == 6
 
 
 def test_a_debtor_has_a_decision_or_an_error_and_never_both(any_database: Database) -> None:
     bad = {"monthly_income": "-1"}
-    record(any_database, worked("run-1", 1, entries=[a_debtor(1), a_debtor(2) | bad]))
+    record(any_database, decided("run-1", 1, entries=[a_debtor(1), a_debtor(2) | bad]))
 
-    record(any_database, worked("run-1", 2, entries=[a_debtor(1) | bad, a_debtor(2), a_debtor(3)]))
-    record(any_database, worked("run-1", 3, entries=[a_debtor(2) | bad, a_debtor(3) | bad, a_debtor(4)]))
+    record(any_database, decided("run-1", 2, entries=[a_debtor(1) | bad, a_debtor(2), a_debtor(3)]))
+    record(any_database, decided("run-1", 3, entries=[a_debtor(2) | bad, a_debtor(3) | bad, a_debtor(4)]))
 
     assert sorted(row[3] for row in rows(any_database, decisions)) == [1, 3, 4]
     assert [row[3] for row in rows(any_database, errors)] == [2]
 
 
 def test_errors_without_a_debtor_do_not_collide(any_database: Database) -> None:
-    recorded = record(any_database, worked("run-1", 1, entries=[{"a": 1}, {"b": 2}, a_debtor(1)]))
+    recorded = record(any_database, decided("run-1", 1, entries=[{"a": 1}, {"b": 2}, a_debtor(1)]))
 
     assert (recorded.succeeded, recorded.failed) == (1, 2)
 
 
 def test_consumers_at_the_same_time_record_a_batch_once(any_database: Database) -> None:
-    batches_worked = [worked("run-1", sequence, entries=debtors(50, first=sequence * 100)) for sequence in (1, 2, 3)]
+    decided_batches = [decided("run-1", sequence, entries=debtors(50, first=sequence * 100)) for sequence in (1, 2, 3)]
     results: list[Recorded] = []
     start = threading.Barrier(4)
 
     def consume() -> None:
         start.wait()
-        results.extend(record(any_database, batch) for batch in batches_worked)
+        results.extend(record(any_database, batch) for batch in decided_batches)
 
     threads = [threading.Thread(target=consume) for _ in range(4)]
     for thread in threads:
@@ -197,10 +194,10 @@ def test_consumers_at_the_same_time_record_a_batch_once(any_database: Database) 
 
 
 def test_find_knows_only_what_was_recorded(any_database: Database) -> None:
-    batch = worked("run-1", 1)
+    batch = decided("run-1", 1)
     with any_database.read() as connection:
         assert inbox.find(connection, batch.header) is None
     record(any_database, batch)
     with any_database.read() as connection:
         assert inbox.find(connection, batch.header) == Recorded(3, 0, LATER, repeated=True)
-        assert inbox.find(connection, worked("run-1", 2).header) is None
+        assert inbox.find(connection, decided("run-1", 2).header) is None

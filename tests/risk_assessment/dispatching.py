@@ -15,10 +15,9 @@ from tests.support.processes import eventually
 
 from recovery_core.messages.batch import ItemError, decode_batch
 from recovery_core.messages.results import BatchResult, encode_results
-from risk_assessment.batches.sending import BatchQueues
 from risk_assessment.policies.registry import load_registry
-from risk_assessment.runs.jobs import Dispatcher
 from risk_assessment.settings import Settings
+from risk_assessment.worker import dispatch
 from service_kit.database.engine import Database
 from service_kit.lifecycle import Stop
 from service_kit.sqs.queues import open_sqs
@@ -78,10 +77,8 @@ class Dispatching:
     async def _main(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), Stop()
         async with self._sqs or open_sqs(self._settings) as sqs:
-            sender = BatchQueues(sqs, self._settings)
-            dispatcher = Dispatcher(self._settings, self.database, sender, load_registry("standard", None))
             self._started.set()
-            await dispatcher.run(self._stop)
+            await dispatch(self._settings, self.database, sqs, load_registry("standard", None), self._stop)
 
 
 class Got(NamedTuple):
@@ -95,7 +92,7 @@ class Got(NamedTuple):
 
 
 class DebtService:
-    """Receives batches, the high lane first, and reports them as it is told."""
+    """Receives batches, the high lane first, and reports them as a test asks."""
 
     def __init__(self, settings: Settings) -> None:
         self._client = boto3.client("sqs", region_name=settings.aws_region, endpoint_url=settings.aws_endpoint_url_sqs)
@@ -108,8 +105,8 @@ class DebtService:
         """What waits, at most so many of each lane, taken off the queues."""
         found = []
         for queue in self._lanes.values():
-            answer = self._call("receive_message", queue, MaxNumberOfMessages=min(most, 10))
-            for message in answer.get("Messages", []):
+            response = self._call("receive_message", queue, MaxNumberOfMessages=min(most, 10))
+            for message in response.get("Messages", []):
                 self._call("delete_message", queue, ReceiptHandle=message["ReceiptHandle"])
                 found.append(_read(message["Body"]))
         self.got += found
@@ -131,9 +128,9 @@ class DebtService:
             for batch in batches
         ]
         if reports:
-            self.tell(encode_results(reports).decode())
+            self.put(encode_results(reports).decode())
 
-    def tell(self, body: str) -> None:
+    def put(self, body: str) -> None:
         """Put a message on the results queue."""
         self._call("send_message", self._results, MessageBody=body)
 
@@ -152,8 +149,8 @@ class DebtService:
 
     def results_waiting(self) -> int:
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        told = self._call("get_queue_attributes", self._results, AttributeNames=names)["Attributes"]
-        return sum(int(told[name]) for name in names)
+        counts = self._call("get_queue_attributes", self._results, AttributeNames=names)["Attributes"]
+        return sum(int(counts[name]) for name in names)
 
     def receive_until(self, enough: Any, seconds: float = 30) -> list[Got]:
         """Receive and report done, again and again, until it is enough."""

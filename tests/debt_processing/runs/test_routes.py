@@ -1,0 +1,83 @@
+"""The report on a run, on each kind of database."""
+
+from collections.abc import Callable
+
+import httpx
+import pytest
+from tests.debt_processing.api import get
+from tests.debt_processing.builders import AS_OF, a_debtor, debtors
+
+from recovery_core.policies.builtin import built_in_policy
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_the_report_adds_up_what_was_recorded(api: httpx.AsyncClient, store: Callable[..., None]) -> None:
+    wrong = {"industry_sector": "?"}
+    store(sequence=1, entries=[*debtors(3), a_debtor(9) | wrong], batches_total=2, debtors_total=7)
+    store(
+        sequence=2,
+        entries=debtors(3, first=20, payment_status="PAID"),
+        lane="standard",
+        batches_total=2,
+        debtors_total=7,
+    )
+
+    report = await get(api, "/runs/run-1")
+
+    assert report | {"policy": None, "first_errors": []} == {
+        "run_id": "run-1",
+        "state": "completed",
+        "portfolio": "default",
+        "policy": None,
+        "as_of": AS_OF.isoformat().replace("+00:00", "Z"),
+        "threshold": "500000.00",
+        "debtors_total": 7,
+        "debtors_processed": 7,
+        "succeeded": 6,
+        "failed": 1,
+        "high_priority": 6,
+        "score_mismatches": 0,
+        "batches_total": 2,
+        "batches_processed": 2,
+        "started_at": "2026-03-01T12:30:00Z",
+        "finished_at": "2026-03-01T12:30:02Z",
+        "processing_seconds": 2.0,
+        "debtors_per_second": 3.5,
+        "actions": {"AGENT_CALL": 3, "NO_ACTION": 3},
+        "levels": {"MEDIUM": 6},
+        "actions_by_level": {"MEDIUM": {"AGENT_CALL": 3, "NO_ACTION": 3}},
+        "first_errors": [],
+    }
+    assert report["policy"]["hash"] == built_in_policy("standard").hash
+    [error] = report["first_errors"]
+    assert (error["debtor_id"], error["batch_sequence"], error["stage"], error["error"]) == (
+        9,
+        1,
+        "read",
+        "industry_sector",
+    )
+
+
+async def test_a_run_is_processing_until_every_batch_is_recorded(
+    lite_api: httpx.AsyncClient, lite_store: Callable[..., None]
+) -> None:
+    lite_store(sequence=2, batches_total=2)
+    assert (await get(lite_api, "/runs/run-1"))["state"] == "processing"
+    lite_store(sequence=1, batches_total=2)
+    assert (await get(lite_api, "/runs/run-1"))["state"] == "completed"
+
+
+async def test_at_most_ten_first_errors_are_shown(lite_api: httpx.AsyncClient, lite_store: Callable[..., None]) -> None:
+    lite_store(entries=[a_debtor(n) | {"total_score": "x"} for n in range(1, 16)])
+
+    report = await get(lite_api, "/runs/run-1")
+
+    assert [error["position"] for error in report["first_errors"]] == list(range(10))
+    assert report["levels"] == report["actions"] == {}
+
+
+@pytest.mark.parametrize("path", ["/runs/unknown", "/runs/unknown/decisions", "/runs/unknown/errors"])
+async def test_an_unknown_run_is_a_404_problem(lite_api: httpx.AsyncClient, path: str) -> None:
+    problem = await get(lite_api, path, 404)
+    assert problem["title"] == "No such run"

@@ -1,0 +1,55 @@
+"""The project's prose keeps to plain words: those of an older dialect do not come back."""
+
+import ast
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .tree import ROOT, files
+
+# What to write instead: return, say which, report; every user, whoever -> who; again; other service, dependency.
+DIALECT = re.compile(
+    r"\b(tell|tells|told|telling|whoever|whom|nobody|somebody|anybody|anew|neighbours?|(?:can|could|to) be had)\b",
+    re.IGNORECASE,
+)
+MIGRATIONS = "/migrations/versions/"  # never edited once they have been published
+OLD_NEWS = {"CHANGELOG.md"}
+THIS = Path(__file__).resolve().relative_to(ROOT)
+
+PYTHON = [path for path in files() if path.suffix == ".py" and MIGRATIONS not in str(path) and path != THIS]
+DOCUMENTS = [path for path in files() if path.suffix in {".md", ".html"} and str(path) not in OLD_NEWS]
+
+
+def prose(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the comments and all texts of a Python file, docstrings among them, with their line numbers."""
+    source = (ROOT / path).read_text(encoding="utf-8")
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.start[0], token.string
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.lineno, node.value
+
+
+@pytest.mark.parametrize("path", PYTHON, ids=str)
+def test_code_is_written_in_plain_words(path: Path) -> None:
+    assert [(line, found) for line, text in prose(path) for found in DIALECT.findall(text)] == []
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=str)
+def test_documents_are_written_in_plain_words(path: Path) -> None:
+    lines = (ROOT / path).read_text(encoding="utf-8").splitlines()
+    assert [(number, found) for number, line in enumerate(lines, 1) for found in DIALECT.findall(line)] == []
+
+
+@pytest.mark.parametrize("text", ["Told in the log.", "whoever calls", "score it anew", "none can be had"])
+def test_the_dialect_is_recognized(text: str) -> None:
+    assert DIALECT.search(text)
+
+
+def test_ordinary_words_pass() -> None:
+    assert not DIALECT.search("Retry the request; the response has a total, and who called is in the audit record.")

@@ -1,0 +1,52 @@
+"""Messages of any content, for property tests."""
+
+from datetime import UTC, datetime
+
+from hypothesis import strategies as st
+
+from recovery_core.messages.batch import BatchHeader, PolicyHeader
+from recovery_core.money import MAX_MINOR, MAX_PRIORITY, format_money
+from recovery_core.policies.parts import CATEGORIES
+
+names = st.from_regex(r"[A-Za-z0-9._:-]{1,64}", fullmatch=True)
+lines = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=64)
+counts = st.integers(1, 2**31 - 1)
+moments = st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+documents = st.none() | st.dictionaries(lines, lines | st.integers(-(2**53), 2**53), max_size=3)
+policies = st.builds(
+    PolicyHeader, name=names, version=counts, hash=st.from_regex(r"[0-9a-f]{64}", fullmatch=True), document=documents
+)
+headers = st.builds(
+    BatchHeader,
+    batch_id=names,
+    run_id=names,
+    sequence=counts,
+    lane=st.sampled_from(["high", "standard"]),
+    portfolio=lines,
+    policy=policies,
+    as_of=moments,
+    threshold=st.integers(0, MAX_PRIORITY),
+    batches_total=counts,
+    debtors_total=counts,
+)
+entry_values = st.fixed_dictionaries(
+    {
+        "debtor_id": st.integers(1, 2**63 - 1),
+        "priority": st.integers(0, MAX_PRIORITY).map(format_money),
+        "total_score": st.integers(0, 1_000_000),
+        "total_debt_amount": st.integers(1, MAX_MINOR).map(format_money),
+        "monthly_income": st.integers(0, MAX_MINOR).map(format_money),
+        "late_payments_count": st.integers(0, 100_000),
+        **{name: st.sampled_from([str(member) for member in kind]) for name, kind in list(CATEGORIES.items())[:3]},
+        "family_situation": st.none() | st.sampled_from([str(member) for member in CATEGORIES["family_situation"]]),
+        "payment_status": st.sampled_from(["UNPAID", "PARTIAL", "PAID"]),
+    }
+)
+batches = st.lists(entry_values, min_size=1, max_size=8, unique_by=lambda entry: entry["debtor_id"])
+
+junk = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(exclude_categories=[])),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+"""Any value that JSON can carry."""
