@@ -22,14 +22,14 @@ from typing import Any
 
 Json = dict[str, Any]
 
-# A consumer of the new version understands the messages of the old one; the other way round nobody promises anything.
+# A new consumer reads messages of the old version; an old consumer may not read those of the new one.
 RECEIVER = ("consumer",)
 SENDERS = ("dispatcher", "risk-api", "debt-api")
 # Which task migrates, and the service in whose network it runs.
 MIGRATIONS = ("migrate-risk=dispatcher", "migrate-debt=consumer")
 
 IMAGE = re.compile(r"(?P<repository>[^@\s]+)@sha256:[0-9a-f]{64}")
-# What ECS tells about a task definition and does not take back.
+# What ECS returns about a task definition and does not accept back.
 TOLD_ONLY = {
     "taskDefinitionArn",
     "revision",

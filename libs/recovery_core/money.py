@@ -1,6 +1,6 @@
-"""Money as an exact integer of minor units (cents) inside, decimal text outside.
+"""Money: an exact integer of minor units (cents) inside, decimal text outside.
 
-Refuses what can't be an amount owed: signs, exponents, blanks, NaN, more than two decimals, more than twelve digits.
+Rejected: signs, exponents, blanks, NaN, more than two decimals, more than twelve digits.
 """
 
 import math
@@ -34,21 +34,21 @@ _CENTS = tuple(f".{cents:02d}" for cents in range(100))  # looked up: formatting
 
 
 class MoneyError(ValueError):
-    """The value is not an amount of money; the message says what is wrong with it."""
+    """The value is not an amount of money; the message says what is wrong."""
 
 
 def parse_money(text: str) -> int:
-    """Read decimal text as minor units: ``"33267.16"`` gives ``3326716``. Raises MoneyError."""
+    """Parse decimal text as minor units: ``"33267.16"`` gives ``3326716``. Raises MoneyError."""
     return _parse(text, MAX_MINOR)
 
 
 def parse_priority(text: str) -> int:
-    """Read a priority or a threshold, which may be larger than an amount. Raises MoneyError."""
+    """Parse a priority or a threshold, which may be larger than an amount. Raises MoneyError."""
     return _parse(text, MAX_PRIORITY)
 
 
 def format_money(minor: int) -> str:
-    """Write minor units as decimal text with exactly two places; serves priorities of any size too."""
+    """Format minor units as decimal text with exactly two places; priorities of any size too."""
     if minor < 0:
         return f"-{format_money(-minor)}"
     return f"{minor // 100}{_CENTS[minor % 100]}"
@@ -81,7 +81,7 @@ def _within(minor: int, maximum: int) -> int:
 
 
 def _to_minor(value: object, maximum: int) -> int:
-    """Read what a client may send for an amount in major units: text, or a number with at most two decimals."""
+    """Parse what a client may send for an amount in major units: text, or a number with at most two decimals."""
     if isinstance(value, str):
         return _parse(value, maximum)
     if isinstance(value, int) and not isinstance(value, bool):
@@ -114,7 +114,7 @@ def _is_noise(value: float | Decimal, rounded: Decimal) -> bool:
 
 
 class _MoneyType:
-    """Teaches pydantic to read an amount in major units, to hold it in minor units and to write it as text."""
+    """Teaches pydantic to parse an amount in major units, to store it in minor units and to write it as text."""
 
     def __init__(self, minimum: int, maximum: int, pattern: str) -> None:
         self.minimum = minimum

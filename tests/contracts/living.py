@@ -1,4 +1,4 @@
-"""Both APIs as processes, over databases and queues that hold something of every kind, so that a fuzzer finds things.
+"""Both APIs as processes, over databases and queues with something of every kind in them, so that a fuzzer finds things.
 
 What is stored is the same each time, and its ids are known before anything is asked.
 """
@@ -19,24 +19,25 @@ from tests.support.processes import environment, free_port, serving
 from debt_processing.batches import service as inbox
 from debt_processing.settings import Settings as DebtSettings
 from debt_processing.tables import api_keys as debt_keys
+from debt_processing.tables import audit_records as debt_audit
 from recovery_core.decisions.decide import decide
 from recovery_core.messages.batch import batch_id_of, resolve_policy
-from recovery_core.messages.results import BatchResult
-from recovery_core.policies.treatment import Treatment
-from recovery_core.scoring.scorer import scorer_for
-from risk_assessment import debtors, runs
+from recovery_core.messages.results import BatchResult, Outcome
+from risk_assessment.batches.queries import next_batches
+from risk_assessment.debtors import service as debtors
 from risk_assessment.policies.registry import PolicyRegistry
-from risk_assessment.runs import outbox, planning, results
-from risk_assessment.scoring import jobs as scoring_jobs
+from risk_assessment.runs import planning, queries, results, service
+from risk_assessment.scoring import service as scoring
 from risk_assessment.scoring.schemas import ScoringJobIn
 from risk_assessment.tables import api_keys as risk_keys
-from risk_assessment.tables import runs as runs_table
+from risk_assessment.tables import audit_records as risk_audit
+from service_kit.audit import Audit, Caller
 from service_kit.auth import keys
 from service_kit.database.engine import Database
 from service_kit.database.migrations import upgrade
 from service_kit.sqs.client import Sqs
 from service_kit.sqs.messages import Outgoing
-from service_kit.sqs.queues import queue_specs as debt_queues
+from service_kit.sqs.queues import queue_specs
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 RUN_ID = "run-1"
@@ -51,7 +52,7 @@ class Living:
     root: str
     log: Path
     token: str | None = None
-    """An API key of the role asked for; None where everybody may come in."""
+    """An API key of the role asked for; None where everyone may call."""
     ids: dict[str, list[Any]] = field(default_factory=dict)
 
     @property
@@ -67,7 +68,7 @@ def risk_api(folder: Path, sqs_url: str, role: str | None = None) -> Iterator[Li
     database = Database(url)
     try:
         ids = _fill_risk(database)
-        token, env = _key(database, risk_keys, role)
+        token, env = _key(database, risk_keys, risk_audit, role)
         with _serving("risk_assessment", folder, sqs_url, RISK_DATABASE_URL=url, **env) as (address, log):
             yield Living(address, "/risk-service", log, token, ids)
     finally:
@@ -82,19 +83,19 @@ def debt_api(folder: Path, sqs_url: str, role: str | None = None) -> Iterator[Li
     database = Database(url)
     try:
         ids = _fill_debt(database)
-        token, env = _key(database, debt_keys, role)
+        token, env = _key(database, debt_keys, debt_audit, role)
         with _serving("debt_processing", folder, sqs_url, DEBT_DATABASE_URL=url, **env) as (address, log):
-            ids["message_id"] = asyncio.run(_bury_some(sqs_url, _queues(httpx.URL(address).port or 0)))
+            ids["message_id"] = asyncio.run(_send_dead_letters(sqs_url, _queues(httpx.URL(address).port or 0)))
             yield Living(address, "/debt-service", log, token, ids)
     finally:
         database.dispose()
 
 
-def _key(database: Database, table: Any, role: str | None) -> tuple[str | None, dict[str, str]]:
+def _key(database: Database, table: Any, records: Any, role: str | None) -> tuple[str | None, dict[str, str]]:
     if role is None:
         return None, {"RECOVERY_AUTH": "off"}
     token = keys.new_token()
-    database.transact(lambda c: keys.add(c, table, token, "fuzzer", role, NOW))
+    keys.issue(database, table, Audit(records, Caller("cli:test"), NOW), "fuzzer", role, token)
     return token, {"RECOVERY_AUTH": "keys"}
 
 
@@ -122,13 +123,13 @@ def _fill_risk(database: Database) -> dict[str, list[Any]]:
     database.transact(lambda c: debtors.remove(c, debtor_ids[-1], expected=None))
     accepted = facts.accept_run(database, registry, limit=3, filters={"min_debt": "10.00", "risk_level": ["HIGH"]})
     cancelled = facts.accept_run(database, registry)
-    database.transact(lambda c: runs.cancel(c, cancelled, NOW))
+    database.transact(lambda c: service.cancel(c, cancelled, NOW))
     planned = facts.accept_run(database, registry, policy="classic", batch_size=2)
     _plan(database, registry, planned)
     completed = facts.accept_run(database, registry, batch_size=3)
     _plan(database, registry, completed)
     _complete(database, completed)
-    job = database.transact(lambda c: scoring_jobs.accept(c, ScoringJobIn(), registry, NOW))
+    job = database.transact(lambda c: scoring.accept(c, ScoringJobIn(), registry, NOW))
     return {
         "debtor_id": debtor_ids,
         "run_id": [accepted, cancelled, planned, completed],
@@ -143,25 +144,24 @@ _SOME_DEBTORS: list[dict[str, Any]] = [
     {"portfolio": "other", "late_payments_count": 100_000, "contract_type": "FREELANCE"},
     {"total_debt_amount": "0.01"},
     {"payment_status": "PARTIAL", "family_situation": "SINGLE_NO_DEPENDENTS"},
-    {"name": "Somebody who will be deleted"},
+    {"name": "One Who Will Be Deleted"},
 ]
 
 
 def _plan(database: Database, registry: PolicyRegistry, run_id: str) -> None:
     with database.read() as connection:
-        run = runs.read(connection, run_id)
+        run = queries.read(connection, run_id)
         scorer = registry.scorer(connection, run.policy_id)
-    planning.Plan(database, run, scorer, lambda _: None, 1_000).carry_out(lambda: NOW, lambda: False)
+    planning.Plan(database, database.transact, run, scorer, 1_000).carry_out(lambda: NOW, lambda: False)
 
 
 def _complete(database: Database, run_id: str) -> None:
     """Let every batch of the run end, one of them dead."""
 
     def end(connection: Any) -> None:
-        run = connection.execute(runs_table.select().where(runs_table.c.id == run_id)).one()
-        keys = [key for key in outbox.next_batches(connection, 1_000, frozenset()) if key.run_number == run.number]
-        outbox.mark_sent(connection, keys, NOW)
-        outbox.mark_published(connection, NOW)
+        run = queries.read(connection, run_id)
+        keys = next_batches(connection, [run.number], 1_000, frozenset())
+        results.mark_sent(connection, keys, NOW)
         reports = [_report(run_id, key.sequence, dead=key.sequence == 1) for key in keys]
         results.apply(connection, reports, NOW)
 
@@ -169,15 +169,15 @@ def _complete(database: Database, run_id: str) -> None:
 
 
 def _report(run_id: str, sequence: int, *, dead: bool) -> BatchResult:
-    outcome, reason = ("dead", "poison") if dead else ("done", None)
-    return BatchResult(batch_id_of(run_id, sequence), run_id, sequence, outcome, 1, 0, reason, NOW)  # type: ignore[arg-type]
+    outcome, reason = (Outcome.DEAD, "poison") if dead else (Outcome.DONE, None)
+    return BatchResult(batch_id_of(run_id, sequence), run_id, sequence, outcome, 1, 0, reason, NOW)
 
 
 # The debt service's database and queues
 
 
 def _fill_debt(database: Database) -> dict[str, list[Any]]:
-    bad = [batches.a_debtor(7, contract_type="?"), {"debtor_id": "nobody"}, batches.a_debtor(8, monthly_income="=1+1")]
+    bad = [batches.a_debtor(7, contract_type="?"), {"debtor_id": "none"}, batches.a_debtor(8, monthly_income="=1+1")]
     _record(database, sequence=1, entries=batches.debtors(5), lane="high")
     _record(database, sequence=2, entries=[*batches.debtors(2, first=100), *bad], lane="standard")
     _record(database, "run-2", entries=batches.debtors(1), batches_total=1)
@@ -186,12 +186,11 @@ def _fill_debt(database: Database) -> dict[str, list[Any]]:
 
 def _record(database: Database, *args: Any, **changes: Any) -> None:
     batch = batches.a_batch(*args, **changes)
-    policy = resolve_policy(batch.header)
-    worked = decide(batch, scorer_for(policy), Treatment(policy))
-    database.transact(lambda c: inbox.record(c, worked, batches.NOW, batches.LATER))
+    decided = decide(batch, resolve_policy(batch.header))
+    database.transact(lambda c: inbox.record(c, decided, batches.NOW, batches.LATER))
 
 
-async def _bury_some(sqs_url: str, queues: dict[str, str]) -> list[str]:
+async def _send_dead_letters(sqs_url: str, queues: dict[str, str]) -> list[str]:
     settings = DebtSettings(_env_file=None, **{name.lower(): value for name, value in queues.items()})  # type: ignore[call-arg]
     lane = settings.recovery_queue_high
     said = {"reason": "poison", "receive_count": "5", "failed_at": batches.NOW.isoformat(), "lane": "high"}
@@ -201,7 +200,7 @@ async def _bury_some(sqs_url: str, queues: dict[str, str]) -> list[str]:
         Outgoing("3", "{}", {"reason": "odd", "receive_count": "²", "failed_at": "soon"}),
     ]
     async with Sqs("eu-west-1", sqs_url) as sqs:
-        await sqs.ensure_queues(debt_queues(settings))
+        await sqs.ensure_queues(queue_specs(settings))
         await sqs.send(f"{lane}-dlq", letters)
         received = await sqs.receive(f"{lane}-dlq", visibility=0)
     return [message.message_id for message in received]

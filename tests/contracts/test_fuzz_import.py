@@ -14,7 +14,7 @@ from tests.contracts.conftest import EFFORT
 from tests.risk_assessment.builders import NOON, a_registry
 
 from risk_assessment.debtors.import_mapping import ImportMapping, ImportRefusedError, read_mapping
-from risk_assessment.debtors.importing import Import, ImportReport
+from risk_assessment.debtors.importing import ImportReport, import_file
 from risk_assessment.tables import assessments, audit_records, debtors
 from service_kit.audit import Audit, Caller
 from service_kit.database.engine import Database
@@ -174,14 +174,14 @@ def _import(database: Database, path: Path, mapping: str, rejects: Path) -> Impo
     audit = Audit(audit_records, Caller("cli:test"), NOON)
     read: list[int] = []
     chosen = None if known is None else ImportMapping.model_validate(known)
-    return Import(database, REGISTRY, audit).carry_out(path, chosen, None, rejects, read.append)
+    return import_file(database, REGISTRY, audit, path, chosen, None, rejects, read.append)
 
 
 def _assert_accounted(report: ImportReport, rejects: Path) -> None:
-    told = report.as_dict()
+    counts = report.as_dict()
     kinds = ("created", "updated", "unchanged", "skipped", "rejected")
-    assert sum(int(str(told[kind])) for kind in kinds) == report.rows
-    assert (told["reject_file"] is not None) == rejects.exists() == (report.rejected > 0)
+    assert sum(int(str(counts[kind])) for kind in kinds) == report.rows
+    assert (counts["reject_file"] is not None) == rejects.exists() == (report.rejected > 0)
     if report.rejected:
         with rejects.open(encoding="utf-8", newline="") as file:
             reasons = list(csv.DictReader(file))

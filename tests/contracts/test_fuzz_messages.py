@@ -1,4 +1,4 @@
-"""Whatever arrives in a queue: a consumer ends with each message recorded or in its grave, and goes on.
+"""Whatever arrives in a queue: a consumer ends with each message recorded or dead-lettered, and goes on.
 
 The consumer itself runs, over queues in memory. The dispatcher is given what a results queue might hold.
 """
@@ -25,14 +25,15 @@ from tests.support.fake_sqs import FakeSqs
 
 from debt_processing import tables as debt
 from debt_processing.consumer.loop import Consumer
-from recovery_core.messages.results import BatchResult, encode_results
+from recovery_core.messages.results import BatchResult, Outcome, encode_results
 from recovery_core.policies.builtin import built_in_policy
-from risk_assessment.runs.jobs import Dispatcher
+from risk_assessment.runs.jobs import ResultsReader, RunParts
 from service_kit.database.engine import Database
 from service_kit.database.migrations import upgrade
 from service_kit.lifecycle import Stop
 from service_kit.sqs.messages import Outgoing, Received
 from service_kit.sqs.queues import queue_specs
+from service_kit.worker.waiting import Bell
 
 PATIENCE_SECONDS = 60.0
 
@@ -113,7 +114,7 @@ def _migrated(request: pytest.FixtureRequest, folders: pytest.TempPathFactory, p
 @given(bodies=st.lists(texts, min_size=5, max_size=30))
 @example(bodies=['{"schema":"smartrecover.debt-batch.v1","batch_id":"\\ud800"}'])
 @example(bodies=[a_body("run-2", 1).replace('"total_score"', '"total_\\ud83dcore"')])
-def test_every_message_ends_recorded_or_in_its_grave(debt_database: Database, bodies: list[str]) -> None:
+def test_every_message_ends_recorded_or_dead_lettered(debt_database: Database, bodies: list[str]) -> None:
     with debt_database.write() as connection:
         for table in debt.metadata.sorted_tables:
             connection.execute(delete(table))
@@ -124,17 +125,17 @@ def test_every_message_ends_recorded_or_in_its_grave(debt_database: Database, bo
 
     assert left == []
     assert right not in [message.body for message in dead]
-    graves = {message.body for message in dead}
+    letters = {message.body for message in dead}
     # What is too large to be sent again is left to the queue, which gives no reason.
     assert all(message.attributes["reason"] for message in dead if message.body != HUGE["<too large>"])
     recorded = _recorded(debt_database)
     for body in bodies:
-        assert body in graves or _place(body) in recorded, body[:2_000]
+        assert body in letters or _place(body) in recorded, body[:2_000]
     assert ("right", 1) in recorded
 
 
 async def _consumed(database: Database, bodies: list[str]) -> tuple[list[Outgoing], list[Outgoing]]:
-    """Let a consumer work until its queue is empty; what is in the grave then, and what is left."""
+    """Let a consumer work until its queue is empty; what is dead then, and what is left."""
     settings = make_settings(database.engine.url.render_as_string(hide_password=False), lambda role: role)
     sqs = FakeSqs()
     await sqs.ensure_queues(queue_specs(settings))
@@ -190,10 +191,16 @@ def run_id(risk_database: Database) -> str:
 LARGE = [2**31, 2**63, 2**64, 10**30]
 
 
+def a_results_reader(database: Database) -> ResultsReader:
+    """The dispatcher's reader of reports, over a database alone."""
+    parts = RunParts(some_settings(), database, a_registry(), None, None, None, (), ())  # type: ignore[arg-type]
+    return ResultsReader(parts, Bell())
+
+
 @st.composite
 def results(draw: st.DrawFn, run_id: str) -> str:
     right = BatchResult(
-        f"{run_id}-0000001", run_id, draw(st.integers(1, 3)), "dead", 1, 0, "x", datetime(2026, 3, 1, tzinfo=UTC)
+        f"{run_id}-0000001", run_id, draw(st.integers(1, 3)), Outcome.DEAD, 1, 0, "x", datetime(2026, 3, 1, tzinfo=UTC)
     )
     message = orjson.loads(encode_results([right, right]))
     chance = Random(draw(seeds))
@@ -205,13 +212,13 @@ def results(draw: st.DrawFn, run_id: str) -> str:
 
 @pytest.mark.timeout(120 + 300 * EFFORT.factor)
 def test_no_report_stops_the_dispatcher(risk_database: Database, run_id: str) -> None:
-    dispatcher = Dispatcher(some_settings(), risk_database, None, a_registry())  # type: ignore[arg-type]
+    reader = a_results_reader(risk_database)
 
     @settings(max_examples=EFFORT.examples(60))
     @given(bodies=st.lists(results(run_id) | texts, min_size=3, max_size=10))
     def check(bodies: list[str]) -> None:
         bodies = [HUGE.get(body, body).replace("<long>", "ä" * 60_000) for body in bodies]
-        dispatcher._apply([Received(str(n), "", body, {}, 1, datetime.now(UTC)) for n, body in enumerate(bodies)])
+        reader._apply([Received(str(n), "", body, {}, 1, datetime.now(UTC)) for n, body in enumerate(bodies)])
 
     check()
 
@@ -222,12 +229,12 @@ def test_no_report_stops_the_dispatcher(risk_database: Database, run_id: str) ->
     ids=lambda changes: repr(changes)[:30],
 )
 def test_no_value_in_a_report_is_too_much(risk_database: Database, run_id: str, changes: dict[str, Any]) -> None:
-    dispatcher = Dispatcher(some_settings(), risk_database, None, a_registry())  # type: ignore[arg-type]
-    dead = BatchResult("b", run_id, 1, "dead", 0, 0, "x", datetime(2026, 3, 1, tzinfo=UTC))
+    reader = a_results_reader(risk_database)
+    dead = BatchResult("b", run_id, 1, Outcome.DEAD, 0, 0, "x", datetime(2026, 3, 1, tzinfo=UTC))
     message = orjson.loads(encode_results([dead, dead]))
     message["results"][0] |= changes
 
-    dispatcher._apply([Received("1", "", json.dumps(message), {}, 1, datetime.now(UTC))])
+    reader._apply([Received("1", "", json.dumps(message), {}, 1, datetime.now(UTC))])
 
 
 # Breaking things

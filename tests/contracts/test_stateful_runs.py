@@ -1,12 +1,12 @@
 """Runs from promise to decision against a world that cuts, loses, repeats and reorders at every step.
 
-The rooms of both services are driven directly, each step of a loop a rule of its own, so that "the process dies here"
-is: the next step never comes, and what was in memory is gone. Afterwards the world heals, and then every ranked debtor
+The functions of both services are called directly, each step of a loop by itself, so that "the process dies here"
+means: the next step never comes, and what was in memory is gone. Afterwards the world heals, and then every ranked debtor
 has one decision or one error, every run is over, and nothing is outstanding. FUZZ_EFFORT=20 tries twenty times as much.
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -27,16 +27,24 @@ from debt_processing.consumer.recording import process_batch, process_group
 from debt_processing.queues.envelopes import dead_result
 from recovery_core.messages.batch import decode_batch, resolve_policy
 from recovery_core.messages.results import BatchResult, decode_results, encode_results
+from recovery_core.profile import FACTS
 from recovery_core.ranking.manifest import unpack_entries
-from risk_assessment import debtors, leases, runs
 from risk_assessment import tables as risk
+from risk_assessment.batches import queries as batches
 from risk_assessment.batches.queries import BatchKey
+from risk_assessment.batches.shipments import build_shipment
+from risk_assessment.batches.tables import OPEN
+from risk_assessment.debtors import service as debtors
 from risk_assessment.debtors.schemas import DebtorIn
-from risk_assessment.runs import outbox, planning, results
+from risk_assessment.runs import planning, results
+from risk_assessment.runs import queries as runs
 from risk_assessment.runs.schemas import RunIn
+from risk_assessment.runs.service import RunFinishedError, accept, cancel
+from risk_assessment.runs.tables import FINISHED, RunState
 from service_kit.database.engine import Database
 from service_kit.database.migrations import upgrade
 from service_kit.sqs.messages import Received
+from service_kit.worker.leader_lease import LEASE_SECONDS, LeaderLease, LeaseLostError
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 RESEND_AFTER = 10.0
@@ -82,7 +90,7 @@ steps = st.sampled_from([name for name, times in STEPS.items() for _ in range(ti
 
 @dataclass
 class Wire:
-    """A queue that keeps no promise: whoever takes a message says whether it stays, and any message may be next."""
+    """A queue that keeps no promise: the receiver says whether a message stays, and any message may be next."""
 
     bodies: list[str] = field(default_factory=list)
 
@@ -95,8 +103,8 @@ class Wire:
 class Dispatcher:
     """What one dispatcher has in memory."""
 
-    owner: str
-    lot: dict[BatchKey, str] = field(default_factory=dict)
+    lease: LeaderLease
+    shipment: dict[BatchKey, str] = field(default_factory=dict)
     sent: list[BatchKey] = field(default_factory=list)
 
 
@@ -108,9 +116,8 @@ class World:
         for database, tables in ((self.risk, risk.metadata), (self.debt, debt.metadata)):
             _empty(database, [table for table in tables.sorted_tables if table is not risk.policies])
         self.now = START
-        self.batches, self.graves, self.reports = Wire(), Wire(), Wire()
-        # Names of other hosts, so that nobody looks whether their process lives.
-        self.dispatchers = [Dispatcher("host-a:1:a"), Dispatcher("host-b:1:b")]
+        self.batches, self.dead_letters, self.reports = Wire(), Wire(), Wire()
+        self.dispatchers = [self._a_dispatcher("host-a:1:a"), self._a_dispatcher("host-b:1:b")]
         self.holder = self.dispatchers[0]
         self.unreported: list[BatchResult] = []
         self.bodies: dict[str, str] = {}
@@ -146,13 +153,13 @@ class World:
         if chance.random() < 0.7:
             return
         try:
-            self.risk.transact(lambda c: runs.cancel(c, run.id, self.now))
-        except runs.RunFinishedError:
+            self.risk.transact(lambda c: cancel(c, run.id, self.now))
+        except RunFinishedError:
             assert run.state == "completed"
 
     def redrive(self, chance: Random) -> None:
-        if self.graves.bodies:
-            self.batches.bodies.append(self.graves.take(chance, stays=False))
+        if self.dead_letters.bodies:
+            self.batches.bodies.append(self.dead_letters.take(chance, stays=False))
 
     def wait(self, chance: Random) -> None:
         self.now += timedelta(seconds=chance.choice([0.1, 1, 1, 4, 4, 100]) * RESEND_AFTER)
@@ -172,7 +179,7 @@ class World:
             self._plan(self._one(chance), dies_at=chance.choice([None, None, 1, 2, 3, 4]))
 
     def publish(self, chance: Random) -> None:
-        """Make the messages of what is next, or of what was lost; send them; write it down; or stop in between."""
+        """Build the messages of what is next, or of what was lost; send them; mark them; or stop in between."""
         dispatcher = self._one(chance)
         stops_after = chance.choice(["mark", "mark", "mark", "send", "build"])
         (self._look_for_lost if chance.random() < 0.4 else self._build)(dispatcher)
@@ -190,11 +197,11 @@ class World:
     # Consumers
 
     def work(self, chance: Random) -> None:
-        """Work messages; or die before they are recorded; or find that they can never be worked."""
+        """Process messages; or die before they are recorded; or find that they can never be processed."""
         how = chance.choice(["together", "together", "alone", "alone", "not recorded", "poison"])
         stays = chance.random() < 0.3
         count = min(chance.randint(1, 4), len(self.batches.bodies))
-        self._work([self.batches.take(chance, stays=stays) for _ in range(count)], how)
+        self._process([self.batches.take(chance, stays=stays) for _ in range(count)], how)
 
     def report(self, chance: Random) -> None:
         count = chance.randint(1, 4)
@@ -227,18 +234,23 @@ class World:
         """The holder of the lease, mostly; or one that may have lost it without knowing."""
         return self.holder if chance.random() < 0.8 else chance.choice(self.dispatchers)
 
+    def _a_dispatcher(self, owner: str) -> Dispatcher:
+        lease = LeaderLease(self.risk, risk.leases, "dispatcher")
+        lease.owner = owner  # on another host, so that the lease does not look whether its process lives
+        return Dispatcher(lease)
+
     def _start(self, wish: dict[str, Any]) -> None:
-        self.risk.transact(lambda c: runs.accept(c, RunIn.model_validate(wish), REGISTRY, self.now))
+        self.risk.transact(lambda c: accept(c, RunIn.model_validate(wish), REGISTRY, self.now))
 
     def _take_lease(self, dispatcher: Dispatcher) -> None:
-        if self.risk.transact(lambda c: leases.acquire(c, dispatcher.owner, self.now)):
+        if dispatcher.lease.acquire(self.now):
             self.holder = dispatcher
 
     def _plan(
         self, dispatcher: Dispatcher, *, dies_at: int | None = None, overtaken_by: Dispatcher | None = None
     ) -> None:
         with self.risk.read() as connection:
-            run = outbox.next_to_plan(connection)
+            run = runs.next_to_plan(connection)
             scorer = REGISTRY.scorer(connection, run.policy_id) if run else None
         if run is None or scorer is None:
             return
@@ -246,15 +258,15 @@ class World:
 
         def between_writes() -> bool:
             if others:
-                self.now += timedelta(seconds=leases.LEASE_SECONDS + 1)
+                self.now += timedelta(seconds=LEASE_SECONDS + 1)
                 self._take_lease(others[0])
                 self._plan(others.pop())
             return False
 
-        fence = _dying(leases.fence(dispatcher.owner), dies_at)
+        write = _dying(dispatcher.lease.write, dies_at)
         try:
-            planning.Plan(self.risk, run, scorer, fence, 1_000).carry_out(lambda: self.now, between_writes)
-        except (leases.LeaseLostError, _Died):
+            planning.Plan(self.risk, write, run, scorer, 1_000).carry_out(lambda: self.now, between_writes)
+        except (LeaseLostError, _Died):
             return
         self._check_plan(run.id)
 
@@ -264,22 +276,23 @@ class World:
 
     def _build(self, dispatcher: Dispatcher) -> None:
         with self.risk.read() as connection:
-            room = MAX_OUTSTANDING - outbox.outstanding(connection)
-            keys = outbox.next_batches(connection, min(room, 20), frozenset())
-            dispatcher.lot = outbox.lot(connection, keys, REGISTRY).bodies
+            room = MAX_OUTSTANDING - batches.outstanding(connection)
+            publishing = runs.numbers_in(connection, (RunState.PUBLISHING,))
+            keys = batches.next_batches(connection, publishing, min(room, 20), frozenset())
+            dispatcher.shipment = build_shipment(connection, keys, REGISTRY).bodies
 
     def _look_for_lost(self, dispatcher: Dispatcher) -> None:
         with self.risk.read() as connection:
-            hopeless = results.any_hopeless(connection, self.now, RESEND_AFTER)
-        if hopeless:
+            unreportable = results.any_unreportable(connection, self.now, RESEND_AFTER)
+        if unreportable:
             self.risk.transact(lambda c: results.give_up(c, self.now, RESEND_AFTER))
         with self.risk.read() as connection:
-            keys = outbox.due_again(connection, self.now, RESEND_AFTER)
-            dispatcher.lot = outbox.lot(connection, keys, REGISTRY).bodies
+            keys = batches.due_again(connection, self.now, RESEND_AFTER)
+            dispatcher.shipment = build_shipment(connection, keys, REGISTRY).bodies
 
     def _send(self, dispatcher: Dispatcher, refused: float, chance: Random) -> None:
-        lot, dispatcher.lot = dispatcher.lot, {}
-        for key, body in lot.items():
+        shipment, dispatcher.shipment = dispatcher.shipment, {}
+        for key, body in shipment.items():
             name = f"{key.run_number}-{key.sequence}"
             assert self.bodies.setdefault(name, body) == body, "a message differs from when it was sent before"
             if chance.random() >= refused:
@@ -288,33 +301,27 @@ class World:
 
     def _mark(self, dispatcher: Dispatcher) -> None:
         sent, dispatcher.sent = dispatcher.sent, []
+        with contextlib.suppress(LeaseLostError):
+            dispatcher.lease.write(lambda connection: results.mark_sent(connection, sent, self.now))
 
-        def write(connection: Connection) -> None:
-            leases.fence(dispatcher.owner)(connection)
-            outbox.mark_sent(connection, sent, self.now)
-            outbox.mark_published(connection, self.now)
-
-        with contextlib.suppress(leases.LeaseLostError):
-            self.risk.transact(write)
-
-    def _work(self, bodies: list[str], how: str) -> None:
+    def _process(self, bodies: list[str], how: str) -> None:
         if how == "not recorded":
             return
-        group = [_held(body, suspect=how == "alone") for body in bodies]
+        group = [_prefetched(body, redelivered=how == "alone") for body in bodies]
         if how == "poison":
-            self.graves.bodies += bodies
-            reports = [dead_result(held.batch.header, "poison", self.now) for held in group]
+            self.dead_letters.bodies += bodies
+            reports = [dead_result(batch.batch.header, "poison", self.now) for batch in group]
             self.unreported += [report for report in reports if report is not None]
             return
         if how == "together":
             done = process_group(self.debt, group, lambda: self.now, lambda: False)
         else:
-            done = [(held, process_batch(self.debt, held, lambda: self.now)) for held in group]
-        for held, one in done:
-            assert (one.recorded.succeeded, one.recorded.failed) == (len(held.batch.items), 0)
-            self.unreported.append(one.result(held))
+            done = [(batch, process_batch(self.debt, batch, lambda: self.now)) for batch in group]
+        for batch, one in done:
+            assert (one.recorded.succeeded, one.recorded.failed) == (len(batch.batch.items), 0)
+            self.unreported.append(one.result(batch))
         # What was not begun for want of time is begun the next time.
-        self.batches.bodies += [body for body, held in zip(bodies, group, strict=True) if held not in dict(done)]
+        self.batches.bodies += [body for body, batch in zip(bodies, group, strict=True) if batch not in dict(done)]
 
     # What is always true
 
@@ -330,17 +337,17 @@ class World:
         self.seen = states
 
     def no_more_than_allowed_is_outstanding(self) -> None:
-        """Two dispatchers may each have sent a lot that the other did not know of, not more."""
+        """Two dispatchers may each have sent a shipment that the other did not know of, not more."""
         with self.risk.read() as connection:
-            assert outbox.outstanding(connection) <= 2 * MAX_OUTSTANDING
+            assert batches.outstanding(connection) <= 2 * MAX_OUTSTANDING
 
     # What must come of it
 
     def heal(self) -> None:
         """From now on, nothing goes wrong any more."""
-        one = Dispatcher("host-c:1:c")
+        one = self._a_dispatcher("host-c:1:c")
         self.unreported = []
-        self.now += timedelta(seconds=leases.LEASE_SECONDS + 1)
+        self.now += timedelta(seconds=LEASE_SECONDS + 1)
         for _ in range(HEALING_ROUNDS):
             self._take_lease(one)
             self._plan(one)
@@ -348,43 +355,42 @@ class World:
                 look(one)
                 self._send(one, 0.0, Random(0))
                 self._mark(one)
-            self.batches.bodies += self.graves.bodies
-            self.graves.bodies = []
+            self.batches.bodies += self.dead_letters.bodies
+            self.dead_letters.bodies = []
             waiting, self.batches.bodies = self.batches.bodies, []
-            self._work(waiting, "together")
-            told = [result for body in self.reports.bodies for result in decode_results(body)] + self.unreported
+            self._process(waiting, "together")
+            found = [result for body in self.reports.bodies for result in decode_results(body)] + self.unreported
             self.reports.bodies, self.unreported = [], []
-            self.risk.transact(lambda c: results.apply(c, told, self.now))  # noqa: B023
+            self.risk.transact(lambda c: results.apply(c, found, self.now))  # noqa: B023
             self.now += timedelta(seconds=4 * RESEND_AFTER + 1)
             if self._is_over():
                 return
         raise AssertionError(f"not over after {HEALING_ROUNDS} rounds: {[dict(run._mapping) for run in self._runs()]}")
 
     def _is_over(self) -> bool:
-        open_states = ("planned", "sent")
         with self.risk.read() as connection:
-            batches = connection.execute(select(risk.run_batches).where(risk.run_batches.c.state.in_(open_states)))
-            return all(run.state in runs.FINISHED for run in self._runs()) and not batches.all()
+            still_open = connection.execute(select(risk.run_batches).where(risk.run_batches.c.state.in_(OPEN)))
+            return all(run.state in FINISHED for run in self._runs()) and not still_open.all()
 
     def check_outcomes(self) -> None:
         outcomes = self._outcomes()
         with self.risk.read() as connection:
-            assert outbox.outstanding(connection) == 0
+            assert batches.outstanding(connection) == 0
             for run in self._runs():
                 shown = runs.view(connection, run, REGISTRY)
-                batches = connection.execute(
+                recorded = connection.execute(
                     select(risk.run_batches).where(risk.run_batches.c.run_number == run.number)
                 ).all()
                 entries = _entries(connection, run.number)
-                for batch in batches:
+                for batch in recorded:
                     ranked = sorted(debtor_id for _, debtor_id, _ in entries[batch.sequence])
                     found = sorted(outcomes.get((run.id, batch.sequence), []))
                     assert found == ranked or (batch.state != "done" and found == []), (run.id, batch, found, ranked)
-                states = {batch.state for batch in batches}
+                states = {batch.state for batch in recorded}
                 if run.state == "completed":
                     assert states <= {"done", "dead"}
                     assert (run.error is not None) == ("dead" in states)
-                    assert shown["batches_done"] + shown["batches_dead"] == run.batches_total == len(batches)
+                    assert shown["batches_done"] + shown["batches_dead"] == run.batches_total == len(recorded)
                     assert run.published_at is not None
                     assert run.completed_at is not None
                 else:
@@ -405,7 +411,7 @@ class World:
             assert settled == {}
 
     def _check_plan(self, run_id: str) -> None:
-        """The plan is the snapshot of this moment: who may be worked, best first, the high lane before the other."""
+        """The plan is the snapshot of this moment: who is eligible, best first, the high lane before the other."""
         with self.risk.read() as connection:
             run = runs.read(connection, run_id)
             rows = connection.execute(select(risk.debtors)).all()
@@ -457,22 +463,22 @@ class _Died(Exception):  # noqa: N818
     """The process ended here."""
 
 
-def _dying(fence: planning.Fence, at: int | None) -> planning.Fence:
-    """A fence that lets the process die when it is asked for the n-th time."""
+def _dying(write: planning.Write, at: int | None) -> planning.Write:
+    """Let the process die in its n-th transaction, before it writes anything."""
     calls = iter(range(1, 1_000))
 
-    def check(connection: Connection) -> None:
+    def dying(work: Callable[[Connection], None]) -> None:
         if next(calls) == at:
             raise _Died
-        fence(connection)
+        write(work)
 
-    return check
+    return dying
 
 
-def _held(body: str, *, suspect: bool) -> PrefetchedBatch:
-    """A message as the consumer holds it."""
+def _prefetched(body: str, *, redelivered: bool) -> PrefetchedBatch:
+    """A message as the consumer prefetches it."""
     batch = decode_batch(body)
-    received = Received("message", "handle", body, {}, 2 if suspect else 1, START)
+    received = Received("message", "handle", body, {}, 2 if redelivered else 1, START)
     return PrefetchedBatch(Delivery(batch.header.lane, received), batch, resolve_policy(batch.header))
 
 
@@ -489,7 +495,7 @@ def _expected(rows: Any, run: Row[Any], scorer: Any) -> tuple[list[tuple[int, in
         if row.payment_status == "PAID" or row.total_debt_amount < wished.get("min_debt", 0):
             continue
         try:
-            score = scorer.score(*(row._mapping[name] for name in risk.PROFILE_FIELDS[:-1]))
+            score = scorer.score([row._mapping[name] for name in FACTS])
         except ValueError:
             continue
         if score.risk_level in wished.get("risk_level", [score.risk_level]):

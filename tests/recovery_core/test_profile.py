@@ -2,7 +2,7 @@ import pytest
 from pydantic import ValidationError
 from tests.recovery_core.builders import a_profile
 
-from recovery_core.profile import Profile
+from recovery_core.profile import FACTS, PROFILE_FIELDS, Profile
 
 
 def test_amounts_are_held_in_minor_units_and_categories_as_plain_text() -> None:
@@ -12,7 +12,13 @@ def test_amounts_are_held_in_minor_units_and_categories_as_plain_text() -> None:
     assert type(profile.payment_status) is str
 
 
-def test_a_profile_says_unpaid_and_no_family_unless_told() -> None:
+def test_the_facts_are_the_profile_in_its_order_without_the_payment_status() -> None:
+    profile = a_profile()
+    assert profile.facts._asdict() == {name: getattr(profile, name) for name in FACTS}
+    assert tuple(Profile.model_fields) == PROFILE_FIELDS == (*FACTS, "payment_status")
+
+
+def test_without_a_payment_status_and_a_family_situation_it_is_unpaid_and_none() -> None:
     profile = Profile.model_validate(a_profile().model_dump(exclude={"family_situation", "payment_status"}))
     assert (profile.family_situation, profile.payment_status) == (None, "UNPAID")
 
@@ -41,7 +47,7 @@ def test_an_unknown_category_is_refused_with_the_known_ones() -> None:
         {"employment_status": None},
         {"family_situation": "\ud800"},
         {"payment_status": None},
-        {"name": "nobody asked"},
+        {"name": "not asked for"},
     ],
 )
 def test_a_profile_refuses_what_it_does_not_know(changes: dict[str, object]) -> None:

@@ -30,7 +30,7 @@ def main() -> None:
 
 @app.command()
 def up(
-    data_dir: Annotated[Path, typer.Option(help="Where the SQLite files lie")] = Path(".smartrecover"),
+    data_dir: Annotated[Path, typer.Option(help="Where the SQLite files are")] = Path(".smartrecover"),
     risk_port: Annotated[int, typer.Option(help="Port of the risk API")] = 8001,
     debt_port: Annotated[int, typer.Option(help="Port of the debt API")] = 8002,
     sqs_port: Annotated[int, typer.Option(help="Port of the local SQS")] = 9324,
@@ -51,13 +51,13 @@ def up(
 
 @app.command()
 def demo(
-    debtors: Annotated[int, typer.Option(min=1, help="How many debtors to invent and work")] = 50_000,
+    debtors: Annotated[int, typer.Option(min=1, help="How many debtors to invent and process")] = 50_000,
     batch_size: Annotated[int, typer.Option(min=1, max=1000, help="Debtors a batch")] = 500,
     data_dir: Annotated[
-        Path | None, typer.Option(help="Keep the data here; otherwise they are deleted at the end")
+        Path | None, typer.Option(help="Keep the data here; by default they are deleted at the end")
     ] = None,
 ) -> None:
-    """Do the main job end to end: set up, generate, rank, send, work every debtor, print the report."""
+    """Do the main job end to end: set up, generate, rank, send, process every debtor, print the report."""
     with ExitStack() as cleanup:
         folder = data_dir or Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="smartrecover-")))
         folder.mkdir(parents=True, exist_ok=True)
@@ -101,7 +101,7 @@ async def _command(stack: Stack, stop: Stop, *arguments: str) -> None:
 
 
 def _run(job: Callable[[Stop], Awaitable[None]]) -> int:
-    """Run a job; what can go wrong becomes one line and exit code 1."""
+    """Run a job; an error becomes one line and exit code 1."""
     failures: list[str] = []
 
     async def guarded(stop: Stop) -> None:
@@ -111,7 +111,7 @@ def _run(job: Callable[[Stop], Awaitable[None]]) -> int:
             failures.append(getattr(error, "strerror", None) or str(error))
 
     configure("smartrecover", "warning")
-    # The children have their own deadline, and are killed past it; they would inherit a place behind others.
+    # The children have their own deadline, and are killed past it; they would inherit the niceness.
     code = run_loop(guarded, within=None, niceness=0)
     for failure in failures:
         typer.echo(f"error: {failure}", err=True)

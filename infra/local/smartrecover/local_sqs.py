@@ -1,12 +1,11 @@
-"""The local SQS: moto's server, without its log line for every request, which would drown what the services say.
+"""The local SQS: moto's server, faster, and without its log line for every request.
 
-Moto counts its whole queue for every message, and looks at its clock twice for each message counted. Its clock goes by
-way of two dates; the one put in its place reads the same time at once. It looks through every answer for a request id
-in XML, byte by byte; answers in JSON are spared that, and are read and written by a quicker library. It works out for
-each request anew which of its services a host means, what a service can do, and how the same few names are written with
-underscores; here it remembers. It puts all attributes of a queue together, counts and all, to learn for each message
-how long that queue keeps one. And it keeps every message there ever was, deleted or not, for a page of its own that
-shows them; here it does not.
+Moto counts its whole queue for every message, and reads its clock twice for each message counted, by way of two dates;
+the clock put in its place reads the same time directly. Moto scans every response for an XML request id, byte by byte;
+JSON responses skip that, and a faster library parses and writes them. For each request moto works out which of its
+services a host means, what a service can do, and how the same few names look with underscores; here it caches them. To
+learn how long a queue retains one message it assembles all attributes of the queue, counts included. And it keeps every
+message there ever was for a page of its own; here it does not.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""Bringing the local system up, waiting until it is ready, and taking it down again."""
+"""Brings the local system up, waits until it is ready, and takes it down again."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -15,9 +15,9 @@ LOOK_SECONDS = 0.1
 
 @asynccontextmanager
 async def running(stack: Stack, say: Say, *, fresh: bool = False) -> AsyncIterator[None]:
-    """The whole system, ready for as long as the block lasts; `fresh` deletes what its data folder holds.
+    """Run the whole system, ready for as long as the block lasts; `fresh` deletes the data in its folder first.
 
-    Raises StartFailedError or OSError, and has deleted nothing then if another system uses the folder or a port.
+    Raises StartFailedError or OSError. Nothing is deleted when another system uses the folder or a port.
     """
     given = own_environment()
     needs_sqs = stack.needs_sqs(given)
@@ -36,30 +36,30 @@ async def _started(stack: Stack, supervisor: Supervisor, needs_sqs: bool) -> Asy
             supervisor.keep(stack.sqs())
         await asyncio.gather(*(supervisor.run_once(command) for command in stack.migrations()))
         if needs_sqs:
-            await _answering(f"http://127.0.0.1:{stack.sqs_port}/moto-api/data.json", "the local SQS")
+            await _responding(f"http://127.0.0.1:{stack.sqs_port}/moto-api/data.json", "the local SQS")
         for command in stack.services():
             supervisor.keep(command)
-        # Asking whether the APIs are ready makes the queues, where they are missing.
+        # The readiness probes create the queues, where they are missing.
         for url, name in ((stack.risk_url, "the risk API"), (stack.debt_url, "the debt API")):
-            await _answering(f"{url}/readyz", name)
+            await _responding(f"{url}/readyz", name)
         yield
     finally:
         await supervisor.stop()
 
 
-async def _answering(url: str, name: str) -> None:
+async def _responding(url: str, name: str) -> None:
     async with httpx.AsyncClient() as client, asyncio.timeout(READY_SECONDS):
-        last = "it does not answer"
+        last = "no response"
         try:
             while True:
                 try:
-                    answer = await client.get(url, timeout=5)
+                    response = await client.get(url, timeout=5)
                 except httpx.HTTPError as error:
                     last = type(error).__name__
                 else:
-                    if answer.is_success:
+                    if response.is_success:
                         return
-                    last = answer.text
+                    last = response.text
                 await asyncio.sleep(LOOK_SECONDS)
         except asyncio.CancelledError:
             raise StartFailedError(f"{name} is not ready: {last}") from None

@@ -1,4 +1,4 @@
-"""What the local system consists of: its environment, its databases, its processes. It only starts and stops things."""
+"""What the local system consists of: its environment, its databases, its processes."""
 
 import fcntl
 import os
@@ -27,7 +27,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """A local system: where it keeps its data and on which loopback ports it answers."""
+    """A local system: its data folder and its loopback ports."""
 
     data_dir: Path
     risk_port: int
@@ -36,16 +36,16 @@ class Stack:
 
     @property
     def risk_url(self) -> str:
-        """Where the risk API answers."""
+        """The address of the risk API."""
         return f"http://127.0.0.1:{self.risk_port}"
 
     @property
     def debt_url(self) -> str:
-        """Where the debt API answers."""
+        """The address of the debt API."""
         return f"http://127.0.0.1:{self.debt_port}"
 
     def environment(self, given: Mapping[str, str]) -> dict[str, str]:
-        """The processes' environment: what is given stays as it is, what is missing gets its local value."""
+        """Return the processes' environment: given values stay, missing ones get their local value."""
         data = self.data_dir.resolve()
         local = {
             "RISK_DATABASE_URL": f"sqlite:///{data / 'risk.db'}",
@@ -57,7 +57,7 @@ class Stack:
             "RECOVERY_CREATE_QUEUES": "true",
         }
         if not given.get("AWS_ENDPOINT_URL_SQS"):
-            # Only the local SQS may be called with made-up credentials.
+            # Only the local SQS may be called with invented credentials.
             local |= {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
         ours = {
             "RISK_HOST": "127.0.0.1",
@@ -71,14 +71,14 @@ class Stack:
         return local | {name: value for name, value in given.items() if value} | ours
 
     def needs_sqs(self, given: Mapping[str, str]) -> bool:
-        """Whether a local SQS has to be started."""
+        """Return whether a local SQS has to be started."""
         return not given.get("AWS_ENDPOINT_URL_SQS")
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Make the data folder and have it alone: two systems on the same databases would take each other's batches.
+        """Create and lock the data folder: two systems on the same databases would take each other's batches.
 
-        Raises OSError when another one has it. The lock ends with this process, however it ends.
+        Raises OSError when another system has it. The lock ends with this process, however it ends.
         """
         self.data_dir.mkdir(parents=True, exist_ok=True)
         with (self.data_dir / ".lock").open("a") as lock:
@@ -96,18 +96,18 @@ class Stack:
                 (self.data_dir / f"{name}{suffix}").unlink(missing_ok=True)
 
     def sqs(self) -> Command:
-        """The local SQS."""
+        """Return the local SQS."""
         return Command("sqs", _python("smartrecover.local_sqs", "-H", "127.0.0.1", "-p", str(self.sqs_port)))
 
     def migrations(self) -> tuple[Command, ...]:
-        """What brings both databases up to date."""
+        """Return what brings both databases up to date."""
         return (
             Command("risk-migrate", _python("risk_assessment", "migrate")),
             Command("debt-migrate", _python("debt_processing", "migrate")),
         )
 
     def services(self) -> tuple[Command, ...]:
-        """The four processes."""
+        """Return the four processes."""
         return (
             Command("risk-api", _python("risk_assessment", "serve")),
             Command("dispatcher", _python("risk_assessment", "dispatch")),
@@ -117,7 +117,7 @@ class Stack:
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on now."""
+    """Return a loopback port that is free now."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
@@ -125,7 +125,7 @@ def free_port() -> int:
 
 
 def check_ports(*ports: int) -> None:
-    """Refuse ports that are taken. Raises OSError naming the port."""
+    """Raise OSError naming the port when one of them is taken."""
     for port in ports:
         with socket.socket() as listener:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -138,7 +138,7 @@ def check_ports(*ports: int) -> None:
 
 
 def own_environment() -> dict[str, str]:
-    """This process's environment."""
+    """Return this process's environment."""
     return dict(os.environ)
 
 

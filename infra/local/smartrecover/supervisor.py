@@ -1,4 +1,4 @@
-"""Keeps child processes alive until told to stop: prefixed logs, restart after a death, an orderly end."""
+"""Keeps child processes alive until asked to stop: prefixed logs, restart after a death, an orderly end."""
 
 import asyncio
 import contextlib

@@ -1,6 +1,6 @@
-"""JSON read with care: what a quick reader would pass over (names given twice) or choke on (numbers without end) shows.
+"""JSON parsed with care: it shows repeated names, which fast parsers ignore, and endless numbers, which stop them.
 
-Slower than the quick readers; meant for messages that one of them has refused.
+Slower than the fast parsers; meant for messages that one of them has rejected.
 """
 
 import json
@@ -13,11 +13,11 @@ _MAX_DIGITS = 20  # a signed 64-bit integer has 19
 
 
 class NotJsonError(ValueError):
-    """The text is not JSON, or nested too deeply to be read."""
+    """The text is not JSON, or nested too deeply to be parsed."""
 
 
 class RepeatingObject(dict[str, Any]):
-    """A JSON object that gives a name twice; holds the last value, and the repeated names apart."""
+    """A JSON object that repeats a name: the last value counts, and ``repeated`` has the names."""
 
     def __init__(self, pairs: Sequence[tuple[str, Any]]) -> None:
         super().__init__(pairs)
@@ -26,7 +26,7 @@ class RepeatingObject(dict[str, Any]):
 
 
 def parse_json(text: bytes) -> Any:
-    """Read JSON text in UTF-8; an integer too large for any field comes out as infinity. Raises NotJsonError."""
+    """Parse JSON text in UTF-8; an integer too large for any field becomes infinity. Raises NotJsonError."""
     try:
         return json.loads(text.decode(), object_pairs_hook=_read_object, parse_int=_read_integer)
     except (ValueError, RecursionError) as error:
@@ -34,7 +34,7 @@ def parse_json(text: bytes) -> Any:
 
 
 def repeated_names(value: Any) -> set[str]:
-    """The names that a JSON object gives twice; none for anything else."""
+    """Return the names that a JSON object repeats; none for anything else."""
     return value.repeated if isinstance(value, RepeatingObject) else set()
 
 

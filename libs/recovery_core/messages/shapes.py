@@ -1,6 +1,6 @@
-"""The shapes of the messages as they travel, and the JSON Schema made of them.
+"""The shapes of batch messages as they travel, and the JSON Schema made of them.
 
-Unknown fields are ignored, so that a newer sender can be understood; what is known must be right.
+Unknown fields are ignored, so that older readers accept newer senders; known fields must be valid.
 """
 
 from enum import StrEnum
@@ -59,7 +59,7 @@ class DebtorEntry(TypedDict):
 
 @with_config(_STRICT)
 class PolicyEnvelope(TypedDict):
-    """The policy a batch is to be worked under; the document comes along unless the policy is built in."""
+    """The policy of a batch, with its document unless the policy is built in."""
 
     name: Annotated[str, Field(min_length=1, max_length=64, pattern=_PLAIN_NAME)]
     version: _Count
@@ -69,7 +69,7 @@ class PolicyEnvelope(TypedDict):
 
 @with_config(_STRICT)
 class BatchEnvelope(TypedDict):
-    """All that a batch says besides its debtors, which are only counted here."""
+    """All of a batch besides its debtors, which are only counted here."""
 
     schema: Literal["smartrecover.debt-batch.v1"]
     batch_id: Annotated[str, Field(min_length=1, max_length=100, pattern=_PLAIN_NAME)]
@@ -87,7 +87,7 @@ class BatchEnvelope(TypedDict):
 
 @with_config(_STRICT)
 class BatchMessage(BatchEnvelope):
-    """A batch of debtors, in the order in which they are to be worked."""
+    """A batch of debtors, in the order in which they are to be processed."""
 
     debtors: Annotated[list[DebtorEntry], Field(min_length=1, max_length=MAX_BATCH_SIZE)]
 
@@ -98,6 +98,6 @@ BATCH_MESSAGE = TypeAdapter(BatchMessage)
 
 
 def batch_json_schema() -> dict[str, Any]:
-    """The JSON Schema of a batch message, as it is committed beside this module."""
+    """Return the JSON Schema of a batch message, as it is committed beside this module."""
     dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": "urn:smartrecover:debt-batch:v1"}
     return dialect | BATCH_MESSAGE.json_schema()

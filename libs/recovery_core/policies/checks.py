@@ -24,7 +24,7 @@ from recovery_core.policies.parts import (
 def find_problems(
     max_points: int, factors: Factors, levels: Sequence[LevelBand], treatment: Sequence[TreatmentRow]
 ) -> Iterator[str]:
-    """Everything that is wrong with a policy whose parts are right, each problem after its place in the document."""
+    """Yield all problems of a policy whose parts are valid, each after its place in the document."""
     yield from _factor_problems(factors, max_points)
     yield from _level_problems(levels)
     yield from _treatment_problems(treatment)

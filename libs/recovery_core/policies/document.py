@@ -1,6 +1,6 @@
 """The policy: the numbers people tune, as one immutable document named by the hash of its content.
 
-A policy that could leave any debtor without points, level or action is refused when it is loaded, with the exact place.
+A policy that could leave any debtor without points, level or action is rejected when it loads, with the exact place.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ POLICY_NAME_PATTERN = r"^[a-z][a-z0-9_-]{0,63}$"
 
 
 class PolicyError(Exception):
-    """The document is no policy; ``problems`` names each place and what is wrong there."""
+    """The document is not a policy; ``problems`` names each place and what is wrong there."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("; ".join(problems))
@@ -26,7 +26,7 @@ class PolicyError(Exception):
 
 
 class PolicyRef(PolicyPart):
-    """Names one policy for ever: the hash decides; name and version are for people."""
+    """Names one policy permanently: the hash decides; name and version are for people."""
 
     name: str
     version: int
@@ -79,7 +79,7 @@ class Policy(PolicyPart):
 
 
 def canonical_json(document: Mapping[str, Any]) -> bytes:
-    """The one way to write a document: keys sorted, no blanks. Raises TypeError for what is not JSON."""
+    """Return the one canonical form of a document: keys sorted, no blanks. Raises TypeError for what is not JSON."""
     return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
 
 

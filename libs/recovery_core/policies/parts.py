@@ -1,6 +1,6 @@
-"""The parts of a policy document: factors, levels and the treatment table, each right in its own shape.
+"""The parts of a policy document: factors, levels and the treatment table, each valid in its own shape.
 
-Money and borders are whole numbers or decimal text; a float is refused wherever it stands.
+Money and borders are whole numbers or decimal text; a float is rejected everywhere.
 """
 
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ class Lane(StrEnum):
 
 
 class Action(StrEnum):
-    """What is to be done with a debtor."""
+    """What to do with a debtor."""
 
     NO_ACTION = "NO_ACTION"
     SELF_SERVICE_REMINDER = "SELF_SERVICE_REMINDER"
@@ -94,7 +94,7 @@ PaymentStatuses = Annotated[tuple[PaymentStatus, ...], Field(min_length=1), Afte
 
 
 class PolicyPart(BaseModel):
-    """What all parts have in common: they never change, and refuse what they do not know."""
+    """What all parts have in common: they are immutable, and reject unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_enum_values=True)
 
@@ -119,7 +119,7 @@ class BandFactor(PolicyPart):
     bands: Annotated[tuple[Band, ...], Field(min_length=1, max_length=100)]
 
     def all_points(self) -> dict[str, int]:
-        """Every number of points this factor can give, by its place in the document."""
+        """Return all points this factor can give, by their place in the document."""
         return {f"bands.{index}.points": band.points for index, band in enumerate(self.bands)}
 
 
@@ -129,7 +129,7 @@ class DebtRatioFactor(BandFactor):
     no_income: Points
 
     def all_points(self) -> dict[str, int]:
-        """Every number of points this factor can give, by its place in the document."""
+        """Return all points this factor can give, by their place in the document."""
         return {"no_income": self.no_income, **super().all_points()}
 
 
@@ -141,7 +141,7 @@ class CategoryFactor(PolicyPart):
     points: dict[str, Points]
 
     def all_points(self) -> dict[str, int]:
-        """Every number of points this factor can give, by its place in the document."""
+        """Return all points this factor can give, by their place in the document."""
         return {f"points.{category}": points for category, points in self.points.items()}
 
 
@@ -159,7 +159,7 @@ class Factors(PolicyPart):
     family_situation: CategoryFactor | None = None
 
     def used(self) -> dict[str, Factor]:
-        """The factors that this policy uses, by name, in order."""
+        """Return the factors that this policy uses, by name, in order."""
         return {name: factor for name, factor in self if factor is not None}
 
     @property

@@ -1,4 +1,4 @@
-"""Treatment: which action a policy foresees for a debtor; the first row of its table that matches wins."""
+"""Treatment: the action that a policy chooses for a debtor; the first row of its table that matches wins."""
 
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -11,14 +11,14 @@ from recovery_core.profile import PaymentStatus
 
 
 class Treatment:
-    """The treatment table of one policy, laid out for fast look-up. Safe to share between threads."""
+    """The treatment table of one policy, laid out for fast look-up. Threads may share it."""
 
     def __init__(self, policy: Policy) -> None:
         cases = product(map(str, RiskLevel), map(str, Lane), map(str, PaymentStatus))
         self._steps = {case: _steps([row for row in policy.treatment if _applies(row, *case)]) for case in cases}
 
     def action(self, risk_level: str, lane: str, payment_status: str, debt_minor: int) -> str:
-        """The action for a debtor, debt in minor units. Raises KeyError for an unknown level, lane or status."""
+        """Return the action for a debtor, debt in minor units. Raises KeyError for an unknown level, lane or status."""
         starts, actions = self._steps[risk_level, lane, payment_status]
         return actions[bisect_right(starts, debt_minor) - 1]
 
@@ -35,7 +35,7 @@ def _applies(row: TreatmentRow, risk_level: str, lane: str, payment_status: str)
 
 
 def _steps(rows: Sequence[TreatmentRow]) -> tuple[list[int], list[str]]:
-    """Where along the debt the action changes, and the action from there on; the first step starts at 0."""
+    """Return the debts where the action changes, and the action from each of them; the first is 0."""
     borders = {0} | {border for row in rows for border in row.debt_range if border is not None}
     starts = sorted(borders)
     return starts, [_first_match(rows, start) for start in starts]

@@ -1,7 +1,7 @@
-"""The recovery queue: a heap that gives out debtors by priority, highest first, ties by the lower id.
+"""The recovery queue: a heap that returns debtors by priority, highest first, ties by the lower id.
 
-Bounded in two ways, in the same order either way: it can keep only the best k of a stream, and it can lay sorted runs
-down on disk, so that ten million entries need no more memory than a hundred thousand.
+It is bounded in two ways, with the same order either way. It can keep only the best k of a stream, and it can write
+sorted runs to disk, so that ten million entries need no more memory than a hundred thousand.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,7 +13,7 @@ from typing import Self
 from recovery_core.ranking.spill_file import Key, SpillFile
 
 Entry = tuple[int, int, int]
-"""What the queue gives out: priority, debtor id, payload."""
+"""What the queue returns: priority, debtor id, payload."""
 
 _CHUNK = 65_536  # how much of a stream an unbounded queue takes in at a time
 _SLACK = 1_000  # how far past twice its limit a limited queue grows before it drops the rest
@@ -23,9 +23,9 @@ _FEW = 8  # new entries below this fraction of the heap are pushed one by one, m
 class RecoveryQueue:
     """A priority queue of debtors: O(n) to build, O(log n) to take.
 
-    With ``limit`` it gives out the best ``limit`` of all entries and no more, in O(limit) memory. Past ``spill_after``
-    entries in memory it writes them to a temporary file in ``directory``, which is gone when the queue is closed or
-    collected, or its process dies. Entries that spill must fit signed 64-bit integers. Not to be shared by threads.
+    With ``limit`` it returns the best ``limit`` of all entries and no more, in O(limit) memory. Past ``spill_after``
+    entries in memory it writes them to a temporary file in ``directory``, which vanishes when the queue is closed or
+    collected, or its process dies. Entries that spill must fit signed 64-bit integers. Threads must not share it.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class RecoveryQueue:
             self._add(chunk)
 
     def pop(self) -> Entry:
-        """Take the best entry out. Raises IndexError when there is none."""
+        """Remove and return the best entry. Raises IndexError when there is none."""
         self._settle()
         key = self._take_from_disk() if self._is_best_on_disk() else heappop(self._heap)
         if self._left is not None:
@@ -67,12 +67,12 @@ class RecoveryQueue:
         return _flip(*key)
 
     def peek(self) -> Entry:
-        """Look at the best entry without taking it. Raises IndexError when there is none."""
+        """Return the best entry without removing it. Raises IndexError when there is none."""
         self._settle()
         return _flip(*(self._heads[0][0] if self._is_best_on_disk() else self._heap[0]))
 
     def drain(self) -> Iterator[Entry]:
-        """Empty the queue at once and give out all that was in it, in order; much faster than taking one by one."""
+        """Empty the queue at once and yield all that was in it, in order; much faster than popping one by one."""
         taken, spill_file = len(self), self._spill_file
         self._heap.sort()
         opened = (chain([key], rest) for key, _, rest in self._heads)
@@ -83,7 +83,7 @@ class RecoveryQueue:
         return _drained(islice(ordered, taken), spill_file)
 
     def close(self) -> None:
-        """Forget all entries and give the disk space back."""
+        """Drop all entries and free the disk space."""
         if self._spill_file is not None:
             self._spill_file.close()
         self._reset()
@@ -103,8 +103,8 @@ class RecoveryQueue:
 
     def _reset(self) -> None:
         self._heap: list[Key] = []
-        self._is_heap = False  # a heap is made as late as possible, of all entries together
-        self._bar: Key | None = None  # what comes after this key can never be given out
+        self._is_heap = False  # heapified as late as possible, all entries together
+        self._bar: Key | None = None  # entries after this key can never be returned
         self._spill_file: SpillFile | None = None
         self._unopened: list[Iterator[Key]] = []
         self._heads: list[tuple[Key, int, Iterator[Key]]] = []
@@ -174,7 +174,7 @@ class RecoveryQueue:
 
 
 def _flip(priority: int, debtor_id: int, payload: int = 0) -> Key:
-    """Turn an entry into the key it is ordered by, and back again."""
+    """Turn an entry into its sort key, and back again."""
     return -priority, debtor_id, payload
 
 

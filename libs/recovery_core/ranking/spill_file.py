@@ -1,6 +1,6 @@
 """Sorted runs of queue entries in one temporary file, read back in blocks.
 
-The file has no name as soon as it is open, so nothing is left behind however its process ends.
+The file is unlinked as soon as it is open, so nothing is left behind however its process ends.
 """
 
 import os
@@ -12,7 +12,7 @@ from itertools import chain
 from pathlib import Path
 
 Key = tuple[int, int, int]
-"""An entry as it is ordered: minus the priority, debtor id, payload."""
+"""An entry's sort key: minus the priority, debtor id, payload."""
 
 _NUMBERS = 3
 _BYTES = _NUMBERS * array("q").itemsize
@@ -21,7 +21,7 @@ _LARGEST_BLOCK = 4_096
 
 
 class SpillFile:
-    """Holds sorted runs; while they are all read side by side, about ``budget`` entries of them are in memory."""
+    """Contains sorted runs; while all are read side by side, about ``budget`` entries are in memory."""
 
     def __init__(self, directory: Path | None, budget: int) -> None:
         self._descriptor, path = tempfile.mkstemp(prefix="recovery-queue-", dir=directory)
@@ -32,7 +32,7 @@ class SpillFile:
         self._runs = 0
 
     def write_run(self, keys: Sequence[Key]) -> Iterator[Key]:
-        """Lay down a sorted run and give back its reader. Raises OverflowError for numbers beyond 64 bits."""
+        """Write a sorted run and return its reader. Raises OverflowError for numbers beyond 64 bits."""
         packed = memoryview(array("q", chain.from_iterable(keys))).cast("B")
         start = self._size
         while packed:
@@ -43,12 +43,12 @@ class SpillFile:
         return self._read(start, self._size)
 
     def clear(self) -> None:
-        """Give the disk space back, once all runs have been read."""
+        """Free the disk space, once all runs have been read."""
         os.ftruncate(self._descriptor, 0)
         self._size = self._runs = 0
 
     def close(self) -> None:
-        """Give the file back; readers must not be used afterwards."""
+        """Close the file; readers must not be used afterwards."""
         self._finalizer()
 
     def _read(self, start: int, end: int) -> Iterator[Key]:

@@ -29,10 +29,10 @@ class Decision(BaseModel):
 
 
 class RunError(BaseModel):
-    """One debtor that could not be worked, and why."""
+    """One debtor that could not be decided, and why."""
 
     run_id: RunId
-    debtor_id: int | None = Field(description="Null where the message did not say")
+    debtor_id: int | None = Field(description="Null where the message did not name the debtor")
     batch_sequence: int
     position: int = Field(description="Place in the batch, from 0")
     stage: Literal["read", "score", "decide"]

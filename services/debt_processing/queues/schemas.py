@@ -15,7 +15,7 @@ class LaneDepth(BaseModel):
     lane: str = Field(examples=["high"])
     queue: str = Field(examples=["debt-batches-high"])
     waiting: int
-    in_flight: int = Field(description="Received and not yet done with")
+    in_flight: int = Field(description="Received and not yet acknowledged")
     dead: int = Field(description="In the lane's dead-letter queue")
     oldest_seconds: int | None = Field(description="Age of the oldest message, where the server returns it")
 
@@ -27,7 +27,7 @@ class QueuesReport(BaseModel):
 
 
 class DeadLetter(BaseModel):
-    """A message that could not be worked. Its debtors are not shown."""
+    """A message that could not be processed. Its debtors are not shown."""
 
     message_id: str
     lane: str
@@ -52,7 +52,7 @@ MessageIds = Annotated[list[Annotated[str, Field(min_length=1, max_length=100)]]
 
 
 class RedriveRequest(BaseModel, extra="forbid"):
-    """Which dead letters to send back: all when nothing is said."""
+    """Which dead letters to send back: all by default."""
 
     lane: Lane | None = Field(None, description="Only this lane")
     limit: Annotated[int, Field(strict=True, ge=1, le=1_000), WHOLE] = Field(100, description="At most so many")
@@ -60,7 +60,7 @@ class RedriveRequest(BaseModel, extra="forbid"):
 
 
 class Redriven(BaseModel):
-    """What was sent back to be worked again."""
+    """What was sent back to be processed again."""
 
     redriven: int
     failed: int = Field(description="Refused by the queue; they stay where they are")

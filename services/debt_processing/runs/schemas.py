@@ -24,7 +24,7 @@ class RunReport(BaseModel):
     succeeded: int = Field(description="Debtors with a decision")
     failed: int = Field(description="Debtors with an error")
     high_priority: int = Field(description="Decisions whose priority is above the threshold")
-    score_mismatches: int = Field(description="Debtors whose score in the message was not what we found")
+    score_mismatches: int = Field(description="Debtors whose score in the message differs from the one computed here")
     batches_total: int
     batches_processed: int
     started_at: datetime | None

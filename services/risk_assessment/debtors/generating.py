@@ -46,7 +46,7 @@ _FAMILIES = tuple(member.value for member in FamilySituation)
 
 
 class Distribution(StrEnum):
-    """What kind of portfolio to make."""
+    """What kind of portfolio to generate."""
 
     BALANCED = "balanced"
     HIGH_RISK = "high-risk"
@@ -85,7 +85,7 @@ class UnknownDistributionError(ValueError):
 
 
 def distribution_named(name: str) -> Distribution:
-    """The distribution of that name. Raises UnknownDistributionError."""
+    """Return the distribution of that name. Raises UnknownDistributionError."""
     try:
         return Distribution(name)
     except ValueError:
@@ -93,7 +93,7 @@ def distribution_named(name: str) -> Distribution:
 
 
 def generate(count: int, distribution: Distribution, seed: int) -> Iterator[DebtorRow]:
-    """`count` debtors; their external references name the seed, so that making them again recognises them."""
+    """Yield `count` debtors; their references contain the seed, so that generating them again recognizes them."""
     rng = random.Random(f"{distribution.value}:{seed}")  # noqa: S311 - invented people, nothing secret
     shape = _SHAPES[distribution]
     for number in range(1, count + 1):

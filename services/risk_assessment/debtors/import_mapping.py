@@ -22,7 +22,7 @@ REQUIRED = tuple(name for name in FIELDS if name not in OPTIONAL)
 Reader = Callable[[Sequence[str]], str | int | None]
 """Returns a field's value in a record, None where the record is blank. Raises ValueError when it cannot be read."""
 
-# A place is a column's name and nothing else: str.format would also take attributes and widths of any size.
+# A place is a column's name and nothing else: str.format would also accept attributes and widths of any size.
 _PLACE = re.compile(r"\{([^{}]+)\}")
 
 
@@ -56,7 +56,7 @@ class Source(BaseModel):
         return self
 
     def reads(self) -> list[str]:
-        """The columns of the file that this needs."""
+        """Return the columns of the file that this reads."""
         if self.column is not None:
             return [self.column]
         if self.template is not None:
@@ -64,7 +64,7 @@ class Source(BaseModel):
         return self.columns
 
     def reader(self, header: list[str]) -> Reader:
-        """How to read the field from a record under that header."""
+        """Return a function that reads the field from a record under that header."""
         if self.column is not None:
             at = header.index(self.column)
             return self._translated(at) if self.map else lambda record: record[at].strip() or None
@@ -102,7 +102,7 @@ class SkipRule(BaseModel):
         return self
 
     def applies(self, cell: str) -> bool:
-        """Whether the row with that cell is left out; what is no number is never skipped, but judged with the rest."""
+        """Return whether the row with that cell is skipped; a cell that is no number is never skipped."""
         text = cell.strip()
         if self.at_most is None:
             return text == self.equals
@@ -141,7 +141,7 @@ class ImportMapping(BaseModel):
         return tuple(name for name in OPTIONAL if name not in self.fields)
 
     def check_columns(self, header: list[str]) -> None:
-        """Refuse a file without a column the mapping reads. Raises ImportRefusedError."""
+        """Raise ImportRefusedError for a file without a column that the mapping reads."""
         wanted = [name for source in self.fields.values() for name in source.reads()]
         wanted += [rule.column for rule in self.skip]
         missing = [name for name in dict.fromkeys(wanted) if name not in header]
@@ -164,7 +164,7 @@ def read_mapping(path: Path) -> ImportMapping:
 
 
 def own_columns(header: list[str], portfolio: str) -> ImportMapping:
-    """The mapping of a file whose columns already have the fields' names."""
+    """Return the mapping of a file whose columns already have the fields' names. Raises ImportRefusedError."""
     missing = [name for name in REQUIRED if name not in header]
     if missing:
         raise ImportRefusedError(f"the file has no column {', '.join(missing)}; write a mapping (--mapping)")

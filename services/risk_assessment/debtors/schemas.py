@@ -33,7 +33,7 @@ DEBTOR_EXAMPLE: dict[str, JsonValue] = {
 
 
 class DebtorIn(Profile):
-    """A debtor as a client writes it. What the service gives (id, score, times) may be sent back and is ignored."""
+    """A debtor as a client writes it. Fields that only the service sets (id, score, times) are ignored."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [DEBTOR_EXAMPLE]})
 
@@ -50,7 +50,7 @@ class DebtorIn(Profile):
 
 
 def _unset() -> Any:
-    """Stands for "not sent"; only the fields that were sent are read."""
+    """Return the default of a field that was not sent; only fields that were sent are read."""
     return None
 
 
@@ -74,7 +74,7 @@ class DebtorPatch(BaseModel):
     payment_status: PaymentStatus = Field(default_factory=_unset)
 
     def changes(self) -> dict[str, Any]:
-        """Only what the client sent."""
+        """Return only what the client sent."""
         return {field: getattr(self, field) for field in self.model_fields_set}
 
 
@@ -86,7 +86,7 @@ class ScoreOut(AssessmentOut):
 
 
 class HistoryEntryOut(AssessmentOut):
-    """One assessment of a debtor's history, with the version of the debtor it judged and its inputs."""
+    """One assessment of a debtor's history, with the version of the debtor and its inputs."""
 
     version: int
     priority: str

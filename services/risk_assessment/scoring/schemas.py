@@ -13,7 +13,7 @@ MAX_PROFILES = 1000
 
 
 class ScoresIn(BaseModel):
-    """Profiles to score without storing anything. Each is checked by itself, so the list's items may be anything."""
+    """Profiles to score without storing anything. Each is validated by itself, so the list's items may be anything."""
 
     model_config = ConfigDict(
         extra="forbid",
