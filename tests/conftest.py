@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import signal
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,11 @@ from tests.support.growth import Growth
 from tests.support.servers import MariaDb, find_mariadb, mariadb_server, moto_server
 
 _database_numbers = itertools.count(1)
+
+# A background job, nohup and some CIs start processes with SIGINT ignored, and every child inherits that: an interrupt
+# would then end neither these tests nor what they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Where nothing else is configured, structlog draws each traceback with all variables, which takes seconds.
 structlog.configure(

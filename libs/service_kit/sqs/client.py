@@ -21,8 +21,8 @@ from service_kit.sqs.messages import (
     Received,
     pack,
 )
-from service_kit.sqs.outages import QueueMissing, error_code, is_sqs_unavailable
-from service_kit.sqs.provision import ensure_queues
+from service_kit.sqs.outages import error_code, is_sqs_unavailable
+from service_kit.sqs.queue_urls import QueueUrls
 from service_kit.sqs.specs import QueueDepth, QueueSpec
 
 if TYPE_CHECKING:
@@ -39,7 +39,6 @@ CONNECT_TIMEOUT_SECONDS = 5
 READ_TIMEOUT_SECONDS = 30  # longer than the longest poll
 ATTEMPTS = 3
 
-_MISSING = {"QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue"}
 _TOO_LONG = {"BatchRequestTooLong", "AWS.SimpleQueueService.BatchRequestTooLong"}
 
 
@@ -53,11 +52,10 @@ class Sqs:
         self._region = region
         self._endpoint_url = endpoint_url
         self._create_missing = tuple(create_missing)
-        self._urls: dict[str, str] = {}
         self._request_bytes = MAX_REQUEST_BYTES
         self._stack = AsyncExitStack()
-        self._creating = asyncio.Lock()
         self._client: SQSClient
+        self._queues: QueueUrls
 
     async def __aenter__(self) -> Self:
         # Imported here, because it takes most of a second that commands without a queue need not wait for.
@@ -77,6 +75,7 @@ class Sqs:
         session = aioboto3.Session(region_name=self._region)
         client = session.client("sqs", endpoint_url=self._endpoint_url, config=config)
         self._client = await self._stack.enter_async_context(client)
+        self._queues = QueueUrls(self._client, self._create_missing)
         return self
 
     async def __aexit__(
@@ -122,7 +121,7 @@ class Sqs:
             )
             return [_received(message) for message in answer.get("Messages", [])]
 
-        return await self._on_queue(queue, call)
+        return await self._queues.call(queue, call)
 
     async def delete(self, queue: str, handles: Sequence[str]) -> list[str]:
         """Delete messages; return the handles that the server refused, whose messages will be delivered again."""
@@ -159,7 +158,7 @@ class Sqs:
                 oldest_seconds=None if oldest is None else int(oldest),
             )
 
-        return await self._on_queue(queue, call)
+        return await self._queues.call(queue, call)
 
     async def ping(self, *queues: str) -> None:
         """Raise unless SQS responds now for each of these queues, or at all when none is named."""
@@ -170,40 +169,7 @@ class Sqs:
 
     async def ensure_queues(self, specs: Sequence[QueueSpec]) -> None:
         """Create each queue as specified; an existing queue is changed to its specification."""
-        self._urls |= await ensure_queues(self._client, specs)
-
-    async def _url(self, queue: str) -> str:
-        if queue not in self._urls:
-            self._urls[queue] = (await self._client.get_queue_url(QueueName=queue))["QueueUrl"]
-        return self._urls[queue]
-
-    async def _on_queue(self, queue: str, call: Callable[[str], Awaitable[T]]) -> T:
-        """Make a call with the queue's URL, once more when the queue was missing and may be created."""
-        try:
-            return await self._looking_for(queue, call)
-        except QueueMissing:
-            if not await self._created_again(queue):
-                raise
-        return await self._looking_for(queue, call)
-
-    async def _looking_for(self, queue: str, call: Callable[[str], Awaitable[T]]) -> T:
-        try:
-            return await call(await self._url(queue))
-        except ClientError as error:
-            if error_code(error) not in _MISSING:
-                raise
-            self._urls.pop(queue, None)
-            raise QueueMissing(queue) from error
-
-    async def _created_again(self, queue: str) -> bool:
-        known = {spec.name for spec in self._create_missing} | {spec.dead_letter for spec in self._create_missing}
-        if queue not in known:
-            return False
-        async with self._creating:
-            log.warning("sqs.queue.created", queue=queue)
-            self._urls.clear()
-            await self.ensure_queues(self._create_missing)
-        return True
+        await self._queues.ensure(specs)
 
     async def _send_pack(self, queue: str, messages: Sequence[Outgoing], gate: asyncio.Semaphore) -> list[str]:
         entries: Any = [_entry(i, message) for i, message in enumerate(messages)]
@@ -214,7 +180,7 @@ class Sqs:
 
         try:
             async with gate:
-                return await self._on_queue(queue, call)
+                return await self._queues.call(queue, call)
         except ClientError as error:
             smaller = pack(messages, MAX_MESSAGE_BYTES)
             if error_code(error) not in _TOO_LONG or len(smaller) == 1:
@@ -231,7 +197,7 @@ class Sqs:
         refused: list[T] = []
         for start in range(0, len(items), MAX_BATCH_ENTRIES):
             chunk = items[start : start + MAX_BATCH_ENTRIES]
-            answer = await self._on_queue(queue, lambda url, chunk=chunk: call(url, chunk))  # type: ignore[misc]
+            answer = await self._queues.call(queue, lambda url, chunk=chunk: call(url, chunk))  # type: ignore[misc]
             refused += _refused(queue, chunk, answer)
         return refused
 

@@ -1,0 +1,69 @@
+"""The URLs of queues by name, looked up once. A missing queue is created again where that is allowed."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+import structlog
+from botocore.exceptions import ClientError
+
+from service_kit.sqs.outages import QueueMissing, error_code
+from service_kit.sqs.provision import ensure_queues
+from service_kit.sqs.specs import QueueSpec
+
+if TYPE_CHECKING:
+    from types_aiobotocore_sqs import SQSClient
+
+T = TypeVar("T")
+log = structlog.get_logger(__name__)
+
+_MISSING = {"QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue"}
+
+
+class QueueUrls:
+    """The URLs that one client has learned."""
+
+    def __init__(self, client: "SQSClient", create_missing: Sequence[QueueSpec]) -> None:
+        self._client, self._create_missing = client, create_missing
+        self._urls: dict[str, str] = {}
+        self._creating = asyncio.Lock()
+
+    async def call(self, queue: str, call: Callable[[str], Awaitable[T]]) -> T:
+        """Make a call with the queue's URL, once more when the queue was missing and may be created.
+
+        Raises QueueMissing.
+        """
+        try:
+            return await self._call(queue, call)
+        except QueueMissing:
+            if not await self._create_again(queue):
+                raise
+        return await self._call(queue, call)
+
+    async def ensure(self, specs: Sequence[QueueSpec]) -> None:
+        """Create each queue as specified; an existing queue is changed to its specification."""
+        self._urls |= await ensure_queues(self._client, specs)
+
+    async def _call(self, queue: str, call: Callable[[str], Awaitable[T]]) -> T:
+        try:
+            return await call(await self._url(queue))
+        except ClientError as error:
+            if error_code(error) not in _MISSING:
+                raise
+            self._urls.pop(queue, None)
+            raise QueueMissing(queue) from error
+
+    async def _url(self, queue: str) -> str:
+        if queue not in self._urls:
+            self._urls[queue] = (await self._client.get_queue_url(QueueName=queue))["QueueUrl"]
+        return self._urls[queue]
+
+    async def _create_again(self, queue: str) -> bool:
+        known = {spec.name for spec in self._create_missing} | {spec.dead_letter for spec in self._create_missing}
+        if queue not in known:
+            return False
+        async with self._creating:
+            log.warning("sqs.queue.created", queue=queue)
+            self._urls.clear()
+            await self.ensure(self._create_missing)
+        return True
