@@ -18,7 +18,7 @@ unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE VIRTUAL_ENV
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up demo-compose up-compose down-compose test faults check format bench bench-peers clean
+.PHONY: help setup demo up demo-compose up-compose down-compose test test-fast faults check format bench bench-peers clean
 
 help: ## list these targets
 	@echo "make <target>, from a bare clone; needs Python 3.11 or newer."
@@ -53,6 +53,9 @@ ifeq ($(strip $(ARGS)),)
 else
 	@$(BIN)/python -m pytest $(ARGS)
 endif
+
+test-fast: setup ## in a minute: the tests of core, kit and services that start no other process (ARGS="-k scoring")
+	@$(BIN)/python -m pytest -n logical --no-processes -q $(addprefix tests/,recovery_core service_kit risk_assessment debt_processing) $(ARGS)
 
 faults: setup ## storms over the whole system, and the accounts of every debtor (SECONDS=420 SEED=)
 	@$(BIN)/python -m tests.faults --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(ARGS)

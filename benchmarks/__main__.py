@@ -16,6 +16,7 @@ from rich.table import Table
 
 from benchmarks import (
     bare,
+    capacity_model,
     end_to_end,
     http_load,
     machine,
@@ -24,8 +25,7 @@ from benchmarks import (
     peers,
     preview,
     queue_growth,
-    rooms,
-    simulation,
+    steps,
 )
 from benchmarks.measure import Figure
 from benchmarks.system import MYSQLCLIENT, PYMYSQL, SQLITE, NotMeasurableError, databases
@@ -43,13 +43,13 @@ class Benchmark(StrEnum):
     END_TO_END = "end-to-end"
     BARE = "bare"
     CONSUMERS = "consumers"
-    ROOMS = "rooms"
+    STEPS = "steps"
     PREVIEW = "preview"
     QUEUE = "queue"
     HTTP = "http"
     BESIDE = "beside"
     NAIVE = "naive"
-    SIMULATION = "simulation"
+    CAPACITY_MODEL = "capacity-model"
     MIGRATION = "migration"
     PEERS = "peers"
 
@@ -109,14 +109,16 @@ def main(
         Benchmark.CONSUMERS: lambda: (
             f for name in chosen for f in end_to_end.measure_consumers(name, debtors, max(consumers, 2), repeats)
         ),
-        Benchmark.ROOMS: lambda: (f for name in chosen for f in rooms.measure(name, debtors, repeats)),
+        Benchmark.STEPS: lambda: (f for name in chosen for f in steps.measure(name, debtors, repeats)),
         Benchmark.PREVIEW: lambda: (f for name in chosen for f in preview.measure(name, debtors, repeats)),
         Benchmark.QUEUE: lambda: queue_growth.measure(_powers(4 if quick else 7), () if quick else _powers(7)[1:]),
         Benchmark.HTTP: lambda: (f for name in chosen for f in http_load.measure(name, debtors // 25, repeats)),
         Benchmark.BESIDE: lambda: (f for name in chosen for f in http_load.measure_beside(name, debtors)),
         Benchmark.NAIVE: lambda: naive.measure(debtors // 10, min(repeats, 3)),
         Benchmark.MIGRATION: lambda: (f for name in servers or chosen for f in migration.measure(name, debtors)),
-        Benchmark.SIMULATION: lambda: (f for name in chosen for f in simulation.measure(name, debtors, repeats)),
+        Benchmark.CAPACITY_MODEL: lambda: (
+            f for name in chosen for f in capacity_model.measure(name, debtors, repeats)
+        ),
         Benchmark.PEERS: lambda: (
             f for name in chosen for f in peers.measure(name, debtors, repeats, PEERS_ENVIRONMENT)
         ),

@@ -2,7 +2,7 @@
 
 One process ranks stored priorities and sends, at most 40 messages outstanding; another receives, scores, upserts and
 commits. Nothing is validated, hidden from a second delivery, kept for a restart, audited or reported, so the rate
-tells how fast this machine is with this queue and this database, and ours divided by it what all that costs.
+shows how fast this machine is with this queue and this database, and ours divided by it what all that costs.
 """
 
 import multiprocessing
@@ -25,7 +25,7 @@ from benchmarks.end_to_end import PORTFOLIO, one_run
 from benchmarks.measure import Figure
 from benchmarks.system import NotMeasurableError, System, running_system
 from recovery_core.policies.builtin import built_in_policy
-from recovery_core.profile import PROFILE_FIELDS
+from recovery_core.profile import FACTS
 from recovery_core.ranking.queue import RecoveryQueue
 from recovery_core.scoring.scorer import scorer_for
 from risk_assessment.runs.ranking import WORKABLE
@@ -35,8 +35,7 @@ QUEUE = "bare-work"
 OUTSTANDING = 40
 PATIENCE_SECONDS = 60
 LOOK_SECONDS = 0.5
-_LOT = 5  # messages a request: 500 debtors are some 50 KB, and more would outgrow what every queue takes at once
-_INPUTS = PROFILE_FIELDS[:-1]  # what a scorer takes: all but whether the debt is paid
+_SHIPMENT = 5  # messages a request: 500 debtors are some 50 KB, and more would outgrow what every queue takes at once
 _START = multiprocessing.get_context("spawn")
 
 
@@ -79,19 +78,19 @@ class _Bare:
         self._database.dispose()
 
     def run(self) -> float:
-        """Send everybody workable, the highest priority first, and wait until all are worked; debtors a second."""
+        """Send every eligible debtor, the highest priority first, and wait until all are decided; debtors a second."""
         self._at_work.set()
         started = time.perf_counter()
         with self._database.read() as connection:
             # The tuple as Python shows it is SQL.
-            told = f"SELECT id, priority, {', '.join(_INPUTS)} FROM debtors WHERE payment_status IN {WORKABLE}"
-            rows = {row[0]: tuple(row) for row in connection.exec_driver_sql(told)}
+            statement = f"SELECT id, priority, {', '.join(FACTS)} FROM debtors WHERE payment_status IN {WORKABLE}"
+            rows = {row[0]: tuple(row) for row in connection.exec_driver_sql(statement)}
         ranked = [
             rows[debtor_id] for _, debtor_id, _ in RecoveryQueue((row[1], row[0]) for row in rows.values()).drain()
         ]
         batches = [ranked[start : start + self._batch_size] for start in range(0, len(ranked), self._batch_size)]
-        for start in range(0, len(batches), _LOT):
-            self._send(batches[start : start + _LOT])
+        for start in range(0, len(batches), _SHIPMENT):
+            self._send(batches[start : start + _SHIPMENT])
         for _ in range(OUTSTANDING):  # all room is free again: nothing is outstanding
             self._take_room()
         took = time.perf_counter() - started
@@ -100,17 +99,19 @@ class _Bare:
             self._room.release()
         return len(ranked) / took
 
-    def _send(self, lot: Sequence[object]) -> None:
-        for _ in lot:
+    def _send(self, shipment: Sequence[object]) -> None:
+        for _ in shipment:
             self._take_room()
-        entries = [{"Id": str(index), "MessageBody": orjson.dumps(batch).decode()} for index, batch in enumerate(lot)]
+        entries = [
+            {"Id": str(index), "MessageBody": orjson.dumps(batch).decode()} for index, batch in enumerate(shipment)
+        ]
         self._sqs.send_message_batch(QueueUrl=self._url, Entries=entries)
 
     def _take_room(self) -> None:
         give_up_at = time.monotonic() + PATIENCE_SECONDS
         while not self._room.acquire(timeout=LOOK_SECONDS):
             if not self._other.is_alive():
-                raise NotMeasurableError("the bare way's consumer ended; it has said why")
+                raise NotMeasurableError("the bare way's consumer ended; its output says why")
             if time.monotonic() > give_up_at:
                 raise NotMeasurableError(f"the bare way was not done within {PATIENCE_SECONDS} s")
 
@@ -129,7 +130,7 @@ def _consumer(system: System, batch_size: int) -> Iterator[_Bare]:
 
 
 def _consume(environment: Mapping[str, str], room: Semaphore, at_work: Event) -> None:
-    """Receive the next messages while those at hand are worked; delete them once committed. Ends only by failing."""
+    """Receive the next messages while those at hand are processed; delete them once committed. Ends only by failing."""
     scorer = scorer_for(built_in_policy("standard"))
     database = Database(environment["DEBT_DATABASE_URL"])
     marker = "?" if database.dialect == "sqlite" else "%s"
@@ -162,8 +163,8 @@ def _consume(environment: Mapping[str, str], room: Semaphore, at_work: Event) ->
             coming = aside.submit(receive)
             rows = []
             for message in messages:
-                for debtor_id, priority, *inputs in orjson.loads(message["Body"]):
-                    score = scorer.score(*inputs)
+                for debtor_id, priority, *facts in orjson.loads(message["Body"]):
+                    score = scorer.score(facts)
                     rows.append((debtor_id, priority, score.total_score, score.risk_level, "REMIND"))
             if rows:
                 with database.write() as connection:

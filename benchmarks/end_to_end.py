@@ -25,7 +25,7 @@ _SHOWN = ("dispatcher", "consumer", "sqs", "database")
 
 @dataclass(frozen=True, slots=True)
 class OneRun:
-    """What one run took: debtors worked, seconds to the plan, to the last decision, to `completed`, processor time."""
+    """What one run took: debtors decided, seconds to the plan, to the last decision, to `completed`, processor time."""
 
     debtors: int
     planned: float
@@ -82,17 +82,17 @@ def _emptying(system: System, consumers: int) -> float:
     system.wait_for(run_id, "published")
     with system.consumers(consumers):
         run = system.wait_for(run_id, "completed")
-    begun, ended = _worked_between(system, run_id, run["debtors_ranked"])
+    begun, ended = _processed_between(system, run_id, run["debtors_ranked"])
     return float(run["debtors_ranked"]) / (ended - begun).total_seconds()
 
 
 def one_run(system: System, batch_size: int) -> OneRun:
-    """Start a run, wait for its end, and tell what it took."""
+    """Start a run, wait for its end, and return what it took."""
     before = system.usage()
     run = system.run(PORTFOLIO, batch_size)
     after = system.usage()
     accepted = datetime.fromisoformat(run["created_at"])
-    _, decided_at = _worked_between(system, run["id"], run["debtors_ranked"])
+    _, decided_at = _processed_between(system, run["id"], run["debtors_ranked"])
     return OneRun(
         run["debtors_ranked"],
         (datetime.fromisoformat(run["planned_at"]) - accepted).total_seconds(),
@@ -102,7 +102,7 @@ def one_run(system: System, batch_size: int) -> OneRun:
     )
 
 
-def _worked_between(system: System, run_id: str, ranked: int) -> tuple[datetime, datetime]:
+def _processed_between(system: System, run_id: str, ranked: int) -> tuple[datetime, datetime]:
     """When the first batch was begun and the last recorded. Every debtor must have one decision or error."""
     with closing(_Debts(system.environment["DEBT_DATABASE_URL"])) as debts:
         begun, ended, decided = debts.outcome(run_id)

@@ -1,4 +1,4 @@
-"""How many requests a second one worker of the risk API answers, and how long a read takes while a run is going on.
+"""How many requests a second one worker of the risk API serves, and how long a read takes while a run is going on.
 
 The client is a bare one over kept-alive connections, so that it does not take the processor time that it measures.
 """
@@ -30,7 +30,7 @@ DEBTOR = {
     "industry_sector": "RETAIL",
 }
 
-READS_A_SECOND = 50  # beside a run: what a page of a back office asks for, not what the API could answer
+READS_A_SECOND = 50  # beside a run: what a page of a back office asks for, not what the API could serve
 IDLE_READS = 1_000
 
 NextRequest = Callable[[], bytes]
@@ -38,7 +38,7 @@ NextRequest = Callable[[], bytes]
 
 @dataclass(slots=True)
 class Load:
-    """Requests of several connections: how long each took, until so many are answered."""
+    """Requests of several connections: how long each took, until so many have their response."""
 
     next_request: NextRequest
     expected: bytes
@@ -46,19 +46,19 @@ class Load:
     took: list[float] = field(default_factory=list)
 
     async def connection(self, port: int) -> None:
-        """Ask again and again over one connection."""
+        """Send one request after the other over one connection."""
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         try:
             while len(self.took) < self.requests:
                 started = time.perf_counter()
                 writer.write(self.next_request())
-                await self._answer(reader)
+                await self._read_response(reader)
                 self.took.append(time.perf_counter() - started)
         finally:
             writer.close()
 
     async def paced(self, port: int, is_over: Callable[[], bool]) -> None:
-        """Ask at a steady pace, however long the answers take; each counts from when it should have been asked."""
+        """Send requests at a steady pace, however long responses take; each counts from when it was due."""
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         due = time.perf_counter()
         try:
@@ -66,15 +66,15 @@ class Load:
                 due += 1 / READS_A_SECOND
                 await asyncio.sleep(due - time.perf_counter())
                 writer.write(self.next_request())
-                await self._answer(reader)
+                await self._read_response(reader)
                 self.took.append(time.perf_counter() - due)
         finally:
             writer.close()
 
-    async def _answer(self, reader: asyncio.StreamReader) -> None:
+    async def _read_response(self, reader: asyncio.StreamReader) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).lower()
         if self.expected not in head.split(b"\r\n", 1)[0]:
-            raise NotMeasurableError(f"the API answered {head.splitlines()[0].decode()}")
+            raise NotMeasurableError(f"the API returned {head.splitlines()[0].decode()}")
         length = next(line for line in head.split(b"\r\n") if line.startswith(b"content-length:"))
         await reader.readexactly(int(length.split(b":")[1]))
 

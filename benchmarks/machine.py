@@ -71,5 +71,5 @@ def _mysql_server() -> str:
     program = find_mariadb()
     if program is None:
         return "none"
-    told = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout
-    return told.split("Ver", 1)[-1].strip()
+    printed = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout
+    return printed.split("Ver", 1)[-1].strip()

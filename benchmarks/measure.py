@@ -1,6 +1,6 @@
 """How things are measured: warm-ups, repeats, median and spread, memory and processor time of processes.
 
-A figure keeps every value that was measured, so that nobody has to believe the median.
+A figure keeps every value that was measured, so that no reader has to believe the median.
 """
 
 import gc
@@ -69,7 +69,7 @@ def rates(count: int, work: Callable[[], object], repeats: int, warm_ups: int = 
 
 
 def usage(process_id: int) -> Usage:
-    """What a process has used so far. Reads /proc; a system without it tells nothing."""
+    """What a process has used so far. Reads /proc; a system without it gives nothing."""
     try:
         times = Path(f"/proc/{process_id}/stat").read_text().rsplit(") ", 1)[1].split()
         status = Path(f"/proc/{process_id}/status").read_text()

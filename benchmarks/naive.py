@@ -14,6 +14,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from benchmarks.measure import Figure, seconds
 from recovery_core.policies.builtin import built_in_policy
+from recovery_core.profile import FACTS
 from recovery_core.scoring.scorer import scorer_for
 from risk_assessment.debtors.generating import Distribution, generate
 
@@ -54,7 +55,7 @@ def _process(path: Path, debtors: int) -> float:
     # As in the original, an object keeps its values after a commit.
     with Session(engine, expire_on_commit=False) as session:
         session.add_all(
-            Debtor(**dict(zip(_FIELDS, row[2:9], strict=True))) for row in generate(debtors, Distribution.BALANCED, 42)
+            Debtor(**dict(zip(FACTS, row.facts, strict=True))) for row in generate(debtors, Distribution.BALANCED, 42)
         )
         session.commit()
         took = seconds(lambda: _work(session))
@@ -62,27 +63,16 @@ def _process(path: Path, debtors: int) -> float:
     return took
 
 
-_FIELDS = (
-    "total_debt_amount",
-    "monthly_income",
-    "late_payments_count",
-    "employment_status",
-    "contract_type",
-    "industry_sector",
-    "family_situation",
-)
-
-
 def _work(session: Session) -> None:
     scorer = scorer_for(built_in_policy("standard"))
     heap = []
     for debtor in session.scalars(select(Debtor)):
-        score = scorer.score(*(getattr(debtor, field) for field in _FIELDS))
+        score = scorer.score([getattr(debtor, name) for name in FACTS])
         heap.append((-score.total_score * debtor.total_debt_amount, debtor.id, debtor))
     heapify(heap)
     while heap:
         _, _, debtor = heappop(heap)
-        score = scorer.score(*(getattr(debtor, field) for field in _FIELDS))
+        score = scorer.score([getattr(debtor, name) for name in FACTS])
         debtor.total_score = score.total_score
         debtor.processed = True
         session.commit()

@@ -1,7 +1,6 @@
-"""How long a preview takes over a portfolio of a given size: the best ten, and everybody counted exactly."""
+"""How long a preview takes over a portfolio of a given size: the best ten, and all debtors counted exactly."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -11,12 +10,13 @@ from typing import Any
 from benchmarks.measure import Figure, seconds
 from benchmarks.system import databases_of
 from recovery_core.scoring.scorer import scorer_for
-from risk_assessment.debtors import generating as generator
-from risk_assessment.debtors.bulk import CHUNK, judge_of, upsert
+from risk_assessment.debtors.bulk import CHUNK, bulk_scorer, upsert
+from risk_assessment.debtors.generating import Distribution, generate
 from risk_assessment.policies.registry import PolicyRegistry, load_registry
 from risk_assessment.runs import preview
 from risk_assessment.runs.ranking import Selection
 from risk_assessment.runs.schemas import DEFAULT_THRESHOLD
+from service_kit.clock import utc_now
 from service_kit.database.engine import Database
 from service_kit.database.migrations import upgrade
 
@@ -24,7 +24,7 @@ PORTFOLIO = "benchmark"
 SEED = 42
 TOP = 10
 FILTERS: dict[str, dict[str, Any]] = {
-    "everybody": {},
+    "all": {},
     "of two levels": {"risk_level": ["HIGH", "CRITICAL"]},
     "of a debt of 10,000.00 and more": {"min_debt": 1_000_000},
 }
@@ -36,23 +36,23 @@ def measure(database: str, debtors: int, repeats: int) -> Iterator[Figure]:
         upgrade(found.risk, "risk_assessment")
         risk, registry = Database(found.risk), load_registry("standard", None)
         _fill(risk, registry, debtors)
-        for whom, filters in FILTERS.items():
+        for which, filters in FILTERS.items():
             look = partial(_look, risk, registry, filters)
             look()
             took = tuple(seconds(look) * 1_000 for _ in range(repeats))
-            yield Figure("preview", f"best {TOP} of {debtors:,} debtors, {whom}, {database}", "ms", took)
+            yield Figure("preview", f"best {TOP} of {debtors:,} debtors, {which}, {database}", "ms", took)
         risk.dispose()
 
 
 def _fill(risk: Database, registry: PolicyRegistry, debtors: int) -> None:
-    judge = judge_of(risk, registry, datetime.now(UTC))
-    rows = generator.generate(debtors, generator.Distribution.BALANCED, SEED)
-    while chunk := list(islice(rows, CHUNK)):
-        risk.transact(partial(upsert, portfolio=PORTFOLIO, rows=chunk, judge=judge))
+    scorer = bulk_scorer(risk, registry, PORTFOLIO, utc_now())
+    scored = ((row, scorer.score(row)) for row in generate(debtors, Distribution.BALANCED, SEED))
+    while chunk := list(islice(scored, CHUNK)):
+        risk.transact(partial(upsert, portfolio=PORTFOLIO, rows=chunk, scorer=scorer))
 
 
 def _look(risk: Database, registry: PolicyRegistry, filters: dict[str, Any]) -> None:
     with risk.read() as connection:
-        policy_id = registry.find_id(connection, registry.active)
-        selection = Selection(PORTFOLIO, policy_id, scorer_for(registry.active), filters)
+        policy = registry.active(PORTFOLIO)
+        selection = Selection(PORTFOLIO, registry.find_id(connection, policy), scorer_for(policy), filters)
         preview.preview(risk, connection, selection, DEFAULT_THRESHOLD, TOP, None)

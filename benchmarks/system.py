@@ -99,10 +99,10 @@ class System:
     def start_run(self, portfolio: str, batch_size: int) -> str:
         """Start a run and return its id."""
         wishes = {"portfolio": portfolio, "batch_size": batch_size}
-        answer = httpx.post(self._runs, json=wishes, timeout=60)
-        if answer.status_code != 202:
-            raise NotMeasurableError(f"POST /runs answered {answer.status_code}: {answer.text}")
-        run_id: str = answer.json()["id"]
+        response = httpx.post(self._runs, json=wishes, timeout=60)
+        if response.status_code != 202:
+            raise NotMeasurableError(f"POST /runs returned {response.status_code}: {response.text}")
+        run_id: str = response.json()["id"]
         return run_id
 
     def wait_for(self, run_id: str, state: str, patience: float = 600.0) -> dict[str, Any]:

@@ -3,9 +3,11 @@
 import itertools
 import os
 import signal
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
@@ -27,6 +29,21 @@ structlog.configure(
         structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
     ]
 )
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--no-processes", action="store_true", help="skip each test that starts another process")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """With `--no-processes`, skip a test at the moment it or one of its fixtures starts a process."""
+    if session.config.getoption("--no-processes"):
+        sys.addaudithook(_skip_at_process)
+
+
+def _skip_at_process(event: str, _arguments: tuple[Any, ...]) -> None:
+    if event in ("subprocess.Popen", "os.fork", "os.posix_spawn"):
+        pytest.skip("starts a process")
 
 
 @pytest.fixture(scope="session")

@@ -44,5 +44,5 @@ async def send(messages: Sequence[list[int]]) -> None:
 
 
 if __name__ == "__main__":
-    # Its event loop takes a slow answer of SQS for an empty one, and then stops receiving (kombu 5.7.0).
+    # Its event loop takes a slow response of SQS for an empty one, and then stops receiving (kombu 5.7.0).
     app.Worker(concurrency=2, loglevel="ERROR", use_eventloop=False).start()

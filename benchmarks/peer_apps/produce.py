@@ -16,7 +16,7 @@ PATIENCE_SECONDS = 300
 
 
 async def main(module: str, repeats: int) -> None:
-    """Send everything, wait until it is decided, and tell the rate."""
+    """Send everything, wait until it is decided, and print the rate."""
     app = importlib.import_module(module)
     if hasattr(app, "broker") and hasattr(app.broker, "startup"):
         await app.broker.startup()

@@ -76,7 +76,7 @@ def work(ids: Sequence[int]) -> None:
         ).fetchall()
     rows = []
     for debtor_id, *facts in found:
-        score = _scorer.score(*facts)
+        score = _scorer.score(facts)
         rows.append((debtor_id, score.total_score, str(score.risk_level), now))
     with _debt.begin() as connection:
         connection.exec_driver_sql(f"REPLACE INTO peer_decisions VALUES ({','.join([_marker] * 4)})", rows)

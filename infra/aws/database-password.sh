@@ -1,9 +1,9 @@
 #!/bin/sh
-# Gives a service's database a new password and keeps the whole URL in the service's secret; nobody sees it.
+# Gives a service's database a new password and keeps the whole URL in the service's secret, without showing it.
 #
-#   sh database-password.sh risk     then run the task prepare-risk, then start the service's tasks anew: see README.md
+#   sh database-password.sh risk     then run the task prepare-risk, then restart the service's tasks: see README.md
 #
-# Run beside the Terraform state, with aws and jq. Running tasks keep the connections they have until they are started anew.
+# Run beside the Terraform state, with aws and jq. Running tasks keep the connections they have until they are restarted.
 set -eu
 
 service=$1

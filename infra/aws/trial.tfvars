@@ -26,5 +26,5 @@ backup_days = 1
 protected   = false
 log_days    = 30
 
-emails      = ["somebody@example.com"]
+emails      = ["alarms@example.com"]
 monthly_usd = 300

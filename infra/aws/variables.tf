@@ -139,7 +139,7 @@ variable "consumers" {
 }
 
 variable "tuning" {
-  description = "What else the processes are told; see .env.example."
+  description = "Further settings of the processes; see .env.example."
   type = object({
     log_level            = optional(string, "info")
     emf_seconds          = optional(number, 60)
@@ -217,12 +217,12 @@ variable "database_ca_file" {
 # --- Watching ---
 
 variable "emails" {
-  description = "Who is told of alarms and of the budget; each has to confirm once."
+  description = "Who is notified of alarms and of the budget; each has to confirm once."
   type        = list(string)
 }
 
 variable "alarm_limits" {
-  description = "When to call somebody, where the defaults of modules/watching do not fit."
+  description = "Thresholds of the alarms, where the defaults of modules/watching do not fit."
   type        = map(number)
   default     = {}
 }

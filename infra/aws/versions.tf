@@ -1,7 +1,7 @@
 terraform {
   required_version = ">= 1.9"
 
-  # Where the state lies is told by `terraform init -backend-config=…`: see README.md.
+  # Where the state lies is given to `terraform init -backend-config=…`: see README.md.
   backend "s3" {}
 
   required_providers {

@@ -6,6 +6,7 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
+import debt_processing.metrics  # noqa: F401 - shown by the API too: its alarm recognises the process by them
 from debt_processing.batches.queries import RunUnknown
 from debt_processing.decisions import routes as decisions
 from debt_processing.metadata import api_keys, audit_records

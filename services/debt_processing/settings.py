@@ -30,7 +30,7 @@ class Settings(ServiceSettings):
         1,
         ge=0,
         le=900,
-        description="First wait before a failed batch is retried, doubled by every receive; 0 = at once",
+        description="Wait before a failed batch is retried, doubled by every receive; 0 = at once",
     )
     debt_max_batch_seconds: float = Field(
         600, gt=0, le=40_000, description="A batch that takes longer than this is no longer hidden from other consumers"

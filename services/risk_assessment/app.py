@@ -24,9 +24,9 @@ from service_kit.database.engine import Database
 from service_kit.http.app import base_app
 from service_kit.http.context import open_resources
 from service_kit.http.health import add_health, readiness_checks
-from service_kit.http.idempotency import IdempotencyKeyReusedError
 from service_kit.http.pages import BadCursor
 from service_kit.http.problems import ProblemSpec, install
+from service_kit.idempotency import IdempotencyKeyReusedError
 from service_kit.process import open_process
 
 PACKAGE = "risk_assessment"

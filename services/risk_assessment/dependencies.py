@@ -5,14 +5,10 @@ from typing import Annotated
 
 from fastapi import Depends, Header, Path, Request
 
-from risk_assessment.metadata import idempotency_keys
 from risk_assessment.policies.registry import PolicyRegistry
 from service_kit.http.context import RequestContext, request_context
-from service_kit.http.idempotency import IdempotencyKeys
 from service_kit.http.middleware.guard import Reason
 from service_kit.http.openapi import header, with_headers
-
-IDEMPOTENCY = IdempotencyKeys(idempotency_keys)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,13 @@ from sqlalchemy import MetaData
 
 from service_kit.audit import audit_records_table
 from service_kit.auth.keys import api_keys_table
-from service_kit.http.idempotency import idempotency_keys_table
+from service_kit.idempotency import IdempotencyKeys, idempotency_keys_table
 from service_kit.worker.leader_lease import leases_table
 
 metadata = MetaData()
 
 idempotency_keys = idempotency_keys_table(metadata)
+IDEMPOTENCY = IdempotencyKeys(idempotency_keys)
 leases = leases_table(metadata)
 audit_records = audit_records_table(metadata)
 api_keys = api_keys_table(metadata)

@@ -1,6 +1,6 @@
 """The dispatcher: carries out accepted runs and scoring jobs, one leader at a time. It hosts the nouns' steps.
 
-It plans, sends and scores only with the leader lease. What the debt service reports, any dispatcher may record.
+It plans, sends and scores only with the leader lease. Recording what the debt service reports needs none.
 """
 
 from collections.abc import Awaitable, Callable
@@ -78,6 +78,7 @@ class _Leadership:
         LEASE_HELD.set(1)
 
     def lost(self) -> None:
+        LEASE_HELD.set(0)  # at once: the steps under way may take seconds to end, and another one leads already
         log.warning("risk.lease.lost")
 
     def term_ended(self) -> None:

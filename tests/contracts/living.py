@@ -1,4 +1,4 @@
-"""Both APIs as processes, over databases and queues with something of every kind in them, so that a fuzzer finds things.
+"""Both APIs as processes, over databases and queues with something of every kind, so that a fuzzer finds things.
 
 What is stored is the same each time, and its ids are known before anything is asked.
 """

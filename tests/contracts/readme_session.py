@@ -1,4 +1,4 @@
-"""The README as a session at a terminal: its commands, what it shows for them, and whether an answer is like that."""
+"""The README as a session at a terminal: its commands, what it shows for them, and whether an output is like that."""
 
 import json
 import re
@@ -48,13 +48,13 @@ def steps(block: str) -> Iterator[Step]:
         yield Step(command, shown.strip())
 
 
-def differences(shown: str, answer: str) -> list[str]:
-    """What the document shows and the answer does not hold; more in the answer is fine where a … says so."""
+def differences(shown: str, output: str) -> list[str]:
+    """What the document shows and the output does not hold; more in the output is fine where a … says so."""
     head, found, body = _parts(shown)
-    real_head, real_found, real_body = _parts(answer)
+    real_head, real_found, real_body = _parts(output)
     wrong = _missing_lines(head, real_head)
     if found:
-        wrong += _json_differences(_parsed(body), json.loads(real_body) if real_found else None, "answer")
+        wrong += _json_differences(_parsed(body), json.loads(real_body) if real_found else None, "output")
     return wrong
 
 
@@ -68,10 +68,10 @@ def _parts(text: str) -> tuple[str, bool, str]:
     return (text[: start.start()], True, text[start.end() :]) if start else (text, False, "")
 
 
-def _missing_lines(shown: str, answer: str) -> list[str]:
-    """Lines shown that do not come in the answer, in order and without others between them unless a … stands there."""
+def _missing_lines(shown: str, output: str) -> list[str]:
+    """Lines shown that do not come in the output, in order and without others between them unless a … stands there."""
     wanted = [_steady(line) for line in shown.splitlines() if line.strip()]
-    real = [_steady(line) for line in answer.splitlines() if line.strip()]
+    real = [_steady(line) for line in output.splitlines() if line.strip()]
     wrong, at, skipping = [], 0, False
     for line in wanted:
         if line.strip() == MORE:

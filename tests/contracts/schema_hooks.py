@@ -12,7 +12,7 @@ STATE_SAYS_NO = {"Bad cursor", "Unknown policy", "Idempotency-Key reused", "The 
 
 @schemathesis.hook
 def filter_failure(context: Any, failure: Any, case: Any, response: Any) -> bool:
-    """Keep every failure but the rejection of a request that no schema could have foretold, or that broke it."""
+    """Keep every failure but the rejection of a request that no schema could have predicted, or that broke it."""
     if type(failure).__name__ != "RejectedPositiveData" or response.status_code != 422:
         return True
     problem = json.loads(response.content)

@@ -58,7 +58,7 @@ READS = {
 }
 IMPERSONAL = {
     "risk": {
-        ("POST", "/scores"),  # stores nothing and is told nobody's name
+        ("POST", "/scores"),  # stores nothing and receives no name
         ("GET", "/scoring-jobs/{job_id}"),
         ("GET", "/runs"),
         ("GET", "/runs/{run_id}"),
@@ -109,9 +109,9 @@ def debt(tmp_path: Path, given: dict[str, Any]) -> Iterator[Guarded]:
         yield api
 
 
-def ok(answer: Any) -> Any:
-    assert answer.is_success, answer.text
-    return answer.json() if answer.content else None
+def ok(response: Any) -> Any:
+    assert response.is_success, response.text
+    return response.json() if response.content else None
 
 
 def created(risk: Guarded, **changes: Any) -> int:
@@ -156,12 +156,12 @@ class TestChanges:
         assert "Example" not in json.dumps(record, default=str)
 
     def test_redriving_is_on_record_with_its_counts(self, debt: Guarded, given: dict[str, Any]) -> None:
-        async def bury() -> None:
+        async def send_to_the_dead_letters() -> None:
             async with Sqs(given["aws_region"], given["aws_endpoint_url_sqs"]) as sqs:
                 await sqs.send(f"{given['recovery_queue_high']}-dlq", [Outgoing("1", "no batch")])
 
         assert debt.client.get("/readyz").status_code in (200, 503)  # makes the queues
-        asyncio.run(bury())
+        asyncio.run(send_to_the_dead_letters())
 
         shown = ok(debt.request("operator", "POST", "/debt-service/dead-letters/redrive", json={}, headers=WHY))
 
@@ -189,29 +189,29 @@ class TestChanges:
             ("POST", "/scoring-jobs", {"json": {"policy": "unheard-of"}}),
         ],
     )
-    def test_what_is_refused_leaves_no_record(
+    def test_what_is_rejected_leaves_no_record(
         self, risk: Guarded, method: str, path: str, options: dict[str, Any]
     ) -> None:
         debtor = created(risk)
         before = risk.records()
 
-        answer = risk.request("operator", method, ROOTS["risk"] + path.format(debtor=debtor), **options)
+        response = risk.request("operator", method, ROOTS["risk"] + path.format(debtor=debtor), **options)
 
-        assert 400 <= answer.status_code < 500
+        assert 400 <= response.status_code < 500
         assert risk.records() == before
 
     def test_a_repeated_request_is_recorded_once(self, risk: Guarded) -> None:
         before = len(risk.records())
         headers = {"Idempotency-Key": "k-1"}
 
-        answers = [
+        responses = [
             risk.request("operator", "POST", "/risk-service/debtors", json=DEBTOR, headers=headers) for _ in range(3)
         ]
 
-        assert {answer.status_code for answer in answers} == {201}
+        assert {response.status_code for response in responses} == {201}
         assert len(risk.records()) == before + 1
 
-    def test_one_caller_cannot_read_anothers_answer_by_its_key(self, risk: Guarded) -> None:
+    def test_one_caller_cannot_read_anothers_response_by_its_key(self, risk: Guarded) -> None:
         headers = {"Idempotency-Key": "k-1"}
         first = risk.request("operator", "POST", "/risk-service/debtors", json=DEBTOR, headers=headers)
 
@@ -346,12 +346,10 @@ class TestCommands:
         ("package", "arguments", "said"),
         [
             ("risk_assessment", ["create-key", "--name", "x", "--role", "root"], "unknown role 'root'"),
-            ("debt_processing", ["revoke-key", "nobody"], "there is no key 'nobody'"),
+            ("debt_processing", ["revoke-key", "unknown"], "there is no key 'unknown'"),
         ],
     )
-    def test_what_is_wrong_is_told_in_one_line(
-        self, tmp_path: Path, package: str, arguments: list[str], said: str
-    ) -> None:
+    def test_what_is_wrong_is_one_line(self, tmp_path: Path, package: str, arguments: list[str], said: str) -> None:
         urls = {f"{name}_DATABASE_URL": f"sqlite:///{tmp_path / f'{name.lower()}.db'}" for name in ("RISK", "DEBT")}
         upgrade(urls["RISK_DATABASE_URL" if package == "risk_assessment" else "DEBT_DATABASE_URL"], package)
 

@@ -80,7 +80,7 @@ def test_an_amount_as_a_number_is_taken_to_the_cent_or_refused(call: Calls, lite
             exact = written == written.quantize(Decimal("0.01")) if abs(written) < 10**11 else True
             assert not exact or not 0 < written <= LARGEST, literal
         else:
-            # A float tells cents from each other, and 15 digits at most.
+            # A float distinguishes cents up to 15 digits at most.
             assert abs(priority - written) <= written * Decimal("1e-15"), literal
             assert 0 < priority <= LARGEST, literal
 
@@ -120,11 +120,11 @@ def test_a_threshold_is_taken_exactly_or_refused(call: Calls, text: str) -> None
 @given(st.integers(0, 2 * MAX_AS_NUMBER) | st.floats(0, 2.0 * MAX_AS_NUMBER))
 def test_a_threshold_as_a_number_is_taken_exactly_or_refused(call: Calls, number: float) -> None:
     number = round(number, 2)
-    answer = call("POST", "/runs", content=b'{"threshold": %s}' % repr(number).encode(), headers=JSON)
+    response = call("POST", "/runs", content=b'{"threshold": %s}' % repr(number).encode(), headers=JSON)
     if number <= MAX_AS_NUMBER:
-        assert Decimal(answer.json()["threshold"]) == Decimal(repr(number))
+        assert Decimal(response.json()["threshold"]) == Decimal(repr(number))
     else:
-        assert answer.status_code == 422
+        assert response.status_code == 422
 
 
 JSON = {"Content-Type": "application/json"}
@@ -135,15 +135,15 @@ def _scored(call: Calls, literals: list[str]) -> list[Decimal | None]:
     rest = orjson.dumps(a_profile()).decode().replace('"total_debt_amount":"5000.00",', "")
     assert "total_debt" not in rest
     profiles = ",".join(f'{rest[:-1]},"total_debt_amount":{literal}}}' for literal in literals)
-    answer = call("POST", "/scores", content=f'{{"profiles": [{profiles}]}}'.encode(), headers=JSON)
-    if answer.status_code == 400:  # a number too large for any JSON reader; found alone
+    response = call("POST", "/scores", content=f'{{"profiles": [{profiles}]}}'.encode(), headers=JSON)
+    if response.status_code == 400:  # a number too large for any JSON reader; found alone
         assert len(literals) == 1 or any("e" in literal.lower() for literal in literals)
         return [None] if len(literals) == 1 else [one for literal in literals for one in _scored(call, [literal])]
-    assert answer.status_code == 200, answer.text
-    return [_told(result) for result in answer.json()["results"]]
+    assert response.status_code == 200, response.text
+    return [_priority(result) for result in response.json()["results"]]
 
 
-def _told(result: dict[str, Any]) -> Decimal | None:
+def _priority(result: dict[str, Any]) -> Decimal | None:
     if result["status"] == "error":
         assert [error["field"] for error in result["errors"]] == ["total_debt_amount"]
         return None

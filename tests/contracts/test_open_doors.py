@@ -1,4 +1,4 @@
-"""Both services as processes: neither opens its door unasked, and a key lets in until shortly after it is revoked."""
+"""Both services as processes: neither serves the network without authentication; a revoked key is soon refused."""
 
 import json
 import time

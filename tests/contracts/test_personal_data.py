@@ -1,6 +1,6 @@
-"""Names stay where they belong: in the risk service's own database and in the answers to those who may read them.
+"""Names stay where they belong: in the risk service's own database and in the responses to callers who may read them.
 
-Marked names go in by every door, good and bad; then everything that came out elsewhere is searched for them.
+Marked names go in by every entrance, right and wrong; then everything that came out elsewhere is searched for them.
 """
 
 import asyncio
@@ -69,7 +69,7 @@ BAD_BYTES = {
 
 @dataclass
 class System:
-    """The four processes, what they were told and what they said."""
+    """The four processes, their input and their output."""
 
     risk: httpx.Client
     debt: httpx.Client
@@ -79,11 +79,11 @@ class System:
     metrics_ports: tuple[int, ...]
     problems: list[str] = field(default_factory=list)
 
-    def refused(self, answer: httpx.Response) -> None:
-        """Keep the answer of a request that could not succeed."""
-        assert answer.is_error, answer.text
-        assert answer.headers["content-type"] == "application/problem+json"
-        self.problems.append(f"{answer.request.method} {answer.status_code} {answer.headers} {answer.text}")
+    def refused(self, response: httpx.Response) -> None:
+        """Keep the response of a request that could not succeed."""
+        assert response.is_error, response.text
+        assert response.headers["content-type"] == "application/problem+json"
+        self.problems.append(f"{response.request.method} {response.status_code} {response.headers} {response.text}")
 
     def command(self, package: str, *arguments: str) -> Done:
         return run_service(package, *arguments, cwd=self.folder, env=environment(**self.settings))
@@ -116,15 +116,15 @@ def system(risk_url: str, tmp_path: Path, sqs_url: str, queue_names: Callable[[s
             "DEBT_METRICS_PORT": str(consume),
             **{f"RECOVERY_QUEUE_{role.upper()}": queue_names(role) for role in ("high", "standard", "results")},
         }
-        for package, door, port in (
+        for package, command, port in (
             ("risk_assessment", ("serve", "--port", str(risk)), risk),
             ("debt_processing", ("serve", "--port", str(debt)), debt),
             ("risk_assessment", ("dispatch",), dispatch),
             ("debt_processing", ("consume",), consume),
         ):
-            log = tmp_path / f"{package}-{door[0]}.log"
+            log = tmp_path / f"{package}-{command[0]}.log"
             env = environment(**settings)
-            stack.enter_context(serving(package, *door, port=port, log=log, cwd=tmp_path, env=env))
+            stack.enter_context(serving(package, *command, port=port, log=log, cwd=tmp_path, env=env))
         yield System(
             stack.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{risk}/risk-service", timeout=60)),
             stack.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{debt}/debt-service", timeout=60)),
@@ -136,11 +136,11 @@ def system(risk_url: str, tmp_path: Path, sqs_url: str, queue_names: Callable[[s
 
 
 def store_some(system: System) -> None:
-    """By every good door."""
+    """By every right entrance."""
     for number in range(5):
-        answer = system.risk.post("/debtors", json=debtor(number), headers={"Idempotency-Key": f"k-{number}"})
-        assert answer.status_code == 201, answer.text
-        assert NAME in answer.text
+        response = system.risk.post("/debtors", json=debtor(number), headers={"Idempotency-Key": f"k-{number}"})
+        assert response.status_code == 201, response.text
+        assert NAME in response.text
     rows = [list(debtor(0)), *(list(map(str, debtor(number).values())) for number in range(10, 20))]
     rows.append([*list(map(str, debtor(20).values()))[:4], NAME, NAME, NAME, NAME])
     (system.folder / "book.csv").write_text("\n".join(",".join(row) for row in rows))
@@ -151,7 +151,7 @@ def store_some(system: System) -> None:
 
 
 def be_refused(system: System) -> None:
-    """By every bad door: input that cannot be, that contradicts what is stored, and paths and queries with names."""
+    """By every wrong entrance: impossible input, input contradicting what is stored, paths and queries with names."""
     risk = system.risk
     for body in BAD.values():
         system.refused(risk.post("/debtors", json=body))
@@ -176,9 +176,9 @@ def be_refused(system: System) -> None:
         system.refused(system.debt.get(path))
     system.refused(system.debt.post("/dead-letters/redrive", json={"lane": NAME, NAME: NAME}))
     system.refused(risk.post("/runs", json={"portfolio": NAME, "filters": {"risk_level": [NAME]}, "policy": NAME}))
-    answer = risk.post("/scores", json={"profiles": [debtor(1), {"monthly_income": NAME}, NAME, {NAME: 1}]})
-    assert answer.status_code == 200
-    system.problems.append(answer.text)
+    response = risk.post("/scores", json={"profiles": [debtor(1), {"monthly_income": NAME}, NAME, {NAME: 1}]})
+    assert response.status_code == 200
+    system.problems.append(response.text)
 
 
 def meet_a_broken_database(system: System) -> None:
@@ -205,7 +205,7 @@ def alter(url: str, statement: str) -> None:
 
 
 def tamper(system: System, run_id: str) -> None:
-    """Put messages into the queue that somebody has written names into."""
+    """Put messages with names in them into the queue."""
     entry = {name: value for name, value in debtor(1).items() if name not in ("name", "external_ref")}
     entry |= {"debtor_id": 77, "priority": "1.00", "total_score": 1, "name": POISON}
     said = next(body for body in messages(system) if body.get("run_id") == run_id)
@@ -259,13 +259,13 @@ def carry_out(system: System) -> str:
 
 
 def read_it_all(system: System, run: str) -> list[str]:
-    """Everything that the debt service answers."""
+    """Everything that the debt service returns."""
     paths = [f"/runs/{run}", f"/runs/{run}/decisions", f"/runs/{run}/errors", "/queues", "/dead-letters"]
     paths += [f"/debtors/{number}/decisions" for number in (1, 2, 77, 78, 79)]
-    answers = [system.debt.get(path) for path in paths]
-    answers += [system.debt.get(path, headers={"Accept": "text/csv"}) for path in paths[1:3]]
-    assert all(answer.is_success for answer in answers)
-    return [answer.text for answer in answers]
+    responses = [system.debt.get(path) for path in paths]
+    responses += [system.debt.get(path, headers={"Accept": "text/csv"}) for path in paths[1:3]]
+    assert all(response.is_success for response in responses)
+    return [response.text for response in responses]
 
 
 def test_a_name_appears_nowhere_but_in_its_own_database(
@@ -282,7 +282,7 @@ def test_a_name_appears_nowhere_but_in_its_own_database(
     eventually(lambda: len(system.debt.get("/dead-letters").json()["items"]) >= 3, 60, "the dead letters")
     eventually(lambda: len(system.debt.get(f"/runs/{run}/errors").json()["items"]) >= 4, 60, "the errors")
 
-    answers = read_it_all(system, run)
+    responses = read_it_all(system, run)
     metrics = [httpx.get(f"http://127.0.0.1:{port}/metrics").text for port in system.metrics_ports]
     logs = {path.name: path.read_text() for path in system.folder.glob("*.log")}
     stored = {path.name: path.read_bytes() for path in system.folder.glob("debt.db*")}
@@ -296,7 +296,7 @@ def test_a_name_appears_nowhere_but_in_its_own_database(
         assert lines_with(marker, *logs.values()) == []
         assert lines_with(marker, *metrics) == []
         assert lines_with(marker, *system.problems) == []
-        assert lines_with(marker, *answers) == []
+        assert lines_with(marker, *responses) == []
         assert [name for name, content in stored.items() if marker.encode() in content] == []
 
 

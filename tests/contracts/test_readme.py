@@ -107,16 +107,16 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
 
 
 @pytest.mark.timeout(240)
-def test_up_and_every_command_answer_as_shown(terminal: Terminal) -> None:
+def test_up_and_every_command_print_what_is_shown(terminal: Terminal) -> None:
     typed = session()
     [ready] = re.findall(r"^ready .*$", README, re.MULTILINE)
 
-    answers = terminal.type([step.command for step in typed])
+    outputs = terminal.type([step.command for step in typed])
 
     wrong = {
         step.command: found
-        for step, answer in zip(typed, answers, strict=True)
-        if (found := differences(terminal.to_here(step.shown), answer))
+        for step, output in zip(typed, outputs, strict=True)
+        if (found := differences(terminal.to_here(step.shown), output))
     }
     assert wrong == {}
     assert terminal.to_here(ready) in terminal.log.read_text().splitlines()
@@ -131,7 +131,7 @@ def test_the_report_of_the_demo_is_what_comes_out() -> None:
         if row.payment_status == "PAID":
             counted["PAID"] += 1
             continue
-        found = score(*row[2:9])
+        found = score(row.facts)
         lane = "high" if found.total_score * row.total_debt_amount > DEFAULT_THRESHOLD else "standard"
         decided = action(found.risk_level, lane, row.payment_status, row.total_debt_amount)
         counted.update(("ranked", lane, found.risk_level, decided))

@@ -1,4 +1,4 @@
-"""What counts as an answer that is as shown."""
+"""What counts as an output that is as shown."""
 
 import pytest
 from tests.contracts.readme_session import Step, differences, steps
@@ -14,7 +14,7 @@ def test_a_command_goes_on_while_it_is_open() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shown", "answer"),
+    ("shown", "output"),
     [
         ('{"a": 1, "b": [1, 2]}', '{"a":1,"b":[1,2]}'),
         ('{"a": 1, …}', '{"a":1,"b":2}'),
@@ -31,12 +31,12 @@ def test_a_command_goes_on_while_it_is_open() -> None:
         ("", "whatever"),
     ],
 )
-def test_an_answer_as_shown(shown: str, answer: str) -> None:
-    assert differences(shown, answer) == []
+def test_an_output_as_shown(shown: str, output: str) -> None:
+    assert differences(shown, output) == []
 
 
 @pytest.mark.parametrize(
-    ("shown", "answer"),
+    ("shown", "output"),
     [
         ('{"a": 1}', '{"a":2}'),
         ('{"a": 1}', '{"a":1,"b":2}'),
@@ -52,5 +52,5 @@ def test_an_answer_as_shown(shown: str, answer: str) -> None:
         ("one\ntwo", "one"),
     ],
 )
-def test_an_answer_unlike_what_is_shown(shown: str, answer: str) -> None:
-    assert differences(shown, answer) != []
+def test_an_output_unlike_what_is_shown(shown: str, output: str) -> None:
+    assert differences(shown, output) != []

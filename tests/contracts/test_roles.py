@@ -123,8 +123,8 @@ def test_each_route_opens_to_its_role_and_to_none_below(
 def test_a_key_of_one_service_does_not_open_the_other(apis: dict[str, Guarded], service: str) -> None:
     other = apis["debt" if service == "risk" else "risk"]
 
-    answer = apis[service].client.get(
+    response = apis[service].client.get(
         f"{ROOTS[service]}/runs/no-such-thing", headers={"Authorization": f"Bearer {other.tokens['admin']}"}
     )
 
-    assert answer.status_code == 401
+    assert response.status_code == 401

@@ -26,6 +26,7 @@ from tests.contracts.in_process import Calls, calling
 from recovery_core.money import format_money, parse_money
 from recovery_core.policies.builtin import built_in_policy
 from recovery_core.profile import (
+    FACTS,
     PROFILE_FIELDS,
     ContractType,
     EmploymentStatus,
@@ -83,16 +84,8 @@ class Known:
 
     @property
     def score(self) -> Any:
-        f = self.fields
-        return SCORER.score(
-            parse_money(f["total_debt_amount"]),
-            parse_money(f["monthly_income"]),
-            f["late_payments_count"],
-            f["employment_status"],
-            f["contract_type"],
-            f["industry_sector"],
-            f["family_situation"],
-        )
+        amounts = {name: parse_money(self.fields[name]) for name in ("total_debt_amount", "monthly_income")}
+        return SCORER.score([(self.fields | amounts)[name] for name in FACTS])
 
     @property
     def priority(self) -> int:
@@ -133,9 +126,9 @@ class DebtorMachine(RuleBasedStateMachine):
 
     @rule(target=posts, body=bodies, key=st.uuids().map(str))
     def create_once(self, body: dict[str, Any], key: str) -> tuple[str, dict[str, Any], httpx.Response]:
-        answer = self.call("POST", "/debtors", json=body, headers={"Idempotency-Key": key})
-        self._created(body, answer)
-        return key, body, answer
+        response = self.call("POST", "/debtors", json=body, headers={"Idempotency-Key": key})
+        self._created(body, response)
+        return key, body, response
 
     @rule(post=posts, other=bodies)
     def create_once_again(self, post: tuple[str, dict[str, Any], httpx.Response], other: dict[str, Any]) -> None:
@@ -157,11 +150,11 @@ class DebtorMachine(RuleBasedStateMachine):
 
     @rule(debtor_id=debtor_ids)
     def read(self, debtor_id: int) -> None:
-        answer = self.call("GET", f"/debtors/{debtor_id}")
+        response = self.call("GET", f"/debtors/{debtor_id}")
         if debtor_id in self.known:
-            self._assert_shown(answer, debtor_id)
+            self._assert_shown(response, debtor_id)
         else:
-            assert answer.status_code == 404
+            assert response.status_code == 404
 
     @rule(debtor_id=debtor_ids, body=bodies, match=matches)
     def replace(self, debtor_id: int, body: dict[str, Any], match: str) -> None:
@@ -181,13 +174,13 @@ class DebtorMachine(RuleBasedStateMachine):
     @rule(debtor_id=debtor_ids, match=matches)
     def delete(self, debtor_id: int, match: str) -> None:
         known = self.known.get(debtor_id)
-        answer = self.call("DELETE", f"/debtors/{debtor_id}", headers=known.header(match) if known else {})
+        response = self.call("DELETE", f"/debtors/{debtor_id}", headers=known.header(match) if known else {})
         if known is None:
-            assert answer.status_code == 404
+            assert response.status_code == 404
         elif match in ("stale", "future"):
-            assert answer.status_code == 412
+            assert response.status_code == 412
         else:
-            assert (answer.status_code, answer.content) == (204, b"")
+            assert (response.status_code, response.content) == (204, b"")
             del self.known[debtor_id]
             self.changes += 1
 
@@ -204,12 +197,12 @@ class DebtorMachine(RuleBasedStateMachine):
 
     @rule(debtor_id=debtor_ids)
     def score(self, debtor_id: int) -> None:
-        answer = self.call("GET", f"/debtors/{debtor_id}/score")
+        response = self.call("GET", f"/debtors/{debtor_id}/score")
         if debtor_id not in self.known:
-            assert answer.status_code == 404
+            assert response.status_code == 404
             return
-        assert answer.json()["total_score"] == self.known[debtor_id].score.total_score
-        assert answer.json()["priority"] == format_money(self.known[debtor_id].priority)
+        assert response.json()["total_score"] == self.known[debtor_id].score.total_score
+        assert response.json()["priority"] == format_money(self.known[debtor_id].priority)
 
     @rule(
         sort=st.sampled_from(["id", "priority"]),
@@ -274,48 +267,48 @@ class DebtorMachine(RuleBasedStateMachine):
 
     # What must come of it
 
-    def _created(self, body: dict[str, Any], answer: httpx.Response) -> Any:
+    def _created(self, body: dict[str, Any], response: httpx.Response) -> Any:
         fields = FILLED_IN | body
         if self._taken(fields):
-            assert answer.status_code == 409
+            assert response.status_code == 409
             return multiple()
-        assert answer.status_code == 201, answer.text
-        debtor_id = int(answer.json()["id"])
+        assert response.status_code == 201, response.text
+        debtor_id = int(response.json()["id"])
         assert debtor_id > max(self.known, default=0)
         self.known[debtor_id] = Known(fields)
         self.changes += 1
-        assert answer.headers["location"] == f"/risk-service/debtors/{debtor_id}"
-        self._assert_shown(answer, debtor_id, status=201)
+        assert response.headers["location"] == f"/risk-service/debtors/{debtor_id}"
+        self._assert_shown(response, debtor_id, status=201)
         return debtor_id
 
     def _change(self, method: str, debtor_id: int, body: dict[str, Any], fields: dict[str, Any], match: str) -> None:
         known = self.known.get(debtor_id)
         headers = known.header(match) if known else {}
         path = f"/debtors/{debtor_id}"
-        answer = self.call(method, path, json=body, headers=headers)
+        response = self.call(method, path, json=body, headers=headers)
         if known is None:
-            assert answer.status_code == 404
+            assert response.status_code == 404
         elif match in ("stale", "future"):
-            assert answer.status_code == 412
+            assert response.status_code == 412
         elif self._taken(fields, but=debtor_id):
-            assert answer.status_code == 409
+            assert response.status_code == 409
         else:
             known.fields, known.version = fields, known.version + 1
             known.remember()
             self.changes += 1
-            self._assert_shown(answer, debtor_id)
+            self._assert_shown(response, debtor_id)
 
     def _taken(self, fields: dict[str, Any], but: int | None = None) -> bool:
         wanted = fields["portfolio"], fields["external_ref"]
         others = [known for debtor_id, known in self.known.items() if debtor_id != but]
         return wanted[1] is not None and wanted in [(o.fields["portfolio"], o.fields["external_ref"]) for o in others]
 
-    def _assert_shown(self, answer: httpx.Response, debtor_id: int, status: int = 200) -> None:
+    def _assert_shown(self, response: httpx.Response, debtor_id: int, status: int = 200) -> None:
         known = self.known[debtor_id]
-        assert answer.status_code == status, answer.text
-        shown = answer.json()
+        assert response.status_code == status, response.text
+        shown = response.json()
         assert {name: shown[name] for name in known.fields} == known.fields
-        assert (shown["id"], shown["version"], answer.headers["etag"]) == (
+        assert (shown["id"], shown["version"], response.headers["etag"]) == (
             debtor_id,
             known.version,
             f'"{known.version}"',

@@ -1,8 +1,9 @@
 """Runs from promise to decision against a world that cuts, loses, repeats and reorders at every step.
 
 The functions of both services are called directly, each step of a loop by itself, so that "the process dies here"
-means: the next step never comes, and what was in memory is gone. Afterwards the world heals, and then every ranked debtor
-has one decision or one error, every run is over, and nothing is outstanding. FUZZ_EFFORT=20 tries twenty times as much.
+means: the next step never comes, and what was in memory is gone. Afterwards the world heals, and then every ranked
+debtor has one decision or one error, every run is over, and nothing is outstanding. FUZZ_EFFORT=20 tries twenty times
+as much.
 """
 
 import contextlib

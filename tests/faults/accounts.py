@@ -3,7 +3,7 @@
 from typing import Any
 
 from sqlalchemy import func, select
-from tests.support.ledger import NOTHING, Ledger, account, workable
+from tests.support.ledger import NOTHING, Ledger, account, eligible
 from tests.support.system import BASE, OVER, Queues, System, pause
 
 from risk_assessment.tables import runs
@@ -21,7 +21,7 @@ class Accounts:
         self._runs: dict[str, set[int]] = {}
 
     def heal(self) -> None:
-        """Every process running, none more than usual, and no fault armed."""
+        """Every process running, no more than usual, and no fault armed."""
         for name in set(self.system.processes) - set(BASE):
             self.system.drop(name)
         for process in self.system.processes.values():
@@ -29,13 +29,13 @@ class Accounts:
         self.system.start()
         self.system.until_ready()
 
-    def workable(self) -> set[int]:
-        """The debtors that a run has to work, now."""
-        return workable(self.risk_database)
+    def eligible(self) -> set[int]:
+        """The debtors that a run has to process, now."""
+        return eligible(self.risk_database)
 
     def start_run(self, **options: Any) -> str:
-        """Start a run over everybody who can be worked now."""
-        attempted = workable(self.risk_database, options.get("portfolio", "default"))
+        """Start a run over every debtor that is eligible now."""
+        attempted = eligible(self.risk_database, options.get("portfolio", "default"))
         run = self.system.start_run(**options)
         run_id: str = run["id"]
         self._runs[run_id] = attempted
@@ -50,9 +50,9 @@ class Accounts:
         with self.risk_database.read() as connection:
             return connection.execute(select(func.count()).select_from(runs)).scalar_one()
 
-    def of_everybody(self, run_id: str) -> Ledger:
-        """The accounts of a run that somebody else started over everybody."""
-        return account(self.risk_database, self.debt_database, run_id, self.workable())
+    def of_every_debtor(self, run_id: str) -> Ledger:
+        """The accounts of a run that was started elsewhere, over every debtor."""
+        return account(self.risk_database, self.debt_database, run_id, self.eligible())
 
     def total(self) -> Ledger:
         """The accounts of all runs so far."""

@@ -85,7 +85,7 @@ class Storm:
                 self._runs.append(self._accounts.start_run(batch_size=self._rng.choice((10, 25, 60, 150))))
 
     def _keep_alive(self) -> None:
-        """Undo what is due; start what has died, as whoever runs the services would; a death of its own is wrong."""
+        """Undo what is due; start what has died, as an operator would; a death of its own is wrong."""
         now = time.monotonic()
         for at, undo in [due for due in self._due if due[0] <= now]:
             self._due.remove((at, undo))
@@ -111,7 +111,7 @@ class Storm:
 
     def _possible(self) -> list[Callable[[], None]]:
         often = [self._kill_one] * 6 + [self._freeze_one] * 2 + [self._stop_one] * 2
-        on_the_way = [self._cut_queues, self._lose_answers, self._slow_queues, self._queues_away, self._queues_refuse]
+        on_the_way = [self._cut_queues, self._lose_responses, self._slow_queues, self._queues_away, self._queues_refuse]
         seldom = [self._kill_all_services, self._kill_queues]
         if self._database is None:
             return often + on_the_way + seldom
@@ -169,7 +169,7 @@ class Storm:
     def _cut_queues(self) -> None:
         self._sqs.cut()
 
-    def _lose_answers(self) -> None:
+    def _lose_responses(self) -> None:
         self._sqs.weather.drop.update({self._rng.choice(ACTIONS): self._rng.randint(1, 3)})
 
     def _slow_queues(self) -> None:

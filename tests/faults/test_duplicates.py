@@ -19,7 +19,7 @@ LANES = ("high", "standard")
 
 
 def published_without_consumers(accounts: Accounts, **options: object) -> str:
-    """A run that is all in the queues, and nobody works it or sends it again."""
+    """A run that is all in the queues, and no process receives it or sends it again."""
     accounts.system.stop("consumer")
     run_id = accounts.start_run(**options)
     accounts.until_published(run_id)
@@ -27,8 +27,8 @@ def published_without_consumers(accounts: Accounts, **options: object) -> str:
     return run_id
 
 
-def worked_batches(system: System) -> Counter[str]:
-    """How often each batch was worked to its end, over all consumers."""
+def done_batches(system: System) -> Counter[str]:
+    """How often each batch was done, over all consumers."""
     names = [name for name in system.processes if name.startswith("consumer")]
     lines = (line for name in names for line in system.events(name, '"debt.batch.done"'))
     return Counter(json.loads(line)["batch_id"] for line in lines)
@@ -52,8 +52,8 @@ def test_messages_sent_many_times_and_shuffled_to_three_consumers_have_one_effec
     system.start("consumer", "consumer-2", "consumer-3", "dispatcher")
 
     accounts.balanced(run_id)
-    system.wait_for(lambda: queues.is_empty(*LANES), 20, "all copies taken")
-    times = [n for batch, n in worked_batches(system).items() if batch.startswith(run_id)]
+    system.wait_for(lambda: queues.is_empty(*LANES), 20, "all copies received")
+    times = [n for batch, n in done_batches(system).items() if batch.startswith(run_id)]
     assert times == [1] * len(times)
 
 
@@ -68,7 +68,7 @@ def test_a_slow_batch_stays_hidden_from_others(whole: Whole) -> None:
 
     system.another("consumer-2", like="consumer")
     system.start("consumer-2")
-    system.wait_for(lambda: accounts.queues.is_empty(*LANES), 40, "all batches worked")
+    system.wait_for(lambda: accounts.queues.is_empty(*LANES), 40, "all batches done")
 
     assert [line for line in system.events("consumer-2", "debt.batch.done") if run_id in line]
     for consumer in ("consumer", "consumer-2"):
@@ -78,7 +78,7 @@ def test_a_slow_batch_stays_hidden_from_others(whole: Whole) -> None:
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "mariadb"])
-def test_a_consumer_that_lost_its_lease_cannot_record_a_second_result(whole: Whole, kind: str) -> None:
+def test_a_consumer_whose_message_came_free_cannot_record_a_second_result(whole: Whole, kind: str) -> None:
     accounts = whole(kind)
     system = accounts.system
     run_id = published_without_consumers(accounts, batch_size=200)
@@ -91,16 +91,16 @@ def test_a_consumer_that_lost_its_lease_cannot_record_a_second_result(whole: Who
     system.another("consumer-2", like="consumer")
     system.start("consumer-2", "dispatcher")
     accounts.balanced(run_id)
-    before = worked_batches(system)
+    before = done_batches(system)
     system.signal("consumer-1", signal.SIGCONT)
 
     repeated = lambda: [line for line in system.events("consumer-1", "debt.batch.repeated") if run_id in line]  # noqa: E731
     system.wait_for(repeated, 10, "the thawed consumer finding that it came too late")
-    assert worked_batches(system) == before
+    assert done_batches(system) == before
     accounts.balanced(run_id)
 
 
-def test_answers_lost_after_their_effect_change_nothing(build: Build) -> None:
+def test_responses_lost_after_their_effect_change_nothing(build: Build) -> None:
     system = build("sqlite", 1_500)
     with Proxy(system.sqs_port) as proxy:
         system.settings = {"AWS_ENDPOINT_URL_SQS": f"http://127.0.0.1:{proxy.port}"}

@@ -1,4 +1,4 @@
-"""Promise 1: whatever process dies, at whatever point, no debtor is lost and none is worked twice."""
+"""Promise 1: whatever process dies, at whatever point, no debtor is lost and none is decided twice."""
 
 import itertools
 import signal
@@ -36,7 +36,7 @@ def name(fault: Fault) -> str:
     return f"{fault.moment}-{fault.point}-{fault.nth}"
 
 
-# In the middle of a plan, which is more than a hundred batches long; of a lot of messages; of the work on a run.
+# In the middle of a plan, which is more than a hundred batches long; of a shipment; of the processing of a run.
 AMID = [Fault("plan.record", nth=2), Fault("send.request", "after", nth=2), Fault("mark", "after", nth=2)]
 AMID_WORK = [Fault("record", "after", nth=3), Fault("report", "after", nth=2)]
 
@@ -48,7 +48,7 @@ NAMES = [f"{kind}-{name(dispatcher)}-{name(consumer)}" for kind, dispatcher, con
 
 
 def run_with_deaths(accounts: Accounts, deaths: dict[str, Fault], batch_size: int) -> None:
-    """A run during which each process dies at its point and is started again, as whoever runs it would."""
+    """A run during which each process dies at its point and is started again, as an operator would."""
     system = accounts.system
     victims = {process: system.processes[process].running for process in deaths}
     for process, fault in deaths.items():
@@ -79,7 +79,7 @@ def test_an_api_killed_at_any_point_is_asked_again_and_starts_one_run(whole: Who
 
 
 @pytest.mark.parametrize(("kind", "dispatcher", "consumer"), CASES, ids=NAMES)
-def test_a_dispatcher_and_a_consumer_killed_at_any_point_lose_and_double_nobody(
+def test_a_dispatcher_and_a_consumer_killed_at_any_point_lose_and_double_no_debtor(
     whole: Whole, kind: str, dispatcher: Fault, consumer: Fault
 ) -> None:
     batch_size = 12 if dispatcher in AMID else 100

@@ -1,4 +1,4 @@
-"""Promises 1 and 9: everything dies at once, or the queues lose what they held, and the runs are carried out."""
+"""Promises 1 and 9: everything dies at once, or the queues lose their messages, and the runs are carried out."""
 
 import random
 from collections.abc import Callable
@@ -53,7 +53,7 @@ def test_messages_that_the_queues_lost_are_sent_again(whole: Whole) -> None:
 
     accounts.balanced(run_id)
     assert lost > 0
-    # The note of a sending may come after the report on the batch.
+    # A send may be marked after the batch was reported.
     system.wait_for(lambda: accounts.of(run_id).recovered >= lost, 5, "every lost batch sent again")
 
 
@@ -62,7 +62,7 @@ def test_reports_that_the_queue_lost_cost_only_time(whole: Whole) -> None:
     system, queues = accounts.system, accounts.queues
     run_id = published_without_consumers(accounts, batch_size=100)
     system.start("consumer")
-    system.wait_for(lambda: queues.is_empty(*LANES), 20, "all batches worked")
+    system.wait_for(lambda: queues.is_empty(*LANES), 20, "all batches done")
     assert queues.drain("results")
     system.start("dispatcher")
 

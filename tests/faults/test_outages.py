@@ -1,4 +1,4 @@
-"""Promise 5: with the database or SQS away nobody fails; everything goes on by itself when they are back."""
+"""Promise 5: with the database or SQS away no process fails; everything goes on by itself when they are back."""
 
 import contextlib
 import resource
@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import update
 from sqlalchemy.engine import make_url
 from tests.faults.accounts import Accounts
-from tests.faults.test_duplicates import worked_batches
+from tests.faults.test_duplicates import done_batches
 from tests.support.crashing import Fault
 from tests.support.proxy import Proxy
 from tests.support.system import System, pause
@@ -23,7 +23,7 @@ from service_kit.database.engine import Database
 Whole = Callable[[str], Accounts]
 Build = Callable[..., System]
 
-RECOVERED_WITHIN_SECONDS = 20  # loops look for a neighbour with pauses that grow with its absence
+RECOVERED_WITHIN_SECONDS = 20  # loops probe a dependency with pauses that grow with its absence
 LOOPS = ("dispatcher", "consumer")
 
 
@@ -64,14 +64,14 @@ def _proxied(system: System, kind: str, cleanup: contextlib.ExitStack) -> Proxie
     return Proxied(Accounts(system), sqs, database)
 
 
-def answers(system: System, address: str) -> tuple[int, str]:
-    answer = system.http.get(address)
-    assert answer.status_code < 500 or answer.headers.get("retry-after"), answer.text
-    return answer.status_code, answer.text
+def responds(system: System, address: str) -> tuple[int, str]:
+    response = system.http.get(address)
+    assert response.status_code < 500 or response.headers.get("retry-after"), response.text
+    return response.status_code, response.text
 
 
 def amid_a_run(proxied: Proxied) -> str:
-    """A run of which some batches are worked and others are not."""
+    """A run of which some batches are done and others are not."""
     accounts = proxied.accounts
     for name in LOOPS:
         # A little slower, so that the run is not over before anything can happen to it.
@@ -105,11 +105,11 @@ def test_queues_away_for_a_while(proxied_systems: Callable[[str], Proxied]) -> N
         (system.debt_url, "/readyz"),
         (system.debt_url, "/debt-service/queues"),
     ):
-        status, text = answers(system, base + path)
+        status, text = responds(system, base + path)
         assert status == 503
         assert "queue" in text
     # What needs no queue is served, and a run is accepted.
-    assert answers(system, f"{system.risk_url}/risk-service/runs/{run_id}")[0] == 200
+    assert responds(system, f"{system.risk_url}/risk-service/runs/{run_id}")[0] == 200
     second = proxied.accounts.start_run(batch_size=300)
     pause(3)
     proxied.sqs.come_back()
@@ -146,7 +146,7 @@ def test_queues_that_are_slow_and_cut_every_connection_now_and_then(
     finished_soon_after(proxied, run_id)
 
 
-def test_a_database_away_for_a_while_burns_no_receives(proxied_systems: Callable[[str], Proxied]) -> None:
+def test_a_database_away_for_a_while_uses_up_no_receives(proxied_systems: Callable[[str], Proxied]) -> None:
     proxied = proxied_systems("mariadb")
     system, database = proxied.accounts.system, proxied.database
     assert database is not None
@@ -156,10 +156,10 @@ def test_a_database_away_for_a_while_burns_no_receives(proxied_systems: Callable
     received = proxied.sqs.seen["receivemessage"]
     for base, service in ((system.risk_url, "risk-service"), (system.debt_url, "debt-service")):
         assert system.http.get(f"{base}/healthz").status_code == 200
-        status, text = answers(system, f"{base}/readyz")
+        status, text = responds(system, f"{base}/readyz")
         assert status == 503
         assert "database" in text
-        assert answers(system, f"{base}/{service}/runs/{run_id}")[0] == 503
+        assert responds(system, f"{base}/{service}/runs/{run_id}")[0] == 503
     pause(5)  # several visibility timeouts, and more receives than a message may have
     polls = proxied.sqs.seen["receivemessage"] - received
     database.come_back()
@@ -196,7 +196,7 @@ def test_two_dispatchers_and_five_consumers_do_no_harm(whole: Whole, kind: str) 
     accounts.balanced(second)
 
     assert system.events("dispatcher-2", "risk.lease.taken")
-    assert not [batch for batch, times in worked_batches(system).items() if times > 1]
+    assert not [batch for batch, times in done_batches(system).items() if times > 1]
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "mariadb"])
@@ -204,7 +204,7 @@ def test_a_dispatcher_frozen_past_its_lease_writes_no_more(whole: Whole, kind: s
     accounts = whole(kind)
     system = accounts.system
     frozen = system.processes["dispatcher"].faults
-    frozen.arm(Fault("plan.between", do="freeze", nth=2))  # some batches are written, others are not
+    frozen.arm(Fault("plan.between", do="freeze", nth=2))  # some batches are recorded, others are not
     run_id = accounts.start_run(batch_size=60)
     system.wait_for(frozen.happened, 20, "a dispatcher frozen amid its plan")
 
@@ -224,20 +224,20 @@ def end_lease(database: Database) -> None:
     database.transact(lambda connection: connection.execute(update(leases).values(expires_at=past)))
 
 
-def test_a_full_disk_is_told_and_overcome(build: Build) -> None:
+def test_a_full_disk_is_reported_and_overcome(build: Build) -> None:
     accounts = Accounts(build("sqlite", 1_500))
     accounts.heal()
     system = accounts.system
     with full_disk(system, "risk-api"):
 
-        def told() -> Any:
-            answer = system.http.post(f"{system.risk_url}/risk-service/runs", json={"portfolio": "nobody"})
-            return answer if answer.status_code != 202 else None
+        def refusal() -> Any:
+            response = system.http.post(f"{system.risk_url}/risk-service/runs", json={"portfolio": "empty"})
+            return response if response.status_code != 202 else None
 
-        answer = system.wait_for(told, 20, "the API saying that the disk is full")
-        assert answer.status_code == 503
-        assert answer.headers["retry-after"]
-        assert "disk" in answer.json()["detail"]
+        response = system.wait_for(refusal, 20, "the API saying that the disk is full")
+        assert response.status_code == 503
+        assert response.headers["retry-after"]
+        assert "disk" in response.json()["detail"]
     for name, event in (("consumer", "debt.outage.began"), ("dispatcher", "risk.outage.began")):
         with full_disk(system, name):
             run_id = accounts.start_run(batch_size=40)
@@ -251,7 +251,7 @@ def until_said(system: System, name: str, event: str, word: str) -> None:
     def said() -> list[str]:
         return [line for line in system.events(name, event) if word in line]
 
-    system.wait_for(said, 20, f"{name} telling {event} with {word}")
+    system.wait_for(said, 20, f"{name} logging {event} with {word}")
 
 
 @contextlib.contextmanager
@@ -259,23 +259,23 @@ def full_disk(system: System, name: str) -> Iterator[None]:
     """This process cannot write past the first few pages of any file, but still can log."""
     running = system.processes[name].running
     assert running is not None
-    room = len(system.log(name)) + 20_000
-    before = resource.prlimit(running.pid, resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
+    limit = len(system.log(name)) + 20_000
+    before = resource.prlimit(running.pid, resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
     try:
         yield
     finally:
         resource.prlimit(running.pid, resource.RLIMIT_FSIZE, before)
 
 
-def test_a_read_only_database_is_told(build: Build) -> None:
+def test_a_read_only_database_is_reported(build: Build) -> None:
     system = build("sqlite", 10)
     path = make_url(system.risk_database_url).database
     system.settings = {"RISK_DATABASE_URL": f"sqlite:///file:{path}?mode=ro&uri=true"}
     system.start("sqs", "risk-api")
-    answer = system.http.post(f"{system.risk_url}/risk-service/runs", json={})
+    response = system.http.post(f"{system.risk_url}/risk-service/runs", json={})
 
-    assert answer.status_code == 503
-    assert "read-only" in answer.json()["detail"]
-    assert answer.headers["retry-after"]
+    assert response.status_code == 503
+    assert "read-only" in response.json()["detail"]
+    assert response.headers["retry-after"]
     assert system.http.get(f"{system.risk_url}/risk-service/debtors").status_code == 200
     system.close()

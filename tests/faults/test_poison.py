@@ -24,9 +24,9 @@ def poisoned(whole: Whole) -> Accounts:
 
 
 def dead_letters(system: System) -> list[dict[str, Any]]:
-    answer = system.http.get(f"{system.debt_url}/debt-service/dead-letters", params={"limit": 100})
-    assert answer.status_code == 200, answer.text
-    items: list[dict[str, Any]] = answer.json()["items"]
+    response = system.http.get(f"{system.debt_url}/debt-service/dead-letters", params={"limit": 100})
+    assert response.status_code == 200, response.text
+    items: list[dict[str, Any]] = response.json()["items"]
     return items
 
 
@@ -37,11 +37,11 @@ def dead_count(system: System) -> int:
 
 def some_debtor(accounts: Accounts) -> int:
     """A debtor in the middle of the portfolio."""
-    debtors = sorted(accounts.workable())
+    debtors = sorted(accounts.eligible())
     return debtors[len(debtors) // 2]
 
 
-def test_unreadable_messages_end_in_the_dead_letter_queue_and_their_neighbours_are_worked(poisoned: Accounts) -> None:
+def test_unreadable_messages_end_in_the_dead_letter_queue_and_other_batches_are_processed(poisoned: Accounts) -> None:
     system, queues = poisoned.system, poisoned.queues
     poisons = {
         "not JSON": '{"schema": "smartrecover.debt-batch.v1", "debtors": [',
@@ -74,7 +74,9 @@ def test_a_debtor_that_makes_the_code_raise_is_one_error_among_decisions(poisone
     assert (error["debtor_id"], error["stage"], error["detail"]) == (debtor, "score", "cannot score this")
 
 
-def test_a_batch_that_always_raises_is_buried_after_its_last_receive_and_can_be_sent_back(poisoned: Accounts) -> None:
+def test_a_batch_that_always_raises_is_dead_lettered_after_its_last_receive_and_can_be_sent_back(
+    poisoned: Accounts,
+) -> None:
     system = poisoned.system
     faults = system.processes["consumer"].faults
     faults.arm(Fault("decide", do="raise", debtor=some_debtor(poisoned), times=ALWAYS, text="cannot work this"))
@@ -92,15 +94,15 @@ def test_a_batch_that_always_raises_is_buried_after_its_last_receive_and_can_be_
         assert letter["receive_count"] == 5
 
     faults.disarm()
-    answer = system.http.post(f"{system.debt_url}/debt-service/dead-letters/redrive", json={})
-    assert answer.status_code in (200, 202), answer.text
-    assert answer.json()["redriven"] >= 1
-    system.wait_for(lambda: poisoned.of(run_id).is_balanced, 20, "the redriven batch worked and reported")
+    response = system.http.post(f"{system.debt_url}/debt-service/dead-letters/redrive", json={})
+    assert response.status_code in (200, 202), response.text
+    assert response.json()["redriven"] >= 1
+    system.wait_for(lambda: poisoned.of(run_id).is_balanced, 20, "the redriven batch done and reported")
     assert system.run(run_id)["error"] is None
     assert system.report(run_id)["state"] == "completed"
 
 
-def test_a_debtor_that_kills_the_process_is_found_out_and_its_neighbours_are_worked(poisoned: Accounts) -> None:
+def test_a_debtor_that_kills_the_process_is_found_out_and_other_batches_are_processed(poisoned: Accounts) -> None:
     system = poisoned.system
     faults = system.processes["consumer"].faults
     faults.arm(Fault("decide", do="kill", debtor=some_debtor(poisoned), times=ALWAYS))
@@ -117,10 +119,10 @@ def test_a_debtor_that_kills_the_process_is_found_out_and_its_neighbours_are_wor
     assert (ledger.dead, ledger.lost, ledger.unfinished) == (1, 100, 0)
     assert ledger.decided + ledger.lost == ledger.attempted
     reasons = [letter["reason"] for letter in dead_letters(system) if letter["run_id"] == run_id]
-    assert "the process ended 2 times while working it" in reasons
+    assert "the process ended 2 times while processing it" in reasons
 
     faults.disarm()
     system.revive()
     done = system.run_command("debt_processing", "redrive")
     assert (done.code, done.out.startswith("redriven ")) == (0, True), done
-    system.wait_for(lambda: poisoned.of(run_id).is_balanced, 20, "the redriven batch worked and reported")
+    system.wait_for(lambda: poisoned.of(run_id).is_balanced, 20, "the redriven batch done and reported")

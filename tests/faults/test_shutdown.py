@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 from tests.faults.accounts import Accounts
-from tests.faults.test_duplicates import LANES, published_without_consumers, worked_batches
+from tests.faults.test_duplicates import LANES, done_batches, published_without_consumers
 from tests.support.crashing import Fault
 from tests.support.system import System
 
@@ -15,7 +15,7 @@ Build = Callable[..., System]
 
 @pytest.fixture(scope="module")
 def patient_system(build: Build) -> Iterator[Accounts]:
-    """A system that waits long before it hands out or sends anything again: what comes twice has another cause."""
+    """A system that waits long before it delivers or sends anything again: what comes twice has another cause."""
     patience = {"RECOVERY_VISIBILITY_SECONDS": "60", "RISK_RESEND_AFTER_SECONDS": "120"}
     accounts = Accounts(build("sqlite", 1_500, **patience))
     yield accounts
@@ -38,18 +38,18 @@ def test_an_idle_process_stops_in_time(patient: Accounts, name: str) -> None:
     assert patient.system.stop(name) == 0
 
 
-def test_a_consumer_finishes_its_batch_and_gives_the_others_back_at_once(patient: Accounts) -> None:
+def test_a_consumer_finishes_its_batch_and_releases_the_others_at_once(patient: Accounts) -> None:
     system, queues = patient.system, patient.queues
     run_id = published_without_consumers(patient, batch_size=100)
     total = system.run(run_id)["batches_total"]
     slow = system.processes["consumer"].faults
     slow.arm(Fault("decide", do="sleep", seconds=1.0, nth=3))
     system.start("consumer")
-    system.wait_for(slow.happened, 15, "a consumer amid its third batch, with others in its hands")
+    system.wait_for(slow.happened, 15, "a consumer amid its third batch, with others prefetched")
 
     assert system.stop("consumer") == 0
 
-    done = sum(n for batch, n in worked_batches(system).items() if batch.startswith(run_id))
+    done = sum(n for batch, n in done_batches(system).items() if batch.startswith(run_id))
     assert 3 <= done < total
     depths = [queues.depth(lane) for lane in LANES]
     assert sum(waiting for waiting, _ in depths) == total - done
@@ -65,7 +65,7 @@ def test_a_consumer_asked_while_it_long_polls_loses_no_message_to_the_poll(patie
         run_id = patient.start_run(batch_size=700)
         assert system.stop("consumer") == 0
         patient.until_published(run_id)
-        assert sum(queues.depth(lane)[1] for lane in LANES) == 0, "a message is hidden though nobody has it"
+        assert sum(queues.depth(lane)[1] for lane in LANES) == 0, "a message is hidden though no consumer has it"
         system.start("consumer")
         assert patient.balanced(run_id).recovered == 0
 
@@ -94,10 +94,10 @@ def test_an_api_finishes_the_request_that_it_has_begun(patient: Accounts) -> Non
     system = patient.system
     slow = system.processes["risk-api"].faults
     slow.arm(Fault("run.accept", "after", do="sleep", seconds=1.0))
-    answers: list[int] = []
+    responses: list[int] = []
 
     def ask() -> None:
-        answers.append(httpx.post(f"{system.risk_url}/risk-service/runs", json={"portfolio": "nobody"}).status_code)
+        responses.append(httpx.post(f"{system.risk_url}/risk-service/runs", json={"portfolio": "empty"}).status_code)
 
     asking = threading.Thread(target=ask)
     asking.start()
@@ -105,13 +105,13 @@ def test_an_api_finishes_the_request_that_it_has_begun(patient: Accounts) -> Non
     assert system.stop("risk-api") == 0
     asking.join(10)
 
-    assert answers == [202]
+    assert responses == [202]
 
 
 def test_an_api_ends_its_event_streams(patient: Accounts) -> None:
     system = patient.system
     system.stop("dispatcher")
-    run_id = patient.start_run(portfolio="nobody")
+    run_id = patient.start_run(portfolio="empty")
     with system.http.stream("GET", f"{system.risk_url}/risk-service/runs/{run_id}/events") as events:
         lines = events.iter_lines()
         assert next(lines) == "event: run"

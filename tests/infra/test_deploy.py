@@ -26,7 +26,7 @@ REPOSITORY = "registry.example:5000/smartrecover-trial"
 IMAGE = f"{REPOSITORY}@sha256:{'a' * 64}"
 SERVICES = (*NAMES["RECEIVER"], *NAMES["SENDERS"])
 
-# What `aws ecs` does, as far as the script can tell. It reads how it shall behave from the state's "wishes".
+# What `aws ecs` does, as far as the script sees. It reads how it shall behave from the state's "wishes".
 AWS = r'''
 import json, os, sys
 from pathlib import Path
@@ -57,7 +57,7 @@ def advance(service):
     if newest["rolloutState"] != "IN_PROGRESS" or name in wishes["never"]:
         return
     if name in wishes["replaced"]:
-        service["deployments"] = [{**newest, "id": f"somebody-elses-{name}"}]
+        service["deployments"] = [{**newest, "id": f"of-another-{name}"}]
     elif name in wishes["broken"] and not newest["taskDefinition"].endswith(":1"):
         newest |= {"rolloutState": "FAILED", "rolloutStateReason": "deployment circuit breaker: tasks failed"}
     else:
@@ -80,9 +80,9 @@ elif command == "describe-task-definition":
     found = [arn for arn, known in state["definitions"].items() if wanted in (arn, known["family"])]
     if not found:
         refuse("Unable to describe task definition.")
-    told = {**state["definitions"][found[-1]], "taskDefinitionArn": found[-1], "revision": 7, "status": "ACTIVE"}
-    told |= {"requiresAttributes": [], "compatibilities": ["FARGATE"], "registeredAt": 1.0, "registeredBy": "somebody"}
-    answer = {"taskDefinition": told, "tags": told.pop("tags")}
+    described = {**state["definitions"][found[-1]], "taskDefinitionArn": found[-1], "revision": 7, "status": "ACTIVE"}
+    described |= {"requiresAttributes": [], "compatibilities": ["FARGATE"], "registeredAt": 1.0, "registeredBy": "x"}
+    answer = {"taskDefinition": described, "tags": described.pop("tags")}
 elif command == "register-task-definition":
     known = {"family", "containerDefinitions", "cpu", "memory", "volumes", "tags", "runtimePlatform"}
     if unknown := set(asked) - known:
@@ -175,8 +175,8 @@ class Cloud:
         return {"PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}", "FAKE_AWS": str(self.folder)}
 
     def command(self, *options: str) -> list[str]:
-        told = ("--environment", "trial", "--image", IMAGE, "--poll-seconds", "0")
-        return [sys.executable, "-IS", str(SCRIPT), *told, *options]  # no package of ours or others
+        described = ("--environment", "trial", "--image", IMAGE, "--poll-seconds", "0")
+        return [sys.executable, "-IS", str(SCRIPT), *described, *options]  # no package of ours or others
 
     def deploy(self, *options: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -419,8 +419,8 @@ def test_the_names_are_those_that_terraform_gives():
     assert set(made) == set(SERVICES)
     assert '"migrate-${service}" =>' in processes
     assert networks is not None
-    told = dict(re.findall(r'(\w+) = "([a-z-]+)"', networks[1]))
-    assert {f"migrate-{service}={process}" for service, process in told.items()} == set(NAMES["MIGRATIONS"])
+    described = dict(re.findall(r'(\w+) = "([a-z-]+)"', networks[1]))
+    assert {f"migrate-{service}={process}" for service, process in described.items()} == set(NAMES["MIGRATIONS"])
 
 
 # --- The registry ---
@@ -434,7 +434,7 @@ def registry(tmp_path):
     *get-login-password*) echo the-password ;;
     *) echo RepositoryNotFoundException >&2; exit 254 ;;
     esac"""
-    docker = f'echo "$@" > {tmp_path}/docker-was-told; cat > {tmp_path}/docker-read; echo Login Succeeded'
+    docker = f'echo "$@" > {tmp_path}/docker-arguments; cat > {tmp_path}/docker-read; echo Login Succeeded'
     for name, script in {"aws": aws, "docker": docker}.items():
         (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
         (tmp_path / name).chmod(0o755)
@@ -453,8 +453,8 @@ def test_it_prints_the_repository_s_address_and_nothing_else(registry):
 def test_the_password_is_in_no_command(registry, tmp_path):
     registry("smartrecover-trial")
 
-    assert (tmp_path / "docker-was-told").read_text().split()[-1] == "registry.example:5000"
-    assert "the-password" not in (tmp_path / "docker-was-told").read_text()
+    assert (tmp_path / "docker-arguments").read_text().split()[-1] == "registry.example:5000"
+    assert "the-password" not in (tmp_path / "docker-arguments").read_text()
     assert (tmp_path / "docker-read").read_text() == "the-password"
 
 
@@ -463,4 +463,4 @@ def test_a_repository_that_is_missing_is_an_error(registry, tmp_path):
 
     assert done.returncode != 0
     assert done.stdout == ""
-    assert not (tmp_path / "docker-was-told").exists()
+    assert not (tmp_path / "docker-arguments").exists()

@@ -348,7 +348,7 @@ def test_a_process_understands_its_settings(example, process, monkeypatch):
         monkeypatch.delenv(field.upper(), raising=False)
     variables = environment_of(the(example, "Deployment", f"-{process}"))
     for variable, value in variables.items():
-        monkeypatch.setenv(variable, value or "mysql+pymysql://somebody:something@mysql/something")
+        monkeypatch.setenv(variable, value or "mysql+pymysql://user:password@mysql/something")
 
     settings = SETTINGS[process](_env_file=None)
 
@@ -410,11 +410,11 @@ def test_a_process_is_asked_for_its_health_where_it_answers(process):
     workload = the("minimal", "Deployment", f"-{process}")
     container, variables = container_of(workload), environment_of(workload)
     (port,) = container["ports"]
-    told = {name: value for name, value in variables.items() if name in {"RISK_PORT", "DEBT_PORT"}} or {
+    given = {name: value for name, value in variables.items() if name in {"RISK_PORT", "DEBT_PORT"}} or {
         name: value for name, value in variables.items() if name.endswith("_METRICS_PORT")
     }
 
-    assert list(told.values()) == [str(port["containerPort"])]
+    assert list(given.values()) == [str(port["containerPort"])]
     paths = {kind: container[f"{kind}Probe"]["httpGet"] for kind in ("startup", "readiness", "liveness")}
     assert {probe["port"] for probe in paths.values()} == {port["name"]}
     assert {probe["path"] for probe in paths.values()} == (set(HEALTH_PATHS) if process in APIS else {"/metrics"})

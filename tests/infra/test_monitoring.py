@@ -45,13 +45,13 @@ ALARMS = {
     "batches-slow",
     "batches-redelivered",
     "leases-lost",
-    "neighbour-unsteady",
+    "dependency-unsteady",
     "pool-exhausted",
 }
 COUNTS_IN_ITSELF = (
     "import importlib, prometheus_client as p; importlib.import_module({!r}); print(p.generate_latest().decode())"
 )
-PROCESSES = ("risk_assessment.app", "risk_assessment.dispatching", "debt_processing.app", "debt_processing.consuming")
+PROCESSES = ("risk_assessment.app", "risk_assessment.worker", "debt_processing.app", "debt_processing.worker")
 OF_TARGETS = {"job", "instance"}  # labels that Prometheus gives to whatever it scrapes
 WORDS = {"and", "or", "unless", "offset", "bool"}
 GROUPING = re.compile(r"\b(?:by|without|on|ignoring|group_left|group_right)\s*\(([^)]*)\)")
@@ -172,7 +172,7 @@ def promtool(*arguments: str | Path) -> None:
     program = shutil.which("promtool")
     if program is None:
         pytest.skip(
-            "NO PROMTOOL (Debian's package prometheus): NOBODY HAS TRIED THE ALARMS, only their names were looked at"
+            "NO PROMTOOL (Debian's package prometheus): THE ALARMS WERE NOT TRIED, only their names were looked at"
         )
     done = subprocess.run([program, *arguments], cwd=MONITORING, capture_output=True, text=True, check=False)
 

@@ -51,13 +51,13 @@ ALARMS = {
     "batches-slow",
     "batches-redelivered",
     "leases-lost",
-    "neighbour-unsteady",
+    "dependency-unsteady",
     "pool-exhausted",
     "database-full",
     "queue-old",
 }
-METRICS_OF = ("risk_assessment.app", "risk_assessment.dispatching", "debt_processing.app", "debt_processing.consuming")
-# What each method of `service_kit.sqs.Sqs` asks of SQS, as IAM calls it. Every call first looks up the queue's URL.
+METRICS_OF = ("risk_assessment.app", "risk_assessment.worker", "debt_processing.app", "debt_processing.worker")
+# What each method of the SQS client asks of SQS, as IAM calls it. Every call first looks up the queue's URL.
 ASKS = {
     "send": {"sqs:SendMessage"},
     "receive": {"sqs:ReceiveMessage"},
@@ -78,8 +78,8 @@ slow = pytest.mark.timeout(600)
 
 def plugins() -> Path | None:
     """The folder of providers that holds the AWS provider, found by name: nothing can be fetched everywhere."""
-    told = os.environ.get("TEST_TERRAFORM_PLUGINS")
-    roots = [Path(told)] if told else [Path.home() / ".terraform.d", *map(Path, ("/opt", "/usr/local", "/usr/share"))]
+    given = os.environ.get("TEST_TERRAFORM_PLUGINS")
+    roots = [Path(given)] if given else [Path.home() / ".terraform.d", *map(Path, ("/opt", "/usr/local", "/usr/share"))]
     for root in roots:
         for depth in ("", "*/", "*/*/", "*/*/*/"):
             for found in root.glob(f"{depth}*/hashicorp/aws/5.*/*/terraform-provider-aws_v5*"):
@@ -171,10 +171,10 @@ def system(terraform: Terraform, shared: Path, example: str) -> Json:
 def applied(terraform: Terraform, example: str) -> Json:
     only = "-filter=tests/system.tftest.hcl"
     code, said = terraform.run("test", only, f"-var-file={example}.tfvars", "-json", "-verbose")
-    told = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+    events = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
     if code != 0:
-        return {"failure": "\n".join(str(line.get("diagnostic", line["@message"])) for line in told)}
-    (state,) = [line["test_state"] for line in told if line["type"] == "test_state"]
+        return {"failure": "\n".join(str(line.get("diagnostic", line["@message"])) for line in events)}
+    (state,) = [line["test_state"] for line in events if line["type"] == "test_state"]
     return {"outputs": {k: v["value"] for k, v in state["outputs"].items()}, "resources": list(resources(state))}
 
 
@@ -280,8 +280,8 @@ def test_a_process_reads_every_variable_and_understands_it(system, process, monk
 def test_the_queues_that_a_process_is_told_are_the_ones_that_are_made(system):
     made = {queue["name"] for queue in of_type(system, "aws_sqs_queue")}
     for process in SETTINGS:
-        told = environment_of(system["outputs"]["containers"][process])
-        queues = {told[f"RECOVERY_QUEUE_{which}"] for which in ("HIGH", "STANDARD", "RESULTS")}
+        variables = environment_of(system["outputs"]["containers"][process])
+        queues = {variables[f"RECOVERY_QUEUE_{which}"] for which in ("HIGH", "STANDARD", "RESULTS")}
 
         assert queues | {f"{queue}-dlq" for queue in queues} == made
 
@@ -311,12 +311,14 @@ def test_a_process_is_a_command_that_exists(system):
 def test_a_process_is_asked_for_its_health_where_it_answers(system):
     for process in SETTINGS:
         container = system["outputs"]["containers"][process]
-        told = environment_of(container)
+        variables = environment_of(container)
         _, program, port, path = container["healthCheck"]["command"]
-        metrics = told.get("RISK_METRICS_PORT") or told.get("DEBT_METRICS_PORT")
+        metrics = variables.get("RISK_METRICS_PORT") or variables.get("DEBT_METRICS_PORT")
 
         assert program == "healthcheck"
-        assert (port, path) == ((metrics, "/metrics") if metrics else (told[f"{process[:4].upper()}_PORT"], "/healthz"))
+        assert (port, path) == (
+            (metrics, "/metrics") if metrics else (variables[f"{process[:4].upper()}_PORT"], "/healthz")
+        )
         assert [str(mapped["containerPort"]) for mapped in container["portMappings"]] == ([] if metrics else [port])
 
 
@@ -375,9 +377,11 @@ def test_a_service_may_do_in_sqs_what_its_code_does_and_nothing_else(system, pac
 
 
 def test_no_method_of_our_client_was_forgotten_above():
-    public = re.findall(r"^    async def ([a-z]\w*)\(", (ROOT / "libs/service_kit/sqs.py").read_text(), re.MULTILINE)
+    public = re.findall(
+        r"^    async def ([a-z]\w*)\(", (ROOT / "libs/service_kit/sqs/client.py").read_text(), re.MULTILINE
+    )
 
-    assert set(public) - {"call", "ensure_queues"} == set(ASKS)
+    assert set(public) - {"ensure_queues"} == set(ASKS)
 
 
 @slow
@@ -529,7 +533,7 @@ def test_a_new_password_goes_into_the_secret_within_the_whole_url(tmp_path):
 def test_checkov_finds_nothing():
     program = shutil.which("checkov")
     if program is None:
-        pytest.skip("no checkov on the PATH: nobody but us has looked at infra/aws for what is unsafe")
+        pytest.skip("no checkov on the PATH: infra/aws was not searched for what is unsafe")
     command = [program, "--directory", str(AWS), "--framework", "terraform", "--skip-download", "--quiet", "--compact"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=500)
 

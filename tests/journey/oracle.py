@@ -1,4 +1,4 @@
-"""What a run must conclude, worked out a second time: plain fractions over the policy's document, no code of ours."""
+"""What a run must conclude, computed a second time: plain fractions over the policy's document, no code of ours."""
 
 import hashlib
 import json

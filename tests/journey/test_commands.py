@@ -107,7 +107,7 @@ def test_up_says_ready_keeps_its_processes_alive_works_and_stops_in_order(up: Up
     os.kill(children["debt_processing consume"], signal.SIGKILL)
     up.until(r"^\[consumer\] died \(SIGKILL\)")
     fill(f"sqlite:///{tmp_path / 'data' / 'risk.db'}", 300)
-    assert completed_run(up)["debtors_ranked"] > 200  # worked by the consumer that was started again
+    assert completed_run(up)["debtors_ranked"] > 200  # processed by the consumer that was started again
     up.process.send_signal(signal.SIGTERM)
     up.until(r"^stopped$", 40)
     assert up.process.wait(10) == 0

@@ -1,6 +1,6 @@
 """What the path costs, counted and not timed: statements, commits and requests to SQS for so many debtors.
 
-Where a count has grown the path has become slower, be this machine fast or slow. Lower a figure with the change that
+Where a count has grown the path has become slower, on a fast or a slow machine. Lower a figure with the change that
 earned it; raise one only for a reason that the change names.
 """
 
@@ -18,7 +18,7 @@ from tests.risk_assessment.builders import NOON, a_registry, accept_run, some_se
 from tests.risk_assessment.planned import plan
 from tests.support.fake_sqs import FakeSqs
 
-from debt_processing.consumer import recording as worker
+from debt_processing.consumer import recording
 from debt_processing.consumer.acknowledger import Acknowledgement, Acknowledger
 from debt_processing.consumer.deliveries import Delivery, DeliveryQueues
 from debt_processing.consumer.prefetch import PrefetchedBatch
@@ -26,18 +26,21 @@ from debt_processing.consumer.visibility import Visibility
 from recovery_core.messages.batch import decode_batch, resolve_policy
 from recovery_core.messages.results import decode_results
 from risk_assessment.batches.sending import BatchQueues
-from risk_assessment.debtors import bulk as portfolio
+from risk_assessment.debtors import bulk
 from risk_assessment.debtors.generating import Distribution, generate
 from risk_assessment.runs import results
-from risk_assessment.runs.jobs import Dispatcher
-from risk_assessment.scoring import jobs as scoring_jobs
+from risk_assessment.runs.jobs import Publisher, RunParts
+from risk_assessment.scoring import queries as scoring_queries
+from risk_assessment.scoring import rescoring
+from risk_assessment.scoring import service as scoring
 from risk_assessment.scoring.schemas import ScoringJobIn
+from risk_assessment.tables import leases
 from service_kit.database.engine import Database
 from service_kit.database.migrations import upgrade
 from service_kit.sqs.messages import Received
-from service_kit.sqs.queues import queue_specs as debt_queues
-from service_kit.sqs.queues import queue_specs as risk_queues
-from service_kit.worker.dependencies import Dependency
+from service_kit.sqs.queues import queue_specs
+from service_kit.worker.dependencies import queues_dependency
+from service_kit.worker.leader_lease import LeaderLease
 from service_kit.worker.waiting import Bell
 
 BATCHES = 20
@@ -45,7 +48,7 @@ BATCHES = 20
 
 @dataclass
 class Cost:
-    """How often a database was asked, besides to begin, and made to commit, and SQS was called."""
+    """How many statements a database received, besides BEGIN, how many commits, and how many requests SQS."""
 
     statements: int = 0
     commits: int = 0
@@ -56,19 +59,19 @@ class Cost:
 def counting(database: Database, sqs: FakeSqs | None = None) -> Iterator[Cost]:
     cost = Cost()
 
-    def asked(*_: object) -> None:
+    def executed(*_: object) -> None:
         cost.statements += 1
 
     def committed(_: Connection) -> None:
         cost.commits += 1
 
     requests_before = sqs.requests if sqs else 0
-    event.listen(database.engine, "before_cursor_execute", asked)
+    event.listen(database.engine, "before_cursor_execute", executed)
     event.listen(database.engine, "commit", committed)
     try:
         yield cost
     finally:
-        event.remove(database.engine, "before_cursor_execute", asked)
+        event.remove(database.engine, "before_cursor_execute", executed)
         event.remove(database.engine, "commit", committed)
         cost.requests = sqs.requests - requests_before if sqs else 0
 
@@ -97,9 +100,9 @@ def debt(tmp_path: Path) -> Iterator[Database]:
 
 
 def fill(database: Database, count: int) -> None:
-    judge = portfolio.judge_of(database, a_registry(), NOON)
-    rows = list(generate(count, Distribution.BALANCED, 1))
-    database.transact(lambda c: portfolio.upsert(c, "default", rows, judge))
+    scorer = bulk.bulk_scorer(database, a_registry(), "default", NOON)
+    rows = [(row, scorer.score(row)) for row in generate(count, Distribution.BALANCED, 1)]
+    database.transact(lambda c: bulk.upsert(c, "default", rows, scorer))
 
 
 def test_two_thousand_debtors_imported(risk: Database) -> None:
@@ -109,17 +112,17 @@ def test_two_thousand_debtors_imported(risk: Database) -> None:
     assert cost == Cost(statements=6, commits=2)
 
 
-def test_two_thousand_debtors_scored_anew(risk: Database) -> None:
+def test_two_thousand_debtors_scored_again(risk: Database) -> None:
     fill(risk, 2_000)
     registry = a_registry("classic")
-    risk.transact(lambda c: scoring_jobs.accept(c, ScoringJobIn(), registry, NOON))
+    risk.transact(lambda c: scoring.accept(c, ScoringJobIn(), registry, NOON))
     with risk.read() as connection:
-        job = scoring_jobs.next_job(connection)
+        job = scoring_queries.next_job(connection)
         assert job is not None
         scorer = registry.scorer(connection, job.policy_id)
 
     with counting(risk) as cost:
-        scoring_jobs.score_chunk(risk, job, scorer, NOON, lambda _: None)
+        risk.transact(lambda c: rescoring.score_chunk(c, job, scorer, NOON))
 
     assert cost == Cost(statements=7, commits=1)
 
@@ -134,12 +137,11 @@ def test_a_plan_of_four_thousand(risk: Database) -> None:
     assert cost == Cost(statements=14, commits=3)
 
 
-async def _sent(risk: Database, sqs: FakeSqs, dispatcher: Dispatcher) -> Cost:
-    await dispatcher._acquire()
+async def _sent(risk: Database, sqs: FakeSqs, publisher: Publisher) -> Cost:
     with counting(risk, sqs) as cost:
-        lot = dispatcher._next_lot(frozenset())
-        assert len(lot.bodies) == 10
-        assert await dispatcher._send(lot)
+        shipment = publisher._build_next(frozenset())
+        assert len(shipment.bodies) == 10
+        assert await publisher.send(shipment)
     return cost
 
 
@@ -147,49 +149,62 @@ def test_ten_batches_sent(risk: Database) -> None:
     fill(risk, 4_000)
     plan(risk, accept_run(risk, batch_size=100))
     settings, sqs = some_settings(), FakeSqs()
-    asyncio.run(sqs.ensure_queues(risk_queues(settings)))
-    dispatcher = Dispatcher(settings, risk, BatchQueues(sqs, settings), a_registry())  # type: ignore[arg-type]
+    asyncio.run(sqs.ensure_queues(queue_specs(settings)))
+    queues, lease = BatchQueues(sqs, settings), LeaderLease(risk, leases, "dispatcher")  # type: ignore[arg-type]
+    assert lease.acquire(NOON)
+    parts = RunParts(settings, risk, a_registry(), queues, lease, None, (), ())  # type: ignore[arg-type]
 
-    cost = asyncio.run(_sent(risk, sqs, dispatcher))
+    cost = asyncio.run(_sent(risk, sqs, Publisher(parts)))
 
     assert cost == Cost(statements=14, commits=1, requests=1)
 
 
-def held(number: int) -> PrefetchedBatch:
+def a_prefetched(number: int) -> PrefetchedBatch:
     body = a_body(sequence=number, entries=debtors(100, first=number * 100), batches_total=BATCHES)
     batch = decode_batch(body)
     received = Received(str(number), f"handle-{number}", body, {}, 1, NOW)
     return PrefetchedBatch(Delivery("high", received), batch, resolve_policy(batch.header))
 
 
-def test_a_thousand_debtors_worked(debt: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "GROUP_SECONDS", 3_600)
-    first, *group = [held(number) for number in range(1, 12)]
-    worker.work_batch(debt, first, lambda: NOW)  # the run is known from here on
+def test_a_thousand_debtors_processed(debt: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recording, "GROUP_SECONDS", 3_600)
+    first, *group = [a_prefetched(number) for number in range(1, 12)]
+    recording.process_batch(debt, first, lambda: NOW)  # the run is known from here on
 
     with counting(debt) as cost:
-        done = worker.work_together(debt, group, lambda: NOW, lambda: False)
+        done = recording.process_group(debt, group, lambda: NOW, lambda: False)
 
     assert len(done) == 10
     assert cost == Cost(statements=30, commits=1)
 
 
-async def _closed(debt: Database, sqs: FakeSqs, closing: Acknowledger) -> Cost:
+class NoOutages:
+    """Fails the test when a dependency is away."""
+
+    def began(self, dependency: str, reason: str) -> None:
+        pytest.fail(f"{dependency}: {reason}")
+
+    def ended(self, dependency: str) -> None:
+        pytest.fail(dependency)
+
+
+async def _acknowledged(debt: Database, sqs: FakeSqs, acknowledger: Acknowledger) -> Cost:
     for number in range(1, BATCHES + 1):
-        one = held(number)
-        closing.add(Acknowledgement(one.delivery, worker.work_batch(debt, one, lambda: NOW).result(one)))
+        one = a_prefetched(number)
+        acknowledger.add(Acknowledgement(one.delivery, recording.process_batch(debt, one, lambda: NOW).result(one)))
     with counting(debt, sqs) as cost:
-        assert await closing.flush()
+        assert await acknowledger.flush()
     return cost
 
 
-def test_twenty_batches_closed_and_their_report_taken_in(debt: Database, risk: Database) -> None:
+def test_twenty_batches_acknowledged_and_their_report_recorded(debt: Database, risk: Database) -> None:
     settings, sqs = make_settings("sqlite:///unused.db", lambda role: role), FakeSqs()
-    asyncio.run(sqs.ensure_queues(debt_queues(settings)))
-    receiver = DeliveryQueues(sqs, settings)  # type: ignore[arg-type]
-    closing = Acknowledger(receiver, Visibility(receiver), Dependency("queues", receiver.ping), Bell(), BATCHES)
+    asyncio.run(sqs.ensure_queues(queue_specs(settings)))
+    queues = DeliveryQueues(sqs, settings)  # type: ignore[arg-type]
+    dependency = queues_dependency(queues.ping, NoOutages())
+    acknowledger = Acknowledger(queues, Visibility(queues), dependency, Bell(), BATCHES)
 
-    cost = asyncio.run(_closed(debt, sqs, closing))
+    cost = asyncio.run(_acknowledged(debt, sqs, acknowledger))
     [report] = [message.body for message in sqs.waiting("results")]
     assert cost == Cost(requests=3)  # one report, and two times ten messages deleted
 

@@ -1,4 +1,4 @@
-"""The main job end to end, over real HTTP, queues and processes: a portfolio in, a ranked and worked run out."""
+"""The main job end to end, over real HTTP, queues and processes: a portfolio in, a ranked and processed run out."""
 
 import csv
 import io
@@ -31,7 +31,7 @@ A-4,Dee Four,much,4000.00,0,EMPLOYED,PERMANENT,GOVERNMENT,UNPAID
 
 @dataclass
 class Journey:
-    """A system whose portfolio was worked once by `process-debtors`."""
+    """A system whose portfolio was processed once by `process-debtors`."""
 
     accounts: Accounts
     said: str
@@ -62,9 +62,9 @@ def journey(request: pytest.FixtureRequest, build: Build) -> Iterator[Journey]:
 
 def get(system: System, service: str, path: str, **parameters: Any) -> Any:
     base = system.risk_url if service == "risk" else system.debt_url
-    answer = system.http.get(f"{base}/{service}-service{path}", params=parameters)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
+    response = system.http.get(f"{base}/{service}-service{path}", params=parameters)
+    assert response.status_code == 200, response.text
+    return response.json()
 
 
 def all_pages(system: System, service: str, path: str) -> list[dict[str, Any]]:
@@ -79,7 +79,7 @@ def all_pages(system: System, service: str, path: str) -> list[dict[str, Any]]:
 
 
 def test_the_run_is_completed_and_its_accounts_balance(journey: Journey) -> None:
-    ledger = journey.accounts.of_everybody(journey.run["id"])
+    ledger = journey.accounts.of_every_debtor(journey.run["id"])
 
     assert journey.run["state"] == "completed"
     assert ledger.is_balanced, ledger.table()
@@ -131,7 +131,7 @@ def test_the_command_followed_the_run_to_its_report(journey: Journey) -> None:
     assert f"{len(journey.expected):,} of {len(journey.expected):,}" in journey.said
 
 
-def test_decisions_can_be_had_as_csv_and_ndjson(journey: Journey) -> None:
+def test_decisions_are_available_as_csv_and_ndjson(journey: Journey) -> None:
     url = f"{journey.system.debt_url}/debt-service/runs/{journey.run['id']}/decisions"
     as_lines = journey.system.http.get(url, headers={"Accept": "application/x-ndjson"})
     as_table = journey.system.http.get(url, headers={"Accept": "text/csv"})
@@ -185,7 +185,7 @@ def test_the_same_snapshot_has_the_same_manifest_and_the_same_decisions(journey:
     assert report["actions"] == journey.report["actions"]
 
 
-def test_a_run_is_only_started_when_nobody_wants_to_wait(journey: Journey) -> None:
+def test_a_run_is_only_started_when_the_caller_does_not_wait(journey: Journey) -> None:
     done = journey.system.run_command("risk_assessment", "process-debtors", "--no-wait", "--limit", "20")
 
     assert done.code == 0, done
@@ -195,7 +195,7 @@ def test_a_run_is_only_started_when_nobody_wants_to_wait(journey: Journey) -> No
     assert run["excluded"]["BEYOND_LIMIT"] == len(journey.expected) - 20
 
 
-def test_an_imported_file_is_worked_and_its_bad_row_told(journey: Journey) -> None:
+def test_an_imported_file_is_processed_and_its_bad_row_reported(journey: Journey) -> None:
     system = journey.system
     (system.folder / "accounts.csv").write_text(CSV_FILE)
     arguments = ("import-debtors", "accounts.csv", "--portfolio", "imported", "--json")
@@ -226,8 +226,8 @@ def test_a_cancelled_run_ends_where_it_was(journey: Journey) -> None:
     run_id = accounts.start_run(batch_size=30)
     system.wait_for(lambda: system.run(run_id)["batches_done"] >= 3, 30, "the first batches done")
 
-    answer = system.http.post(f"{system.risk_url}/risk-service/runs/{run_id}/cancel")
-    assert (answer.status_code, answer.json()["state"]) == (200, "cancelled")
+    response = system.http.post(f"{system.risk_url}/risk-service/runs/{run_id}/cancel")
+    assert (response.status_code, response.json()["state"]) == (200, "cancelled")
     assert system.http.post(f"{system.risk_url}/risk-service/runs/{run_id}/cancel").status_code == 200
     system.processes["consumer"].faults.disarm()
 
@@ -259,7 +259,7 @@ def test_a_run_cancelled_while_it_is_planned_leaves_nothing_open(journey: Journe
     assert (ledger.decided, ledger.open_batches) == (0, 0)
 
 
-def test_a_run_over_nobody_is_completed_at_once(journey: Journey) -> None:
-    run = journey.system.wait_until_over(journey.accounts.start_run(portfolio="nobody"))
+def test_a_run_over_no_debtors_is_completed_at_once(journey: Journey) -> None:
+    run = journey.system.wait_until_over(journey.accounts.start_run(portfolio="empty"))
 
     assert (run["state"], run["debtors_ranked"], run["batches_total"], run["error"]) == ("completed", 0, 0, None)

@@ -21,7 +21,7 @@ PERSONAL = ("name", "external_ref", "income", "debt_amount")
 
 
 @dataclass(frozen=True)
-class Told:
+class ReceivedSpan:
     """A span as a collector receives it."""
 
     service: str
@@ -35,10 +35,10 @@ class Told:
 
 
 class Collector:
-    """Takes in spans over HTTP, as any OpenTelemetry collector does."""
+    """Receives spans over HTTP, as any OpenTelemetry collector does."""
 
     def __init__(self) -> None:
-        self.spans: list[Told] = []
+        self.spans: list[ReceivedSpan] = []
         collector = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -65,9 +65,9 @@ class Collector:
                     attributes = {one.key: one.value.string_value for one in span.attributes}
                     ids = (span.trace_id.hex(), span.span_id.hex(), span.parent_span_id.hex())
                     times = (span.start_time_unix_nano, span.end_time_unix_nano)
-                    self.spans.append(Told(about["service.name"], span.name, *ids, *times, attributes))
+                    self.spans.append(ReceivedSpan(about["service.name"], span.name, *ids, *times, attributes))
 
-    def named(self, name: str) -> list[Told]:
+    def named(self, name: str) -> list[ReceivedSpan]:
         return [span for span in self.spans if span.name == name]
 
 
@@ -84,9 +84,9 @@ def collector() -> Iterator[Collector]:
 
 def started(system: System, traceparent: str | None) -> str:
     headers = {"traceparent": traceparent} if traceparent else {}
-    answer = httpx.post(f"{system.risk_url}/risk-service/runs", json={"batch_size": 100}, headers=headers)
-    assert answer.status_code == 202, answer.text
-    run_id: str = answer.json()["id"]
+    response = httpx.post(f"{system.risk_url}/risk-service/runs", json={"batch_size": 100}, headers=headers)
+    assert response.status_code == 202, response.text
+    run_id: str = response.json()["id"]
     return run_id
 
 
@@ -146,7 +146,7 @@ def test_probes_and_odd_headers_begin_no_part_of_a_callers_trace(build: Build, c
     assert {span.parent for span in collector.spans} == {""}
 
 
-def test_a_collector_that_does_not_answer_does_not_keep_a_process_from_ending(build: Build) -> None:
+def test_a_collector_that_does_not_respond_does_not_keep_a_process_from_ending(build: Build) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         system = build(debtors=0, RECOVERY_TRACES="true", OTEL_EXPORTER_OTLP_ENDPOINT=url)
@@ -159,7 +159,7 @@ def test_a_collector_that_does_not_answer_does_not_keep_a_process_from_ending(bu
     system.close()
 
 
-def test_a_collector_that_is_away_holds_nothing_up(build: Build) -> None:
+def test_a_collector_that_is_away_delays_nothing(build: Build) -> None:
     system = build(debtors=200, RECOVERY_TRACES="true", OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9")
     system.start()
 

@@ -1,13 +1,12 @@
 """Where the glossary counts something up, it is what the code knows."""
 
 import re
-from typing import get_args
 
 import pytest
 
 from recovery_core.policies.parts import Action, Lane, RiskLevel
-from risk_assessment.runs import ranking
-from risk_assessment.runs.schemas import RunState
+from recovery_core.ranking.exclusions import Exclusion
+from risk_assessment.runs.tables import RunState
 from service_kit.auth.identity import Role
 
 from .tree import ROOT
@@ -19,8 +18,8 @@ KNOWN = {
     "action": set(Action),
     "level": {*RiskLevel, "risk_level"},
     "lane": set(Lane),
-    "excluded": {ranking.PAID, ranking.FILTERED, ranking.NOT_SCORABLE, ranking.BEYOND_LIMIT},
-    "run": set(get_args(RunState)),
+    "excluded": set(Exclusion),
+    "run": set(RunState),
     "role": set(Role),
 }
 

@@ -172,7 +172,7 @@ def a_command(path: Path, script: str) -> Path:
 
 @pytest.fixture
 def setup_sh(tmp_path):
-    """Runs setup.sh with these folders as PATH, beside a stand-in that tells which Python got the work."""
+    """Runs setup.sh with these folders as PATH, beside a stand-in that shows which Python got the work."""
     infra = tmp_path / "a folder with spaces" / "infra"
     infra.mkdir(parents=True)
     shutil.copy(ROOT / "infra/setup.sh", infra)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from .tree import ROOT, files
+from .tree import ROOT, files, text_of
 
 # What to write instead: return, say which, report; every user, whoever -> who; again; other service, dependency.
 DIALECT = re.compile(
@@ -20,8 +20,10 @@ MIGRATIONS = "/migrations/versions/"  # never edited once they have been publish
 OLD_NEWS = {"CHANGELOG.md"}
 THIS = Path(__file__).resolve().relative_to(ROOT)
 
+NOT_OURS = {"LICENSE", "uv.lock"}
+
 PYTHON = [path for path in files() if path.suffix == ".py" and MIGRATIONS not in str(path) and path != THIS]
-DOCUMENTS = [path for path in files() if path.suffix in {".md", ".html"} and str(path) not in OLD_NEWS]
+OTHERS = [path for path in files() if path.suffix != ".py" and str(path) not in OLD_NEWS | NOT_OURS and text_of(path)]
 
 
 def prose(path: Path) -> Iterator[tuple[int, str]]:
@@ -40,8 +42,8 @@ def test_code_is_written_in_plain_words(path: Path) -> None:
     assert [(line, found) for line, text in prose(path) for found in DIALECT.findall(text)] == []
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=str)
-def test_documents_are_written_in_plain_words(path: Path) -> None:
+@pytest.mark.parametrize("path", OTHERS, ids=str)
+def test_documents_and_configurations_are_written_in_plain_words(path: Path) -> None:
     lines = (ROOT / path).read_text(encoding="utf-8").splitlines()
     assert [(number, found) for number, line in enumerate(lines, 1) for found in DIALECT.findall(line)] == []
 

@@ -62,8 +62,8 @@ def change_debtor(database: Database, debtor_id: int, registry: PolicyRegistry |
     database.transact(lambda c: debtors.patch(c, debtor_id, changes, registry or a_registry(), NOON, expected=None))
 
 
-def accept_run(database: Database, registry: PolicyRegistry | None = None, **wishes: Any) -> str:
-    body = RunIn.model_validate(wishes)
+def accept_run(database: Database, registry: PolicyRegistry | None = None, **options: Any) -> str:
+    body = RunIn.model_validate(options)
     return database.transact(lambda c: runs.accept(c, body, registry or a_registry(), NOON))
 
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from tests.support.processes import Done, environment, run_service
 from typer.testing import CliRunner
@@ -10,8 +11,9 @@ from risk_assessment.__main__ import app
 
 
 def run(*arguments: Any, **env: str) -> Done:
-    """Run a command in this process."""
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments], env=env)
+    """Run a command in this process, whose logs stay as they are."""
+    with mock.patch("service_kit.cli.configure"):
+        result = CliRunner().invoke(app, [str(argument) for argument in arguments], env=env)
     unhandled = result.exception is not None and not isinstance(result.exception, SystemExit)
     assert not unhandled, f"{result.exception!r}\n{result.output}"
     return Done(result.exit_code, result.stdout, result.stderr)

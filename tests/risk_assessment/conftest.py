@@ -9,9 +9,11 @@ import pytest
 from sqlalchemy import delete
 from tests.risk_assessment.apis import Api, serving
 from tests.risk_assessment.builders import row_counts
+from tests.risk_assessment.dispatching import dispatcher_settings
 from tests.support.servers import MariaDb
 
 from risk_assessment.policies.registry import PolicyRegistry, load_registry
+from risk_assessment.settings import Settings
 from risk_assessment.tables import metadata
 from service_kit.database.engine import Database
 from service_kit.database.migrations import upgrade
@@ -35,7 +37,7 @@ def migrated_mariadb_url(mariadb: MariaDb) -> str:
 
 @pytest.fixture
 def migrated_sqlite_url(migrated_sqlite_file: Path, tmp_path: Path) -> str:
-    """The URL of a migrated SQLite file of this test's own."""
+    """The URL of a migrated SQLite file of this test alone."""
     path = tmp_path / "risk.db"
     shutil.copyfile(migrated_sqlite_file, path)
     return f"sqlite:///{path}"
@@ -90,6 +92,12 @@ def registry() -> PolicyRegistry:
     return load_registry("standard", None)
 
 
+@pytest.fixture
+def settings(sqs_url: str) -> Settings:
+    """The settings of a dispatcher with queues of its own."""
+    return dispatcher_settings(sqs_url)
+
+
 @pytest.fixture(scope="session", params=["sqlite", "mariadb"])
 def api(request: pytest.FixtureRequest, sqs_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     """A real API on each kind of database, shared by all tests: use `portfolio` to be alone in it."""
@@ -107,7 +115,7 @@ def api(request: pytest.FixtureRequest, sqs_url: str, tmp_path_factory: pytest.T
 
 @pytest.fixture
 def portfolio() -> str:
-    """A portfolio of this test's own."""
+    """A portfolio of this test alone."""
     return f"p-{uuid.uuid4().hex[:12]}"
 
 

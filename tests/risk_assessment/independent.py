@@ -1,4 +1,4 @@
-"""The two built-in policies written down a second time, straight from the design, to hold the product against."""
+"""The two built-in policies a second time, straight from the design, to compare the product with."""
 
 from decimal import Decimal
 from fractions import Fraction
@@ -65,7 +65,7 @@ def priority(debtor: Any, policy: str = "standard") -> int:
 
 
 def ranking(debtors: Any, policy: str = "standard") -> list[tuple[int, int]]:
-    """(priority, id) of those who may be worked, highest first, ties by the lower id."""
+    """Return (priority, id) of the eligible debtors, highest first, ties by the lower id."""
     workable = [debtor for debtor in debtors if debtor["payment_status"] != "PAID"]
     if policy == "classic":
         workable = [debtor for debtor in workable if debtor["family_situation"] is not None]

@@ -1,4 +1,4 @@
-"""Runs planned by hand, and what a plan wrote down, for tests of planning, outbox and results."""
+"""Runs planned without a dispatcher, and what a plan recorded, for tests of planning, outbox and results."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -46,8 +46,8 @@ def plan(
     attempt.carry_out(lambda: NOON, interrupted)
 
 
-def a_planned_run(database: Database, registry: PolicyRegistry | None = None, **wishes: Any) -> str:
-    run_id = accept_run(database, registry, **wishes)
+def a_planned_run(database: Database, registry: PolicyRegistry | None = None, **options: Any) -> str:
+    run_id = accept_run(database, registry, **options)
     plan(database, run_id, registry)
     return run_id
 
@@ -81,7 +81,7 @@ def batches_of(database: Database, run_id: str) -> list[PlannedBatch]:
 
 
 def order_of(database: Database, run_id: str) -> list[tuple[int, int]]:
-    """(priority, debtor id) of a whole plan, in order of work."""
+    """Return (priority, debtor id) of a whole plan, in its order."""
     return [(priority, one) for batch in batches_of(database, run_id) for priority, one, _ in batch.entries]
 
 

@@ -1,4 +1,4 @@
-"""A writer that waited too long is told 503 and then changes nothing; meanwhile everybody can read."""
+"""A writer that waited too long gets a 503 and then changes nothing; meanwhile all readers are served."""
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait

@@ -1,12 +1,12 @@
-"""Alive, ready and counted; a database or queues that are away are told, and come back by themselves."""
+"""Alive, ready and counted; a database or queues that are away are reported, and come back by themselves."""
 
 from pathlib import Path
 
 import httpx
 import pytest
-from tests.risk_assessment.answers import created, shown
 from tests.risk_assessment.apis import Api, serving
 from tests.risk_assessment.builders import a_debtor
+from tests.risk_assessment.responses import created, shown
 from tests.support.processes import eventually, free_port
 from tests.support.proxy import Proxy
 from tests.support.servers import MariaDb, moto_server
@@ -63,8 +63,8 @@ def test_the_openapi_document_has_every_path_with_examples_and_problems(api: Api
 
 
 def readiness(api: Api) -> tuple[int, set[str]]:
-    answer = httpx.get(f"{api.url}/readyz", timeout=10)
-    return answer.status_code, {error["field"] for error in answer.json().get("errors", [])}
+    response = httpx.get(f"{api.url}/readyz", timeout=10)
+    return response.status_code, {error["field"] for error in response.json().get("errors", [])}
 
 
 def test_not_ready_says_what_is_missing_and_ready_comes_back(tmp_path: Path, aws_environment: None) -> None:
@@ -90,10 +90,10 @@ def test_a_database_that_is_away_is_a_503_and_comes_back_by_itself(
             debtor = created(api.post("/debtors", json=a_debtor()))
 
             proxy.go_away()
-            for answer in (api.get("/debtors"), api.post("/debtors", json=a_debtor()), api.get("/runs/preview")):
-                assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")
-                assert int(answer.headers["retry-after"]) > 0
-                assert str(proxy.port) not in answer.text
+            for response in (api.get("/debtors"), api.post("/debtors", json=a_debtor()), api.get("/runs/preview")):
+                assert (response.status_code, response.headers["content-type"]) == (503, "application/problem+json")
+                assert int(response.headers["retry-after"]) > 0
+                assert str(proxy.port) not in response.text
             assert api.post("/scores", json={"profiles": [{}]}).status_code == 200
             assert readiness(api) == (503, {"database"})
 

@@ -1,4 +1,4 @@
-"""A POST repeated with its Idempotency-Key has one effect and the first one's answer, racing or not."""
+"""A POST repeated with its Idempotency-Key has one effect and the first one's response, racing or not."""
 
 import json
 import uuid
@@ -9,13 +9,13 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.risk_assessment.answers import created, fields_of, problem_of, shown
 from tests.risk_assessment.apis import Api
 from tests.risk_assessment.builders import NOON, a_debtor, row_counts
+from tests.risk_assessment.responses import created, fields_of, problem_of, shown
 
-from risk_assessment.dependencies import IDEMPOTENCY
+from risk_assessment.metadata import IDEMPOTENCY
 from service_kit.database.engine import Database
-from service_kit.http.idempotency import IdempotencyKeyReusedError, StoredResponse
+from service_kit.idempotency import IdempotencyKeyReusedError, StoredResponse
 
 POSTS = {"/debtors": "debtors", "/scoring-jobs": "scoring_jobs", "/runs": "runs"}
 
@@ -29,7 +29,7 @@ def a_key() -> dict[str, str]:
 
 
 @pytest.mark.parametrize("path", POSTS)
-def test_a_repeat_gets_the_first_answer_and_does_nothing(api: Api, portfolio: str, path: str) -> None:
+def test_a_repeat_gets_the_first_response_and_does_nothing(api: Api, portfolio: str, path: str) -> None:
     key, body = a_key(), a_body(path, portfolio)
     first = api.post(path, json=body, headers=key)
     created(first)
@@ -47,7 +47,7 @@ def test_a_repeat_gets_the_first_answer_and_does_nothing(api: Api, portfolio: st
     assert row_counts(api.database) == before
 
 
-def test_a_repeated_answer_is_a_read_of_personal_data(api: Api, portfolio: str) -> None:
+def test_a_replayed_response_is_a_read_of_personal_data(api: Api, portfolio: str) -> None:
     key, body = a_key(), a_body("/debtors", portfolio)
     debtor_id = api.post("/debtors", json=body, headers=key).json()["id"]
 
@@ -81,11 +81,11 @@ def test_ten_racing_repeats_have_one_effect(api: Api, portfolio: str, path: str)
         return httpx.post(f"{api.url}/risk-service{path}", json=body, headers=key, timeout=40)
 
     with ThreadPoolExecutor(10) as pool:
-        answers = list(pool.map(post, range(10)))
+        responses = list(pool.map(post, range(10)))
 
-    assert {answer.status_code for answer in answers} == {201 if path == "/debtors" else 202}
-    assert len({answer.content for answer in answers}) == 1
-    assert sum("idempotency-replayed" not in answer.headers for answer in answers) == 1
+    assert {response.status_code for response in responses} == {201 if path == "/debtors" else 202}
+    assert len({response.content for response in responses}) == 1
+    assert sum("idempotency-replayed" not in response.headers for response in responses) == 1
     table = POSTS[path]
     after = row_counts(api.database)
     assert after[table] == before[table] + 1
@@ -118,7 +118,7 @@ def test_a_refusal_does_not_use_the_key_up(api: Api, portfolio: str) -> None:
     assert shown(api.get(f"/debtors/{debtor['id']}")) == debtor
 
 
-def answered(database: Database, key: str, request: Any = None, **when: float) -> tuple[StoredResponse, bool]:
+def responded(database: Database, key: str, request: Any = None, **when: float) -> tuple[StoredResponse, bool]:
     acted = []
 
     def act() -> StoredResponse:
@@ -126,28 +126,28 @@ def answered(database: Database, key: str, request: Any = None, **when: float) -
         return StoredResponse(202, b"body", {"Location": "/here"})
 
     now = NOON + timedelta(**when)
-    answer = database.transact(lambda c: IDEMPOTENCY.once(c, "POST things", key, request, now, act))
-    return answer, bool(acted)
+    response = database.transact(lambda c: IDEMPOTENCY.once(c, "POST things", key, request, now, act))
+    return response, bool(acted)
 
 
-def test_answers_are_forgotten_after_a_day(database: Database) -> None:
-    answered(database, "old")
-    answered(database, "young", hours=2)
+def test_responses_are_deleted_after_a_day(database: Database) -> None:
+    responded(database, "old")
+    responded(database, "young", hours=2)
 
     database.transact(lambda c: IDEMPOTENCY.delete_expired(c, NOON + timedelta(hours=25)))
 
-    assert answered(database, "old", hours=25)[1]
-    assert not answered(database, "young", hours=25)[1]
+    assert responded(database, "old", hours=25)[1]
+    assert not responded(database, "young", hours=25)[1]
     with database.read() as connection:
         assert not IDEMPOTENCY.any_expired(connection, NOON + timedelta(hours=25))
         assert IDEMPOTENCY.any_expired(connection, NOON + timedelta(hours=50))
 
 
 def test_keys_differ_by_case_and_by_request(database: Database) -> None:
-    answered(database, "key")
+    responded(database, "key")
 
-    assert answered(database, "KEY")[1]
+    assert responded(database, "KEY")[1]
     with pytest.raises(IdempotencyKeyReusedError):
-        answered(database, "key", [])
-    replayed, acted = answered(database, "key")
+        responded(database, "key", [])
+    replayed, acted = responded(database, "key")
     assert (replayed, acted) == (StoredResponse(202, b"body", {"Location": "/here"}, replayed=True), False)

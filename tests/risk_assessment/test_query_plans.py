@@ -3,13 +3,14 @@
 import re
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event, update
+from sqlalchemy import Connection, update
 from tests.risk_assessment import independent
 from tests.risk_assessment.builders import NOON, a_registry, accept_run, debtor_rows, generate_debtors
 from tests.risk_assessment.conftest import opened
+from tests.risk_assessment.explaining import REAL_TABLES, Book, assert_reads, plans, reads_all, sorts
 from tests.risk_assessment.planned import a_planned_run, keys_of, run_row
 
 from risk_assessment.batches import queries as batches
@@ -18,7 +19,7 @@ from risk_assessment.batches.shipments import build_shipment
 from risk_assessment.debtors import queries as debtors
 from risk_assessment.debtors.generating import Distribution
 from risk_assessment.debtors.queries import HIGH_RISK, DebtorFilter
-from risk_assessment.dependencies import IDEMPOTENCY
+from risk_assessment.metadata import IDEMPOTENCY
 from risk_assessment.runs import preview, results
 from risk_assessment.runs import queries as runs
 from risk_assessment.runs.ranking import Eligible, selection_of
@@ -30,24 +31,22 @@ from risk_assessment.scoring.schemas import ScoringJobIn
 from risk_assessment.tables import run_batches
 from risk_assessment.tables import runs as runs_table
 from service_kit.database.engine import Database
-from service_kit.http.idempotency import StoredResponse
 from service_kit.http.pages import encode_cursor
+from service_kit.idempotency import StoredResponse
 
 ANALYZE = {
     "sqlite": "ANALYZE",
     "mysql": "ANALYZE TABLE debtors, assessments, runs, run_batches, run_entries, scoring_jobs, idempotency_keys",
 }
+
+
 PORTFOLIO = "balanced-1"
+
+
 BY_PRIORITY, BY_LEVEL = "ix_debtors_portfolio_priority", "ix_debtors_level_priority"
+
+
 STATES, BATCHES, SENT = "ix_runs_state", "ix_run_batches_state", "ix_run_batches_sent"
-
-
-class Book(NamedTuple):
-    """A database with history: several portfolios, finished runs, one run half done."""
-
-    database: Database
-    run_id: str
-    cursors: dict[str, str]
 
 
 @pytest.fixture(scope="module", params=["sqlite", "mariadb"])
@@ -88,68 +87,6 @@ def finish(database: Database, run_id: str) -> None:
         here = run_batches.c.run_number == run_row(database, run_id).number
         connection.execute(update(run_batches).where(here).values(state="done"))
         connection.execute(update(runs_table).where(runs_table.c.id == run_id).values(state="completed"))
-
-
-class Step(NamedTuple):
-    """How one table is read: by which index, whether the index alone answers, whether rows must be sorted."""
-
-    table: str
-    index: str | None
-    text: str
-
-
-def plans(book: Book, act: Callable[[Connection], Any]) -> list[list[Step]]:
-    """How the database answers each of the queries of an act."""
-    asked: list[tuple[str, Any]] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool) -> None:
-        if any(re.search(rf"(FROM|JOIN) {table}\b", statement) for table in REAL_TABLES):
-            asked.append((statement, parameters))
-
-    with book.database.write() as connection:
-        event.listen(connection, "before_cursor_execute", note)
-        act(connection)
-        event.remove(connection, "before_cursor_execute", note)
-        return [explained(connection, statement, parameters) for statement, parameters in asked]
-
-
-def explained(connection: Connection, statement: str, parameters: Any) -> list[Step]:
-    if connection.dialect.name == "sqlite":
-        found = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
-        return [sqlite_step(row[3]) for row in found]
-    found = connection.exec_driver_sql(f"EXPLAIN {statement}", parameters)
-    return [Step(row.table or "", row.key, f"{row.type} {row.Extra}") for row in found]
-
-
-def sqlite_step(text: str) -> Step:
-    read = re.match(r"(SCAN|SEARCH) (\w+)(?: USING (?:COVERING )?(?:INDEX (\w+)|(?:INTEGER )?(PRIMARY KEY)))?", text)
-    if read is None:
-        return Step("", None, text)
-    index = read[3] or read[4]
-    return Step(
-        read[2], "PRIMARY" if index == "PRIMARY KEY" or (index or "").startswith("sqlite_auto") else index, text
-    )
-
-
-def reads_all(step: Step) -> bool:
-    """Whether a whole table, or a whole index, is gone through."""
-    return step.text.startswith(("SCAN", "ALL", "index "))
-
-
-def sorts(step: Step) -> bool:
-    return "TEMP B-TREE" in step.text or "filesort" in step.text
-
-
-REAL_TABLES = ("debtors", "assessments", "runs", "run_batches", "run_entries", "scoring_jobs", "idempotency_keys")
-
-
-def assert_reads(book: Book, act: Callable[[Connection], Any], *indexes: set[str]) -> None:
-    """Each query reads its tables by these indexes, goes through none whole, and sorts nothing."""
-    steps = plans(book, act)
-    real = [[step for step in query if step.table in REAL_TABLES] for query in steps]
-    assert [{step.index or "none" for step in query} for query in real] == list(indexes), steps
-    assert not any(reads_all(step) for query in real for step in query), steps
-    assert not any(sorts(step) for query in steps for step in query), steps
 
 
 @pytest.mark.parametrize("wanted", [DebtorFilter(), DebtorFilter(payment_status="PAID")], ids=["all", "paid"])
@@ -253,7 +190,7 @@ def test_silent_batches_are_found_without_reading_history(book: Book) -> None:
 
 
 def assert_reads_no_history(book: Book, act: Callable[[Connection], Any]) -> None:
-    """Batches are found by their state, or from the runs under way: what ended long ago is not looked at."""
+    """Batches are found by their state, or from the active runs: what ended long ago is not read."""
     [steps] = plans(book, act)
     [batches] = [step for step in steps if step.table == "run_batches"]
     assert batches.index in (BATCHES, SENT, "PRIMARY"), steps
@@ -280,7 +217,7 @@ def test_a_run_and_its_progress_are_read_by_key(book: Book) -> None:
 
 
 def test_the_next_run_to_plan_is_found_by_its_state(book: Book) -> None:
-    run_id = accept_run(book.database, portfolio="nobody-here")
+    run_id = accept_run(book.database, portfolio="empty")
     try:
         assert_reads(book, runs.next_to_plan, {STATES}, {"PRIMARY"})
     finally:
@@ -294,7 +231,7 @@ def test_a_scoring_job_goes_on_from_the_last_debtor(book: Book) -> None:
 
 
 def test_scoring_goes_by_id_on_an_sqlite_that_knows_nothing_of_its_tables(sqlite: Database) -> None:
-    """Nobody runs ANALYZE: by an index of portfolios each chunk would read and sort all of the portfolio."""
+    """No one runs ANALYZE there: by an index of portfolios each chunk would read and sort all of the portfolio."""
     generate_debtors(sqlite, 100)
     registry = a_registry()
     job_id = sqlite.transact(lambda c: service.accept(c, ScoringJobIn(), registry, NOON))
@@ -309,7 +246,7 @@ def test_scoring_goes_by_id_on_an_sqlite_that_knows_nothing_of_its_tables(sqlite
     assert_reads(Book(sqlite, "", {}), score, {"PRIMARY"}, {"PRIMARY"})
 
 
-def test_old_answers_are_found_by_their_age(book: Book) -> None:
+def test_old_responses_are_found_by_their_age(book: Book) -> None:
     for number in range(200):
         book.database.transact(
             lambda c, n=number: IDEMPOTENCY.once(
@@ -318,5 +255,7 @@ def test_old_answers_are_found_by_their_age(book: Book) -> None:
         )
 
     assert_reads(
-        book, lambda c: IDEMPOTENCY.any_expired(c, NOON + timedelta(days=1, minutes=2)), {"ix_idempotency_keys_created_at"}
+        book,
+        lambda c: IDEMPOTENCY.any_expired(c, NOON + timedelta(days=1, minutes=2)),
+        {"ix_idempotency_keys_created_at"},
     )

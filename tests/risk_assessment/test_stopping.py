@@ -12,7 +12,8 @@ from sqlalchemy import select
 from tests.risk_assessment import independent
 from tests.risk_assessment.apis import queue_environment, serving
 from tests.risk_assessment.builders import accept_run, debtor_rows, generate_debtors
-from tests.risk_assessment.dispatching import DebtService, Dispatching, dispatcher_settings
+from tests.risk_assessment.debt_service import DebtService
+from tests.risk_assessment.dispatching import Dispatching, dispatcher_settings
 from tests.risk_assessment.planned import order_of, plan, run_row, run_view
 from tests.support.nursery import Forked
 from tests.support.processes import environment, eventually, start_service, stop
@@ -99,7 +100,7 @@ def some_batches(database: Database) -> bool:
 
 @pytest.fixture
 def slow_sqs(sqs_url: str) -> Iterator[str]:
-    """A queue server whose answers take their time, so that a process is met in the middle of sending."""
+    """A queue server whose responses take their time, so that a process is met in the middle of sending."""
     with Proxy(int(sqs_url.rpartition(":")[2])) as proxy:
         proxy.weather.delay = 0.1
         yield f"http://127.0.0.1:{proxy.port}"
@@ -156,8 +157,8 @@ def test_a_killed_dispatcher_loses_no_debtor(
 def test_an_api_with_watchers_of_a_run_stops_at_once(tmp_path: Path, migrated_sqlite_url: str, sqs_url: str) -> None:
     with serving(tmp_path, migrated_sqlite_url, sqs_url) as api:
         run = api.post("/runs", json={}).json()
-        with httpx.stream("GET", f"{api.url}/risk-service/runs/{run['id']}/events", timeout=20) as answer:
-            lines = answer.iter_lines()
+        with httpx.stream("GET", f"{api.url}/risk-service/runs/{run['id']}/events", timeout=20) as response:
+            lines = response.iter_lines()
             assert next(lines) == "event: run"
 
             api.process.terminate()

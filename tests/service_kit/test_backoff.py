@@ -31,6 +31,6 @@ def test_waits_are_spread_from_zero_to_the_ceiling() -> None:
 
 
 @pytest.mark.parametrize(("base", "cap"), [(0, 1), (-1, 1), (2, 1)])
-def test_a_senseless_range_is_refused(base: float, cap: float) -> None:
+def test_an_impossible_range_is_rejected(base: float, cap: float) -> None:
     with pytest.raises(ValueError, match="0 < base <= cap"):
         Backoff(base, cap)

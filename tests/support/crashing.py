@@ -48,10 +48,10 @@ POINTS = {
     "record": "debt_processing.batches.service:record",
     "work": "debt_processing.consumer.processing:process_batch debt_processing.consumer.processing:process_group",
     "report": "debt_processing.consumer.deliveries:DeliveryQueues.report",
-    "bury": "debt_processing.consumer.deliveries:DeliveryQueues.dead_letter",
+    "dead_letter": "debt_processing.consumer.deliveries:DeliveryQueues.dead_letter",
     "delete": "debt_processing.consumer.deliveries:DeliveryQueues.delete",
 }
-# Calls that come back with nothing are no event.
+# Calls that return nothing are no event.
 ONLY_WITH_RESULT = {"receive", "results.receive"}
 
 
@@ -92,8 +92,8 @@ class Faults:
 
     def happened(self) -> int:
         """How many faults have happened since the last arming."""
-        told = _told(self.path, self._round)
-        return len(told.read_text()) if told.exists() else 0
+        happened = _happened(self.path, self._round)
+        return len(happened.read_text()) if happened.exists() else 0
 
 
 class _Armed:
@@ -118,14 +118,15 @@ class _Armed:
                     if fault.nth <= self._calls[number] < fault.nth + fault.times:
                         due = due or fault
             if due is not None:
-                self._tell(due)
+                self._record(due)
             return due
 
-    def _tell(self, due: Fault) -> None:
-        with _told(self._path, self._round).open("a") as told:
-            told.write(".")
+    def _record(self, due: Fault) -> None:
+        with _happened(self._path, self._round).open("a") as file:
+            file.write(".")
         if due.do == "kill" and due.debtor is None:
-            self._path.unlink()  # who dies of it once is to live when started again; a poisonous debtor stays one
+            # A process that dies of it once is to live when started again; a poisonous debtor stays one.
+            self._path.unlink()
 
     def _read(self) -> None:
         try:
@@ -139,7 +140,7 @@ class _Armed:
             self._calls = {}
 
 
-def _told(path: Path, number: int) -> Path:
+def _happened(path: Path, number: int) -> Path:
     return path.with_suffix(f".{number}.happened")
 
 
@@ -202,7 +203,7 @@ def _happen(fault: Fault | None) -> None:
     elif fault.do == "raise":
         raise RuntimeError(fault.text)
     else:
-        # To this very thread, which then goes no step further: one sent to the process may reach another one first.
+        # To this very thread, which then goes no step further: a signal to the process may reach another thread first.
         signal.pthread_kill(threading.get_ident(), signal.SIGSTOP if fault.do == "freeze" else signal.SIGKILL)
 
 

@@ -1,7 +1,8 @@
-"""A tiny API on the kit's HTTP layers, for tests to run as a process: `demo_api.py PORT SQLITE_URL`."""
+"""A tiny API on the kit's middleware, for tests to run as a process: `demo_api.py PORT SQLITE_URL`."""
 
 import asyncio
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
@@ -10,9 +11,11 @@ from fastapi import APIRouter, FastAPI, Header, Path, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from service_kit import http, lifecycle
 from service_kit.database.engine import Database
 from service_kit.http import problems
+from service_kit.http.app import base_app
+from service_kit.http.middleware.json_bodies import JsonRoute
+from service_kit.http.server import serve
 from service_kit.observability import logs, metrics
 from service_kit.sqs.outages import QueueMissing
 
@@ -22,7 +25,7 @@ REQUEST_SECONDS = 1.5
 
 
 class ShelfGone(Exception):  # noqa: N818
-    """A registry was there and is not any more."""
+    """The shelf is no longer there."""
 
 
 class Item(BaseModel):
@@ -40,7 +43,7 @@ class Item(BaseModel):
         return value
 
 
-router = APIRouter(prefix="/demo")
+router = APIRouter(prefix="/demo", route_class=JsonRoute)
 
 
 @router.get("/items/{item_id}")
@@ -70,7 +73,7 @@ def create_list(items: list[Item]) -> int:
 
 @router.get("/gone")
 def gone() -> None:
-    raise ShelfGone("the registry is gone")
+    raise ShelfGone("the shelf is gone")
 
 
 @router.get("/bug")
@@ -103,8 +106,20 @@ def slow(request: Request, seconds: float) -> str:
 
 @router.get("/slow-so-far")
 def slow_so_far(request: Request) -> int:
-    """Count the slow requests taken up, so that a test knows when its own is."""
+    """Count the slow requests that have begun, so that a test knows when its own has."""
     return int(request.app.state.slow)
+
+
+@router.get("/held")
+def held(request: Request) -> str:
+    """Respond only after a test has released it."""
+    request.app.state.released.wait(60)
+    return "done"
+
+
+@router.get("/release")
+def release(request: Request) -> None:
+    request.app.state.released.set()
 
 
 @router.get("/stream")
@@ -128,7 +143,7 @@ def broken_stream() -> StreamingResponse:
 
 
 def create_app(sqlite_url: str = "") -> FastAPI:
-    app = http.base_app(
+    app = base_app(
         "Demo",
         "1.2.3",
         "/demo",
@@ -138,7 +153,8 @@ def create_app(sqlite_url: str = "") -> FastAPI:
     )
     app.state.sqlite_url = sqlite_url
     app.state.slow = 0
-    problems.install(app, {ShelfGone: problems.ProblemSpec(410, "Shelf gone", field="registry")})
+    app.state.released = threading.Event()
+    problems.install(app, {ShelfGone: problems.ProblemSpec(410, "Shelf gone", field="shelf")})
     metrics.metrics_route(app)
     app.include_router(router)
     return app
@@ -146,4 +162,4 @@ def create_app(sqlite_url: str = "") -> FastAPI:
 
 if __name__ == "__main__":
     logs.configure("demo")
-    sys.exit(lifecycle.serve(create_app(sys.argv[2]), "127.0.0.1", int(sys.argv[1]), grace=5))
+    sys.exit(serve(create_app(sys.argv[2]), "127.0.0.1", int(sys.argv[1]), grace=5))

@@ -1,4 +1,4 @@
-"""A tiny loop, for tests to run as a process: it tells what it does, and ends when told on its standard input."""
+"""A tiny loop, for tests to run as a process: it prints what it does, and ends after a line on its standard input."""
 
 import asyncio
 import sys

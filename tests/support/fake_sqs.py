@@ -1,6 +1,6 @@
-"""SQS in memory with the interface of `service_kit.sqs.Sqs`, which can fail, repeat and lose messages on demand.
+"""SQS in memory with the interface of `service_kit.sqs.client.Sqs`, which can fail, repeat and lose messages on demand.
 
-It is held to the same contract as the real client: tests/service_kit/sqs/test_contract.py.
+Both pass the same contract tests: tests/service_kit/sqs/test_contract.py.
 """
 
 import asyncio
@@ -45,9 +45,9 @@ class FakeSqs:
     def __init__(self, create_missing: Sequence[QueueSpec] = ()) -> None:
         self._create_missing = tuple(create_missing)
         self._queues: dict[str, _Queue] = {}
-        self.fail_sends: set[str] = set()  # ids refused once each
-        self.down = False  # every call fails as if nobody listened
-        self.requests = 0  # that the real client would have made to send, receive, hide and delete
+        self.fail_sends: set[str] = set()  # each of these ids is rejected once
+        self.down = False  # every call fails, as without a server
+        self.requests = 0  # that the real client would make to send, receive, hide and delete
 
     async def __aenter__(self) -> Self:
         return self
@@ -55,27 +55,27 @@ class FakeSqs:
     async def __aexit__(self, *_: object) -> None:
         return
 
-    # What only a test can do
+    # For tests only
 
     def redeliver(self, queue: str) -> None:
-        """Make every message ever sent waiting again, worked, hidden and deleted ones too."""
+        """Make every message ever sent visible again, received, hidden and deleted ones too."""
         found = self._queues[queue]
         found.messages = list(found.history)
         for message in found.messages:
             message.visible_at = 0.0
 
     def lose(self, queue: str) -> None:
-        """Forget what is in the queue, as an expiry or a purge would."""
+        """Drop all messages of the queue, as an expiry or a purge would."""
         self._queues[queue].messages.clear()
 
     def drop_queue(self, queue: str) -> None:
         del self._queues[queue]
 
     def waiting(self, queue: str) -> list[Outgoing]:
-        """Look at what is in the queue without receiving it."""
+        """Return all messages of the queue without receiving them."""
         return [message.outgoing for message in self._queues[queue].messages]
 
-    # What Sqs can do
+    # The interface of Sqs
 
     async def send(self, queue: str, messages: Sequence[Outgoing]) -> list[str]:
         found = await self._find(queue)
@@ -101,13 +101,13 @@ class FakeSqs:
         visibility: int | None = None,
     ) -> list[Received]:
         self.requests += 1
-        give_up_at = time.monotonic() + min(wait_seconds, MAX_WAIT_SECONDS)
+        deadline = time.monotonic() + min(wait_seconds, MAX_WAIT_SECONDS)
         while True:
             found = await self._find(queue)
-            self._bury(found)
+            self._dead_letter(found)
             taken = [m for m in found.messages if m.visible_at <= time.monotonic()]
             taken = taken[: min(max_messages, MAX_BATCH_ENTRIES)]
-            if taken or time.monotonic() >= give_up_at:
+            if taken or time.monotonic() >= deadline:
                 hidden_for = found.spec.visibility_timeout if visibility is None else visibility
                 return [_deliver(message, hidden_for) for message in taken]
             await asyncio.sleep(POLL_SECONDS)
@@ -159,8 +159,8 @@ class FakeSqs:
             raise QueueMissing(queue)
         return self._queues[queue]
 
-    def _bury(self, queue: _Queue) -> None:
-        """Move what was received too often to the dead-letter queue, as SQS does at the next receive."""
+    def _dead_letter(self, queue: _Queue) -> None:
+        """Move messages that were received too often to the dead-letter queue, as SQS does at the next receive."""
         spec = queue.spec
         if spec.dead_letter is None:
             return

@@ -1,4 +1,4 @@
-"""A tiny API behind the kit's guard: a route for each role, one that names none, and tables for keys and records."""
+"""A tiny API behind the kit's guard: a route for each role, one without a role, and tables for keys and records."""
 
 from typing import Annotated, Any
 
@@ -6,13 +6,13 @@ from fastapi import APIRouter, Depends, FastAPI, Request
 from sqlalchemy import MetaData
 from tests.support.moments import NOW
 
-from service_kit import http
 from service_kit.audit import Audit, Caller, audit_records_table
 from service_kit.auth.access import Access
 from service_kit.auth.identity import Role
 from service_kit.auth.keys import api_keys_table
 from service_kit.database.engine import Database
 from service_kit.http import problems
+from service_kit.http.app import base_app
 from service_kit.http.middleware.guard import Reason, caller_of, requires
 from service_kit.observability import metrics
 
@@ -57,11 +57,11 @@ def administer() -> str:
 
 @router.get("/forgotten")
 def forgotten() -> str:
-    return "a route that names no role"
+    return "a route without a role"
 
 
 def create_app(access: Access | None, database: Database | None = None, **options: Any) -> FastAPI:
-    app = http.base_app("Guarded", "1.2.3", "/demo", access=access, **options)
+    app = base_app("Guarded", "1.2.3", "/demo", access=access, **options)
     app.state.database = database
     problems.install(app, {})
     metrics.metrics_route(app)

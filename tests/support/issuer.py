@@ -1,4 +1,4 @@
-"""A real OpenID Connect issuer on this machine: it signs tokens and publishes its keys, until it is told to go away."""
+"""A real OpenID Connect issuer on this machine: it signs tokens and publishes its keys, until it is switched off."""
 
 import json
 import threading
@@ -38,7 +38,7 @@ class Issuer:
     away: bool = False
     claims_to_be: str | None = None
     answers: threading.Event = field(default_factory=_set)
-    """While this is not set, whoever asks has to wait."""
+    """While this is not set, every caller has to wait."""
     body: bytes | None = None  # in place of the keys
 
     def token(self, kid: str | None = "rsa-1", *, sign_as: str | None = None, **claims: Any) -> str:

@@ -1,6 +1,6 @@
 """What became of every debtor of a run, counted in the databases themselves, as Jepsen counts the elements of a queue.
 
-A run is balanced when every debtor that was to be worked was ranked once and has exactly one decision or one error.
+A run is balanced when every eligible debtor was ranked once and has exactly one decision or one error.
 """
 
 from collections import Counter
@@ -14,7 +14,7 @@ from recovery_core.ranking.manifest import unpack_entries
 from risk_assessment import tables as risk
 from service_kit.database.engine import Database
 
-WORKABLE = ("UNPAID", "PARTIAL")
+ELIGIBLE = ("UNPAID", "PARTIAL")
 FINAL = ("done", "dead", "cancelled")
 
 
@@ -23,15 +23,15 @@ class Ledger:
     """The accounts of one or more runs."""
 
     attempted: int
-    """Debtors that could be worked when the run was accepted."""
+    """Debtors that were eligible when the run was accepted."""
     acknowledged: int
-    """Debtors that the run ranked and wrote down."""
+    """Debtors that the run ranked and recorded."""
     decided: int
     errors: int
     lost: int
     """Attempted, and neither decided nor an error."""
     unexpected: int
-    """Decided or an error, and never attempted; or worked under another rank than was written down."""
+    """Decided or an error, and never attempted; or processed at another place than was recorded."""
     duplicated: int
     """Debtors ranked more than once, or with more than one decision or error."""
     recovered: int
@@ -60,34 +60,34 @@ class Ledger:
 NOTHING = Ledger(*([0] * len(fields(Ledger))))
 
 
-def workable(risk_database: Database, portfolio: str = "default") -> set[int]:
-    """The debtors that a run without filters has to work, now."""
-    wanted = (risk.debtors.c.portfolio == portfolio) & risk.debtors.c.payment_status.in_(WORKABLE)
+def eligible(risk_database: Database, portfolio: str = "default") -> set[int]:
+    """The debtors that a run without filters has to process, now."""
+    wanted = (risk.debtors.c.portfolio == portfolio) & risk.debtors.c.payment_status.in_(ELIGIBLE)
     with risk_database.read() as connection:
         return set(connection.execute(select(risk.debtors.c.id).where(wanted)).scalars())
 
 
 def account(risk_database: Database, debt_database: Database, run_id: str, attempted: Iterable[int]) -> Ledger:
-    """Count what became of the debtors that this run was to work."""
+    """Count what became of the debtors that this run was to process."""
     wanted = set(attempted)
     with risk_database.read() as connection:
         run = connection.execute(select(risk.runs).where(risk.runs.c.id == run_id)).one()
         ranked = _ranked(connection, run.number)
         batches = connection.execute(select(risk.run_batches).where(risk.run_batches.c.run_number == run.number)).all()
     with debt_database.read() as connection:
-        decided, failed = (_worked(connection, run_id, table) for table in (debt.decisions, debt.errors))
+        decided, failed = (_settled(connection, run_id, table) for table in (debt.decisions, debt.errors))
     places = _places(ranked)
-    worked = Counter(debtor for debtor, *_ in decided + failed)
+    settled = Counter(debtor for debtor, *_ in decided + failed)
     misplaced = {debtor for debtor, *place in decided + failed if places.get(debtor) != tuple(place)}
-    twice = {debtor for debtor, times in worked.items() if times > 1}
+    twice = {debtor for debtor, times in settled.items() if times > 1}
     ranked_twice = {debtor for debtor, times in Counter(debtor for debtor, *_ in ranked).items() if times > 1}
     return Ledger(
         attempted=len(wanted),
         acknowledged=len(ranked),
         decided=len(decided),
         errors=len(failed),
-        lost=len(wanted - worked.keys()),
-        unexpected=len((worked.keys() - wanted) | misplaced),
+        lost=len(wanted - settled.keys()),
+        unexpected=len((settled.keys() - wanted) | misplaced),
         duplicated=len(twice | ranked_twice),
         recovered=sum(batch.sends > 1 for batch in batches),
         unfinished=_open(batches) + (run.state != "completed") + (run.batches_total != len(batches)),
@@ -97,7 +97,7 @@ def account(risk_database: Database, debt_database: Database, run_id: str, attem
 
 
 def _ranked(connection: Connection, number: int) -> list[tuple[int, int, int]]:
-    """Debtor, batch and position of every rank that was written down."""
+    """Debtor, batch and position of every rank that was recorded."""
     entries = select(risk.run_entries.c.sequence, risk.run_entries.c.entries)
     found = connection.execute(entries.where(risk.run_entries.c.run_number == number)).all()
     return [
@@ -111,7 +111,7 @@ def _places(ranked: list[tuple[int, int, int]]) -> dict[int, tuple[int, int]]:
     return {debtor_id: (sequence, position) for debtor_id, sequence, position in ranked}
 
 
-def _worked(connection: Connection, run_id: str, table: object) -> list[tuple[int, int, int]]:
+def _settled(connection: Connection, run_id: str, table: object) -> list[tuple[int, int, int]]:
     """Debtor, batch and position of every decision, or of every error."""
     columns = table.c  # type: ignore[attr-defined]
     statement = (

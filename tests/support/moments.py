@@ -6,7 +6,7 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 class Clock:
-    """A monotonic clock that moves when it is told to."""
+    """A monotonic clock that a test moves."""
 
     def __init__(self) -> None:
         self.seconds = 1_000.0

@@ -68,8 +68,9 @@ class Nursery:
     def __init__(self, log: Path) -> None:
         self._busy = threading.Lock()
         self._log = log
-        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with log.open("wb") as output, theirs:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with log.open("wb") as output, theirs, contextlib.ExitStack() as unless_started:
+            unless_started.enter_context(ours)
             self._parent = subprocess.Popen(
                 [sys.executable, "-W", "error", "-m", "tests.support.nursery", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
@@ -79,6 +80,8 @@ class Nursery:
                 env=_without_coverage() | {"PYTHONPATH": str(HERE)},
                 preexec_fn=die_with_parent,  # noqa: PLW1509 - one system call that takes no lock
             )
+            unless_started.pop_all()
+        self._socket = ours
 
     def fork(
         self,
@@ -167,7 +170,7 @@ def _without_coverage() -> dict[str, str]:
 
 
 def serve(requests: socket.socket) -> None:
-    """Fork what is asked for, until nobody is there to ask."""
+    """Fork what is asked for, until the test run closes the socket."""
     for module in IMPORTED:
         importlib.import_module(module)
     gc.freeze()  # a collection in a child would otherwise copy all the parent's memory
@@ -188,7 +191,7 @@ def serve(requests: socket.socket) -> None:
 
 
 def _reap_at_once(codes: dict[int, int]) -> None:
-    """Leave no dead child about: whether a process of a lease still lives is asked of the kernel."""
+    """Leave no zombies: the leader lease asks the kernel whether the process of a lease still lives."""
 
     def reap(*_: object) -> None:
         try:

@@ -1,4 +1,4 @@
-"""A TCP proxy between a service and its neighbour, which delays, cuts, goes away, or drops an answer after its effect.
+"""A TCP proxy between a service and its dependency: it delays, cuts, goes away, or drops a response after its effect.
 
 It runs on a loop of its own in a thread, so that a test can change its mind while it waits for something else. It reads
 of HTTP only what it needs: which SQS action a request is, and where it ends.
@@ -21,15 +21,15 @@ class Weather:
     """How the proxy treats what passes. Changed at any time, it counts for what comes next."""
 
     away: bool = False
-    """Nobody listens: connections are closed as soon as they are made."""
+    """As if no server listened: connections are closed as soon as they are made."""
     delay: float = 0.0
-    """Seconds that each piece of an answer is held up."""
+    """Seconds that each piece of a response is delayed."""
     silent: bool = False
     """Connections stand, and nothing comes through in either direction."""
     drop: Counter[str] = field(default_factory=Counter)
-    """SQS actions whose next answers are lost after the server has acted: {action: how many}."""
+    """SQS actions whose next responses are lost after the server has acted: {action: how many}."""
     refuse: tuple[int, str] | None = None
-    """Answer every SQS request with this status and error code, without asking the server."""
+    """Respond to every SQS request with this status and error code, without asking the server."""
 
 
 class Proxy:
@@ -152,7 +152,7 @@ class _Link:
             await self._while_silent()
             if self._losing:
                 self._proxy.dropped += 1
-                return  # the server has acted, and nobody hears of it
+                return  # the server has acted, and no client hears of it
             if self._proxy.weather.delay:
                 await asyncio.sleep(self._proxy.weather.delay)
             near.write(data)

@@ -65,6 +65,7 @@ def mariadb_server(program: str, *options: str) -> Iterator[MariaDb]:
             "--no-defaults",
             *user,
             f"--datadir={folder / 'data'}",
+            temporary_files(folder),
             f"--socket={folder / 'sock'}",
             f"--pid-file={folder / 'pid'}",
             f"--port={port}",
@@ -80,9 +81,16 @@ def mariadb_server(program: str, *options: str) -> Iterator[MariaDb]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def temporary_files(folder: Path) -> str:
+    """Return the option for a folder of its own: a server that starts deletes the temporary files that it finds."""
+    temporary = folder / "tmp"
+    temporary.mkdir(exist_ok=True)
+    return f"--tmpdir={temporary}"
+
+
 def _install(program: str, folder: Path, user: list[str]) -> bool:
-    """Make the data folder; tell whether the server is a MySQL."""
-    data = f"--datadir={folder / 'data'}"
+    """Make the data folder; return whether the server is a MySQL."""
+    data = [f"--datadir={folder / 'data'}", temporary_files(folder)]
     version = subprocess.run([program, "--version"], capture_output=True, text=True, check=True, timeout=60).stdout
     is_mysql = "MariaDB" not in version
     installer = shutil.which("mariadb-install-db", path=SEARCH_PATH)
@@ -91,12 +99,12 @@ def _install(program: str, folder: Path, user: list[str]) -> bool:
             installer,
             "--no-defaults",
             *user,
-            data,
+            *data,
             "--auth-root-authentication-method=normal",
             "--skip-test-db",
         ]
     else:
-        command = [program, "--no-defaults", *user, data, "--initialize-insecure"]
+        command = [program, "--no-defaults", *user, *data, "--initialize-insecure"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
     return is_mysql

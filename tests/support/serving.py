@@ -1,4 +1,4 @@
-"""An app behind a real socket in a thread of this process, where a test may hand it clocks and look inside."""
+"""An app behind a real socket in a thread of this process, so that a test may give it clocks and look inside."""
 
 import threading
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from tests.support.processes import eventually
 
 @contextmanager
 def serving(app: FastAPI, **options: str) -> Iterator[httpx.Client]:
-    """Serve the app on a free port for as long as the block lasts, and yield a client of it."""
+    """Serve the app on a free port while the block runs, and yield a client of it."""
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, server_header=False, lifespan="on"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

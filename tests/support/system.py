@@ -18,8 +18,8 @@ from tests.support.crashing import Faults
 from tests.support.nursery import Forked
 from tests.support.processes import Done, eventually, free_port, is_listening, run_service, start_service
 
-from risk_assessment.debtors import bulk as portfolio
-from risk_assessment.debtors import generating as generator
+from risk_assessment.debtors import bulk
+from risk_assessment.debtors.generating import Distribution, generate
 from risk_assessment.policies.registry import load_registry
 from service_kit.clock import utc_now
 from service_kit.database.engine import Database
@@ -57,7 +57,7 @@ class Process:
 
 @dataclass
 class System:
-    """A system of its own: databases, queue names and ports that nobody else uses."""
+    """A system of its own: databases, queue names and ports that nothing else uses."""
 
     folder: Path
     risk_database_url: str
@@ -89,7 +89,7 @@ class System:
         return {role: f"{role}-{self._suffix}" for role in ("high", "standard", "results")}
 
     def environment(self, **changes: str) -> dict[str, str]:
-        """What every process of this system is told."""
+        """The environment of every process of this system."""
         given = {k: v for k, v in os.environ.items() if not k.startswith(NOT_OURS)}
         return {
             **given,
@@ -160,9 +160,9 @@ class System:
     def until_ready(self) -> None:
         """Wait until both APIs are ready; asking makes the queues."""
         for address in (f"{self.risk_url}/readyz", f"{self.debt_url}/readyz"):
-            self.wait_for(lambda address=address: self._answers(address), 30, f"{address} answering 200")  # type: ignore[misc]
+            self.wait_for(lambda address=address: self._responds(address), 30, f"{address} responding 200")  # type: ignore[misc]
 
-    def _answers(self, address: str) -> bool:
+    def _responds(self, address: str) -> bool:
         with contextlib.suppress(httpx.TransportError):
             return self.http.get(address).status_code == 200
         return False
@@ -253,11 +253,11 @@ class System:
 
         def ask() -> dict[str, Any] | None:
             with contextlib.suppress(httpx.TransportError):
-                answer = self.http.post(f"{self.risk_url}/risk-service/runs", json=options, headers=key)
-                if answer.status_code == 202:
-                    run: dict[str, Any] = answer.json()
+                response = self.http.post(f"{self.risk_url}/risk-service/runs", json=options, headers=key)
+                if response.status_code == 202:
+                    run: dict[str, Any] = response.json()
                     return run
-                assert answer.status_code in (502, 503, 504), answer.text
+                assert response.status_code in (502, 503, 504), response.text
             if not self.is_running("risk-api"):
                 self.start("risk-api")
             return None
@@ -266,16 +266,16 @@ class System:
 
     def run(self, run_id: str) -> dict[str, Any]:
         """The run as the risk API shows it."""
-        answer = self.http.get(f"{self.risk_url}/risk-service/runs/{run_id}")
-        assert answer.status_code == 200, answer.text
-        shown: dict[str, Any] = answer.json()
+        response = self.http.get(f"{self.risk_url}/risk-service/runs/{run_id}")
+        assert response.status_code == 200, response.text
+        shown: dict[str, Any] = response.json()
         return shown
 
     def report(self, run_id: str) -> dict[str, Any]:
         """The report as the debt API shows it."""
-        answer = self.http.get(f"{self.debt_url}/debt-service/runs/{run_id}")
-        assert answer.status_code == 200, answer.text
-        shown: dict[str, Any] = answer.json()
+        response = self.http.get(f"{self.debt_url}/debt-service/runs/{run_id}")
+        assert response.status_code == 200, response.text
+        shown: dict[str, Any] = response.json()
         return shown
 
     def wait_until_over(self, run_id: str, seconds: float = 40) -> dict[str, Any]:
@@ -316,29 +316,29 @@ class Queues:
             self._client.send_message(QueueUrl=address, MessageBody=body)
 
     def depth(self, role: str) -> tuple[int, int]:
-        """How many messages wait, and how many are hidden because somebody has them."""
+        """How many messages wait, and how many are hidden because they were received."""
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        told = self._client.get_queue_attributes(QueueUrl=self.address(role), AttributeNames=names)["Attributes"]
-        return int(told[names[0]]), int(told[names[1]])
+        found = self._client.get_queue_attributes(QueueUrl=self.address(role), AttributeNames=names)["Attributes"]
+        return int(found[names[0]]), int(found[names[1]])
 
     def is_empty(self, *roles: str) -> bool:
-        """Tell whether nothing waits and nobody has anything."""
+        """Return whether nothing waits and nothing is hidden."""
         return all(self.depth(role) == (0, 0) for role in roles)
 
     def take(self, role: str, *, hide: int = 30, most: int = 1_000) -> list[dict[str, Any]]:
         """Receive what waits: body, receive count and attributes of each message."""
         address, taken = self.address(role), []
         while len(taken) < most:
-            answer = self._client.receive_message(
+            response = self._client.receive_message(
                 QueueUrl=address,
                 MaxNumberOfMessages=min(10, most - len(taken)),
                 VisibilityTimeout=hide,
                 AttributeNames=["ApproximateReceiveCount"],
                 MessageAttributeNames=["All"],
             )
-            if not answer.get("Messages"):
+            if not response.get("Messages"):
                 break
-            taken += answer["Messages"]
+            taken += response["Messages"]
         return taken
 
     def drain(self, role: str) -> list[dict[str, Any]]:
@@ -381,16 +381,16 @@ def fill(risk_database_url: str, debtors: int, name: str = "default", seed: int 
     """Put invented debtors into a portfolio."""
     database = Database(risk_database_url)
     try:
-        judge = portfolio.judge_of(database, load_registry("standard", None), utc_now())
-        rows = generator.generate(debtors, generator.Distribution.BALANCED, seed)
-        while chunk := list(islice(rows, portfolio.CHUNK)):
-            _upsert(database, chunk, name, judge)
+        scorer = bulk.bulk_scorer(database, load_registry("standard", None), name, utc_now())
+        scored = ((row, scorer.score(row)) for row in generate(debtors, Distribution.BALANCED, seed))
+        while chunk := list(islice(scored, bulk.CHUNK)):
+            _upsert(database, name, chunk, scorer)
     finally:
         database.dispose()
 
 
-def _upsert(database: Database, rows: list[Any], name: str, judge: Any) -> None:
-    database.transact(lambda connection: portfolio.upsert(connection, portfolio=name, rows=rows, judge=judge))
+def _upsert(database: Database, name: str, rows: list[bulk.ScoredRow], scorer: bulk.BulkScorer) -> None:
+    database.transact(lambda connection: bulk.upsert(connection, name, rows, scorer))
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.processes import eventually, free_port, is_listening, start, stop
-from tests.support.servers import MariaDb, _install
+from tests.support.servers import MariaDb, _install, temporary_files
 
 
 class MortalMariaDb:
@@ -26,6 +26,7 @@ class MortalMariaDb:
             "--no-defaults",
             *self._user,
             f"--datadir={folder / 'data'}",
+            temporary_files(folder),
             f"--socket={folder / 'sock'}",
             f"--pid-file={folder / 'pid'}",
             f"--port={self.server.port}",

@@ -1,4 +1,4 @@
-# Who can talk to whom, against a mocked AWS.
+# Which traffic is allowed, against a mocked AWS.
 
 mock_provider "aws" {
   source = "./tests/mocks"

@@ -103,7 +103,7 @@ run "services" {
     condition = alltrue([for group in values(aws_lb_target_group.api) :
       group.health_check[0].path == "/readyz" && group.health_check[0].unhealthy_threshold * group.health_check[0].interval >= 300
     ])
-    error_message = "Only what is ready is called, and an outage of the database starts nothing anew before five minutes."
+    error_message = "Only what is ready is called, and an outage of the database restarts nothing before five minutes."
   }
 
   assert {
@@ -113,7 +113,7 @@ run "services" {
 
   assert {
     condition = toset(flatten([for metric in aws_appautoscaling_policy.backlog.target_tracking_scaling_policy_configuration[0].customized_metric_specification[0].metrics :
-      [for stat in metric.metric_stat : [for told in stat.metric : [for dimension in told.dimensions : dimension.value if dimension.name == "QueueName"]]]
+      [for stat in metric.metric_stat : [for one in stat.metric : [for dimension in one.dimensions : dimension.value if dimension.name == "QueueName"]]]
     ])) == toset(["test-high", "test-standard"])
     error_message = "The backlog is that of both lanes."
   }

@@ -5,10 +5,10 @@ works, ends it, and writes its response. Changing threads in between would cost 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from anyio.to_thread import current_default_thread_limiter
 from fastapi import Depends, Request
@@ -21,6 +21,8 @@ from service_kit.database.engine import Database
 from service_kit.http.middleware.deadline import Deadline
 from service_kit.http.middleware.guard import Reason, caller_of, requires
 from service_kit.sqs.client import Sqs
+
+T = TypeVar("T")
 
 THREADS = 14
 SQLITE_THREADS = 8
@@ -87,6 +89,18 @@ class RequestContext:
             self.deadline.check()
             yield connection
             self.deadline.commit()
+
+    def transact(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` in such a transaction, again from its start when it lost against another writer."""
+
+        def attempt(connection: Connection) -> T:
+            self.deadline.check()
+            result = work(connection)
+            self.deadline.commit()
+            return result
+
+        self.deadline.check()
+        return self.database.transact(attempt)
 
 
 async def request_context(request: Request, reason: Reason = None) -> RequestContext:

@@ -38,4 +38,4 @@ def add_queue_commands(app: typer.Typer) -> None:
 
 async def _redrive(settings: Settings, database: Database, request: RedriveRequest, audit: Audit) -> Redriven:
     async with open_sqs(settings) as sqs:
-        return await service.redrive(sqs, settings, database, database.write, request, audit)
+        return await service.redrive(sqs, settings, database, database.transact, request, audit)

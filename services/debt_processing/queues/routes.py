@@ -36,4 +36,4 @@ async def peek(
 @router.post("/dead-letters/redrive", response_model=Redriven, dependencies=OPERATOR)
 async def redrive(context: Context, settings: ServiceSettings, body: RedriveRequest = EVERYTHING) -> Redriven:
     """Send dead letters back to their lane's queue, to be processed again."""
-    return await service.redrive(context.sqs, settings, context.database, context.writing, body, context.audit)
+    return await service.redrive(context.sqs, settings, context.database, context.transact, body, context.audit)

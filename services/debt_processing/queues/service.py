@@ -5,7 +5,6 @@ The record is made before anything moves, because what cannot be recorded must n
 
 import asyncio
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 
 from sqlalchemy import Connection
 
@@ -17,27 +16,26 @@ from service_kit.audit import Audit
 from service_kit.database.engine import Database
 from service_kit.sqs.client import Sqs
 
-Writing = Callable[[], AbstractContextManager[Connection]]
-"""Opens the transaction that decides whether the redrive happens."""
+Transact = Callable[[Callable[[Connection], int]], int]
+"""Runs the transaction that decides whether the redrive happens."""
 
 
 async def redrive(
-    sqs: Sqs, settings: Settings, database: Database, writing: Writing, request: RedriveRequest, audit: Audit
+    sqs: Sqs, settings: Settings, database: Database, transact: Transact, request: RedriveRequest, audit: Audit
 ) -> Redriven:
     """Send dead letters back to their lane's queue, to be processed as if they were new."""
     subject = f"dead_letters:{request.lane or 'all'}"
     asked = {"limit": request.limit, "named": len(request.message_ids or ())}
 
-    def begin() -> int:
-        with writing() as connection:
-            attempts.reset_exhausted(connection)
-            return audit.changed(connection, "dead_letters.redriven", subject, **asked)
+    def begin(connection: Connection) -> int:
+        attempts.reset_exhausted(connection)
+        return audit.changed(connection, "dead_letters.redriven", subject, **asked)
 
     def end(record: int, done: Redriven) -> None:
         counts = {"redriven": done.redriven, "failed": done.failed, "lanes": done.lanes}
         database.transact(lambda connection: audit.complete(connection, record, **asked, **counts))
 
-    record = await asyncio.to_thread(begin)
+    record = await asyncio.to_thread(transact, begin)
     done = await dead_letters.redrive(sqs, settings, request, audit.at)
     await asyncio.to_thread(end, record, done)
     return done

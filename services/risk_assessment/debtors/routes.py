@@ -15,7 +15,6 @@ from risk_assessment.debtors.schemas import DebtorIn, DebtorOut, DebtorPage, Deb
 from risk_assessment.debtors.service import WrittenDebtor
 from risk_assessment.dependencies import (
     ETAG,
-    IDEMPOTENCY,
     LOCATION,
     WITH_ETAG,
     Context,
@@ -25,8 +24,9 @@ from risk_assessment.dependencies import (
     expected_version,
 )
 from risk_assessment.fields import MAX_ID, PortfolioName
+from risk_assessment.metadata import IDEMPOTENCY
 from service_kit.http.context import OPERATOR, VIEWER
-from service_kit.http.idempotency import Effect, IdempotencyKey
+from service_kit.http.idempotent_posts import Effect, IdempotencyKey, respond_once
 from service_kit.http.middleware.json_bodies import JsonRoute, parsed_body
 from service_kit.http.openapi import with_headers
 from service_kit.http.pages import Cursor, Limit
@@ -66,7 +66,7 @@ def create(
         location = f"{request.scope['path'].rstrip('/')}/{debtor_id}"
         return Effect(201, _body(written), {"Location": location, "ETag": etag(1)})
 
-    return IDEMPOTENCY.respond_once(context, "debtor", key, parsed, act)
+    return respond_once(IDEMPOTENCY, context, "debtor", key, parsed, act)
 
 
 @router.get("", response_model=DebtorPage, dependencies=VIEWER)

@@ -17,7 +17,7 @@ from risk_assessment.batches import queries as batch_queries
 from risk_assessment.batches.queries import BatchKey
 from risk_assessment.batches.sending import BatchQueues
 from risk_assessment.batches.shipments import Shipment, build_shipment
-from risk_assessment.dependencies import IDEMPOTENCY
+from risk_assessment.metadata import IDEMPOTENCY
 from risk_assessment.metrics import (
     BATCHES,
     MESSAGE_BYTES,
@@ -48,6 +48,7 @@ log = structlog.get_logger()
 
 LOOK_SECONDS = 0.1  # how often an idle dispatcher looks for work
 TIDY_SECONDS = 1.0  # how often it looks for batches that were lost
+REFUSED_SECONDS = 1.0  # how long it waits when the queues respond but take nothing
 BATCHES_A_SHIPMENT = 10  # one request: the next is built while it is under way
 NO_CAP = 1_000_000
 
@@ -143,6 +144,8 @@ class Publisher:
                 shipment = Shipment() if over else await self._build(in_flight)
             finally:
                 sent = await sending  # never left alone: a batch that went out must be marked
+        if not sent:
+            await asyncio.sleep(REFUSED_SECONDS)
         return False
 
     async def send(self, shipment: Shipment, outcome: str = "sent") -> bool:
@@ -179,7 +182,7 @@ class Publisher:
 
 
 class ResultsReader:
-    """Reads what the debt service reports. Any dispatcher may record it, with the lease or without."""
+    """Reads what the debt service reports. A leader that was just replaced may still record it: that needs no lease."""
 
     def __init__(self, parts: RunParts, to_publish: Bell) -> None:
         self._parts, self._to_publish = parts, to_publish
@@ -194,7 +197,7 @@ class ResultsReader:
             self._received = []
             self._to_publish.ring()
             await self._parts.batch_queues.delete_results(received)
-        return True
+        return bool(received)
 
     def _apply(self, received: list[Received]) -> None:
         reports: list[BatchResult] = []

@@ -13,8 +13,9 @@ from recovery_core.money import Money, Threshold
 from recovery_core.policies.parts import RiskLevel
 from recovery_core.profile import PaymentStatus
 from recovery_core.scoring.scorer import scorer_for
-from risk_assessment.dependencies import IDEMPOTENCY, WITH_LOCATION, Context, RunId
+from risk_assessment.dependencies import WITH_LOCATION, Context, RunId
 from risk_assessment.fields import PolicyName, PortfolioName
+from risk_assessment.metadata import IDEMPOTENCY
 from risk_assessment.metrics import RUNS
 from risk_assessment.runs import preview as previews
 from risk_assessment.runs import queries, service
@@ -22,7 +23,7 @@ from risk_assessment.runs.ranking import Selection
 from risk_assessment.runs.schemas import DEFAULT_THRESHOLD, PreviewOut, RunFilters, RunIn, RunOut, RunPage
 from risk_assessment.runs.tables import FINISHED
 from service_kit.http.context import LONG_VIEWER, OPERATOR, VIEWER
-from service_kit.http.idempotency import Effect, IdempotencyKey
+from service_kit.http.idempotent_posts import Effect, IdempotencyKey, respond_once
 from service_kit.http.middleware.json_bodies import JsonRoute, parsed_body
 from service_kit.http.pages import Cursor, Limit
 from service_kit.http.problems import problem_responses
@@ -91,7 +92,7 @@ def start(
         shown = queries.view(connection, queries.read(connection, run_id), context.registry)
         return Effect(202, RunOut.model_validate(shown), {"Location": f"{request.scope['path']}/{run_id}"})
 
-    return IDEMPOTENCY.respond_once(context, "run", key, parsed, act)
+    return respond_once(IDEMPOTENCY, context, "run", key, parsed, act)
 
 
 @router.get("", response_model=RunPage, dependencies=VIEWER)

@@ -5,12 +5,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request, Response
 from sqlalchemy import Connection
 
-from risk_assessment.dependencies import IDEMPOTENCY, WITH_LOCATION, Context, RunId
+from risk_assessment.dependencies import WITH_LOCATION, Context, RunId
+from risk_assessment.metadata import IDEMPOTENCY
 from risk_assessment.scoring import queries, service
 from risk_assessment.scoring.schemas import ScoresIn, ScoresOut, ScoringJobIn, ScoringJobOut
 from service_kit.clock import utc_now
 from service_kit.http.context import OPERATOR, VIEWER
-from service_kit.http.idempotency import Effect, IdempotencyKey
+from service_kit.http.idempotent_posts import Effect, IdempotencyKey, respond_once
 from service_kit.http.middleware.json_bodies import JsonRoute, parsed_body
 from service_kit.http.responses import json_response
 
@@ -46,7 +47,7 @@ def start(
         shown = queries.view(connection, queries.read(connection, job_id), context.registry)
         return Effect(202, ScoringJobOut.model_validate(shown), {"Location": f"{request.scope['path']}/{job_id}"})
 
-    return IDEMPOTENCY.respond_once(context, "scoring_job", key, parsed, act)
+    return respond_once(IDEMPOTENCY, context, "scoring_job", key, parsed, act)
 
 
 @router.get("/scoring-jobs/{job_id}", response_model=ScoringJobOut, dependencies=VIEWER)

@@ -131,7 +131,7 @@ async def test_a_copy_of_what_ended_the_process_twice_is_not_begun_either_until_
     assert (len(dead(fake_sqs, settings)), deciding.order) == (2, [])
 
     audit = Audit(audit_records, command_line_caller(), utc_now())
-    sent_back = await redrive(fake_sqs, settings, database, database.write, RedriveRequest(), audit)  # type: ignore[arg-type]
+    sent_back = await redrive(fake_sqs, settings, database, database.transact, RedriveRequest(), audit)  # type: ignore[arg-type]
     await receive_without_deleting(fake_sqs, queue, 1)
     await process_all(settings, database, fake_sqs)
 

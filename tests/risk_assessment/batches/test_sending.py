@@ -1,4 +1,4 @@
-"""Batches go to the queue of their lane, the high one first, and what did not go out is told."""
+"""Batches go to the queue of their lane, the high one first, and what did not go out is returned."""
 
 import pytest
 from tests.risk_assessment.builders import some_settings
@@ -45,15 +45,15 @@ async def test_each_batch_goes_to_the_queue_of_its_lane(sqs: FakeSqs) -> None:
     assert sorted(bodies(sqs, "s")) == ["batch 4", "batch 5"]
 
 
-async def test_a_message_tells_the_trace_of_its_run_where_there_is_one_and_room_for_it(sqs: FakeSqs) -> None:
+async def test_a_message_has_the_trace_of_its_run_where_there_is_one_and_room_for_it(sqs: FakeSqs) -> None:
     trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
     traced, untraced, full = (BatchKey(run, 1, "high") for run in (1, 2, 1))
     of_run = {1: RunTrace("run-1", trace)}
     await sender(sqs).send(Shipment({traced: "traced", untraced: "untraced"}, of_run))
     await sender(sqs).send(Shipment({full: "x" * MAX_MESSAGE_BYTES}, of_run))
 
-    told = {message.body[:10]: message.attributes for message in sqs.waiting("h")}
-    assert told == {"traced": {"traceparent": trace}, "untraced": {}, "x" * 10: {}}
+    sent = {message.body[:10]: message.attributes for message in sqs.waiting("h")}
+    assert sent == {"traced": {"traceparent": trace}, "untraced": {}, "x" * 10: {}}
 
 
 async def test_a_batch_the_server_refused_is_not_among_the_sent(sqs: FakeSqs) -> None:

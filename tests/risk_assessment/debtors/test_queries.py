@@ -1,4 +1,4 @@
-"""Lists of debtors: filters, both orders, and pages that lose and repeat nobody while others write."""
+"""Lists of debtors: filters, both orders, and pages that lose and repeat no debtor while others write."""
 
 import base64
 import json
@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 from tests.risk_assessment import independent
-from tests.risk_assessment.answers import DEBTOR, all_pages, created, fields_of, shown
 from tests.risk_assessment.apis import Api
 from tests.risk_assessment.builders import a_debtor, debtor_rows, generate_debtors
+from tests.risk_assessment.responses import DEBTOR, all_pages, created, fields_of, shown
 
 
 @pytest.fixture(scope="module")
 def book(api: Api) -> str:
-    """A portfolio that nobody changes."""
+    """A portfolio that no test changes."""
     generate_debtors(api.database, 60, portfolio="book")
     return "book"
 
@@ -50,14 +50,14 @@ def test_pages_walk_the_whole_portfolio_in_order(api: Api, book: str, sort: str,
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3])
-def test_equal_priorities_are_told_apart_by_the_lower_id(api: Api, portfolio: str, limit: int) -> None:
+def test_equal_priorities_are_in_the_order_of_their_ids(api: Api, portfolio: str, limit: int) -> None:
     made = [created(api.post("/debtors", json=a_debtor(portfolio=portfolio)))["id"] for _ in range(7)]
 
     assert ids(all_pages(api, "/debtors", portfolio=portfolio, sort="priority", limit=limit)) == made
 
 
 @pytest.mark.parametrize("sort", ["id", "priority"])
-def test_pages_lose_and_repeat_nobody_while_rows_are_inserted(api: Api, portfolio: str, sort: str) -> None:
+def test_pages_lose_and_repeat_no_debtor_while_rows_are_inserted(api: Api, portfolio: str, sort: str) -> None:
     before = ids(generate_debtors(api.database, 40, portfolio=portfolio))
     walked: list[int] = []
     cursor: str | None = None
@@ -109,14 +109,12 @@ FILTERS: list[tuple[dict[str, Any], Any]] = [
 
 @pytest.mark.parametrize(("filters", "wanted"), FILTERS, ids=[str(filters) for filters, _ in FILTERS])
 @pytest.mark.parametrize("sort", ["id", "priority"])
-def test_a_filter_shows_all_it_names_and_nobody_else(
+def test_a_filter_shows_all_it_names_and_no_others(
     api: Api, book: str, filters: dict[str, Any], wanted: Any, sort: str
 ) -> None:
-    everybody = debtor_rows(api.database)
+    everyone = debtor_rows(api.database)
     for scope in ({}, {"portfolio": book}):
-        rows = [
-            row for row in everybody if wanted(row) and row["portfolio"] == scope.get("portfolio", row["portfolio"])
-        ]
+        rows = [row for row in everyone if wanted(row) and row["portfolio"] == scope.get("portfolio", row["portfolio"])]
 
         walked = ids(all_pages(api, "/debtors", **scope, **filters, sort=sort, limit=500))
 

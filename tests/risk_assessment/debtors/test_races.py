@@ -7,9 +7,9 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.risk_assessment.answers import all_pages, created, shown
 from tests.risk_assessment.apis import Api
 from tests.risk_assessment.builders import a_debtor
+from tests.risk_assessment.responses import all_pages, created, shown
 
 WRITERS = 50
 CHANGES: list[dict[str, Any]] = [
@@ -27,7 +27,7 @@ CHANGES: list[dict[str, Any]] = [
 
 
 def at_once(count: int, act: Any) -> list[Any]:
-    """Do something in so many threads, all starting together."""
+    """Act in so many threads, all starting together."""
     start = Barrier(count)
 
     def wait_and_act(number: int) -> Any:
@@ -45,13 +45,13 @@ def debtor(api: Api, portfolio: str) -> str:
 
 def test_fifty_writers_of_different_fields_all_get_theirs(api: Api, debtor: str) -> None:
     def write(number: int) -> tuple[int, int]:
-        answer = httpx.patch(debtor, json=CHANGES[number % len(CHANGES)], timeout=40)
-        return answer.status_code, answer.json().get("version")
+        response = httpx.patch(debtor, json=CHANGES[number % len(CHANGES)], timeout=40)
+        return response.status_code, response.json().get("version")
 
-    answers = at_once(WRITERS, write)
+    responses = at_once(WRITERS, write)
 
-    assert Counter(status for status, _ in answers) == {200: WRITERS}
-    assert sorted(version for _, version in answers) == list(range(2, WRITERS + 2))
+    assert Counter(status for status, _ in responses) == {200: WRITERS}
+    assert sorted(version for _, version in responses) == list(range(2, WRITERS + 2))
     final = shown(api.get(debtor))
     assert final["version"] == WRITERS + 1
     for change in CHANGES:
@@ -82,10 +82,10 @@ def test_writers_who_read_again_when_they_were_late_lose_no_update(api: Api, deb
             for attempt in range(1, 100):
                 seen = client.get(debtor)
                 one_more = {"late_payments_count": seen.json()["late_payments_count"] + 1}
-                answer = client.patch(debtor, json=one_more, headers={"If-Match": seen.headers["etag"]})
-                if answer.status_code == 200:
+                response = client.patch(debtor, json=one_more, headers={"If-Match": seen.headers["etag"]})
+                if response.status_code == 200:
                     return attempt
-                assert answer.status_code == 412
+                assert response.status_code == 412
         raise AssertionError("never in time")
 
     attempts = at_once(12, count_up)
@@ -103,7 +103,7 @@ def test_racing_creators_of_one_reference_make_one_debtor(api: Api, portfolio: s
     assert len(all_pages(api, "/debtors", portfolio=portfolio)) == 1
 
 
-def test_readers_and_writers_at_once_are_all_answered(api: Api, debtor: str, portfolio: str) -> None:
+def test_readers_and_writers_at_once_are_all_served(api: Api, debtor: str, portfolio: str) -> None:
     def act(number: int) -> int:
         if number % 2:
             return httpx.patch(debtor, json={"name": f"Writer {number}"}, timeout=40).status_code

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 from tests.risk_assessment import independent
-from tests.risk_assessment.answers import (
+from tests.risk_assessment.apis import Api
+from tests.risk_assessment.builders import a_debtor, row_counts
+from tests.risk_assessment.responses import (
     ASSESSMENT,
     DEBTOR,
     PROFILE_FIELDS,
@@ -16,8 +18,6 @@ from tests.risk_assessment.answers import (
     problem_of,
     shown,
 )
-from tests.risk_assessment.apis import Api
-from tests.risk_assessment.builders import a_debtor, row_counts
 
 
 def create(api: Api, portfolio: str, **changes: Any) -> dict[str, Any]:
@@ -32,12 +32,12 @@ def moment(text: str) -> datetime:
 
 def test_a_debtor_is_created_scored_and_found_again(api: Api, portfolio: str) -> None:
     before = datetime.now(UTC) - timedelta(seconds=1)
-    answer = api.post("/debtors", json=a_debtor(portfolio=portfolio, external_ref="ACC-1", name="Zoë Ünal 🙂"))
+    response = api.post("/debtors", json=a_debtor(portfolio=portfolio, external_ref="ACC-1", name="Zoë Ünal 🙂"))
 
-    debtor = created(answer)
-    assert answer.status_code == 201
-    assert answer.headers["location"] == f"/risk-service/debtors/{debtor['id']}"
-    assert answer.headers["etag"] == '"1"'
+    debtor = created(response)
+    assert response.status_code == 201
+    assert response.headers["location"] == f"/risk-service/debtors/{debtor['id']}"
+    assert response.headers["etag"] == '"1"'
     assert set(debtor) == DEBTOR
     assert debtor | a_debtor(portfolio=portfolio, external_ref="ACC-1", name="Zoë Ünal 🙂") == debtor
     assert (debtor["payment_status"], debtor["family_situation"], debtor["version"]) == ("UNPAID", None, 1)
@@ -65,10 +65,10 @@ def test_the_assessment_says_what_the_policy_says(api: Api, portfolio: str) -> N
 
 
 @pytest.mark.parametrize("slash", ["", "/"])
-def test_every_path_answers_with_and_without_a_trailing_slash(api: Api, portfolio: str, slash: str) -> None:
-    answer = api.post(f"/debtors{slash}", json=a_debtor(portfolio=portfolio))
-    one = created(answer)["id"]
-    assert answer.headers["location"] == f"/risk-service/debtors/{one}"
+def test_every_path_responds_with_and_without_a_trailing_slash(api: Api, portfolio: str, slash: str) -> None:
+    response = api.post(f"/debtors{slash}", json=a_debtor(portfolio=portfolio))
+    one = created(response)["id"]
+    assert response.headers["location"] == f"/risk-service/debtors/{one}"
 
     for path in ("/debtors", f"/debtors/{one}", f"/debtors/{one}/score", f"/debtors/{one}/assessments"):
         assert api.get(path + slash).status_code == 200
@@ -98,10 +98,10 @@ def test_what_get_shows_can_be_put_back(api: Api, portfolio: str) -> None:
         api, portfolio, external_ref="A", family_situation="DIVORCED_NO_DEPENDENTS", payment_status="PARTIAL"
     )
 
-    answer = api.put(f"/debtors/{debtor['id']}", json=debtor)
+    response = api.put(f"/debtors/{debtor['id']}", json=debtor)
 
-    again = shown(answer)
-    assert answer.headers["etag"] == '"2"'
+    again = shown(response)
+    assert response.headers["etag"] == '"2"'
     assert again.pop("updated_at") >= debtor.pop("updated_at")
     assert again.pop("assessment").pop("assessed_at") >= debtor.pop("assessment").pop("assessed_at")
     assert again == debtor | {"version": 2}
@@ -118,7 +118,7 @@ def test_put_writes_the_whole_debtor(api: Api, portfolio: str) -> None:
     assert replaced["assessment"]["total_score"] == debtor["assessment"]["total_score"] + 9 * (10 - 4)
 
 
-def test_patch_changes_only_what_is_sent_and_scores_anew(api: Api, portfolio: str) -> None:
+def test_patch_changes_only_what_is_sent_and_scores_again(api: Api, portfolio: str) -> None:
     debtor = create(api, portfolio, external_ref="A")
 
     patched = shown(api.patch(f"/debtors/{debtor['id']}", json={"late_payments_count": 0}))
@@ -163,10 +163,10 @@ def test_a_stale_version_changes_nothing(api: Api, portfolio: str) -> None:
 def test_the_version_read_or_any_may_be_changed(api: Api, portfolio: str, if_match: str) -> None:
     path = f"/debtors/{create(api, portfolio)['id']}"
 
-    answer = api.patch(path, json={"name": "Bo"}, headers={"If-Match": if_match})
+    response = api.patch(path, json={"name": "Bo"}, headers={"If-Match": if_match})
 
-    assert (answer.status_code, answer.headers["etag"]) == (200, '"2"')
-    assert api.delete(path, headers={"If-Match": answer.headers["etag"]}).status_code == 204
+    assert (response.status_code, response.headers["etag"]) == (200, '"2"')
+    assert api.delete(path, headers={"If-Match": response.headers["etag"]}).status_code == 204
 
 
 def test_a_deleted_debtor_is_gone_but_its_assessments_are_kept(api: Api, portfolio: str) -> None:

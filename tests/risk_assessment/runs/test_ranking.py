@@ -1,4 +1,4 @@
-"""Whatever pages it is read in, an order holds each eligible debtor of its snapshot once, and the rest is counted."""
+"""Whatever the size of its pages, a ranking contains each eligible debtor of its snapshot once, and counts the rest."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -27,7 +27,7 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextmanager
 def a_ranking(database: Database, policy: str = "standard", **filters: Any) -> Iterator[Eligible]:
-    """A ranking of the default portfolio, as it is when the block begins."""
+    """The ranking of the default portfolio as it is when the block begins."""
     registry = a_registry(policy)
     with database.read() as connection:
         policy_id = registry.find_id(connection, registry.active("default"))
@@ -56,13 +56,13 @@ def all_of(chunks: Iterator[Sequence[Sequence[int]]], then: Callable[[], None] =
 
 
 def assert_right(
-    told: tuple[list[Entry], dict[str, int]],
+    found: tuple[list[Entry], dict[str, int]],
     rows: list[dict[str, Any]],
     policy: str = "standard",
     wanted: Callable[[dict[str, Any]], bool] = lambda row: True,
 ) -> None:
-    """The entries are what sorting the rows gives, each debtor once, and everybody else has one reason."""
-    entries, excluded = told
+    """The entries are what sorting the rows gives, each debtor once, and every other debtor has one reason."""
+    entries, excluded = found
     expected = independent.ranking([row for row in rows if wanted(row)], policy)
     versions = {row["id"]: row["version"] for row in rows}
     in_order = sorted(entries, key=lambda entry: (-entry[0], entry[1]))
@@ -119,7 +119,7 @@ def a_book(database: Database) -> list[dict[str, Any]]:
 
 
 FILTERS: dict[str, tuple[dict[str, Any], Callable[[dict[str, Any]], bool]]] = {
-    "everybody": ({}, lambda row: True),
+    "no filter": ({}, lambda row: True),
     "one level": ({"risk_level": ["MEDIUM"]}, lambda row: level(row) == "MEDIUM"),
     "two levels": ({"risk_level": ["LOW", "HIGH"]}, lambda row: level(row) in ("LOW", "HIGH")),
     "a least debt": ({"min_debt": 500_000}, lambda row: row["total_debt_amount"] >= 500_000),
@@ -148,7 +148,7 @@ def test_a_filter_leaves_the_others_out(
 
 
 def of_both_policies(database: Database) -> list[dict[str, Any]]:
-    """A book that one policy scored, and some pages of debtors whom the other one scored."""
+    """A book that one policy scored, and some pages of debtors that the other one scored."""
     rows = a_book(database)
     for row in rows[::5]:
         change_debtor(database, row["id"], family_situation=None)
@@ -166,7 +166,7 @@ def test_debtors_of_another_policy_are_scored_on_the_way(database: Database, pol
     assert_right(ranked(database, policy), rows, policy)
 
 
-def test_under_a_policy_that_was_never_used_everybody_is_scored(database: Database) -> None:
+def test_under_a_policy_that_was_never_used_every_debtor_is_scored(database: Database) -> None:
     rows = a_book(database)
     assert len({row["policy_id"] for row in rows}) == 1
 
@@ -187,17 +187,17 @@ def test_a_filter_by_level_goes_by_the_policy_asked_for(database: Database, poli
     scorable = [row for row in rows if row["family_situation"] is not None]
     assert any(level(row, policy) != level(row, others) for row in scorable)
 
-    told = ranked(database, policy, risk_level=["MEDIUM"])
+    found = ranked(database, policy, risk_level=["MEDIUM"])
 
     scored = [row for row in rows if policy == "standard" or row in scorable]
     medium = {row["id"] for row in scored if level(row, policy) == "MEDIUM"}
-    assert_right(told, rows, policy, lambda row: row["id"] in medium)
+    assert_right(found, rows, policy, lambda row: row["id"] in medium)
 
 
 @pytest.mark.parametrize("policy", ["standard", "classic"])
 def test_what_others_write_between_two_chunks_is_not_seen(database: Database, policy: str) -> None:
     generate_debtors(database, 60)
-    rows = debtor_rows(database)  # stored under "standard": by pages for this one, scored anew for "classic"
+    rows = debtor_rows(database)  # stored under "standard": by pages for this one, scored again for "classic"
     workable = [one for _, one in independent.ranking(rows, policy)]
     first, second, *others, last = workable
 
@@ -214,9 +214,9 @@ def test_what_others_write_between_two_chunks_is_not_seen(database: Database, po
             database.transact(partial(debtors.remove, debtor_id=one, expected=None))
 
     with a_ranking(database, policy) as eligible:
-        told = all_of(eligible.entries(), write), eligible.excluded()
+        found = all_of(eligible.entries(), write), eligible.excluded()
 
-    assert_right(told, rows, policy)
+    assert_right(found, rows, policy)
     now = debtor_rows(database)
     assert now != rows
     assert_right(ranked(database, policy), now, policy)

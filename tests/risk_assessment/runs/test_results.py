@@ -1,4 +1,4 @@
-"""What the debt service reports is believed in any order, late or twice, and so every run comes to an end."""
+"""What the debt service reports is accepted in any order, late or twice, and so every run comes to an end."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -125,7 +125,7 @@ def test_done_is_final(database: Database, run_id: str) -> None:
     assert states(database, run_id) == ["done", "sent", "sent", "sent"]
 
 
-def test_reports_nobody_knows_are_passed_over(database: Database, run_id: str) -> None:
+def test_reports_of_unknown_batches_are_passed_over(database: Database, run_id: str) -> None:
     send_all(database, run_id)
 
     assert report(database, a_report("00000000-0000-0000-0000-000000000000", 1), a_report(run_id, 99)) == []
@@ -146,7 +146,7 @@ def test_a_batch_of_a_cancelled_run_may_still_be_done(database: Database, run_id
 
 
 @pytest.mark.parametrize("marked", [True, False])
-def test_a_completed_run_tells_how_long_it_took_and_whether_it_was_published_before(
+def test_a_completed_run_says_how_long_it_took_and_whether_it_was_published_before(
     database: Database, run_id: str, marked: bool
 ) -> None:
     if marked:

@@ -1,242 +1,169 @@
-"""A portfolio is scored anew in chunks, each a transaction, and goes on where it was interrupted."""
+"""The dispatcher's step for scoring jobs: a chunk at a time, after all planning."""
 
+import asyncio
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, select
+from sqlalchemy import update
 from tests.risk_assessment import independent
-from tests.risk_assessment.builders import (
-    NOON,
-    a_registry,
-    add_debtor,
-    change_debtor,
-    debtor_rows,
-    generate_debtors,
-    row_counts,
-)
+from tests.risk_assessment.builders import NOON, a_registry, accept_run, debtor_rows, generate_debtors
+from tests.risk_assessment.dispatching import Dispatching
+from tests.risk_assessment.planned import plan, run_row
+from tests.support.growth import Growth
+from tests.support.processes import eventually
 
-from recovery_core.policies.builtin import built_in_policy
-from recovery_core.policies.document import load_policy
-from risk_assessment.policies.registry import PolicyRegistry
+from risk_assessment.runs import service as runs
+from risk_assessment.runs.tables import UNPLANNED, RunState
 from risk_assessment.scoring import queries, rescoring, service
+from risk_assessment.scoring.jobs import ScoringSteps
 from risk_assessment.scoring.schemas import ScoringJobIn
-from risk_assessment.tables import assessments
+from risk_assessment.settings import Settings
+from risk_assessment.tables import leases
+from risk_assessment.tables import runs as runs_table
 from service_kit.database.engine import Database
-from service_kit.worker.leader_lease import LeaseLostError
+from service_kit.worker.leader_lease import LeaderLease, LeaseLostError
 
-Fence = Callable[[Connection], None]
-LATER = NOON + timedelta(minutes=5)
+CHUNK = 10
 
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rescoring, "CHUNK", 20)
+    monkeypatch.setattr(rescoring, "CHUNK", CHUNK)
 
 
-def accept(
-    database: Database, policy: str | None = None, portfolio: str = "default", registry: PolicyRegistry | None = None
-) -> str:
+def accept(database: Database, policy: str | None = None, portfolio: str = "default") -> str:
     body = ScoringJobIn(portfolio=portfolio, policy=policy)
-    return database.transact(lambda c: service.accept(c, body, registry or a_registry(), NOON))
+    return database.transact(lambda c: service.accept(c, body, a_registry(), NOON))
 
 
-def score_chunk(database: Database, registry: PolicyRegistry | None = None, fence: Fence = lambda _: None) -> int:
-    """Score the next chunk of the oldest job, as the dispatcher does."""
+def job_of(database: Database, job_id: str) -> Any:
     with database.read() as connection:
-        job = queries.next_job(connection)
-        assert job is not None
-        scorer = (registry or a_registry()).scorer(connection, job.policy_id)
-
-    def fenced(connection: Connection) -> int:
-        fence(connection)
-        return rescoring.score_chunk(connection, job, scorer, LATER)
-
-    return database.transact(fenced)
+        return queries.read(connection, job_id)
 
 
-def finish(database: Database, registry: PolicyRegistry | None = None) -> None:
-    while score_chunk(database, registry):
+def the_step(database: Database) -> Callable[[], bool]:
+    """Return the step of a dispatcher that holds the lease: it says whether there was anything to do."""
+    lease = LeaderLease(database, leases, "dispatcher")
+    assert lease.acquire(NOON)
+    [step] = ScoringSteps(database, a_registry(), lease, ()).steps()
+
+    async def work() -> bool:
+        return await step.work()
+
+    return lambda: asyncio.run(work())
+
+
+def set_state(database: Database, run_id: str, state: RunState) -> None:
+    database.transact(lambda c: c.execute(update(runs_table).where(runs_table.c.id == run_id).values(state=state)))
+
+
+def test_a_step_scores_one_chunk_until_the_job_is_completed(database: Database) -> None:
+    generate_debtors(database, 2 * CHUNK + 1)
+    job_id, step = accept(database), the_step(database)
+    seen = []
+
+    while step():
+        job = job_of(database, job_id)
+        seen.append((job.state, job.debtors_scored))
+
+    chunks = [("running", CHUNK), ("running", 2 * CHUNK), ("running", 2 * CHUNK + 1)]
+    assert seen == [*chunks, ("completed", 2 * CHUNK + 1)]
+
+
+@pytest.mark.parametrize("state", UNPLANNED)
+def test_a_scoring_job_waits_while_a_run_is_unplanned(database: Database, state: RunState) -> None:
+    generate_debtors(database, 2 * CHUNK)
+    job_id, step = accept(database), the_step(database)
+    assert step()
+    before = job_of(database, job_id)
+    # A run of any portfolio: planning needs the same processor.
+    run_id = accept_run(database, portfolio="other")
+    set_state(database, run_id, state)
+
+    assert not step()
+    assert not step()
+
+    assert job_of(database, job_id) == before
+    assert before.debtors_scored == CHUNK
+    plan(database, run_id)
+    assert step()
+    assert job_of(database, job_id).debtors_scored == 2 * CHUNK
+
+
+@pytest.mark.parametrize("state", [state for state in RunState if state not in UNPLANNED])
+def test_a_scoring_job_does_not_wait_for_a_run_that_is_planned_or_over(sqlite: Database, state: RunState) -> None:
+    generate_debtors(sqlite, CHUNK)
+    job_id, step = accept(sqlite), the_step(sqlite)
+    set_state(sqlite, accept_run(sqlite), state)
+
+    assert step()
+
+    assert job_of(sqlite, job_id).debtors_scored == CHUNK
+
+
+def test_a_run_that_failed_or_was_cancelled_lets_the_scoring_job_go_on(sqlite: Database) -> None:
+    generate_debtors(sqlite, CHUNK)
+    job_id, step = accept(sqlite), the_step(sqlite)
+    cancelled, failed = accept_run(sqlite), accept_run(sqlite)
+    assert not step()
+
+    sqlite.transact(lambda c: runs.cancel(c, cancelled, NOON))
+    assert not step()
+    sqlite.transact(lambda c: runs.fail(c, run_row(sqlite, failed).number, "no reason", NOON))
+    assert step()
+
+    assert job_of(sqlite, job_id).debtors_scored == CHUNK
+
+
+def test_a_job_that_breaks_fails_and_lets_the_next_one_go(sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    generate_debtors(sqlite, CHUNK)
+    broken, following, step = accept(sqlite), accept(sqlite), the_step(sqlite)
+
+    def score_chunk(*_: Any) -> int:
+        raise OSError("no space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rescoring, "score_chunk", score_chunk)
+        assert step()
+    while step():
         pass
 
-
-def job_view(database: Database, job_id: str) -> dict[str, Any]:
-    with database.read() as connection:
-        return queries.view(connection, queries.read(connection, job_id), a_registry())
+    assert (job_of(sqlite, broken).state, job_of(sqlite, following).state) == ("failed", "completed")
+    assert job_of(sqlite, broken).error == "scoring failed; see the log"
 
 
-def history(database: Database) -> dict[tuple[int, int], Any]:
-    with database.read() as connection:
-        return {(row.debtor_id, row.version): row for row in connection.execute(select(assessments))}
-
-
-def test_every_debtor_is_scored_anew_and_keeps_its_history(database: Database) -> None:
-    before = generate_debtors(database, 50)
-    old = history(database)
-    other = add_debtor(database, portfolio="other")
-    job_id = accept(database, "classic")
-
-    finish(database)
-
-    after = debtor_rows(database, "default")
-    for was, now in zip(before, after, strict=True):
-        assert now["version"] == was["version"] + 1
-        assert now["total_score"] == independent.score(now, "classic")
-        assert now["priority"] == independent.priority(now, "classic")
-        assert now["risk_level"] == independent.level(now["total_score"], "classic")
-        assert now["assessed_at"] == LATER
-        judged = {"total_score", "priority", "risk_level", "assessed_at", "policy_id", "version"}
-        assert {name for name in was if was[name] != now[name]} <= judged
-    new = history(database)
-    assert {key: new[key] for key in old} == old
-    assert set(new) - set(old) == {(row["id"], 2) for row in before} | {(other, 1)}
-    for row in after:
-        entry = new[row["id"], 2]
-        assert (entry.total_score, entry.priority, entry.policy_id) == (
-            row["total_score"],
-            row["priority"],
-            row["policy_id"],
-        )
-    job = job_view(database, job_id)
-    assert (job["state"], job["debtors_total"], job["debtors_scored"], job["debtors_failed"]) == (
-        "completed",
-        50,
-        50,
-        0,
-    )
-    changed = sum(was["risk_level"] != now["risk_level"] for was, now in zip(before, after, strict=True))
-    assert job["levels_changed"] == changed > 0
-    assert (job["created_at"], job["started_at"], job["finished_at"]) == (NOON, LATER, LATER)
-    assert job["policy"]["name"] == "classic"
-
-
-def test_progress_shows_after_every_chunk(database: Database) -> None:
-    generate_debtors(database, 50)
+def test_a_dispatcher_without_the_lease_scores_nothing(database: Database) -> None:
+    generate_debtors(database, CHUNK)
     job_id = accept(database)
-    seen = [job_view(database, job_id)]
-
-    while score_chunk(database):
-        seen.append(job_view(database, job_id))
-
-    assert [(job["state"], job["debtors_scored"]) for job in seen] == [
-        ("accepted", 0),
-        ("running", 20),
-        ("running", 40),
-        ("running", 50),
-    ]
-    assert [job["debtors_total"] for job in seen] == [None, 50, 50, 50]
-
-
-def test_an_interrupted_job_goes_on_where_it_stopped(database: Database) -> None:
-    generate_debtors(database, 50)
-    job_id = accept(database)
-    score_chunk(database)
-
-    def interrupted(_connection: object) -> None:
-        raise LeaseLostError
+    step = the_step(database)
+    database.transact(lambda c: c.execute(update(leases).values(owner="host-9:1:x")))
 
     with pytest.raises(LeaseLostError):
-        score_chunk(database, fence=interrupted)
-    assert job_view(database, job_id)["debtors_scored"] == 20
-    # A successor with a registry of its own.
-    finish(database, a_registry())
+        step()
 
-    assert job_view(database, job_id)["debtors_scored"] == 50
-    assert {row["version"] for row in debtor_rows(database)} == {2}
-    assert row_counts(database)["assessments"] == 100
+    assert job_of(database, job_id).state == "accepted"
+    assert {row["version"] for row in debtor_rows(database)} == {1}
 
 
-def test_debtors_the_policy_cannot_score_are_counted_and_left_alone(database: Database) -> None:
-    rows = generate_debtors(database, 50)
-    for row in rows[::5]:
-        change_debtor(database, row["id"], family_situation=None)
-    untouched = debtor_rows(database)[::5]
+def test_a_scoring_job_is_carried_out_and_survives_a_stop(
+    database: Database, settings: Settings, growth: Growth
+) -> None:
+    generate_debtors(database, 200)
     job_id = accept(database, "classic")
 
-    finish(database)
+    def job() -> Any:
+        return job_of(database, job_id)
 
-    job = job_view(database, job_id)
-    assert (job["debtors_total"], job["debtors_scored"], job["debtors_failed"]) == (50, 40, 10)
-    assert debtor_rows(database)[::5] == untouched
+    with Dispatching(database, settings):
+        eventually(lambda: job().debtors_scored > 0, 20, "some progress")
+    stopped_at = job().debtors_scored
+    with Dispatching(database, settings):
+        eventually(lambda: job().state == "completed", 20, "the end")
 
-
-def test_a_debtor_changed_in_the_middle_is_judged_by_its_new_facts(database: Database) -> None:
-    rows = generate_debtors(database, 50)
-    accept(database)
-    score_chunk(database)
-
-    change_debtor(database, rows[0]["id"], late_payments_count=99)
-    change_debtor(database, rows[-1]["id"], late_payments_count=99)
-    finish(database)
-
-    now = debtor_rows(database)
-    assert [now[0]["version"], now[1]["version"], now[-1]["version"]] == [3, 2, 3]
-    assert all(row["total_score"] == independent.score(row) for row in now)
-    assert set(history(database)) == {(row["id"], v) for row in now for v in range(1, row["version"] + 1)}
-
-
-def test_an_empty_portfolio_is_scored_at_once(database: Database) -> None:
-    job_id = accept(database, portfolio="nobody-here")
-
-    assert not score_chunk(database)
-
-    job = job_view(database, job_id)
-    assert (job["state"], job["debtors_total"], job["debtors_scored"]) == ("completed", 0, 0)
-
-
-def test_jobs_are_done_one_after_the_other(database: Database) -> None:
-    generate_debtors(database, 5)
-    first, second = accept(database), accept(database, "classic")
-
-    finish(database)
-    assert [job_view(database, job)["state"] for job in (first, second)] == ["completed", "accepted"]
-    finish(database)
-
-    assert job_view(database, second)["state"] == "completed"
-    with database.read() as connection:
-        assert queries.next_job(connection) is None
-
-
-def test_a_failed_job_says_why_and_lets_the_next_one_go(database: Database) -> None:
-    failed, following = accept(database), accept(database)
-    with database.read() as connection:
-        number = queries.read(connection, failed).number
-
-    database.transact(lambda c: rescoring.fail(c, number, "no reason", LATER))
-
-    job = job_view(database, failed)
-    assert (job["state"], job["error"], job["finished_at"]) == ("failed", "no reason", LATER)
-    with database.read() as connection:
-        found = queries.next_job(connection)
-        assert found is not None
-        assert found.id == following
-
-
-def test_a_policy_forgotten_by_its_file_still_scores(sqlite: Database) -> None:
-    document = dict(built_in_policy("standard").document) | {"name": "ours"}
-    generate_debtors(sqlite, 5)
-    job_id = accept(sqlite, "ours", registry=a_registry("standard", load_policy(document)))
-
-    finish(sqlite, a_registry())
-
-    assert job_view(sqlite, job_id)["policy"]["name"] == "ours"
-
-
-def test_a_scorer_is_not_remembered_for_a_policy_whose_row_was_rolled_back(database: Database) -> None:
-    registry = a_registry()
-
-    def use_and_fail(connection: Connection) -> None:
-        lost = registry.register(connection, registry.named("classic"), NOON)
-        assert registry.scorer(connection, lost).policy.name == "classic"
-        raise RuntimeError
-
-    with pytest.raises(RuntimeError):
-        database.transact(use_and_fail)
-    with database.write() as connection:
-        kept = registry.register(connection, registry.named("standard"), NOON)
-        assert registry.scorer(connection, kept).policy.name == "standard"
-    with database.read() as connection:
-        assert registry.find_id(connection, registry.named("classic")) is None
-        assert registry.find_id(connection, registry.named("standard")) == kept
-        assert registry.scorer(connection, kept).policy.name == "standard"
+    assert 0 < stopped_at <= 200
+    assert (job().debtors_total, job().debtors_scored) == (200, 200)
+    assert growth.of("risk_debtors_scored_total") == 200
+    rows = debtor_rows(database)
+    assert {row["version"] for row in rows} == {2}
+    assert all(row["total_score"] == independent.score(row, "classic") for row in rows)

@@ -1,13 +1,16 @@
-"""Profiles scored without being stored, under any known policy, exactly."""
+"""Profiles scored without being stored, under any known policy, exactly; and scoring jobs over HTTP."""
 
 import csv
 from typing import Any
 
 import pytest
 from tests.risk_assessment import independent
-from tests.risk_assessment.answers import ASSESSMENT, STANDARD_FACTORS, shown
 from tests.risk_assessment.apis import Api
-from tests.risk_assessment.builders import a_profile, shared_file
+from tests.risk_assessment.builders import NOON, a_profile, a_registry, generate_debtors, shared_file
+from tests.risk_assessment.responses import ASSESSMENT, SCORING_JOB, STANDARD_FACTORS, created, shown
+
+from risk_assessment.scoring import queries as scoring_jobs
+from risk_assessment.scoring import rescoring
 
 INPUTS = (
     "total_debt_amount",
@@ -24,20 +27,20 @@ INPUTS = (
 def test_profiles_are_scored_in_the_order_sent_and_not_stored(api: Api) -> None:
     profiles = [a_profile(late_payments_count=count) for count in (0, 1, 3, 6)]
 
-    answer = shown(api.post("/scores", json={"profiles": profiles}))
+    response = shown(api.post("/scores", json={"profiles": profiles}))
 
-    assert set(answer) == {"policy", "results"}
-    assert set(answer["policy"]) == {"name", "version", "hash"}
-    assert answer["policy"]["name"] == "standard"
-    assert [result["index"] for result in answer["results"]] == [0, 1, 2, 3]
-    for result, points in zip(answer["results"], (1, 4, 7, 10), strict=True):
+    assert set(response) == {"policy", "results"}
+    assert set(response["policy"]) == {"name", "version", "hash"}
+    assert response["policy"]["name"] == "standard"
+    assert [result["index"] for result in response["results"]] == [0, 1, 2, 3]
+    for result, points in zip(response["results"], (1, 4, 7, 10), strict=True):
         assert set(result) == {"index", "status", "assessment", "priority"}
         assert result["status"] == "scored"
         assessment = result["assessment"]
         assert set(assessment) == ASSESSMENT
         assert list(assessment["factors"]) == STANDARD_FACTORS
         assert assessment["factors"]["payment_history"]["points"] == points
-        assert assessment["policy"] == answer["policy"]
+        assert assessment["policy"] == response["policy"]
         assert result["priority"] == independent.money(assessment["total_score"] * 500_000)
 
 
@@ -55,10 +58,10 @@ def test_good_and_bad_profiles_mix(api: Api) -> None:
 def test_classic_asks_for_the_family_situation(api: Api) -> None:
     profiles = [a_profile(), a_profile(family_situation="SINGLE_NO_DEPENDENTS")]
 
-    answer = shown(api.post("/scores", json={"policy": "classic", "profiles": profiles}))
+    response = shown(api.post("/scores", json={"policy": "classic", "profiles": profiles}))
 
-    assert answer["policy"]["name"] == "classic"
-    refused, scored = answer["results"]
+    assert response["policy"]["name"] == "classic"
+    refused, scored = response["results"]
     assert [error["field"] for error in refused["errors"]] == ["family_situation"]
     assert list(scored["assessment"]["factors"]) == [*STANDARD_FACTORS, "family_situation"]
 
@@ -98,3 +101,25 @@ def test_classic_gives_what_the_original_program_gave(api: Api) -> None:
             assessment["risk_level"],
             result["priority"],
         )
+
+
+def test_a_scoring_job_is_promised_and_shows_its_progress(api: Api, portfolio: str) -> None:
+    generate_debtors(api.database, 10, portfolio=portfolio)
+    response = api.post("/scoring-jobs", json={"portfolio": portfolio, "policy": "classic"})
+
+    job = created(response)
+    assert response.status_code == 202
+    assert response.headers["location"] == f"/risk-service/scoring-jobs/{job['id']}"
+    assert set(job) == SCORING_JOB
+    assert (job["state"], job["portfolio"], job["policy"]["name"]) == ("accepted", portfolio, "classic")
+    assert (job["debtors_total"], job["debtors_scored"], job["debtors_failed"]) == (None, 0, 0)
+    assert shown(api.get(f"/scoring-jobs/{job['id']}/")) == job
+
+    with api.database.read() as connection:
+        row = scoring_jobs.read(connection, job["id"])
+    with api.database.read() as connection:
+        scorer = a_registry().scorer(connection, row.policy_id)
+    while api.database.transact(lambda c: rescoring.score_chunk(c, row, scorer, NOON)):
+        pass
+    done = shown(api.get(f"/scoring-jobs/{job['id']}"))
+    assert (done["state"], done["debtors_total"], done["debtors_scored"]) == ("completed", 10, 10)

@@ -1,4 +1,4 @@
-"""API keys over real sockets and both databases: shown once, kept as a hash, refused soon after they are revoked."""
+"""API keys over real sockets and both databases: shown once, stored as a hash, rejected soon after their revocation."""
 
 import hmac
 import re
@@ -18,7 +18,7 @@ from service_kit.audit import Audit, Caller
 from service_kit.auth import keys
 from service_kit.auth.access import Access
 from service_kit.auth.identity import Role
-from service_kit.auth.keys import REMEMBERED_SECONDS, KeyAuthenticator, KeyRefusedError
+from service_kit.auth.keys import CACHE_SECONDS, KeyAuthenticator, KeyRefusedError
 from service_kit.database.engine import Database
 
 ANN = Audit(audit_records, Caller("cli:ann", "admin"), NOW)
@@ -50,11 +50,6 @@ def issue(database: Database, name: str = "nightly", role: str = "viewer") -> st
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
 def api(database: Database, clock: Clock) -> Iterator[httpx.Client]:
     with serving(create_app(Access(KeyAuthenticator(lambda: database, api_keys, clock)), database)) as client:
         yield client
@@ -72,9 +67,9 @@ def test_a_key_opens_what_its_role_opens(api: httpx.Client, database: Database) 
 
 
 def test_the_actor_is_the_key_by_its_name(api: httpx.Client, database: Database) -> None:
-    answer = api.get("/demo/things", headers={"Authorization": f"Bearer {issue(database, 'nightly-run')}"})
+    response = api.get("/demo/things", headers={"Authorization": f"Bearer {issue(database, 'nightly-run')}"})
 
-    assert answer.json()["actor"] == "key:nightly-run"
+    assert response.json()["actor"] == "key:nightly-run"
 
 
 def test_keys_are_long_random_and_recognisable() -> None:
@@ -98,7 +93,7 @@ def test_keys_are_long_random_and_recognisable() -> None:
         lambda token: "' OR 1=1 --",
     ],
 )
-def test_anything_but_the_very_key_is_refused(
+def test_anything_but_the_exact_key_is_rejected(
     api: httpx.Client, database: Database, forge: Callable[[str], str]
 ) -> None:
     assert status(api, forge(issue(database))) == 401
@@ -108,26 +103,26 @@ def test_a_revoked_key_stops_working_within_seconds(api: httpx.Client, database:
     token = issue(database)
     assert status(api, token) == 200
 
-    keys.withdraw(database, api_keys, ANN, "nightly")
-    clock.forward(REMEMBERED_SECONDS)
+    keys.revoke(database, api_keys, ANN, "nightly")
+    clock.forward(CACHE_SECONDS)
 
-    assert REMEMBERED_SECONDS <= 5
+    assert CACHE_SECONDS <= 5
     assert status(api, token) == 401
 
 
-def test_a_key_is_looked_up_once_for_many_requests(api: httpx.Client, database: Database, clock: Clock) -> None:
+def test_a_key_is_read_once_for_many_requests(api: httpx.Client, database: Database, clock: Clock) -> None:
     token = issue(database)
     asked: list[float] = []
     authenticator = KeyAuthenticator(lambda: asked.append(clock()) or database, api_keys, clock)  # type: ignore[func-returns-value]
     with serving(create_app(Access(authenticator), database)) as other:
         assert [status(other, token) for _ in range(20)] == [200] * 20
         assert len(asked) == 1
-        clock.forward(REMEMBERED_SECONDS)
+        clock.forward(CACHE_SECONDS)
         assert status(other, token) == 200
         assert len(asked) == 2
 
 
-def test_the_secret_itself_is_checked_even_while_the_key_is_remembered(api: httpx.Client, database: Database) -> None:
+def test_the_secret_is_checked_even_while_the_key_is_cached(api: httpx.Client, database: Database) -> None:
     token = issue(database)
 
     assert status(api, token) == 200
@@ -143,7 +138,7 @@ def test_hashes_are_compared_in_constant_time(
     token = issue(database)
 
     status(api, token)
-    status(api, "srk_000000000000" + token[16:])  # for a key that does not exist as well
+    status(api, "srk_000000000000" + token[16:])  # a key that does not exist
 
     assert len(compared) == 2
     assert all(len(a) == len(b) == 64 for a, b in compared)
@@ -155,14 +150,14 @@ def test_the_database_holds_no_secret(sqlite: Database, tmp_path: Path) -> None:
 
     content = b"".join(path.read_bytes() for path in tmp_path.iterdir())
 
-    assert token[4:16].encode() in content  # the id; so what is looked for would be found
+    assert token[4:16].encode() in content  # the id, which proves that the search would find the secret
     assert token[17:].encode() not in content
 
 
-def test_making_and_revoking_are_on_record(database: Database) -> None:
+def test_creating_and_revoking_leave_audit_records(database: Database) -> None:
     token = issue(database, "nightly", "operator")
-    keys.withdraw(database, api_keys, ANN, token[4:16])
-    keys.withdraw(database, api_keys, ANN, token[4:16])  # changes nothing, so nothing is recorded
+    keys.revoke(database, api_keys, ANN, token[4:16])
+    keys.revoke(database, api_keys, ANN, token[4:16])  # changes nothing, so it leaves no record
 
     with database.read() as connection:
         rows = connection.execute(select(audit_records).order_by(audit_records.c.id)).all()
@@ -175,13 +170,13 @@ def test_making_and_revoking_are_on_record(database: Database) -> None:
 
 def test_a_name_belongs_to_one_key_for_ever(database: Database) -> None:
     issue(database)
-    keys.withdraw(database, api_keys, ANN, "nightly")
+    keys.revoke(database, api_keys, ANN, "nightly")
 
     with pytest.raises(KeyRefusedError, match="nightly"):
         issue(database)
 
 
-def test_two_who_want_one_name_at_once_do_not_both_get_it(database: Database) -> None:
+def test_of_eight_requests_for_one_name_one_gets_it(database: Database) -> None:
     def attempt(_: int) -> bool:
         try:
             issue(database)
@@ -194,19 +189,19 @@ def test_two_who_want_one_name_at_once_do_not_both_get_it(database: Database) ->
 
 
 @pytest.mark.parametrize("name", ["", "x" * 65, "a b", "-x", "ä", "a\nb", "<b>"])
-def test_a_name_that_would_upset_a_list_is_refused(sqlite: Database, name: str) -> None:
+def test_a_name_that_could_break_a_list_is_rejected(sqlite: Database, name: str) -> None:
     with pytest.raises(KeyRefusedError, match="name"):
         issue(sqlite, name)
 
 
 @pytest.mark.parametrize("role", ["", "root", "Viewer", "VIEWER"])
-def test_an_unknown_role_is_refused_with_the_known_ones(sqlite: Database, role: str) -> None:
+def test_an_unknown_role_is_rejected_with_the_known_ones(sqlite: Database, role: str) -> None:
     with pytest.raises(KeyRefusedError, match="viewer, operator, approver, admin"):
         issue(sqlite, role=role)
 
 
 @pytest.mark.parametrize("token", ["", "secret", "srk_abc_def"])
-def test_a_key_made_elsewhere_is_refused(sqlite: Database, token: str) -> None:
+def test_a_key_of_another_system_is_rejected(sqlite: Database, token: str) -> None:
     with pytest.raises(KeyRefusedError, match="create-key"):
         keys.issue(sqlite, api_keys, ANN, "nightly", "viewer", token)
 
@@ -215,15 +210,15 @@ def test_one_key_can_open_two_services(sqlite: Database, tmp_path: Path) -> None
     token = issue(sqlite)
     for other in opened(f"sqlite:///{tmp_path / 'other.db'}"):
         keys.issue(other, api_keys, ANN, "nightly", "operator", token)
-        assert keys.listed(other, api_keys)[0]["id"] == token[4:16]
+        assert keys.list_keys(other, api_keys)[0]["id"] == token[4:16]
 
 
 def test_the_list_shows_no_hashes(database: Database) -> None:
     issue(database, "a", "viewer")
     issue(database, "b", "admin")
-    keys.withdraw(database, api_keys, ANN, "a")
+    keys.revoke(database, api_keys, ANN, "a")
 
-    shown = keys.listed(database, api_keys)
+    shown = keys.list_keys(database, api_keys)
 
     assert [
         (key["name"], key["role"], key["created_at"], key["revoked_at"])
@@ -235,51 +230,51 @@ def test_the_list_shows_no_hashes(database: Database) -> None:
     assert set(shown[0]) == {"id", "name", "role", "created_at", "revoked_at"}
 
 
-def test_what_is_not_there_cannot_be_revoked(database: Database) -> None:
-    with pytest.raises(KeyRefusedError, match="'nobody'"):
-        keys.withdraw(database, api_keys, ANN, "nobody")
+def test_a_missing_key_cannot_be_revoked(database: Database) -> None:
+    with pytest.raises(KeyRefusedError, match="'missing'"):
+        keys.revoke(database, api_keys, ANN, "missing")
 
 
-def test_an_id_means_that_key_even_if_another_is_named_so(database: Database) -> None:
+def test_an_id_wins_over_the_same_name_of_another_key(database: Database) -> None:
     first = issue(database, "first")
     issue(database, first[4:16])
 
-    assert keys.withdraw(database, api_keys, ANN, first[4:16]) == "first"
+    assert keys.revoke(database, api_keys, ANN, first[4:16]) == "first"
 
 
 def test_every_role_can_be_given(database: Database, api: httpx.Client) -> None:
     for role in Role:
-        answer = api.get("/demo/things", headers={"Authorization": f"Bearer {issue(database, f'n-{role}', role)}"})
-        assert answer.json()["role"] == role
+        response = api.get("/demo/things", headers={"Authorization": f"Bearer {issue(database, f'n-{role}', role)}"})
+        assert response.json()["role"] == role
 
 
 def test_a_database_that_is_away_is_a_503_and_not_a_401(database: Database, clock: Clock) -> None:
     token = keys.new_token()
     away = Database("mysql+pymysql://root@127.0.0.1:1/x")
     with serving(create_app(Access(KeyAuthenticator(lambda: away, api_keys, clock)), database)) as api:
-        answer = api.get("/demo/things", headers={"Authorization": f"Bearer {token}"})
+        response = api.get("/demo/things", headers={"Authorization": f"Bearer {token}"})
 
-    assert answer.status_code == 503
-    assert answer.json()["detail"] == "the database cannot be reached"
-    assert int(answer.headers["retry-after"]) > 0
+    assert response.status_code == 503
+    assert response.json()["detail"] == "the database cannot be reached"
+    assert int(response.headers["retry-after"]) > 0
 
 
-def test_a_key_read_lately_works_on_while_the_database_is_away(database: Database, clock: Clock) -> None:
+def test_a_cached_key_works_while_the_database_is_away(database: Database, clock: Clock) -> None:
     token = issue(database)
     here = [database]
     with serving(create_app(Access(KeyAuthenticator(lambda: here[0], api_keys, clock)), database)) as api:
         assert status(api, token) == 200
         here[0] = Database("mysql+pymysql://root@127.0.0.1:1/x")
         assert status(api, token) == 200
-        clock.forward(REMEMBERED_SECONDS)
+        clock.forward(CACHE_SECONDS)
         assert status(api, token) == 503
 
 
-def test_memory_for_keys_is_bounded(sqlite: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keys, "MAX_REMEMBERED", 3)
+def test_the_cache_of_keys_is_bounded(sqlite: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keys, "MAX_CACHED", 3)
     authenticator = KeyAuthenticator(lambda: sqlite, api_keys, clock)
     tokens = [issue(sqlite, f"key-{n}") for n in range(5)]
     with serving(create_app(Access(authenticator), sqlite)) as api:
         assert [status(api, token) for token in tokens * 2] == [200] * 10
 
-    assert len(authenticator._remembered) <= 3
+    assert len(authenticator._cache) <= 3

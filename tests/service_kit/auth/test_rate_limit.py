@@ -1,4 +1,4 @@
-"""The rate limit: a minute's worth at once, then at its pace, each client for itself, in bounded memory."""
+"""The rate limit: a minute's budget at once, then at its rate, each client by itself, in bounded memory."""
 
 import pytest
 from tests.support.moments import Clock
@@ -6,18 +6,13 @@ from tests.support.moments import Clock
 from service_kit.auth.rate_limit import RateLimit, address_of
 
 
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-def test_a_client_may_use_up_a_minute_at_once_and_then_has_to_wait(clock: Clock) -> None:
+def test_a_client_may_use_a_minutes_budget_at_once_and_then_has_to_wait(clock: Clock) -> None:
     limit = RateLimit(30, clock=clock)
 
     assert [limit.take("a") for _ in range(31)] == [0] * 30 + [2]
 
 
-def test_waiting_as_long_as_told_is_enough(clock: Clock) -> None:
+def test_waiting_for_the_returned_seconds_is_enough(clock: Clock) -> None:
     limit = RateLimit(7, clock=clock)
     while not (wait := limit.take("a")):
         pass
@@ -28,7 +23,7 @@ def test_waiting_as_long_as_told_is_enough(clock: Clock) -> None:
     assert limit.take("a") > 0
 
 
-def test_asking_in_vain_costs_nothing(clock: Clock) -> None:
+def test_a_rejected_request_costs_nothing(clock: Clock) -> None:
     limit = RateLimit(60, clock=clock)
     for _ in range(1_000):
         limit.take("a")
@@ -38,7 +33,7 @@ def test_asking_in_vain_costs_nothing(clock: Clock) -> None:
     assert limit.take("a") == 0
 
 
-def test_a_quiet_client_gathers_no_more_than_a_minute(clock: Clock) -> None:
+def test_an_idle_client_saves_no_more_than_a_minute(clock: Clock) -> None:
     limit = RateLimit(2, clock=clock)
     limit.take("a")
 
@@ -47,14 +42,14 @@ def test_a_quiet_client_gathers_no_more_than_a_minute(clock: Clock) -> None:
     assert [limit.take("a") == 0 for _ in range(3)] == [True, True, False]
 
 
-def test_clients_do_not_pay_for_each_other(clock: Clock) -> None:
+def test_clients_have_separate_budgets(clock: Clock) -> None:
     limit = RateLimit(1, clock=clock)
 
     assert (limit.take("a"), limit.take("b")) == (0, 0)
     assert limit.take("a") > 0
 
 
-def test_memory_is_bounded_and_whoever_calls_most_is_remembered(clock: Clock) -> None:
+def test_memory_is_bounded_and_a_busy_client_is_not_forgotten(clock: Clock) -> None:
     limit = RateLimit(1, max_clients=100, clock=clock)
     limit.take("busy")
 

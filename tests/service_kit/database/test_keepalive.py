@@ -1,4 +1,4 @@
-"""A connection to a server that is gone without a word ends within seconds, not when a statement's time is up."""
+"""A connection to a server that vanishes without a packet ends within seconds, before its statement times out."""
 
 import socket
 from typing import Any
@@ -12,8 +12,8 @@ from service_kit.database.keepalive import SILENCE_SECONDS, watch
 linux = pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="this system has no TCP_USER_TIMEOUT")
 
 
-def patience(sock: socket.socket) -> tuple[int, int]:
-    """Seconds until silence counts as lost: while waiting for an answer, and while sending."""
+def silence_limits(sock: socket.socket) -> tuple[int, int]:
+    """Return the seconds until silence means a lost connection: while waiting for a response, and while sending."""
     idle, pause, probes, sending = (
         sock.getsockopt(socket.IPPROTO_TCP, option)
         for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT, socket.TCP_USER_TIMEOUT)
@@ -26,23 +26,23 @@ def patience(sock: socket.socket) -> tuple[int, int]:
 def test_every_connection_to_mysql_is_watched(mariadb: MariaDb, mariadb_url: str) -> None:
     database = Database(mariadb_url)
     with database.engine.connect() as connection:
-        assert patience(connection.connection.dbapi_connection._sock) == (SILENCE_SECONDS, SILENCE_SECONDS)
+        assert silence_limits(connection.connection.dbapi_connection._sock) == (SILENCE_SECONDS, SILENCE_SECONDS)
     database.dispose()
 
 
 class ByDescriptor:
-    """A connection as mysqlclient's: it tells its file descriptor only."""
+    """A connection as mysqlclient's, which gives access to its file descriptor only."""
 
     def __init__(self, sock: socket.socket) -> None:
         self.fileno = sock.fileno
 
 
 @linux
-def test_a_connection_that_tells_its_descriptor_only_is_watched_and_stays_open() -> None:
+def test_a_connection_with_a_descriptor_only_is_watched_and_stays_open() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
         watch(ByDescriptor(client))
 
-        assert patience(client) == (SILENCE_SECONDS, SILENCE_SECONDS)
+        assert silence_limits(client) == (SILENCE_SECONDS, SILENCE_SECONDS)
         client.sendall(b"still open")
 
 
@@ -54,5 +54,5 @@ def test_a_unix_socket_needs_no_watching() -> None:
 
 
 @pytest.mark.parametrize("other", [None, object()])
-def test_what_is_no_connection_of_either_driver_is_left_alone(other: Any) -> None:
+def test_anything_but_a_connection_of_a_driver_is_left_alone(other: Any) -> None:
     watch(other)

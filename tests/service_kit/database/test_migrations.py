@@ -16,7 +16,7 @@ from service_kit.database.migrations import MigrationError, current_revision, do
 
 DEMO = "tests.support.demo_service"
 BROKEN = "tests.support.broken_service"
-UPGRADE = f"import sys; from service_kit.migrations import upgrade; upgrade(sys.argv[1], {DEMO!r})"
+UPGRADE = f"import sys; from service_kit.database.migrations import upgrade; upgrade(sys.argv[1], {DEMO!r})"
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def tables(database: Database) -> set[str]:
     return set(inspect(database.engine).get_table_names())
 
 
-def test_an_empty_database_is_brought_to_the_head(database: Database, database_url: str) -> None:
+def test_an_empty_database_is_upgraded_to_the_head(database: Database, database_url: str) -> None:
     assert current_revision(database) is None
     assert not is_current(database, DEMO)
 
@@ -89,7 +89,7 @@ def test_rebuilding_a_table_keeps_what_refers_to_it(database: Database, database
         assert connection.execute(text("SELECT count(*) FROM books")).scalar_one() == 0
 
 
-def test_two_upgrades_at_once_end_well(database: Database, database_url: str) -> None:
+def test_two_upgrades_at_once_both_succeed(database: Database, database_url: str) -> None:
     # Processes, because Alembic keeps its context in module globals.
     commands = [python("-c", UPGRADE, database_url) for _ in range(2)]
     with ThreadPoolExecutor(2) as pool:
@@ -108,7 +108,7 @@ def test_a_migration_that_fails_on_sqlite_leaves_nothing(sqlite_url: str) -> Non
     database.dispose()
 
 
-def test_a_migration_that_fails_on_mysql_leaves_those_before_it_done_and_noted(mariadb_url: str) -> None:
+def test_a_migration_that_fails_on_mysql_keeps_those_before_it(mariadb_url: str) -> None:
     database = Database(mariadb_url)
     with pytest.raises(DBAPIError):
         upgrade(mariadb_url, BROKEN)
@@ -116,7 +116,7 @@ def test_a_migration_that_fails_on_mysql_leaves_those_before_it_done_and_noted(m
     assert current_revision(database) == "0001"
     assert "finished" in tables(database)
     with pytest.raises(DBAPIError, match="unfinished"):
-        upgrade(mariadb_url, BROKEN)  # and not: the lock is still held
+        upgrade(mariadb_url, BROKEN)  # the table exists; the lock is not still held
     database.dispose()
 
 
@@ -129,6 +129,6 @@ def test_a_migration_that_breaks_a_reference_on_sqlite_leaves_nothing(sqlite_url
     database.dispose()
 
 
-def test_an_unknown_revision_is_refused(database_url: str) -> None:
+def test_an_unknown_revision_is_rejected(database_url: str) -> None:
     with pytest.raises(MigrationError, match=r"cannot migrate .*: Can't locate revision"):
         upgrade(database_url, DEMO, "9999")

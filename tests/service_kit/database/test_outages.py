@@ -1,4 +1,4 @@
-"""Outages are told from mistakes by making both happen."""
+"""Outages and mistakes are distinguished: each test causes one of them."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -47,27 +47,27 @@ def sqlite_failure(path: Path, *statements: str, uri: str = "") -> sqlite3.Error
     return caught.value
 
 
-def test_a_server_that_nobody_runs() -> None:
+def test_a_server_that_does_not_listen() -> None:
     error = failure(Database(f"mysql+pymysql://root@127.0.0.1:{free_port()}/x"))
 
     assert is_unavailable(error)
     assert describe_outage(error) == "the database cannot be reached"
 
 
-def test_a_connection_cut_in_the_middle_of_a_question(mysql: Database) -> None:
+def test_a_connection_lost_during_a_query(mysql: Database) -> None:
     assert is_unavailable(failure(mysql, "KILL CONNECTION CONNECTION_ID()", "SELECT 1"))
     mysql.ping()
 
 
 @pytest.mark.parametrize("stop", ["KILL QUERY CONNECTION_ID()", "SET SESSION max_statement_time = 0.01"])
-def test_a_statement_that_the_server_was_told_to_stop(mysql: Database, stop: str) -> None:
+def test_a_statement_that_the_server_stops(mysql: Database, stop: str) -> None:
     error = failure(mysql, stop, "SELECT SLEEP(5)")
 
     assert is_unavailable(error)
-    assert "told to stop" in describe_outage(error)
+    assert "stopped the statement" in describe_outage(error)
 
 
-def test_an_idle_connection_that_the_server_closed_is_replaced_unnoticed(mysql: Database, mariadb: MariaDb) -> None:
+def test_an_idle_connection_that_the_server_closed_is_replaced(mysql: Database, mariadb: MariaDb) -> None:
     with mysql.read() as connection:
         number = connection.execute(text("SELECT CONNECTION_ID()")).scalar_one()
     mariadb.execute(f"KILL CONNECTION {number}")
@@ -75,14 +75,14 @@ def test_an_idle_connection_that_the_server_closed_is_replaced_unnoticed(mysql: 
     mysql.ping()
 
 
-def test_a_refused_password(mariadb: MariaDb, mariadb_url: str) -> None:
+def test_a_rejected_password(mariadb: MariaDb, mariadb_url: str) -> None:
     error = failure(Database(mariadb_url.replace("root@", "root:wrong@")))
 
     assert is_unavailable(error)
     assert describe_outage(error) == "the database refuses our credentials"
 
 
-def test_a_database_that_is_not_there(mariadb: MariaDb) -> None:
+def test_a_missing_database(mariadb: MariaDb) -> None:
     assert describe_outage(failure(Database(mariadb.url("nowhere")))) == "the database does not exist on its server"
 
 
@@ -171,7 +171,7 @@ def test_a_sqlite_file_that_cannot_be_opened(tmp_path: Path) -> None:
     assert describe_outage(error) == "the database file cannot be opened"
 
 
-def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database(tmp_path: Path) -> None:
     path = tmp_path / "x.db"
     path.write_text("no database" * 1_000)
 

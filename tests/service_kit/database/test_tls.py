@@ -1,4 +1,4 @@
-"""A database URL with a CA: encrypted, and only to the server that the CA has vouched for."""
+"""A database URL with a CA: the connection is encrypted, and only a server that the CA has signed is accepted."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -51,11 +51,11 @@ def test_a_connection_is_encrypted_when_its_url_names_a_ca(server: TlsServer) ->
     assert cipher(f"{server.url}?ssl_ca={server.signed_by.file}") != ""
 
 
-def test_without_a_ca_any_server_is_believed_so_the_tests_below_test_something(server: TlsServer) -> None:
+def test_without_a_ca_any_server_is_accepted_so_the_tests_below_test_something(server: TlsServer) -> None:
     cipher(server.url.replace("127.0.0.1", "localhost"))
 
 
-def test_a_server_that_another_ca_has_signed_is_refused(server: TlsServer) -> None:
+def test_a_server_that_another_ca_has_signed_is_rejected(server: TlsServer) -> None:
     theirs = authority(server.folder, "theirs")
 
     with pytest.raises(OperationalError) as caught:
@@ -65,6 +65,6 @@ def test_a_server_that_another_ca_has_signed_is_refused(server: TlsServer) -> No
     assert describe_outage(caught.value) == "the database connection cannot be encrypted as asked"
 
 
-def test_a_server_under_another_name_is_refused(server: TlsServer) -> None:
+def test_a_server_under_another_name_is_rejected(server: TlsServer) -> None:
     with pytest.raises(OperationalError):
         cipher(f"{server.url}?ssl_ca={server.signed_by.file}".replace("127.0.0.1", "localhost"))

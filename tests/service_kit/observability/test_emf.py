@@ -1,4 +1,4 @@
-"""Metrics for CloudWatch: lines that keep to its specification, telling what changed since the line before."""
+"""Metrics for CloudWatch: lines that follow its specification, and report what changed since the line before."""
 
 import io
 import json
@@ -83,8 +83,8 @@ def registry() -> CollectorRegistry:
     return CollectorRegistry()
 
 
-def told(lines: Lines) -> dict[str, dict[str, Any]]:
-    """What each line says, by its labels; every line must keep to the specification."""
+def reported(lines: Lines) -> dict[str, dict[str, Any]]:
+    """Return what each line reports, by its labels; every line must follow the specification."""
     found = {}
     for line in lines.since_last(NOW):
         document = json.loads(line)
@@ -119,44 +119,44 @@ def lines_of(registry: CollectorRegistry) -> Lines:
     return Lines(registry, {"Service": "kit", "Process": "test"})
 
 
-def test_a_counter_tells_what_it_grew_by(registry: CollectorRegistry) -> None:
+def test_a_counter_reports_its_growth(registry: CollectorRegistry) -> None:
     counter = Counter("things", "Things", ["kind"], registry=registry)
     lines = lines_of(registry)
     counter.labels("good").inc(3)
-    assert told(lines) == {"kind=good": {"things_total": 3}}
+    assert reported(lines) == {"kind=good": {"things_total": 3}}
 
     counter.labels("good").inc(2)
     counter.labels("bad").inc()
 
-    assert told(lines) == {"kind=good": {"things_total": 2}, "kind=bad": {"things_total": 1}}
-    assert told(lines)["kind=good"] == {"things_total": 0}
+    assert reported(lines) == {"kind=good": {"things_total": 2}, "kind=bad": {"things_total": 1}}
+    assert reported(lines)["kind=good"] == {"things_total": 0}
 
 
-def test_where_zeros_tell_nothing_a_counter_is_told_of_from_its_first_count_on(registry: CollectorRegistry) -> None:
+def test_without_zeros_a_counter_is_reported_from_its_first_count_on(registry: CollectorRegistry) -> None:
     counter = Counter("things", "Things", registry=registry)
     lines = Lines(registry, {"Service": "kit", "Process": "serve"}, zeros=False)
-    assert told(lines) == {}
+    assert reported(lines) == {}
 
     counter.inc()
 
-    assert [told(lines), told(lines)] == [{"": {"things_total": 1}}, {"": {"things_total": 0}}]
+    assert [reported(lines), reported(lines)] == [{"": {"things_total": 1}}, {"": {"things_total": 0}}]
 
 
-def test_a_gauge_tells_what_it_is(registry: CollectorRegistry) -> None:
+def test_a_gauge_reports_its_value(registry: CollectorRegistry) -> None:
     gauge = Gauge("level", "Level", registry=registry)
     lines = lines_of(registry)
     gauge.set(7)
 
-    assert [told(lines), told(lines)] == [{"": {"level": 7}}] * 2
+    assert [reported(lines), reported(lines)] == [{"": {"level": 7}}] * 2
 
 
-def test_a_histogram_tells_its_new_values_by_bucket(registry: CollectorRegistry) -> None:
+def test_a_histogram_reports_its_new_values_by_bucket(registry: CollectorRegistry) -> None:
     histogram = Histogram("wait_seconds", "Wait", ["lane"], buckets=(0.1, 1, 10), registry=registry)
     lines = lines_of(registry)
     for seconds in (0.05, 0.5, 0.6, 99):
         histogram.labels("high").observe(seconds)
 
-    assert told(lines) == {
+    assert reported(lines) == {
         "lane=high": {
             "wait_seconds": {
                 "Values": [0.1, 1, 10],
@@ -168,14 +168,14 @@ def test_a_histogram_tells_its_new_values_by_bucket(registry: CollectorRegistry)
             }
         }
     }
-    assert told(lines) == {}
+    assert reported(lines) == {}
 
 
 def test_an_empty_label_and_http_requests_are_left_out(registry: CollectorRegistry) -> None:
     Counter("batches", "Batches", ["outcome", "lane"], registry=registry).labels("done", "").inc()
     Histogram("http_request_seconds", "Requests", registry=registry).observe(1)
 
-    assert told(lines_of(registry)) == {"outcome=done": {"batches_total": 1}}
+    assert reported(lines_of(registry)) == {"outcome=done": {"batches_total": 1}}
 
 
 def test_no_line_has_more_metrics_than_cloudwatch_takes(registry: CollectorRegistry) -> None:
@@ -189,9 +189,7 @@ def test_no_line_has_more_metrics_than_cloudwatch_takes(registry: CollectorRegis
         check(document)
 
 
-def test_a_process_writes_its_metrics_again_and_again_and_at_its_end(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_process_writes_its_metrics_at_its_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     database = Database(f"sqlite:///{tmp_path / 'kit.db'}")
     watch_process("emf-test", database)
     with emitting(3600, "kit", "test"):
@@ -207,7 +205,7 @@ def test_a_process_writes_its_metrics_again_and_again_and_at_its_end(
     ).items()
 
 
-def test_an_output_that_takes_nothing_ends_neither_the_writing_nor_the_process(
+def test_an_output_that_fails_ends_neither_the_writing_nor_the_process(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     taken = []

@@ -1,4 +1,4 @@
-"""One JSON line per event, whoever logs it, without personal values."""
+"""One JSON line per event, of libraries too, without personal values."""
 
 import json
 import subprocess
@@ -9,7 +9,7 @@ from tests.support.processes import environment, python
 
 SETUP = """
 import logging, structlog
-from service_kit import logs
+from service_kit.observability import logs
 logs.configure("risk", {level!r}, json={json!r})
 log = structlog.get_logger("any")
 """
@@ -46,7 +46,7 @@ def test_libraries_log_the_same_way() -> None:
     assert (line["event"], line["level"], line["service"], line["run_id"]) == ("went up", "warning", "risk", "r1")
 
 
-def test_a_look_at_the_schema_is_not_worth_a_line_but_a_migration_is() -> None:
+def test_a_check_of_the_schema_is_not_logged_and_a_migration_is() -> None:
     says = ["Context impl %s.", "Will assume %s DDL.", "Running upgrade %s"]
 
     [line] = lines(f"for text in {says}: logging.getLogger('alembic.runtime.migration').info(text, 'x')")
@@ -81,6 +81,6 @@ def test_levels_below_the_wanted_one_are_left_out() -> None:
     assert [line["event"] for line in lines("log.info('low'); log.warning('high')", level="warning")] == ["high"]
 
 
-def test_a_person_may_read_it_too() -> None:
+def test_on_a_terminal_lines_are_for_people() -> None:
     assert "risk.run.planned" in run("log.info('risk.run.planned')", as_json=False)
     assert "{" not in run("log.info('risk.run.planned')", as_json=False)

@@ -1,4 +1,4 @@
-"""A loop shows its metrics over HTTP of its own."""
+"""A loop serves its metrics over HTTP."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def test_metrics_are_served_until_stopped() -> None:
     assert not is_listening(port)
 
 
-def test_a_port_that_is_taken_is_told() -> None:
+def test_a_port_that_is_taken_is_an_error() -> None:
     port = free_port()
     stop = serve_metrics(port)
     with pytest.raises(OSError, match="in use"):

@@ -1,4 +1,4 @@
-"""What the services rely on in SQS, held against our client with a real local server and against the fake alike."""
+"""What the services rely on in SQS: our client with a real local server passes these tests, and so does the fake."""
 
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
@@ -25,9 +25,8 @@ async def real_sqs(sqs_url: str) -> AsyncIterator[Sqs]:
 
 @pytest.fixture(params=["fake", "moto"])
 def sqs(request: pytest.FixtureRequest) -> AnySqs:
-    real: Sqs = request.getfixturevalue(
-        "real_sqs"
-    )  # made for the fake's tests too: an async one can't be asked for late
+    # For the fake's tests too, because pytest must set up an async fixture before the test begins.
+    real: Sqs = request.getfixturevalue("real_sqs")
     return FakeSqs() if request.param == "fake" else real
 
 
@@ -43,7 +42,7 @@ def messages(count: int) -> list[Outgoing]:
 
 
 async def receive_all(sqs: AnySqs, queue: str) -> list[Received]:
-    """Receive until nothing waits: one call may return less than there is."""
+    """Receive until no message waits: one call may return fewer than there are."""
     received: list[Received] = []
     while chunk := await sqs.receive(queue):
         received += chunk
@@ -78,7 +77,7 @@ async def test_bodies_too_large_for_one_request_together_all_arrive(sqs: AnySqs,
     assert sorted(message.body[0] for message in await receive_all(sqs, queue)) == ["0", "1", "2", "3"]
 
 
-async def test_a_message_over_the_limit_is_refused_before_anything_is_sent(sqs: AnySqs, queue: str) -> None:
+async def test_a_message_over_the_limit_is_rejected_before_anything_is_sent(sqs: AnySqs, queue: str) -> None:
     with pytest.raises(MessageTooLarge, match="message b has 262145 bytes"):
         await sqs.send(queue, [Outgoing("a", "fine"), Outgoing("b", "x" * (MAX_MESSAGE_BYTES + 1))])
 
@@ -107,7 +106,7 @@ async def test_a_message_shown_again_is_counted_again(sqs: AnySqs, queue: str) -
     assert (second.message_id, second.receive_count) == (first.message_id, 2)
 
 
-async def test_a_message_comes_back_when_its_time_is_up(sqs: AnySqs, queue: str) -> None:
+async def test_a_message_comes_back_after_its_visibility_timeout(sqs: AnySqs, queue: str) -> None:
     await sqs.send(queue, messages(1))
     await sqs.receive(queue, visibility=1)
 
@@ -135,7 +134,7 @@ async def test_handles_that_the_server_does_not_know_are_named(sqs: AnySqs, queu
     assert await sqs.delete(queue, ["unknown", message.receipt_handle]) == ["unknown"]
 
 
-async def test_the_depth_tells_what_waits_from_what_is_worked(sqs: AnySqs, queue: str) -> None:
+async def test_the_depth_counts_waiting_and_in_flight_messages(sqs: AnySqs, queue: str) -> None:
     await sqs.send(queue, messages(3))
     await sqs.receive(queue, max_messages=1)
 
@@ -158,7 +157,7 @@ async def test_a_long_poll_ends_as_soon_as_a_message_comes(sqs: AnySqs, queue: s
     assert [message.body for message in received] == ["body 0"]
 
 
-async def test_what_was_received_too_often_goes_to_the_dead_letter_queue(sqs: AnySqs, queue_names: Names) -> None:
+async def test_a_message_received_too_often_goes_to_the_dead_letter_queue(sqs: AnySqs, queue_names: Names) -> None:
     work, dead = queue_names("work"), queue_names("dead")
     await sqs.ensure_queues([QueueSpec(work, dead_letter=dead, max_receive_count=2)])
     await sqs.send(work, [Outgoing("a", "poison", {"kind": "x"})])
@@ -167,8 +166,8 @@ async def test_what_was_received_too_often_goes_to_the_dead_letter_queue(sqs: An
         await sqs.change_visibility(work, [(message.receipt_handle, 0)])
 
     assert await sqs.receive(work) == []
-    [buried] = await sqs.receive(dead)
-    assert (buried.body, buried.attributes) == ("poison", {"kind": "x"})
+    [dead_letter] = await sqs.receive(dead)
+    assert (dead_letter.body, dead_letter.attributes) == ("poison", {"kind": "x"})
 
 
 async def test_ensuring_a_queue_again_changes_its_settings_and_keeps_its_messages(sqs: AnySqs, queue: str) -> None:
@@ -180,14 +179,14 @@ async def test_ensuring_a_queue_again_changes_its_settings_and_keeps_its_message
     assert len(await sqs.receive(queue)) == 1
 
 
-async def test_a_missing_queue_is_told_as_such(sqs: AnySqs, queue_names: Names) -> None:
+async def test_a_missing_queue_is_reported_as_such(sqs: AnySqs, queue_names: Names) -> None:
     with pytest.raises(QueueMissing, match=r"queue nowhere-\w+ does not exist") as caught:
         await sqs.send(queue_names("nowhere"), messages(1))
 
     assert is_sqs_unavailable(caught.value)
 
 
-async def test_a_ping_looks_at_the_queues_that_it_names(sqs: AnySqs, queue: str, queue_names: Names) -> None:
+async def test_a_ping_checks_the_queues_that_it_names(sqs: AnySqs, queue: str, queue_names: Names) -> None:
     await sqs.ping()
     await sqs.ping(queue)
     with pytest.raises(QueueMissing):

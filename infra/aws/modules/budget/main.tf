@@ -1,4 +1,4 @@
-# Tells when a month costs more than it should: at 80 % spent, and when it looks like more than all of it.
+# Warns when a month costs more than it should: at 80 % spent, and when it looks like more than all of it.
 
 resource "aws_budgets_budget" "month" {
   name         = var.name

@@ -9,7 +9,7 @@ variable "monthly_usd" {
 }
 
 variable "topic_arn" {
-  description = "Who is told."
+  description = "Who is notified."
   type        = string
 }
 

@@ -1,4 +1,4 @@
-# Who may talk to whom: a group for the load balancer, each process, each database and the endpoints.
+# Which traffic is allowed: a group for the load balancer, each process, each database and the endpoints.
 
 resource "aws_security_group" "balancer" {
   # checkov:skip=CKV2_AWS_5:The services module attaches it.

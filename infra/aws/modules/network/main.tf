@@ -13,7 +13,7 @@ resource "aws_vpc" "this" {
   tags                 = { Name = var.name }
 }
 
-# Without rules: whatever is started without a group of its own can talk to nobody.
+# Without rules: a task without a security group of its own has no network.
 resource "aws_default_security_group" "closed" {
   vpc_id = aws_vpc.this.id
 }
@@ -124,7 +124,7 @@ resource "aws_vpc_endpoint" "s3" {
   tags              = { Name = "${var.name}-s3" }
 }
 
-# --- The record of who talked to whom ---
+# --- Flow logs ---
 
 resource "aws_cloudwatch_log_group" "flow" {
   name              = "/${var.name}/flow"

@@ -24,7 +24,7 @@ resource "aws_sqs_queue" "this" {
   })
 }
 
-# A message that the queue itself moves keeps its age; a copy that the consumer sends begins anew.
+# A message that the queue itself moves keeps its age; a copy that the consumer sends begins at zero.
 resource "aws_sqs_queue" "dead" {
   for_each = local.queues
 

@@ -1,5 +1,5 @@
 # Who may do what. A process has a role of its own with the SQS calls that its code makes, and no others; ECS starts it under a
-# second role that fetches the image and the one secret. Nobody may make, change or purge a queue.
+# second role that fetches the image and the one secret. No role may create, change or purge a queue.
 
 locals {
   lanes = ["batches-high", "batches-standard"]

@@ -24,6 +24,6 @@ variable "services" {
 }
 
 variable "recovery_days" {
-  description = "For how long a deleted secret can be had back; 0 deletes it at once."
+  description = "For how long a deleted secret can be restored; 0 deletes it at once."
   type        = number
 }

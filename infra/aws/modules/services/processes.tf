@@ -1,4 +1,4 @@
-# What runs, and what each is told. Every variable is one of the services' Settings, but for FORWARDED_ALLOW_IPS (read by
+# What runs, and with which settings. Every variable is one of the services' Settings, but for FORWARDED_ALLOW_IPS (read by
 # uvicorn), TMPDIR (by Python) and the MASTER_… of the task `prepare`.
 
 locals {
@@ -21,7 +21,7 @@ locals {
     RECOVERY_CORS_ORIGINS    = var.auth.cors_origins
     # /docs and /openapi.json are outside the paths that the load balancer passes on.
     RECOVERY_DOCS = false
-    # Nobody but the load balancer gets to these ports.
+    # Only the load balancer reaches these ports.
     FORWARDED_ALLOW_IPS = join(",", var.balancer.cidrs)
   }
 
@@ -154,7 +154,7 @@ locals {
       secrets      = [{ name = "${upper(process.service)}_DATABASE_URL", valueFrom = var.secrets.database_urls[process.service] }]
       portMappings = process.port == null ? [] : [{ containerPort = process.port, hostPort = process.port, protocol = "tcp" }]
       # Alive or not. Whether it is ready is asked by the load balancer: a task is not the better for being
-      # started anew while its database is away.
+      # restarted while its database is away.
       healthCheck = {
         command     = concat(["CMD", "healthcheck"], process.health)
         interval    = 15

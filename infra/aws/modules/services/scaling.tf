@@ -74,7 +74,7 @@ resource "aws_appautoscaling_policy" "backlog" {
         }
       }
 
-      # A queue that nobody has used for six hours tells nothing.
+      # A queue that was not used for six hours has no metrics.
       metrics {
         id          = "backlog"
         label       = "Waiting batches for each consumer"
@@ -106,7 +106,7 @@ resource "aws_appautoscaling_policy" "age" {
 
 resource "aws_cloudwatch_metric_alarm" "age" {
   alarm_name          = "${var.name}-consumer-scaling-age"
-  alarm_description   = "Starts two more consumers; nobody is called. docs/operations.md#alarm-queue-old"
+  alarm_description   = "Starts two more consumers; no person is called. docs/operations.md#alarm-queue-old"
   comparison_operator = "GreaterThanThreshold"
   threshold           = var.consumers_age_seconds
   evaluation_periods  = 2

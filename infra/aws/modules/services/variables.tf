@@ -104,7 +104,7 @@ variable "auth" {
 }
 
 variable "tuning" {
-  description = "What else the processes are told; see .env.example."
+  description = "Further settings of the processes; see .env.example."
   type = object({
     log_level            = optional(string, "info")
     emf_seconds          = optional(number, 60)

@@ -6,7 +6,7 @@ locals {
 
   lane_queues = { for key, name in var.queues : key => name if !endswith(key, "-dlq") }
 
-  # SEARCH finds every combination of labels that has been told.
+  # SEARCH finds every combination of labels that was published.
   search = "SEARCH('{SmartRecover,Service,Process%s} MetricName=\"%s\"', '%s', 60)"
 
   charts = [

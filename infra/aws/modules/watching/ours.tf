@@ -28,7 +28,7 @@ locals {
 
     runs-stalled = {
       slug      = "runs-stalled"
-      says      = "A batch was sent long ago and nobody reports it: its run does not end."
+      says      = "A batch was sent long ago and is not reported: its run does not end."
       threshold = var.limits.run_stalled_seconds
       times     = 5
       metrics   = { a = { by = "dispatcher", metric = "risk_oldest_outstanding_seconds", labels = {}, stat = "Maximum" } }
@@ -61,7 +61,7 @@ locals {
 
     scores-differ = {
       slug      = "scores-differ"
-      says      = "The consumer finds other scores than the messages tell: the services do not run the same code."
+      says      = "The consumer finds other scores than the messages say: the services do not run the same code."
       threshold = 0
       seconds   = 300
       metrics   = { a = { by = "consumer", metric = "debt_score_mismatches_total", labels = {}, stat = "Sum" } }
@@ -95,8 +95,8 @@ locals {
       metrics   = { a = { by = "consumer", metric = "debt_leases_lost_total", labels = {}, stat = "Sum" } }
     }
 
-    neighbour-unsteady-dispatcher = {
-      slug       = "neighbour-unsteady"
+    dependency-unsteady-dispatcher = {
+      slug       = "dependency-unsteady"
       says       = "The dispatcher loses its database or the queues again and again."
       threshold  = 3
       seconds    = 900
@@ -107,8 +107,8 @@ locals {
       }
     }
 
-    neighbour-unsteady-consumer = {
-      slug       = "neighbour-unsteady"
+    dependency-unsteady-consumer = {
+      slug       = "dependency-unsteady"
       says       = "The consumer loses its database or the queues again and again."
       threshold  = 3
       seconds    = 900

@@ -1,5 +1,5 @@
 output "topic_arn" {
-  description = "Who is told of alarms."
+  description = "Who is notified of alarms."
   value       = aws_sns_topic.this.arn
 }
 

@@ -131,11 +131,11 @@ locals {
   )
 
   ours_in_full = { for key, alarm in local.ours : key => merge(alarm, {
-    metrics = { for id, told in alarm.metrics : id => {
+    metrics = { for id, metric in alarm.metrics : id => {
       namespace  = "SmartRecover"
-      name       = told.metric
-      stat       = told.stat
-      dimensions = merge(local.dimensions[told.by], told.labels)
+      name       = metric.metric
+      stat       = metric.stat
+      dimensions = merge(local.dimensions[metric.by], metric.labels)
     } }
   }) }
 

@@ -44,17 +44,17 @@ variable "kms_key_arn" {
 }
 
 variable "emails" {
-  description = "Who is told; each has to confirm once."
+  description = "Who is notified; each has to confirm once."
   type        = list(string)
 }
 
 variable "enabled" {
-  description = "Whether alarms call anybody: false while nothing runs."
+  description = "Whether alarms notify: false while nothing runs."
   type        = bool
 }
 
 variable "limits" {
-  description = "When to call somebody."
+  description = "Thresholds of the alarms."
   type = object({
     api_error_percent            = optional(number, 5)
     api_seconds                  = optional(number, 2)

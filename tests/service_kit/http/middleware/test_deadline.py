@@ -1,47 +1,72 @@
-"""A request takes effect or is given up, never both, whoever comes first."""
+"""A request commits or expires, never both."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
+import httpx
 import pytest
+from tests.service_kit.http.responses import assert_problem
+from tests.support.demo_api import REQUEST_SECONDS
 
 from service_kit.http.middleware.deadline import Deadline, DeadlinePassedError
 
 
-def test_what_was_given_up_can_take_no_effect() -> None:
-    verdict = Deadline()
-    verdict.check()
+def test_an_expired_request_can_take_no_effect() -> None:
+    deadline = Deadline()
+    deadline.check()
 
-    assert verdict.give_up()
+    assert deadline.expire()
 
-    for late in (verdict.check, verdict.take_effect):
+    for late in (deadline.check, deadline.commit):
         with pytest.raises(DeadlinePassedError):
             late()
 
 
-def test_what_takes_effect_can_not_be_given_up() -> None:
-    verdict = Deadline()
-    verdict.take_effect()
+def test_a_committing_request_cannot_expire() -> None:
+    deadline = Deadline()
+    deadline.commit()
 
-    assert not verdict.give_up()
-    verdict.check()
+    assert not deadline.expire()
+    deadline.check()
 
 
 def test_of_two_at_the_same_moment_one_wins() -> None:
-    def takes_effect(verdict: Deadline, start: Barrier) -> bool:
+    def commits(deadline: Deadline, start: Barrier) -> bool:
         start.wait()
         try:
-            verdict.take_effect()
+            deadline.commit()
         except DeadlinePassedError:
             return False
         return True
 
-    def gives_up(verdict: Deadline, start: Barrier) -> bool:
+    def expires(deadline: Deadline, start: Barrier) -> bool:
         start.wait()
-        return verdict.give_up()
+        return deadline.expire()
 
     with ThreadPoolExecutor(2) as pool:
         for _ in range(200):
-            verdict, start = Deadline(), Barrier(2)
-            sides = [pool.submit(side, verdict, start) for side in (takes_effect, gives_up)]
+            deadline, start = Deadline(), Barrier(2)
+            sides = [pool.submit(side, deadline, start) for side in (commits, expires)]
             assert sum(side.result() for side in sides) == 1
+
+
+def test_a_request_that_takes_too_long_gets_a_503(demo: httpx.Client) -> None:
+    began = time.monotonic()
+    try:
+        response = demo.get("/demo/held")  # which ends only after it is released
+
+        assert_problem(response, 503)
+        assert response.headers["retry-after"]
+        assert time.monotonic() - began >= REQUEST_SECONDS
+    finally:
+        demo.get("/demo/release")
+
+
+def test_a_stream_may_take_longer_than_a_request(demo: httpx.Client) -> None:
+    began = time.monotonic()
+    with demo.stream("GET", "/demo/stream") as response:
+        for line in response.iter_lines():
+            assert line == "tick"
+            if time.monotonic() - began > REQUEST_SECONDS + 0.5:
+                break

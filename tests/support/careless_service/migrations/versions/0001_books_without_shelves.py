@@ -1,4 +1,4 @@
-"""A migration that leaves a book on a registry that does not exist."""
+"""A migration that leaves a book on a shelf that does not exist."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Shelves get a label, by building the table anew as SQLite needs for most changes."""
+"""Shelves get a label, by rebuilding the table as SQLite needs for most changes."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -8,30 +8,16 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Annotated, Any, NamedTuple
+from typing import Any
 
 import orjson
-from fastapi import Header, Response
-from pydantic import BaseModel
 from sqlalchemy import Column, Connection, Index, Integer, MetaData, String, Table, Text, delete, select, update
 
 from service_kit.database.bulk import insert_rows
 from service_kit.database.types import LongText, UtcDateTime, table_options, utc_text
-from service_kit.http.context import RequestContext
 
 KEPT_FOR = timedelta(days=1)
 _CLAIMED = 0
-
-IdempotencyKey = Annotated[
-    str | None,
-    Header(
-        alias="Idempotency-Key",
-        min_length=1,
-        max_length=128,
-        pattern=r"^[\x21-\x7e]+$",
-        description="Makes a repeat of this request harmless: it gets the first one's response. Kept for a day.",
-    ),
-]
 
 
 class IdempotencyKeyReusedError(ValueError):
@@ -69,39 +55,11 @@ class StoredResponse:
     replayed: bool = False
 
 
-class Effect(NamedTuple):
-    """What a POST did: the response's status, its body, and its headers, `Location` among them."""
-
-    status: int
-    body: BaseModel
-    headers: dict[str, str]
-
-
 class IdempotencyKeys:
     """The keys of one service."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
-
-    def respond_once(
-        self, context: RequestContext, kind: str, key: str | None, request: Any, act: Callable[[Connection], Effect]
-    ) -> Response:
-        """Act in one transaction, or return the response that the same caller's key already got.
-
-        `request` is the parsed body: the same JSON counts as the same request, however it is spaced or ordered.
-        """
-        audit = context.audit
-        with context.writing() as connection:
-
-            def acted() -> StoredResponse:
-                status, body, headers = act(connection)
-                return StoredResponse(status, body.model_dump_json().encode(), headers)
-
-            response = self.once(connection, f"POST {kind} {audit.caller.actor}", key, request, audit.at, acted)
-        if response.replayed:
-            audit.read("answer.repeated", f"{kind}:{response.headers['Location'].rsplit('/', 1)[1]}")
-        headers = response.headers | ({"Idempotency-Replayed": "true"} if response.replayed else {})
-        return Response(response.body, response.status, headers, media_type="application/json")
 
     def once(
         self,
@@ -112,7 +70,10 @@ class IdempotencyKeys:
         now: datetime,
         act: Callable[[], StoredResponse],
     ) -> StoredResponse:
-        """Act unless this key has a response already. Raises IdempotencyKeyReusedError."""
+        """Act unless this key has a response already. Raises IdempotencyKeyReusedError.
+
+        `request` is the parsed body: the same JSON counts as the same request, however it is spaced or ordered.
+        """
         if key is None:
             return act()
         request_hash = hashlib.sha256(orjson.dumps(request, option=orjson.OPT_SORT_KEYS)).hexdigest()

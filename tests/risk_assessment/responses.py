@@ -1,4 +1,4 @@
-"""What answers must look like: the exact shapes that clients rely on, and problem documents."""
+"""What responses must look like: the exact shapes that clients rely on, and problem documents."""
 
 from typing import Any
 
@@ -68,32 +68,32 @@ SCORING_JOB = {
 }
 
 
-def problem_of(answer: httpx.Response, *statuses: int) -> dict[str, Any]:
+def problem_of(response: httpx.Response, *statuses: int) -> dict[str, Any]:
     """The problem document of a refusal with one of these statuses; any 4xx when none is given."""
-    assert 400 <= answer.status_code < 500, f"{answer.status_code}: {answer.text[:500]}"
-    assert not statuses or answer.status_code in statuses, f"{answer.status_code}: {answer.text[:500]}"
-    assert answer.headers["content-type"] == "application/problem+json"
-    problem: dict[str, Any] = answer.json()
-    assert problem["status"] == answer.status_code
+    assert 400 <= response.status_code < 500, f"{response.status_code}: {response.text[:500]}"
+    assert not statuses or response.status_code in statuses, f"{response.status_code}: {response.text[:500]}"
+    assert response.headers["content-type"] == "application/problem+json"
+    problem: dict[str, Any] = response.json()
+    assert problem["status"] == response.status_code
     assert problem["title"]
-    assert problem["instance"] == f"urn:request:{answer.headers['x-request-id']}"
+    assert problem["instance"] == f"urn:request:{response.headers['x-request-id']}"
     return problem
 
 
-def fields_of(answer: httpx.Response, *statuses: int) -> list[str]:
+def fields_of(response: httpx.Response, *statuses: int) -> list[str]:
     """The fields that a refusal names."""
-    return [error["field"] for error in problem_of(answer, *statuses)["errors"]]
+    return [error["field"] for error in problem_of(response, *statuses)["errors"]]
 
 
-def created(answer: httpx.Response) -> dict[str, Any]:
-    assert answer.status_code in (201, 202), f"{answer.status_code}: {answer.text[:500]}"
-    body: dict[str, Any] = answer.json()
+def created(response: httpx.Response) -> dict[str, Any]:
+    assert response.status_code in (201, 202), f"{response.status_code}: {response.text[:500]}"
+    body: dict[str, Any] = response.json()
     return body
 
 
-def shown(answer: httpx.Response) -> Any:
-    assert answer.status_code == 200, f"{answer.status_code}: {answer.text[:500]}"
-    return answer.json()
+def shown(response: httpx.Response) -> Any:
+    assert response.status_code == 200, f"{response.status_code}: {response.text[:500]}"
+    return response.json()
 
 
 def all_pages(client: Any, path: str, **params: Any) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
-"""A discrete-event simulation of the way of a run, to ask what no machine here can show; see docs/scaling.md.
+"""A discrete-event model of a run, to estimate what no machine here can show; see docs/scaling.md.
 
-It is told what each batch and each debtor costs each process, in processor seconds, as measured on this machine; how
-processes wait for each other, it works out. Before it extrapolates it must tell the measured rates again.
+Its input is what each batch and each debtor costs each process, in processor seconds, as measured on this machine; it
+computes how processes wait for each other. Before it extrapolates it must reproduce the measured rates.
 """
 
 import heapq
@@ -21,8 +21,8 @@ from debt_processing.consumer.processing import DEBTORS_A_TRANSACTION
 from debt_processing.settings import Settings
 from risk_assessment.runs.jobs import BATCHES_A_SHIPMENT
 
-LOT = BATCHES_A_SHIPMENT  # and as many messages a consumer receives at once
-HELD: int = Settings.model_fields["debt_prefetch"].default  # messages a consumer holds at most
+SHIPMENT = BATCHES_A_SHIPMENT  # and as many messages a consumer receives at once
+PREFETCH: int = Settings.model_fields["debt_prefetch"].default  # messages a consumer has at most
 AWS_SECONDS_A_REQUEST = 0.015  # within a region, of a few hundred kilobytes
 AWS_DATABASE_CORES = 2
 AWS_OUTSTANDING = 1_000
@@ -59,7 +59,7 @@ class Place:
     consumers: int = 1
     outstanding: float = 40
     latency: float = 0.0
-    """Seconds of each request to SQS that nobody computes in."""
+    """Seconds of each request to SQS in which no process of ours computes."""
     database_cores: float = inf
     """Cores of the database's own machine; infinite where it shares the others."""
 
@@ -94,7 +94,7 @@ class _Worker:
 
 
 class _Cores:
-    """Cores shared by whoever has something to compute; time passes from one event to the next."""
+    """Cores shared by all processes that compute; time passes from one event to the next."""
 
     def __init__(self, place: Place) -> None:
         self._place = place
@@ -157,7 +157,7 @@ class _Run:
         self._batches = self._unsent
         self._outstanding = self._done = self._queued = 0
         self._building = False
-        self._held = [0] * place.consumers
+        self._prefetched = [0] * place.consumers
         self._asking = [False] * place.consumers
         self._working = [False] * place.consumers
         self.finished_at = 0.0
@@ -170,31 +170,31 @@ class _Run:
     # Each step costs its process its share; of what SQS costs, half is sending and half is receiving.
 
     def _build(self) -> None:
-        lot = int(min(LOT, self._unsent, self._place.outstanding - self._outstanding))
-        if self._building or lot <= 0:
+        shipment = int(min(SHIPMENT, self._unsent, self._place.outstanding - self._outstanding))
+        if self._building or shipment <= 0:
             return
         self._building = True
-        self._unsent -= lot
-        self._outstanding += lot
-        self._cores.compute("dispatcher", self._cost("dispatcher", lot), lambda: self._built(lot))
+        self._unsent -= shipment
+        self._outstanding += shipment
+        self._cores.compute("dispatcher", self._cost("dispatcher", shipment), lambda: self._built(shipment))
 
-    def _built(self, lot: int) -> None:
+    def _built(self, shipment: int) -> None:
         self._building = False
-        self._request(0.5 * self._cost("sqs", lot), lambda: self._sent(lot))
+        self._request(0.5 * self._cost("sqs", shipment), lambda: self._sent(shipment))
         self._build()
 
-    def _sent(self, lot: int) -> None:
-        self._queued += lot
+    def _sent(self, shipment: int) -> None:
+        self._queued += shipment
         for consumer in range(self._place.consumers):
             self._ask(consumer)
 
     def _ask(self, consumer: int) -> None:
-        room = HELD - self._held[consumer]
-        if self._asking[consumer] or room < LOT or not self._queued:
+        room = PREFETCH - self._prefetched[consumer]
+        if self._asking[consumer] or room < SHIPMENT or not self._queued:
             return
-        taken = min(LOT, self._queued)
+        taken = min(SHIPMENT, self._queued)
         self._queued -= taken
-        self._held[consumer] += taken
+        self._prefetched[consumer] += taken
         self._asking[consumer] = True
         self._request(0.5 * self._cost("sqs", taken), lambda: self._received(consumer))
 
@@ -204,7 +204,7 @@ class _Run:
         self._ask(consumer)
 
     def _work(self, consumer: int) -> None:
-        group = min(max(DEBTORS_A_TRANSACTION // self._batch_size, 1), self._held[consumer])
+        group = min(max(DEBTORS_A_TRANSACTION // self._batch_size, 1), self._prefetched[consumer])
         if self._working[consumer] or not group:
             return
         self._working[consumer] = True
@@ -214,7 +214,7 @@ class _Run:
     def _record(self, consumer: int, group: int) -> None:
         # Two workers share a consumer of MySQL: while one records, the other computes.
         self._working[consumer] = False
-        self._held[consumer] -= group
+        self._prefetched[consumer] -= group
         self._cores.compute("database", self._cost("database", group), lambda: self._recorded(group))
         self._work(consumer)
         self._ask(consumer)
@@ -230,7 +230,7 @@ class _Run:
         self._build()
 
     def _request(self, seconds: float, then: Callable[[], None]) -> None:
-        # Amazon's side of SQS is not ours to compute: only its answer takes time.
+        # Amazon's side of SQS is not ours to compute: only its response takes time.
         if self._place.latency:
             self._cores.wait(self._place.latency, then)
         else:
@@ -246,22 +246,22 @@ def rate(costs: Costs, place: Place, debtors: int, batch_size: int) -> float:
 
 
 def figures(database: str, runs: Mapping[int, OneRun], cores: int) -> Iterator[Figure]:
-    """What the simulation says of what was measured, and then of what was not."""
+    """What the model says of what was measured, and then of what was not."""
     costs = costs_of(runs)
     shown = _shown(costs)
     for size, run in runs.items():
-        told = rate(costs, Place(cores), run.debtors, size)
+        modelled = rate(costs, Place(cores), run.debtors, size)
         measured = run.debtors / run.decided
-        notes = {"measured": f"{measured:,.0f}", "told / measured": f"{told / measured:.2f}", **shown}
+        notes = {"measured": f"{measured:,.0f}", "modelled / measured": f"{modelled / measured:.2f}", **shown}
         case = f"{database}, {run.debtors:,} debtors, batches of {size}"
-        yield Figure("simulation", case, "debtors/s", (told,), notes)
+        yield Figure("capacity model", case, "debtors/s", (modelled,), notes)
     if database == "sqlite":
         return
     for debtors in (1_000_000, 10_000_000):
         for consumers in (1, 2, 4):
             place = Place(inf, consumers, AWS_OUTSTANDING, AWS_SECONDS_A_REQUEST, AWS_DATABASE_CORES)
             case = f"AWS, {consumers} consumers, {debtors:,} debtors, batches of 500"
-            yield Figure("simulation", case, "debtors/s", (rate(costs, place, debtors, 500),), shown)
+            yield Figure("capacity model", case, "debtors/s", (rate(costs, place, debtors, 500),), shown)
 
 
 def _shown(costs: Costs) -> dict[str, str]:
@@ -272,7 +272,7 @@ def _shown(costs: Costs) -> dict[str, str]:
 
 
 def measure(database: str, debtors: int, repeats: int) -> Iterator[Figure]:
-    """Measure with batches of 500 and of 100, and let the simulation say what it makes of that."""
+    """Measure with batches of 500 and of 100, and let the model say what follows from that."""
     with TemporaryDirectory(prefix="smartrecover-bench-") as folder, running_system(Path(folder), database) as system:
         system.generate(debtors, PORTFOLIO)
         one_run(system, 500)

@@ -1,0 +1,53 @@
+"""Imports of CSV files through the command."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.risk_assessment.commands import Done, run
+from tests.risk_assessment.debtors.csv_files import Importer
+
+from service_kit.database.engine import Database
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder that commands run in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def env(database: Database) -> dict[str, str]:
+    return {"RISK_DATABASE_URL": database.engine.url.render_as_string(hide_password=False)}
+
+
+@pytest.fixture
+def attempt(folder: Path, env: dict[str, str]) -> Callable[..., Done]:
+    """Import a file whose content is given as text or bytes."""
+
+    def run_import(content: str | bytes, *options: object, mapping: str | None = None, **more: str) -> Done:
+        (folder / "file.csv").write_bytes(content.encode() if isinstance(content, str) else content)
+        if mapping is not None:
+            (folder / "map.toml").write_text(mapping)
+            options = (*options, "--mapping", "map.toml")
+        return run("import-debtors", "file.csv", *options, **env, **more)
+
+    return run_import
+
+
+@pytest.fixture
+def imported(attempt: Callable[..., Done]) -> Importer:
+    """Import a file and return the report."""
+
+    def run_import(content: str | bytes, *options: object, **more: Any) -> dict[str, Any]:
+        done = attempt(content, "--json", *options, **more)
+        assert done.code == 0, done.err
+        report: dict[str, Any] = json.loads(done.out)
+        counted = ("created", "updated", "unchanged", "skipped", "rejected")
+        assert sum(report[name] for name in counted) == report["rows"]
+        return report
+
+    return run_import
