@@ -44,7 +44,7 @@ def test_text_is_read_as_minor_units(text: str, minor: int) -> None:
         *((text, "plain decimal number") for text in ["NaN", "inf", "007", "١٢", "1\x00", "\ud800", "0x1f"]),
     ],
 )
-def test_text_that_is_no_amount_is_refused_saying_why(text: str, problem: str) -> None:
+def test_text_that_is_no_amount_is_rejected_saying_why(text: str, problem: str) -> None:
     with pytest.raises(MoneyError, match=problem):
         parse_money(text)
 
@@ -81,7 +81,7 @@ def test_a_whole_number_counts_major_units() -> None:
         *map(Decimal, ("NaN", "sNaN", "1E+999999", "1E-999999", "0.001", "-1")),
     ],
 )
-def test_a_field_refuses_what_is_no_amount(value: object) -> None:
+def test_a_field_rejects_what_is_no_amount(value: object) -> None:
     with pytest.raises(ValidationError):
         money.validate_python(value)
 
@@ -121,7 +121,7 @@ def test_the_schema_of_a_field_agrees_with_its_validator(adapter: TypeAdapter[in
     assert Draft202012Validator(schema).is_valid(value) == accepted
 
 
-def test_the_schema_of_an_answer_is_decimal_text() -> None:
+def test_the_schema_of_a_response_is_decimal_text() -> None:
     schema = money.json_schema(mode="serialization")
     assert schema["type"] == "string"
     assert Draft202012Validator(schema).is_valid(json.loads(money.dump_json(123)))

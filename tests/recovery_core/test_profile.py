@@ -27,7 +27,7 @@ def test_a_profile_survives_the_journey_through_json() -> None:
     assert Profile.model_validate_json(a_profile().model_dump_json()) == a_profile()
 
 
-def test_an_unknown_category_is_refused_with_the_known_ones() -> None:
+def test_an_unknown_category_is_rejected_with_the_known_ones() -> None:
     with pytest.raises(ValidationError, match="'PERMANENT', 'CONTRACT', 'TEMPORARY' or 'FREELANCE'"):
         a_profile(contract_type="ZERO_HOURS")
 
@@ -50,7 +50,7 @@ def test_an_unknown_category_is_refused_with_the_known_ones() -> None:
         {"name": "not asked for"},
     ],
 )
-def test_a_profile_refuses_what_it_does_not_know(changes: dict[str, object]) -> None:
+def test_a_profile_rejects_what_it_does_not_know(changes: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         a_profile(**changes)
 

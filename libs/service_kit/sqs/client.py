@@ -165,7 +165,8 @@ class Sqs:
         if not queues:
             await self._client.list_queues(MaxResults=1)
         for queue in queues:
-            await self.depth(queue)
+            # Every process may look up a URL; not every one may read the queue's attributes.
+            await self._queues.call(queue, lambda _, queue=queue: self._client.get_queue_url(QueueName=queue))  # type: ignore[misc]
 
     async def ensure_queues(self, specs: Sequence[QueueSpec]) -> None:
         """Create each queue as specified; an existing queue is changed to its specification."""

@@ -28,7 +28,10 @@ class Step:
 
 
 async def run_steps(steps: Sequence[Step], stop: Stop) -> None:
-    """Run the steps side by side until asked to stop; each finishes what it is doing. Raises what a step raised."""
+    """Run the steps side by side until asked to stop; each finishes what it is doing.
+
+    What a step raises cancels the others, and comes out as an ExceptionGroup.
+    """
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(_repeat(step, stop), name=step.name) for step in steps]
         bells = {step.bell for step in steps if step.bell is not None}

@@ -71,12 +71,13 @@ def steps_of(parts: RunParts) -> list[Step]:
     """Return the steps of this noun."""
     bell = Bell()
     planner, publisher = Planner(parts, bell), Publisher(parts)
-    reports, tidier = ResultsReader(parts, bell), Tidier(parts, publisher)
+    reports, tidier, resender = ResultsReader(parts, bell), Tidier(parts), Resender(parts, publisher)
     return [
         Step("plan", LOOK_SECONDS, planner.plan_next, parts.needs_database),
         Step("publish", LOOK_SECONDS, publisher.publish, parts.needs_both, bell),
         Step("results", 0, reports.read, parts.needs_both),
-        Step("tidy", TIDY_SECONDS, tidier.tidy, parts.needs_both),
+        Step("tidy", TIDY_SECONDS, tidier.tidy, parts.needs_database),
+        Step("resend", TIDY_SECONDS, resender.resend, parts.needs_both),
     ]
 
 
@@ -214,13 +215,39 @@ class ResultsReader:
 
 
 class Tidier:
-    """Sends lost batches again, gives up those that no report will come for, deletes expired responses."""
+    """Gives up batches that no report will come for, and deletes expired responses."""
+
+    def __init__(self, parts: RunParts) -> None:
+        self._parts = parts
+
+    async def tidy(self) -> bool:
+        """Tidy once; there is never a reason to do so again at once."""
+        await in_thread(self._tidy)
+        return False
+
+    def _tidy(self) -> None:
+        database, now, after = self._parts.database, utc_now(), self._parts.settings.risk_resend_after_seconds
+        with database.read() as connection:
+            unreportable = results.any_unreportable(connection, now, after)
+            expired = IDEMPOTENCY.any_expired(connection, now)
+            oldest = batch_queries.oldest_sent(connection)
+        OLDEST.set((now - oldest).total_seconds() if oldest else 0)
+        if expired:
+            database.transact(lambda c: IDEMPOTENCY.delete_expired(c, now))
+        if unreportable:
+            completions, dead = database.transact(lambda c: results.give_up(c, now, after))
+            BATCHES.labels("dead", "").inc(dead)
+            record_completed(completions)
+
+
+class Resender:
+    """Sends batches again that were sent and not reported for too long."""
 
     def __init__(self, parts: RunParts, publisher: Publisher) -> None:
         self._parts, self._publisher = parts, publisher
 
-    async def tidy(self) -> bool:
-        """Tidy once; return whether anything was sent again."""
+    async def resend(self) -> bool:
+        """Send the next of them; return whether any went out."""
         lost = await in_thread(self._lost)
         if not lost:
             return False
@@ -228,20 +255,9 @@ class Tidier:
         return await self._publisher.send(lost, "resent")
 
     def _lost(self) -> Shipment:
-        database, now, after = self._parts.database, utc_now(), self._parts.settings.risk_resend_after_seconds
-        with database.read() as connection:
-            unreportable = results.any_unreportable(connection, now, after)
-            expired = IDEMPOTENCY.any_expired(connection, now)
-        if expired:
-            database.transact(lambda c: IDEMPOTENCY.delete_expired(c, now))
-        if unreportable:
-            completions, dead = database.transact(lambda c: results.give_up(c, now, after))
-            BATCHES.labels("dead", "").inc(dead)
-            record_completed(completions)
-        with database.read() as connection:
-            oldest = batch_queries.oldest_sent(connection)
-            OLDEST.set((now - oldest).total_seconds() if oldest else 0)
-            keys = batch_queries.due_again(connection, now, after)[:BATCHES_A_SHIPMENT]
+        after = self._parts.settings.risk_resend_after_seconds
+        with self._parts.database.read() as connection:
+            keys = batch_queries.due_again(connection, utc_now(), after)[:BATCHES_A_SHIPMENT]
             return build_shipment(connection, keys, self._parts.registry)
 
 

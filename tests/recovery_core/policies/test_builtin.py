@@ -28,6 +28,6 @@ def test_every_action_is_used_by_the_built_in_treatments() -> None:
         assert {row.action for row in policy.treatment} == set(Action)
 
 
-def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
+def test_an_unknown_name_is_rejected_with_the_known_ones() -> None:
     with pytest.raises(UnknownPolicyError, match="'strict'; there are: classic, standard"):
         built_in_policy("strict")

@@ -119,7 +119,7 @@ def _delete(path: str) -> Change:
         (_set("description", "\ud800"), "description: "),
     ],
 )
-def test_a_document_that_is_no_policy_is_refused_with_the_place(change: Change, problem: str) -> None:
+def test_a_document_that_is_no_policy_is_rejected_with_the_place(change: Change, problem: str) -> None:
     document = a_document()
     change(document)
     with pytest.raises(PolicyError) as caught:
@@ -137,6 +137,6 @@ def test_all_mistakes_are_named_at_once() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", b"\xff", "[]", "null", "7", '{"name": NaN}', "[" * 100_000])
-def test_text_that_is_no_document_is_refused(text: str | bytes) -> None:
+def test_text_that_is_no_document_is_rejected(text: str | bytes) -> None:
     with pytest.raises(PolicyError):
         load_policy(text)

@@ -89,7 +89,7 @@ def test_an_empty_queue_says_so(bounded: dict[str, int]) -> None:
 
 
 @pytest.mark.parametrize("bounded", [{"limit": -1}, {"spill_after": 0}])
-def test_impossible_bounds_are_refused(bounded: dict[str, int]) -> None:
+def test_impossible_bounds_are_rejected(bounded: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="must"):
         RecoveryQueue(**bounded)
 
@@ -190,6 +190,6 @@ def test_disk_space_is_given_back_once_all_runs_are_read(tmp_path: Path) -> None
             queue.extend(_many(100))
 
 
-def test_numbers_too_large_for_the_disk_are_refused() -> None:
+def test_numbers_too_large_for_the_disk_are_rejected() -> None:
     with pytest.raises(OverflowError):
         RecoveryQueue([(2**64, 1), (1, 1)], spill_after=1)

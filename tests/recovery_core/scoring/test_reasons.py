@@ -49,7 +49,7 @@ def test_the_best_debtor_has_no_reasons() -> None:
     assert standard.score((1, 1, 0, *BEST)).reason_codes == ()
 
 
-def test_a_reason_code_of_another_policy_is_refused() -> None:
+def test_a_reason_code_of_another_policy_is_rejected() -> None:
     with pytest.raises(ScoringError, match="FAMILY_SITUATION_DIVORCED_WITH_DEPENDENTS is no reason code"):
         standard.reasons(["FAMILY_SITUATION_DIVORCED_WITH_DEPENDENTS"])
 

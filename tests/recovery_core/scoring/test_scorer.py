@@ -115,7 +115,7 @@ def test_every_combination_of_categories_has_a_score(categories: tuple[str, str,
 
 
 @pytest.mark.parametrize("position", range(4))
-def test_a_category_the_policy_does_not_know_is_refused_by_name(position: int) -> None:
+def test_a_category_the_policy_does_not_know_is_rejected_by_name(position: int) -> None:
     categories = list(BEST)
     categories[position] = "ASTRONAUT"
     with pytest.raises(ScoringError, match="has no points in this policy; known: ") as caught:

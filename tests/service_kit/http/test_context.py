@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterator
 
+import pymysql
 import pytest
 from anyio.to_thread import current_default_thread_limiter
-from sqlalchemy import func, insert, select
+from sqlalchemy import Connection, func, insert, select
+from sqlalchemy.exc import OperationalError
 from tests.support.guarded_api import api_keys, audit_records, metadata
 from tests.support.moments import NOW
 
@@ -35,43 +37,101 @@ def stored(database: Database) -> int:
         return connection.execute(select(func.count()).select_from(api_keys)).scalar_one()
 
 
-def write(context: RequestContext, then: Callable[[], object] = bool) -> None:
+Then = Callable[[], object]
+
+
+def write(context: RequestContext, then: Then) -> None:
     with context.writing() as connection:
         connection.execute(insert(api_keys).values(KEY))
         then()
+
+
+def transact(context: RequestContext, then: Then) -> None:
+    def work(connection: Connection) -> None:
+        connection.execute(insert(api_keys).values(KEY))
+        then()
+
+    context.transact(work)
+
+
+either_way = pytest.mark.parametrize("write", [write, transact])
+Write = Callable[[RequestContext, Then], None]
 
 
 def fail() -> None:
     raise ZeroDivisionError
 
 
-def test_a_write_is_committed_at_its_end_and_keeps_the_request_from_expiring(context: RequestContext) -> None:
-    write(context)
+@either_way
+def test_a_write_is_committed_at_its_end_and_keeps_the_request_from_expiring(
+    context: RequestContext, write: Write
+) -> None:
+    write(context, bool)
 
     assert stored(context.database) == 1
     assert not context.deadline.expire()
 
 
-def test_a_request_that_has_expired_does_not_begin_to_write(context: RequestContext) -> None:
+@either_way
+def test_a_request_that_has_expired_does_not_begin_to_write(context: RequestContext, write: Write) -> None:
     context.deadline.expire()
 
     with pytest.raises(DeadlinePassedError):
-        write(context, then=fail)
+        write(context, fail)
 
 
-def test_a_request_that_expires_while_it_writes_changes_nothing(context: RequestContext) -> None:
+@either_way
+def test_a_request_that_expires_while_it_writes_changes_nothing(context: RequestContext, write: Write) -> None:
     with pytest.raises(DeadlinePassedError):
-        write(context, then=context.deadline.expire)
+        write(context, context.deadline.expire)
 
     assert stored(context.database) == 0
 
 
-def test_a_request_that_fails_while_it_writes_changes_nothing_and_may_expire(context: RequestContext) -> None:
+@either_way
+def test_a_request_that_fails_while_it_writes_changes_nothing_and_may_expire(
+    context: RequestContext, write: Write
+) -> None:
     with pytest.raises(ZeroDivisionError):
-        write(context, then=fail)
+        write(context, fail)
 
     assert stored(context.database) == 0
     assert context.deadline.expire()
+
+
+def lost_conflict() -> Exception:
+    """Return the error of a write that has lost against another writer."""
+    return OperationalError("UPDATE", None, pymysql.err.OperationalError(1213, "Deadlock found"))
+
+
+def test_a_transaction_that_lost_a_conflict_is_retried_and_a_plain_write_is_not(context: RequestContext) -> None:
+    conflicts = [lost_conflict()]
+
+    def lose_once() -> None:
+        if conflicts:
+            raise conflicts.pop()
+
+    with pytest.raises(OperationalError):
+        write(context, lose_once)
+    conflicts.append(lost_conflict())
+    transact(context, lose_once)
+
+    assert stored(context.database) == 1
+
+
+def test_a_retry_does_not_begin_after_the_request_has_expired(context: RequestContext) -> None:
+    attempts: list[None] = []
+
+    def lose_and_expire() -> None:
+        attempts.append(None)
+        context.deadline.expire()
+        raise lost_conflict()
+
+    with pytest.raises(DeadlinePassedError):
+        transact(context, lose_and_expire)
+
+    assert len(attempts) == 1
+    assert stored(context.database) == 0
 
 
 @pytest.mark.anyio

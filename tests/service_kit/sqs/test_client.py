@@ -34,12 +34,14 @@ class StubSqs:
     error: str = "InternalError"
     most_bytes: int = MAX_REQUEST_BYTES
     requests: list[int] = field(default_factory=list)  # the number of messages in each
+    actions: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def respond(self, target: str, request: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        if target == "AmazonSQS.GetQueueUrl":
-            return 200, {"QueueUrl": f"{self.url}/queue"}
         with self.lock:
+            self.actions.append(target.removeprefix("AmazonSQS."))
+            if self.actions[-1] == "GetQueueUrl":
+                return 200, {"QueueUrl": f"{self.url}/queue"}
             self.requests.append(len(request["Entries"]))
             status = self.statuses.pop(0) if self.statuses else 200
         if sum(len(e["MessageBody"]) for e in request["Entries"]) > self.most_bytes:
@@ -183,3 +185,15 @@ async def test_queues_made_here_are_encrypted_at_rest(sqs_url: str, queue_names:
             url = (await sqs._client.get_queue_url(QueueName=str(queue)))["QueueUrl"]
             found = await sqs._client.get_queue_attributes(QueueUrl=url, AttributeNames=["SqsManagedSseEnabled"])
             assert found["Attributes"]["SqsManagedSseEnabled"] == "true"
+
+
+@pytest.mark.anyio
+async def test_a_ping_asks_the_server_each_time_and_only_for_what_every_process_may_do(stub: StubSqs) -> None:
+    async with Sqs("eu-west-1", stub.url) as sqs:
+        await sqs.send("queue", messages(1))
+        stub.actions.clear()
+
+        await sqs.ping("queue")
+        await sqs.ping("queue", "queue")
+
+    assert stub.actions == ["GetQueueUrl"] * 3

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+import pymysql
 from sqlalchemy.exc import OperationalError
 
 from service_kit.worker.dependencies import Dependency, explain_database_outage
@@ -35,13 +36,8 @@ class Probe:
 
 def away() -> Exception:
     """Return the error of a database whose server does not listen."""
-    return OperationalError("SELECT 1", None, _refused())
-
-
-def _refused() -> Exception:
-    import pymysql
-
-    return pymysql.err.OperationalError(2003, "Can't connect to MySQL server on 'db'")
+    refused = pymysql.err.OperationalError(2003, "Can't connect to MySQL server on 'db'")
+    return OperationalError("SELECT 1", None, refused)
 
 
 AWAY = "the database cannot be reached"

@@ -19,6 +19,7 @@ from service_kit.http.problems import problem_response
 MAX_BODY_BYTES = 2 * 1024 * 1024
 DRAIN_FACTOR = 8
 BODY_SECONDS = 20.0
+MAX_DEPTH = 254  # orjson writes no deeper values
 
 _JSON_TYPE = re.compile(r"application/([a-z0-9.-]+\+)?json")
 _WITH_BODY = {"POST", "PUT", "PATCH"}
@@ -116,9 +117,20 @@ def _parse(headers: Headers, body: bytes) -> Any:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise _Rejected(400, f"the body is not JSON: {error.msg} (line {error.lineno}, column {error.colno})") from None
+    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _is_too_deep(parsed):
+        raise _Rejected(400, f"the body is nested more than {MAX_DEPTH} levels deep")
     if _ESCAPED_NUL in body and _has_nul(parsed):
         raise _Rejected(422, "texts must not contain the NUL character")
     return parsed
+
+
+def _is_too_deep(parsed: Any) -> bool:
+    """Return whether orjson could not write the value again; it parses four times as deep as it writes."""
+    try:
+        orjson.dumps(parsed)
+    except TypeError:
+        return True
+    return False
 
 
 def _has_nul(value: Any) -> bool:

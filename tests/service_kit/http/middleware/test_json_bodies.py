@@ -1,7 +1,9 @@
 """A body reaches the route parsed, or the client gets a problem that says why not."""
 
+import json
 import socket
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +19,7 @@ from tests.support.demo_api import BODY_SECONDS, MAX_BODY_BYTES
 from service_kit.http import problems
 from service_kit.http.app import base_app
 from service_kit.http.middleware import json_bodies
-from service_kit.http.middleware.json_bodies import JsonRoute, parsed_body
+from service_kit.http.middleware.json_bodies import MAX_DEPTH, JsonRoute, parsed_body
 
 
 @pytest.mark.parametrize(
@@ -39,6 +41,7 @@ from service_kit.http.middleware.json_bodies import JsonRoute, parsed_body
         (b'{"title": "x", "count": ' + b"9" * 40 + b"}", 422),
         (b'{"title": "x", "count": ' + b"9" * 5_000 + b"}", 400),
         (b'{"title": ' + b"[" * 4_000 + b"]" * 4_000 + b"}", 400),
+        (b'{"title": ' + b"[" * MAX_DEPTH + b"]" * MAX_DEPTH + b"}", 400),
     ],
 )
 @pytest.mark.parametrize("path", ["/demo/items", "/demo/lists"])
@@ -205,3 +208,25 @@ async def test_a_body_that_is_no_model_is_a_problem_of_the_body(client: httpx.As
     response = await client.post("/books", content=body)
 
     assert fields(assert_problem(response, 400 if body == "{" else 422)) == ["body"]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("nest", [lambda inner: [inner], lambda inner: {"more": [1, inner]}], ids=["lists", "objects"])
+async def test_whatever_reaches_a_route_can_be_written_as_json_again(
+    client: httpx.AsyncClient, nest: Callable[[object], object]
+) -> None:
+    bodies = [b"[]"]
+    while len(bodies) < 2 * MAX_DEPTH and len(bodies[-1]) < MAX_BODY_BYTES:
+        bodies.append(json.dumps(nest("inner")).encode().replace(b'"inner"', bodies[-1]))
+
+    statuses = [(await client.post("/anything", content=body)).status_code for body in bodies[:: MAX_DEPTH // 10]]
+
+    assert statuses == sorted(statuses)
+    assert set(statuses) == {200, 400}
+
+
+@pytest.mark.anyio
+async def test_a_long_list_is_not_a_deep_one(client: httpx.AsyncClient) -> None:
+    body = json.dumps([{"values": [number]} for number in range(MAX_DEPTH)])
+
+    assert len((await client.post("/anything", content=body)).json()["parsed"]) == MAX_DEPTH
