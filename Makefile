@@ -79,7 +79,7 @@ bench: setup ## measure the speed (ARGS=--help shows what can be measured)
 
 bench-peers: setup ## measure task queues doing the same work beside it (.venv-peers is made for them)
 	@test -x .venv-peers/bin/taskiq || $(BIN)/uv venv --quiet --python $(BIN)/python .venv-peers
-	@VIRTUAL_ENV=.venv-peers $(BIN)/uv pip install --quiet --requirement benchmarks/peer_apps/requirements.txt
+	@VIRTUAL_ENV=.venv-peers $(BIN)/uv pip install --quiet --requirement benchmarks/comparisons/peer_apps/requirements.txt
 	@$(BIN)/python -m benchmarks peers $(ARGS)
 
 clean: ## remove the environment and every cache, not the data in .smartrecover

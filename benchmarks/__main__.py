@@ -14,21 +14,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import (
-    bare,
-    capacity_model,
-    end_to_end,
-    http_load,
-    machine,
-    migration,
-    naive,
-    peers,
-    preview,
-    queue_growth,
-    steps,
-)
+from benchmarks import machine
+from benchmarks.comparisons import bare, naive, peers
 from benchmarks.measure import Figure
+from benchmarks.parts import migration, preview, queue_growth, steps
 from benchmarks.system import MYSQLCLIENT, PYMYSQL, SQLITE, NotMeasurableError, databases
+from benchmarks.whole_system import capacity_model, end_to_end, http_load
 
 DEBTORS, QUICK_DEBTORS = 50_000, 5_000
 REPEATS = 5

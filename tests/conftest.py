@@ -14,6 +14,9 @@ import structlog
 from tests.support.growth import Growth
 from tests.support.servers import MariaDb, find_mariadb, mariadb_server, moto_server
 
+# What is asserted in the modules beside these tests shows its values, as it does in the tests themselves.
+pytest.register_assert_rewrite("tests.contracts", "tests.infra")
+
 _database_numbers = itertools.count(1)
 
 # A background job, nohup and some CIs start processes with SIGINT ignored, and every child inherits that: an interrupt

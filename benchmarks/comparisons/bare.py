@@ -21,9 +21,9 @@ from typing import Any
 import boto3
 import orjson
 
-from benchmarks.end_to_end import PORTFOLIO, one_run
 from benchmarks.measure import Figure
 from benchmarks.system import NotMeasurableError, System, running_system
+from benchmarks.whole_system.end_to_end import PORTFOLIO, one_run
 from recovery_core.policies.builtin import built_in_policy
 from recovery_core.profile import FACTS
 from recovery_core.ranking.queue import RecoveryQueue

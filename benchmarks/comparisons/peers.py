@@ -15,11 +15,11 @@ from tempfile import TemporaryDirectory
 import boto3
 from tests.support.processes import start, stop
 
-from benchmarks.end_to_end import PORTFOLIO, one_run
 from benchmarks.measure import Figure
 from benchmarks.system import NotMeasurableError, System, running_system
+from benchmarks.whole_system.end_to_end import PORTFOLIO, one_run
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 APPS = Path(__file__).resolve().parent / "peer_apps"
 BATCH_SIZE = 100
 QUEUE = "peer-work"

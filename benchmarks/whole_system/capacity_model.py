@@ -14,9 +14,9 @@ from math import inf
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.end_to_end import PORTFOLIO, OneRun, middle_of, one_run
 from benchmarks.measure import Figure
 from benchmarks.system import running_system
+from benchmarks.whole_system.end_to_end import PORTFOLIO, OneRun, middle_of, one_run
 from debt_processing.consumer.processing import DEBTORS_A_TRANSACTION
 from debt_processing.settings import Settings
 from risk_assessment.runs.jobs import BATCHES_A_SHIPMENT

@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from tests.debt_processing.builders import NOW, a_debtor, a_message, debtors
 from tests.debt_processing.conftest import make_settings, opened
-from tests.support.crashing import Fault, Faults
+from tests.support.faults.crashing import Fault, Faults
 from tests.support.nursery import Forked
 from tests.support.processes import (
     Done,

@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 from tests.faults.storm import Storm, stormy_system
-from tests.support.ledger import NOTHING, Ledger
 from tests.support.servers import find_mariadb
+from tests.support.system.ledger import NOTHING, Ledger
 
 
 def main() -> int:

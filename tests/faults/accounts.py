@@ -3,8 +3,9 @@
 from typing import Any
 
 from sqlalchemy import func, select
-from tests.support.ledger import NOTHING, Ledger, account, eligible
-from tests.support.system import BASE, OVER, Queues, System, pause
+from tests.support.system.ledger import NOTHING, Ledger, account, eligible
+from tests.support.system.queues import Queues
+from tests.support.system.system import BASE, OVER, System, pause
 
 from risk_assessment.tables import runs
 from service_kit.database.engine import Database

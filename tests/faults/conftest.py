@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 from tests.faults.accounts import Accounts
-from tests.support.system import System
-from tests.support.system_fixtures import build, templates
+from tests.support.system.fixtures import build, templates
+from tests.support.system.system import System
 
 __all__ = ["build", "templates"]
 

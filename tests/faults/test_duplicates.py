@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 import pytest
 from tests.faults.accounts import Accounts
-from tests.support.crashing import Fault
-from tests.support.proxy import Proxy
-from tests.support.system import System
+from tests.support.faults.crashing import Fault
+from tests.support.faults.proxy import Proxy
+from tests.support.system.system import System
 
 Whole = Callable[[str], Accounts]
 Build = Callable[..., System]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from tests.faults.accounts import Accounts
-from tests.support.crashing import Fault
+from tests.support.faults.crashing import Fault
 
 Whole = Callable[[str], Accounts]
 

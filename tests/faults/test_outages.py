@@ -13,9 +13,9 @@ from sqlalchemy import update
 from sqlalchemy.engine import make_url
 from tests.faults.accounts import Accounts
 from tests.faults.test_duplicates import done_batches
-from tests.support.crashing import Fault
-from tests.support.proxy import Proxy
-from tests.support.system import System, pause
+from tests.support.faults.crashing import Fault
+from tests.support.faults.proxy import Proxy
+from tests.support.system.system import System, pause
 
 from risk_assessment.tables import leases
 from service_kit.database.engine import Database

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from tests.faults.accounts import Accounts
-from tests.support.crashing import Fault
-from tests.support.system import System
+from tests.support.faults.crashing import Fault
+from tests.support.system.system import System
 
 Whole = Callable[[str], Accounts]
 

@@ -7,8 +7,8 @@ import httpx
 import pytest
 from tests.faults.accounts import Accounts
 from tests.faults.test_duplicates import LANES, done_batches, published_without_consumers
-from tests.support.crashing import Fault
-from tests.support.system import System
+from tests.support.faults.crashing import Fault
+from tests.support.system.system import System
 
 Build = Callable[..., System]
 

@@ -1,5 +1,5 @@
 """A whole system to travel through, once on each kind of database."""
 
-from tests.support.system_fixtures import build, templates
+from tests.support.system.fixtures import build, templates
 
 __all__ = ["build", "templates"]

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 from tests.support.processes import environment, eventually, free_port, is_listening, python, start
-from tests.support.system import fill
+from tests.support.system.databases import fill
 
 NOT_OURS = ("RISK_", "DEBT_", "RECOVERY_", "AWS_")
 READY_SECONDS = 90

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from tests.faults.accounts import Accounts
 from tests.journey.oracle import Expected, Oracle, manifest_hash
-from tests.support.crashing import Fault
-from tests.support.system import System
+from tests.support.faults.crashing import Fault
+from tests.support.system.system import System
 
 Build = Callable[..., System]
 

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from tests.support.processes import eventually
-from tests.support.system import System
+from tests.support.system.system import System
 
 Build = Callable[..., System]
 

@@ -93,7 +93,7 @@ class Nursery:
         cwd: Path | None = None,
         faults: Path | None = None,
     ) -> "Forked":
-        """Run `python -m package` on these descriptors of ours. With `faults`, as tests.support.crashing says."""
+        """Run `python -m package` on these descriptors of ours. `faults`: see tests.support.faults.crashing."""
         request = {
             "package": package,
             "arguments": [str(argument) for argument in arguments],
@@ -231,7 +231,7 @@ def _run(request: dict[str, Any]) -> int:
     is_moto = request["package"] == MOTO
     main = importlib.import_module(MOTO if is_moto else f"{request['package']}.__main__").main
     if request["faults"] and not is_moto:
-        from tests.support import crashing
+        from tests.support.faults import crashing
 
         crashing.install(Path(request["faults"]))
     try:

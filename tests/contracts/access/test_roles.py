@@ -6,42 +6,12 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI
-from tests.contracts.guarded import ROOTS, Guarded, debt_app, filled, guarded, queue_settings, risk_app, routes
+from tests.contracts.access.guarded import ROOTS, Guarded, debt_app, filled, guarded, queue_settings, risk_app, routes
+from tests.contracts.access.roles import EXPECTED
 
 from service_kit.auth.identity import Role
 from service_kit.http.app import open_paths
 
-EXPECTED = {
-    "risk": {
-        ("GET", "/debtors"): "viewer",
-        ("POST", "/debtors"): "operator",
-        ("GET", "/debtors/high-risk"): "viewer",
-        ("GET", "/debtors/{debtor_id}"): "viewer",
-        ("PUT", "/debtors/{debtor_id}"): "operator",
-        ("PATCH", "/debtors/{debtor_id}"): "operator",
-        ("DELETE", "/debtors/{debtor_id}"): "operator",
-        ("GET", "/debtors/{debtor_id}/score"): "viewer",
-        ("GET", "/debtors/{debtor_id}/assessments"): "viewer",
-        ("POST", "/scores"): "viewer",
-        ("POST", "/scoring-jobs"): "operator",
-        ("GET", "/scoring-jobs/{job_id}"): "viewer",
-        ("GET", "/runs/preview"): "viewer",
-        ("GET", "/runs"): "viewer",
-        ("POST", "/runs"): "operator",
-        ("GET", "/runs/{run_id}"): "viewer",
-        ("POST", "/runs/{run_id}/cancel"): "operator",
-        ("GET", "/runs/{run_id}/events"): "viewer",
-    },
-    "debt": {
-        ("GET", "/runs/{run_id}"): "viewer",
-        ("GET", "/runs/{run_id}/decisions"): "viewer",
-        ("GET", "/runs/{run_id}/errors"): "viewer",
-        ("GET", "/debtors/{debtor_id}/decisions"): "viewer",
-        ("GET", "/queues"): "viewer",
-        ("GET", "/dead-letters"): "viewer",
-        ("POST", "/dead-letters/redrive"): "operator",
-    },
-}
 OPEN = {"/", "/docs", "/openapi.json", "/metrics", "/healthz", "/readyz"}
 EVERY = [(service, *route, role) for service, table in EXPECTED.items() for route, role in table.items()]
 ORDER = [role.value for role in Role]

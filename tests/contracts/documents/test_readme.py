@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import typer
-from tests.contracts.readme_session import Step, blocks, differences, steps
+from tests.contracts.documents.readme_session import Step, blocks, differences, steps
 from tests.support.processes import eventually, free_port, repository, start, stop
 
 from debt_processing.__main__ import app as debt_app

@@ -1,7 +1,7 @@
 """What counts as an output that is as shown."""
 
 import pytest
-from tests.contracts.readme_session import Step, differences, steps
+from tests.contracts.documents.readme_session import Step, differences, steps
 
 ID = "308a7455-6b04-4170-968a-b41faeba47a6"
 OTHER = "8f6d8649-053e-44cd-b1bf-ec34c0adeb80"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests.contracts.conftest import EFFORT
-from tests.contracts.living import Living, debt_api, risk_api
+from tests.contracts.fuzz.living import Living, debt_api, risk_api
 from tests.support.processes import environment
 
 Serving = Callable[..., AbstractContextManager[Living]]

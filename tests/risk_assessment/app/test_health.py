@@ -7,8 +7,8 @@ import pytest
 from tests.risk_assessment.apis import Api, serving
 from tests.risk_assessment.builders import a_debtor
 from tests.risk_assessment.responses import created, shown
+from tests.support.faults.proxy import Proxy
 from tests.support.processes import eventually, free_port
-from tests.support.proxy import Proxy
 from tests.support.servers import MariaDb, moto_server
 
 from service_kit.database.engine import Database

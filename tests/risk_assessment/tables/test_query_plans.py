@@ -10,8 +10,8 @@ from sqlalchemy import Connection, update
 from tests.risk_assessment import independent
 from tests.risk_assessment.builders import NOON, a_registry, accept_run, debtor_rows, generate_debtors
 from tests.risk_assessment.conftest import opened
-from tests.risk_assessment.explaining import REAL_TABLES, Book, assert_reads, plans, reads_all, sorts
 from tests.risk_assessment.planned import a_planned_run, keys_of, run_row
+from tests.risk_assessment.tables.explaining import REAL_TABLES, Book, assert_reads, plans, reads_all, sorts
 
 from risk_assessment.batches import queries as batches
 from risk_assessment.batches.queries import BatchKey

@@ -19,9 +19,9 @@ from tests.risk_assessment.dispatching import (
     wait_for,
 )
 from tests.support.fake_sqs import FakeSqs
+from tests.support.faults.proxy import Proxy
 from tests.support.growth import Growth
 from tests.support.processes import eventually
-from tests.support.proxy import Proxy
 from tests.support.servers import MariaDb
 
 from recovery_core.messages.results import encode_results

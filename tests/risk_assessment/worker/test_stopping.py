@@ -15,9 +15,9 @@ from tests.risk_assessment.builders import accept_run, debtor_rows, generate_deb
 from tests.risk_assessment.debt_service import DebtService
 from tests.risk_assessment.dispatching import Dispatching, dispatcher_settings
 from tests.risk_assessment.planned import order_of, plan, run_row, run_view
+from tests.support.faults.proxy import Proxy
 from tests.support.nursery import Forked
 from tests.support.processes import environment, eventually, start_service, stop
-from tests.support.proxy import Proxy
 
 from risk_assessment.runs import queries as runs
 from risk_assessment.settings import Settings

@@ -4,7 +4,7 @@ A process started with a faults file looks into it at every named point. The fil
 moment (`before` or `after` the call), the call it is meant for (`nth`, counted since the file was written) and what
 happens: `kill` (SIGKILL), `freeze` (SIGSTOP), `raise`, or `sleep`. Standing alone:
 
-    python -m tests.support.crashing FAULTS_FILE risk_assessment dispatch
+    python -m tests.support.faults.crashing FAULTS_FILE risk_assessment dispatch
 """
 
 import asyncio

@@ -6,7 +6,8 @@ from contextlib import ExitStack
 
 import pytest
 from tests.support.servers import MariaDb
-from tests.support.system import System, Templates, fill, migrate
+from tests.support.system.databases import Templates, fill, migrate
+from tests.support.system.system import System
 
 __all__ = ["build", "templates"]
 

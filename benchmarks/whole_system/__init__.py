@@ -1,0 +1,1 @@
+"""The system as it runs: processes, queues and databases together."""

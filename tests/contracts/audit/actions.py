@@ -1,0 +1,72 @@
+"""What each route does to data or shows of it, under the name that the audit trail has for it."""
+
+from typing import Any
+
+from tests.contracts.access.guarded import Guarded
+
+DEBTOR = {
+    "name": "Alex Example",
+    "external_ref": "ACC-1",
+    "total_debt_amount": "33267.16",
+    "monthly_income": "2100.00",
+    "late_payments_count": 4,
+    "employment_status": "SELF_EMPLOYED",
+    "contract_type": "FREELANCE",
+    "industry_sector": "HOSPITALITY",
+}
+WHY = {"X-Reason": "Ticket 7", "X-Request-Id": "r-7"}
+
+CHANGES = {
+    "risk": {
+        ("POST", "/debtors"): "debtor.created",
+        ("PUT", "/debtors/{debtor_id}"): "debtor.replaced",
+        ("PATCH", "/debtors/{debtor_id}"): "debtor.patched",
+        ("DELETE", "/debtors/{debtor_id}"): "debtor.deleted",
+        ("POST", "/scoring-jobs"): "scoring_job.started",
+        ("POST", "/runs"): "run.started",
+        ("POST", "/runs/{run_id}/cancel"): "run.cancelled",
+    },
+    "debt": {("POST", "/dead-letters/redrive"): "dead_letters.redriven"},
+}
+READS = {
+    "risk": {
+        ("GET", "/debtors"): "debtor.listed",
+        ("GET", "/debtors/high-risk"): "debtor.listed",
+        ("GET", "/debtors/{debtor_id}"): "debtor.read",
+        ("GET", "/debtors/{debtor_id}/score"): "debtor.scored",
+        ("GET", "/debtors/{debtor_id}/assessments"): "debtor.history_read",
+        ("GET", "/runs/preview"): "run.previewed",
+    },
+    "debt": {("GET", "/debtors/{debtor_id}/decisions"): "debtor.decisions_read"},
+}
+IMPERSONAL = {
+    "risk": {
+        ("POST", "/scores"),  # stores nothing and receives no name
+        ("GET", "/scoring-jobs/{job_id}"),
+        ("GET", "/runs"),
+        ("GET", "/runs/{run_id}"),
+        ("GET", "/runs/{run_id}/events"),
+    },
+    "debt": {
+        # By run and not by person; reads of its decisions and errors are logged as reads of the run.
+        ("GET", "/runs/{run_id}"),
+        ("GET", "/runs/{run_id}/decisions"),
+        ("GET", "/runs/{run_id}/errors"),
+        ("GET", "/queues"),
+        ("GET", "/dead-letters"),
+    },
+}
+
+
+def ok(response: Any) -> Any:
+    assert response.is_success, response.text
+    return response.json() if response.content else None
+
+
+def created(risk: Guarded, **changes: Any) -> int:
+    shown = ok(risk.request("operator", "POST", "/risk-service/debtors", json=DEBTOR | changes))
+    return int(shown["id"])
+
+
+def newest(api: Guarded) -> dict[str, Any]:
+    return api.records()[-1]

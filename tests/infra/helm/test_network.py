@@ -1,0 +1,83 @@
+"""Nothing goes in or out of a pod unless it is named; services and the ingress lead to the APIs."""
+
+import pytest
+from tests.infra.helm.chart import (
+    APIS,
+    Object,
+    container_of,
+    each_example,
+    each_process,
+    labels_of,
+    objects,
+    picks,
+    the,
+    workloads,
+)
+
+
+def policies_for(example: str, workload: Object, direction: str) -> list[Object]:
+    return [
+        found["spec"]
+        for found in objects(example, "NetworkPolicy")
+        if picks(found["spec"]["podSelector"], labels_of(workload)) and direction in found["spec"]["policyTypes"]
+    ]
+
+
+@each_example
+def test_nothing_goes_in_or_out_unless_it_is_named(example):
+    for workload in workloads(example):
+        for direction, rules, peers in (("Ingress", "ingress", "from"), ("Egress", "egress", "to")):
+            policies = policies_for(example, workload, direction)
+            assert any(rules not in policy for policy in policies)  # the one that denies everything
+            assert all(rule["ports"] and rule[peers] for policy in policies for rule in policy.get(rules, ()))
+
+
+@each_process
+@each_example
+def test_a_process_is_reached_on_its_own_port_only(example, process):
+    workload = the(example, "Deployment", f"-{process}")
+    ports = {
+        port["port"]
+        for policy in policies_for(example, workload, "Ingress")
+        for rule in policy.get("ingress", ())
+        for port in rule["ports"]
+    }
+
+    assert ports == {port["name"] for port in container_of(workload)["ports"]}
+
+
+@each_example
+def test_a_process_reaches_what_it_needs(example):
+    for workload in workloads(example):
+        ports = {
+            port["port"]
+            for policy in policies_for(example, workload, "Egress")
+            for rule in policy.get("egress", ())
+            for port in rule["ports"]
+        }
+        assert ports == ({53, 3306} if workload["kind"] == "Job" else {53, 3306, 443})
+
+
+@each_example
+def test_only_the_apis_have_a_service_and_it_leads_to_them(example):
+    services = objects(example, "Service")
+
+    assert len(services) == len(APIS)
+    for service in services:
+        led = [
+            workload
+            for workload in objects(example, "Deployment")
+            if picks({"matchLabels": service["spec"]["selector"]}, labels_of(workload))
+        ]
+        assert [workload["metadata"]["name"] for workload in led] == [service["metadata"]["name"]]
+        assert service["spec"]["type"] == "ClusterIP"
+
+
+@pytest.mark.parametrize("example", ["eks", "oidc"])
+def test_the_ingress_leads_to_both_apis(example):
+    (ingress,) = objects(example, "Ingress")
+    (rule,) = ingress["spec"]["rules"]
+    led = {path["path"]: path["backend"]["service"]["name"] for path in rule["http"]["paths"]}
+
+    assert rule["host"] == "recovery.example.test"
+    assert led == {"/risk-service": "recovery-smartrecover-risk-api", "/debt-service": "recovery-smartrecover-debt-api"}

@@ -1,0 +1,86 @@
+"""The settings are in words that the programs understand, and none is forgotten."""
+
+from tests.infra.helm.chart import (
+    APIS,
+    DEFAULTS,
+    EXAMPLES,
+    SCHEMA,
+    SETTINGS,
+    each_example,
+    each_process,
+    environment_of,
+    pod_of,
+    the,
+    workloads,
+)
+
+from debt_processing.settings import Settings as DebtSettings
+from risk_assessment.settings import Settings as RiskSettings
+
+# Read by others than our settings: the AWS client, Python's tempfile, uvicorn.
+OTHER_VARIABLES = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "TMPDIR", "FORWARDED_ALLOW_IPS"}
+# The command line's own, and one for local stacks: queues are provisioned here.
+NOT_OFFERED = {"RISK_API_URL", "DEBT_API_URL", "RECOVERY_API_KEY", "RECOVERY_CREATE_QUEUES"}
+
+
+@each_process
+@each_example
+def test_every_variable_is_one_that_the_process_reads(example, process):
+    known = {field.upper() for field in SETTINGS[process].model_fields} | OTHER_VARIABLES
+    variables = environment_of(the(example, "Deployment", f"-{process}"))
+
+    assert set(variables) - known == set()
+
+
+@each_process
+@each_example
+def test_a_process_understands_its_settings(example, process, monkeypatch):
+    for field in SETTINGS[process].model_fields:
+        monkeypatch.delenv(field.upper(), raising=False)
+    variables = environment_of(the(example, "Deployment", f"-{process}"))
+    for variable, value in variables.items():
+        monkeypatch.setenv(variable, value or "mysql+pymysql://user:password@mysql/something")
+
+    settings = SETTINGS[process](_env_file=None)
+
+    assert settings.aws_region == "eu-central-1"
+    assert settings.recovery_create_queues is False
+    if process in APIS:
+        assert settings.recovery_auth in {"keys", "oidc"}
+        settings.refuse_open_doors(getattr(settings, APIS[process]))
+
+
+def test_a_large_number_stays_a_number():
+    assert environment_of(the("eks", "Deployment", "-dispatcher"))["RISK_RANK_SPILL_AFTER"] == "1000000"
+    assert environment_of(the("oidc", "Deployment", "-risk-api"))["RECOVERY_DOCS"] == "false"
+
+
+def test_every_setting_is_offered_or_made_by_the_chart_or_left_out_on_purpose():
+    offered = {
+        name for group in SCHEMA["properties"]["settings"]["properties"].values() for name in group["properties"]
+    }
+    made = {
+        name
+        for example in EXAMPLES
+        for process in SETTINGS
+        for name in environment_of(the(example, "Deployment", f"-{process}"))
+    } | {"AWS_ENDPOINT_URL_SQS", "RECOVERY_OIDC_JWKS_URL"}
+    known = {field.upper() for kind in (RiskSettings, DebtSettings) for field in kind.model_fields}
+
+    assert (made | offered | NOT_OFFERED) - OTHER_VARIABLES == known
+
+
+def test_the_queues_are_those_of_the_settings():
+    fields = DebtSettings.model_fields
+
+    assert DEFAULTS["queues"] == {
+        "high": fields["recovery_queue_high"].default,
+        "standard": fields["recovery_queue_standard"].default,
+        "results": fields["recovery_queue_results"].default,
+        "visibilitySeconds": fields["recovery_visibility_seconds"].default,
+        "maxReceives": fields["recovery_max_receives"].default,
+    }
+
+
+def test_kubernetes_adds_no_variables_of_its_own():
+    assert all(pod_of(workload)["enableServiceLinks"] is False for workload in workloads("minimal"))
