@@ -32,6 +32,8 @@ def main(paths: Sequence[str]) -> None:
             if found["database"] == "sqlite":
                 for process, mebibytes in re.findall(r"(dispatcher|consumer) (\d+)", figure["notes"]["peak MiB"]):
                     memory.setdefault(process, []).append((debtors, float(mebibytes)))
+    if not rates:
+        sys.exit("no end-to-end figure in these files: nothing to draw")
     panels = (_panel("thousand debtors a second", rates, 0), _panel("MiB at the peak, SQLite", memory, WIDTH))
     size = f'viewBox="0 0 {2 * WIDTH} {HEIGHT}" width="{2 * WIDTH}" height="{HEIGHT}"'
     style = 'font-family="sans-serif" font-size="12"'

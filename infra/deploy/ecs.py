@@ -30,7 +30,7 @@ MIGRATIONS = ("migrate-risk=dispatcher", "migrate-debt=consumer")
 
 IMAGE = re.compile(r"(?P<repository>[^@\s]+)@sha256:[0-9a-f]{64}")
 # What ECS returns about a task definition and does not accept back.
-TOLD_ONLY = {
+SHOWN_ONLY = {
     "taskDefinitionArn",
     "revision",
     "status",
@@ -87,9 +87,9 @@ class Ecs:
 
     def register(self, definition: str, image: str) -> str:
         """Make a revision of a task definition that differs in the image alone, and return its ARN."""
-        told = self.call("describe-task-definition", {"taskDefinition": definition, "include": ["TAGS"]})
-        request = {key: value for key, value in told["taskDefinition"].items() if key not in TOLD_ONLY}
-        request |= {"tags": told["tags"]} if told.get("tags") else {}
+        described = self.call("describe-task-definition", {"taskDefinition": definition, "include": ["TAGS"]})
+        request = {key: value for key, value in described["taskDefinition"].items() if key not in SHOWN_ONLY}
+        request |= {"tags": described["tags"]} if described.get("tags") else {}
         swap_image(request, image)
         arn: str = self.call("register-task-definition", request)["taskDefinition"]["taskDefinitionArn"]
         return arn

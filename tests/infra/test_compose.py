@@ -64,7 +64,7 @@ def test_the_whole_system_is_there():
     assert {"migrate", "keys", "cli"} == JOBS
 
 
-def test_all_of_ours_is_one_image_that_one_job_builds_and_nobody_pulls():
+def test_all_of_ours_is_one_image_that_one_job_builds_and_none_pulls():
     assert len({SERVICES[name]["image"] for name in OURS}) == 1
     assert [name for name, service in SERVICES.items() if "build" in service] == ["migrate"]
     assert {SERVICES[name]["pull_policy"] for name in OURS} == {"never"}
@@ -97,7 +97,7 @@ def test_everything_has_limits(name):
 
 
 @each(LASTING)
-def test_what_lasts_starts_again_by_itself_and_tells_its_health(name):
+def test_what_lasts_restarts_by_itself_and_shows_its_health(name):
     service = SERVICES[name]
 
     assert service["restart"] == "unless-stopped"
@@ -143,7 +143,7 @@ def test_there_can_be_more_consumers():
 
 
 @each(set(SERVICES))
-def test_every_variable_is_one_that_somebody_reads(name):
+def test_every_variable_is_read(name):
     settings = {field.upper() for kind in (RiskSettings, DebtSettings) for field in kind.model_fields}
     known = MYSQL_VARIABLES if name == "mysql" else settings | OTHER_VARIABLES
 
@@ -176,7 +176,7 @@ def test_a_process_knows_its_own_database_only(name):
 
 
 @each(OURS)
-def test_whoever_talks_to_the_queues_can(name):
+def test_every_process_that_uses_the_queues_can(name):
     environment = SERVICES[name]["environment"]
     if name in {"migrate", "keys"}:
         assert "AWS_ENDPOINT_URL_SQS" not in environment
@@ -245,8 +245,8 @@ OPTION = r"(?:--(?:rm|detach|wait|no-deps|build|no-build|no-log-prefix)\b|-T|--(
 def test_the_operators_commands_name_services_that_exist():
     named = re.findall(rf"docker compose (?:run|exec|up|stop|restart|logs)((?: {OPTION})*)((?: [a-z-]+)*)", OPERATIONS)
 
-    told = {words.split()[0] for _, words in named if words.split()}
-    assert {"cli", "keys", "migrate", "mysql", "consumer", "dispatcher", "risk-api"} <= told <= set(SERVICES)
+    named_services = {words.split()[0] for _, words in named if words.split()}
+    assert {"cli", "keys", "migrate", "mysql", "consumer", "dispatcher", "risk-api"} <= named_services <= set(SERVICES)
 
 
 def test_the_operators_commands_of_both_services_exist():

@@ -131,12 +131,12 @@ def healthcheck(port: int, path: str) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
-def test_a_health_check_tells_well_from_ill(port):
+def test_a_health_check_distinguishes_well_from_ill(port):
     assert healthcheck(port, "/well") == (0, "")
     assert healthcheck(port, "/ill") == (1, "503 the database cannot be reached\n")
 
 
-def test_a_health_check_tells_that_nobody_answers():
+def test_a_health_check_shows_that_nothing_responds():
     code, said = healthcheck(1, "/well")
 
     assert code == 1
@@ -180,7 +180,7 @@ def test_a_local_key_is_made_once_and_for_its_owner_only(local_key, tmp_path):
 
 
 @pytest.mark.parametrize("lost", ["risk-assessment", "debt-processing"])
-def test_a_local_key_that_a_service_does_not_know_is_made_anew(local_key, tmp_path, lost):
+def test_a_local_key_that_a_service_does_not_know_is_made_again(local_key, tmp_path, lost):
     local_key()
     (tmp_path / lost).unlink()
 

@@ -75,7 +75,7 @@ def test_a_message_is_kept_no_longer_than_its_queue_says(local_sqs: tuple[str, i
     assert [asyncio.run(received(seconds)) for seconds in (1, 60)] == [0, 1]
 
 
-def test_what_is_no_json_is_refused_and_harms_nobody(local_sqs: tuple[str, int]) -> None:
+def test_what_is_no_json_is_refused_and_harms_no_other_request(local_sqs: tuple[str, int]) -> None:
     url, process_id = local_sqs
     headers = {"X-Amz-Target": "AmazonSQS.ListQueues", "Content-Type": "application/x-amz-json-1.0"}
 

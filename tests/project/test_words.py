@@ -16,6 +16,9 @@ DIALECT = re.compile(
     r"\b(tell|tells|told|telling|whoever|whom|nobody|somebody|anybody|anew|neighbours?|(?:can|could|to) be had)\b",
     re.IGNORECASE,
 )
+IN_NAMES = re.compile(
+    r"(?:^|_)(tells|told|telling|whoever|whom|nobody|somebody|anybody|anew|neighbours?)(?:_|$)", re.IGNORECASE
+)
 MIGRATIONS = "/migrations/versions/"  # never edited once they have been published
 OLD_NEWS = {"CHANGELOG.md"}
 THIS = Path(__file__).resolve().relative_to(ROOT)
@@ -24,6 +27,14 @@ NOT_OURS = {"LICENSE", "uv.lock"}
 
 PYTHON = [path for path in files() if path.suffix == ".py" and MIGRATIONS not in str(path) and path != THIS]
 OTHERS = [path for path in files() if path.suffix != ".py" and str(path) not in OLD_NEWS | NOT_OURS and text_of(path)]
+
+
+def names(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the names in a Python file with their line numbers."""
+    source = (ROOT / path).read_text(encoding="utf-8")
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.NAME:
+            yield token.start[0], token.string
 
 
 def prose(path: Path) -> Iterator[tuple[int, str]]:
@@ -40,6 +51,7 @@ def prose(path: Path) -> Iterator[tuple[int, str]]:
 @pytest.mark.parametrize("path", PYTHON, ids=str)
 def test_code_is_written_in_plain_words(path: Path) -> None:
     assert [(line, found) for line, text in prose(path) for found in DIALECT.findall(text)] == []
+    assert [(line, name) for line, name in names(path) if IN_NAMES.search(name)] == []
 
 
 @pytest.mark.parametrize("path", OTHERS, ids=str)

@@ -27,7 +27,7 @@ class Identity:
     role: Role | None
 
 
-ANYBODY = Identity("anonymous", Role.ADMIN)
+UNAUTHENTICATED = Identity("anonymous", Role.ADMIN)
 """Every caller where authentication is off."""
 
 

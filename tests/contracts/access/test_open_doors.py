@@ -32,7 +32,7 @@ def command(package: str, folder: Path, settings: dict[str, str], *arguments: st
 
 
 @pytest.mark.parametrize("by_option", [True, False])
-def test_nobody_serves_the_network_without_asking_who_calls(
+def test_no_api_serves_the_network_without_authentication(
     package: str, tmp_path: Path, settings: dict[str, str], by_option: bool
 ) -> None:
     port = str(free_port())

@@ -95,7 +95,7 @@ def test_a_migration_that_takes_too_long_is_left_alone(cloud):
 
 
 @pytest.mark.parametrize("how", ["broken", "never", "replaced"])
-def test_a_consumer_that_does_not_come_up_is_put_back_and_nobody_else_is_touched(cloud, how):
+def test_a_consumer_that_does_not_come_up_is_put_back_and_no_other_process_is_touched(cloud, how):
     cloud.wish(**{how: ["consumer"]})
     done = cloud.deploy("--settle-minutes", "0.01")
 
@@ -192,7 +192,7 @@ def waits_for_a_service(cloud) -> bool:
     return "update-service" in commands and commands[-1] == "describe-services"
 
 
-def test_whoever_interrupts_it_is_told_that_things_are_left_as_they_are(cloud):
+def test_an_interruption_says_that_things_are_left_as_they_are(cloud):
     cloud.wish(never=["consumer"])
     process = subprocess.Popen(
         cloud.command("--poll-seconds", "0.2"), env=cloud.environment(), stdout=subprocess.PIPE, text=True

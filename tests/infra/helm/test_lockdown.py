@@ -77,7 +77,7 @@ def test_rankings_spill_to_a_disk(example):
 
 
 @each_example
-def test_nobody_has_a_token_for_the_cluster(example):
+def test_no_pod_has_a_token_for_the_cluster(example):
     assert all(pod_of(workload)["automountServiceAccountToken"] is False for workload in workloads(example))
     assert all(account["automountServiceAccountToken"] is False for account in objects(example, "ServiceAccount"))
     assert not objects(example, "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding")

@@ -36,7 +36,7 @@ def test_the_whole_system_is_there(system):
     assert {service["name"] for service in of_type(system, "aws_ecs_service")} == set(SETTINGS)
 
 
-def test_every_variable_is_one_that_somebody_reads():
+def test_every_variable_is_read():
     known = {field.upper() for kind in (RiskSettings, DebtSettings) for field in kind.model_fields} | OTHER_VARIABLES
     named = set(re.findall(r"^\s+([A-Z][A-Z0-9_]+)\s*=", text_of("modules/services"), re.MULTILINE))
 
@@ -65,7 +65,7 @@ def test_a_process_reads_every_variable_and_understands_it(system, process, monk
 
 @slow
 @each_example
-def test_the_queues_that_a_process_is_told_are_the_ones_that_are_made(system):
+def test_the_queues_in_the_settings_are_the_ones_that_are_created(system):
     made = {queue["name"] for queue in of_type(system, "aws_sqs_queue")}
     for process in SETTINGS:
         variables = environment_of(system["outputs"]["containers"][process])

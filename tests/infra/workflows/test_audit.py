@@ -20,9 +20,9 @@ def test_the_lock_is_audited_every_week_and_when_it_changes():
 def test_the_audit_exports_the_lock_as_this_uv_can():
     [script] = [step["run"] for step in steps("audit.yml:locked") if "uv export" in step.get("run", "")]
     program, *options = shlex.split(script.replace("\\\n", " "))
-    told = options[: options.index("--output-file")]
+    given = options[: options.index("--output-file")]
     done = subprocess.run(
-        [Path(sys.executable).with_name(program), *told, "--offline"],
+        [Path(sys.executable).with_name(program), *given, "--offline"],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -34,5 +34,5 @@ def test_the_build_arguments_are_those_of_the_dockerfiles():
     for step in using("image.yml:publish", "docker/build-push-action"):
         dockerfile = ROOT / step["with"].get("file", "infra/aws/image/Dockerfile")
         declared = re.findall(r"^ARG (\w+)", dockerfile.read_text(encoding="utf-8"), re.MULTILINE)
-        told = [line.partition("=")[0] for line in step["with"]["build-args"].split("\n") if line]
-        assert told == declared
+        given = [line.partition("=")[0] for line in step["with"]["build-args"].split("\n") if line]
+        assert given == declared

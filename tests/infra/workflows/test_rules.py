@@ -54,7 +54,7 @@ def test_a_pedant_finds_nothing_in_them():
 
 
 @each_file
-def test_every_action_is_pinned_by_its_hash_and_tells_its_version(name):
+def test_every_action_is_pinned_by_its_hash_and_shows_its_version(name):
     used = [line.strip().removeprefix("- ") for line in TEXTS[name].splitlines() if re.search(r"\buses:", line)]
     theirs = [line for line in used if not line.startswith(f"uses: {OURS}")]
 
@@ -149,9 +149,9 @@ def test_scripts_stop_at_the_first_failure_in_a_pipe_too():
 def test_every_make_target_exists():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)[0].split())
-    told = {word for script in SCRIPTS for word in re.findall(r"\bmake ([a-z-]+)", script)}
+    called = {word for script in SCRIPTS for word in re.findall(r"\bmake ([a-z-]+)", script)}
 
-    assert {"setup", "demo-compose"} <= told <= targets
+    assert {"setup", "demo-compose"} <= called <= targets
 
 
 def test_every_file_of_ours_that_is_named_is_there():

@@ -57,7 +57,7 @@ def waiting_writers(client: httpx.Client, database: Database) -> Iterator[list[F
         holder.rollback()
 
 
-def test_who_was_told_503_has_changed_nothing(app: FastAPI, sqlite: Database) -> None:
+def test_a_request_that_got_503_has_changed_nothing(app: FastAPI, sqlite: Database) -> None:
     with serving(impatient(app)) as client:
         with waiting_writers(client, sqlite) as posts:
             wait(posts, 20)

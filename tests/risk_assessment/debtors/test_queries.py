@@ -56,6 +56,14 @@ def test_equal_priorities_are_in_the_order_of_their_ids(api: Api, portfolio: str
     assert ids(all_pages(api, "/debtors", portfolio=portfolio, sort="priority", limit=limit)) == made
 
 
+def test_equal_priorities_are_in_that_order_over_all_portfolios(api: Api, portfolio: str) -> None:
+    made = [created(api.post("/debtors", json=a_debtor(portfolio=portfolio)))["id"] for _ in range(5)]
+
+    everything = ids(all_pages(api, "/debtors", sort="priority", limit=3))
+
+    assert [debtor_id for debtor_id in everything if debtor_id in made] == made
+
+
 @pytest.mark.parametrize("sort", ["id", "priority"])
 def test_pages_lose_and_repeat_no_debtor_while_rows_are_inserted(api: Api, portfolio: str, sort: str) -> None:
     before = ids(generate_debtors(api.database, 40, portfolio=portfolio))

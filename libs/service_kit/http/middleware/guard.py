@@ -20,7 +20,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service_kit.audit import MAX_REASON_CHARS, Caller
 from service_kit.auth.access import Access
-from service_kit.auth.identity import ANYBODY, Authenticator, BadCredentialsError, Identity, Role, UncheckableError
+from service_kit.auth.identity import (
+    UNAUTHENTICATED,
+    Authenticator,
+    BadCredentialsError,
+    Identity,
+    Role,
+    UncheckableError,
+)
 from service_kit.auth.rate_limit import address_of
 from service_kit.http.problems import RETRY_AFTER_SECONDS, problem_response
 
@@ -103,7 +110,7 @@ class Guard:
         if self._access.authenticator is None:
             _reject_web_pages(scope, headers, self._access.cors_origins)
             self._count(address_of(scope))
-            return ANYBODY
+            return UNAUTHENTICATED
         try:
             identity = await _authenticate(self._access.authenticator, headers)
         except _Rejected:
