@@ -38,10 +38,14 @@ def command_app(help_text: str) -> typer.Typer:
     return typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=help_text)
 
 
-def start_process(kind: type[S], package: str, **given: object) -> S:
-    """Read the settings of a process and configure its logs; a wrong setting ends it with a line that names it."""
+def start_process(kind: type[S], package: str, listens_on: str | None = None, **given: object) -> S:
+    """Read the settings of a process and configure its logs; a wrong setting ends it with a line that names it.
+
+    `listens_on` names the setting of an API's address.
+    """
     with clear_errors(package):
         settings = read_settings(kind, **given)
+        settings.refuse_open_doors(None if listens_on is None else getattr(settings, listens_on))
     configure(package.replace("_", "-"), settings.recovery_log_level)
     return settings
 

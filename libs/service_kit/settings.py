@@ -8,11 +8,12 @@ import re
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import AfterValidator, AwareDatetime, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service_kit.addresses import check_address, is_loopback
 from service_kit.database.engine import database_url
+from service_kit.message_keys import MessageKeys
 from service_kit.observability.tracing import check_installed
 
 MAX_QUEUE_NAME_CHARS = 76  # SQS takes 80, and "-dlq" must fit
@@ -25,7 +26,7 @@ class WrongSettingError(Exception):
 
 
 class OpenDoorError(ValueError):
-    """Anyone on the network could call an API that has no authentication."""
+    """Anyone on the network could call an API, or write to a queue, that has no authentication."""
 
 
 def read_settings(kind: type[S], **given: Any) -> S:
@@ -59,6 +60,11 @@ def _checked_address(url: str | None) -> str | None:
     return check_address(url) if url else None
 
 
+def _checked_message_keys(keys: SecretStr) -> SecretStr:
+    MessageKeys.parse(keys.get_secret_value())
+    return keys
+
+
 def _checked_endpoint(url: str | None) -> str | None:
     if url and not (url.startswith(("http://", "https://")) and urlsplit(url).hostname):
         raise ValueError("write an address such as http://127.0.0.1:9324")
@@ -83,6 +89,14 @@ class ServiceSettings(BaseSettings):
     recovery_queue_high: QueueName = Field("debt-batches-high", description="Queue of the high lane")
     recovery_queue_standard: QueueName = Field("debt-batches-standard", description="Queue of the standard lane")
     recovery_queue_results: QueueName = Field("debt-batch-results", description="Queue of the reports on batches")
+    recovery_message_keys: Annotated[SecretStr, AfterValidator(_checked_message_keys)] = Field(
+        SecretStr(""),
+        description="Keys that authenticate the messages between the services, as id:secret pairs; the first signs, "
+        "all verify",
+    )
+    recovery_unsigned_until: AwareDatetime | None = Field(
+        None, description="Until when messages without a MAC are accepted, for those that an older version sent"
+    )
     recovery_create_queues: bool = Field(
         False, description="Make missing queues (local stacks only; elsewhere they are provisioned)"
     )
@@ -130,6 +144,11 @@ class ServiceSettings(BaseSettings):
     )
     recovery_docs: bool = Field(True, description="Serve /docs and /openapi.json")
 
+    @field_validator("recovery_unsigned_until", mode="before")
+    @classmethod
+    def _is_a_moment(cls, moment: object) -> object:
+        return None if moment == "" else moment
+
     @field_validator("recovery_oidc_issuer", "recovery_oidc_audience")
     @classmethod
     def _is_set_for_oidc(cls, value: str | None, others: ValidationInfo) -> str | None:
@@ -147,9 +166,23 @@ class ServiceSettings(BaseSettings):
         """The queue of each lane, the more urgent one first."""
         return {"high": self.recovery_queue_high, "standard": self.recovery_queue_standard}
 
-    def refuse_open_doors(self, host: str) -> None:
-        """Raise OpenDoorError when others could reach an API that has no authentication."""
-        if self.recovery_auth == "off" and not is_loopback(host):
-            raise OpenDoorError(
+    @property
+    def message_keys(self) -> MessageKeys:
+        """The keys that authenticate messages, and until when those of an older version pass without."""
+        return MessageKeys.parse(self.recovery_message_keys.get_secret_value(), self.recovery_unsigned_until)
+
+    def refuse_open_doors(self, host: str | None) -> None:
+        """Raise OpenDoorError, which names each open door; `host` is the address that an API listens on."""
+        doors = []
+        if host is not None and self.recovery_auth == "off" and not is_loopback(host):
+            doors.append(
                 f"RECOVERY_AUTH: off is for a loopback address only, and this would listen on {host}; set keys or oidc"
             )
+        queues = urlsplit(self.aws_endpoint_url_sqs or "").hostname
+        if not self.message_keys.secrets and not (queues and is_loopback(queues)):
+            doors.append(
+                "RECOVERY_MESSAGE_KEYS: must be set unless AWS_ENDPOINT_URL_SQS is on a loopback address: others could "
+                "write to the queues"
+            )
+        if doors:
+            raise OpenDoorError("; ".join(doors))

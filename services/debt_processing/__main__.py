@@ -35,9 +35,8 @@ def serve(
     from debt_processing.app import create_app  # noqa: PLC0415 - the other commands start without it
     from service_kit.http.server import serve as serve_app  # noqa: PLC0415
 
-    settings = start_process(Settings, PACKAGE, debt_host=host, debt_port=port)
+    settings = start_process(Settings, PACKAGE, "debt_host", debt_host=host, debt_port=port)
     with clear_errors(PACKAGE, KNOWN):
-        settings.refuse_open_doors(settings.debt_host)
         application = create_app(settings)
     raise typer.Exit(serve_app(application, settings.debt_host, settings.debt_port))
 

@@ -3,7 +3,7 @@
 Money and priority are whole minor units (cents); times are UTC.
 """
 
-from debt_processing.batches.tables import batches, delivery_attempts
+from debt_processing.batches.tables import batches, delivery_attempts, vouched_messages
 from debt_processing.decisions.tables import decisions, errors
 from debt_processing.metadata import api_keys, audit_records, metadata
 from debt_processing.runs.tables import runs
@@ -17,4 +17,5 @@ __all__ = [
     "errors",
     "metadata",
     "runs",
+    "vouched_messages",
 ]

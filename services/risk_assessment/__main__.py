@@ -36,9 +36,8 @@ def serve(
     from risk_assessment.app import create_app  # noqa: PLC0415 - the other commands start without it
     from service_kit.http.server import serve as serve_app  # noqa: PLC0415
 
-    settings = start_process(Settings, PACKAGE, risk_host=host, risk_port=port)
+    settings = start_process(Settings, PACKAGE, "risk_host", risk_host=host, risk_port=port)
     with clear_errors(PACKAGE, KNOWN):
-        settings.refuse_open_doors(settings.risk_host)
         application = create_app(settings)
     raise typer.Exit(serve_app(application, settings.risk_host, settings.risk_port))
 

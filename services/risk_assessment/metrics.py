@@ -9,6 +9,9 @@ RUN_SECONDS = Histogram(
     buckets=(0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14400),
 )
 BATCHES = Counter("risk_batches_total", "Batches by outcome", ["outcome", "lane"])
+REPORTS_REFUSED = Counter(
+    "risk_reports_refused_total", "Reports that did not fit what was sent, and were not believed", ["reason"]
+)
 OUTSTANDING = Gauge("risk_batches_outstanding", "Batches sent and not yet reported done")
 OLDEST = Gauge("risk_oldest_outstanding_seconds", "How long ago the oldest of these was last sent")
 LEASE_HELD = Gauge("risk_lease_held", "1 while this dispatcher is the one that works")
@@ -33,5 +36,7 @@ for lane in ("high", "standard"):
     BATCHES.labels("resent", lane)
 for outcome in ("done", "dead"):
     BATCHES.labels(outcome, "")
+for reason in ("unreadable", "unauthentic", "unknown_run", "unknown_batch", "batch_id", "digest", "counts"):
+    REPORTS_REFUSED.labels(reason)
 for what in ("database", "queues"):
     OUTAGES.labels(what)

@@ -58,10 +58,10 @@ def test_sqlite_has_one_writer_so_one_worker(url: str, workers: int) -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
 def test_without_keys_a_loopback_address_is_fine(host: str) -> None:
-    Settings(_env_file=None).refuse_open_doors(host)  # type: ignore[call-arg]
+    Settings(_env_file=None, aws_endpoint_url_sqs="http://127.0.0.1:9324").refuse_open_doors(host)  # type: ignore[call-arg]
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.7", "example.org"])
 def test_without_keys_any_other_address_is_refused(host: str) -> None:
     with pytest.raises(OpenDoorError, match="RECOVERY_AUTH"):
-        Settings(_env_file=None).refuse_open_doors(host)  # type: ignore[call-arg]
+        Settings(_env_file=None, aws_endpoint_url_sqs="http://127.0.0.1:9324").refuse_open_doors(host)  # type: ignore[call-arg]

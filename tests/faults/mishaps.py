@@ -1,13 +1,17 @@
 """What can happen to a system in a storm, and how it ends again."""
 
+import contextlib
 import random
 import signal
 import time
 from collections.abc import Callable
 from functools import partial
 
+from botocore.exceptions import BotoCoreError, ClientError
+from tests.support.faults.forging import forged_batch, forged_reports
 from tests.support.faults.proxy import Proxy
 from tests.support.system.mortal_mariadb import MortalMariaDb
+from tests.support.system.queues import Queues
 from tests.support.system.system import System
 
 LOOPS = ("dispatcher", "dispatcher-2", "consumer", "consumer-2", "consumer-3")
@@ -27,6 +31,7 @@ class Mishaps:
         self._down: set[str] = set()  # dead by our hand, to be started later
         self._frozen: set[str] = set()
         self.wrongs: list[str] = []
+        self.runs: list[str] = []
 
     def end_what_is_due(self) -> None:
         """Undo what has lasted long enough."""
@@ -52,7 +57,14 @@ class Mishaps:
     def possible(self) -> list[Callable[[], None]]:
         """What chance chooses from, the frequent repeated."""
         often = [self._kill_one] * 6 + [self._freeze_one] * 2 + [self._stop_one] * 2
-        on_the_way = [self._cut_queues, self._lose_responses, self._slow_queues, self._queues_away, self._queues_refuse]
+        on_the_way = [
+            self._cut_queues,
+            self._lose_responses,
+            self._slow_queues,
+            self._queues_away,
+            self._queues_refuse,
+            self._forge,
+        ]
         seldom = [self._kill_all_services, self._kill_queues]
         if self._database is None:
             return often + on_the_way + seldom
@@ -128,6 +140,14 @@ class Mishaps:
 
     def _lose_responses(self) -> None:
         self._sqs.weather.drop.update({self._rng.choice(ACTIONS): self._rng.randint(1, 3)})
+
+    def _forge(self) -> None:
+        """A stranger reports batches done, and sends one that would put debtors into the wrong run's history."""
+        run_id, sequence = self._rng.choice([*self.runs, "a-run-that-never-was"]), self._rng.randint(1, 5)
+        with contextlib.suppress(BotoCoreError, ClientError):
+            queues = Queues(self._system)
+            queues.send("results", forged_reports(run_id, {sequence: 10}))
+            queues.send("high", forged_batch(run_id, sequence, [1, 2, 3]))
 
     def _slow_queues(self) -> None:
         self._sqs.weather.delay = self._rng.uniform(0.01, 0.3)

@@ -28,7 +28,7 @@ class Storm:
     def __init__(self, accounts: Accounts, mishaps: Mishaps, rng: random.Random) -> None:
         self._accounts, self._system = accounts, accounts.system
         self._mishaps, self._rng = mishaps, rng
-        self._runs: list[str] = []
+        self._runs = mishaps.runs
         self.faults: Counter[str] = Counter()
 
     def rage(self, seconds: float) -> None:
@@ -98,7 +98,10 @@ def stormy_system(kind: str, folder: Path, seed: int) -> Iterator[Storm]:
         system = System(folder, *urls)
         cleanup.callback(system.close)
         sqs = cleanup.enter_context(Proxy(system.sqs_port))
-        settings = {"AWS_ENDPOINT_URL_SQS": f"http://127.0.0.1:{sqs.port}"}
+        settings = {
+            "AWS_ENDPOINT_URL_SQS": f"http://127.0.0.1:{sqs.port}",
+            "RECOVERY_MESSAGE_KEYS": "storm:the secret of the storm",
+        }
         proxy = cleanup.enter_context(Proxy(server.server.port)) if server is not None else None
         if proxy is not None:
             settings["RISK_DATABASE_URL"] = urls[0].replace(f":{server.server.port}/", f":{proxy.port}/")

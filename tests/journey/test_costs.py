@@ -5,7 +5,7 @@ earned it; raise one only for a reason that the change names.
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +15,7 @@ from sqlalchemy import Connection, event
 from tests.debt_processing.builders import NOW, a_body, debtors
 from tests.debt_processing.conftest import make_settings
 from tests.risk_assessment.builders import NOON, a_registry, accept_run, some_settings
-from tests.risk_assessment.planned import plan
+from tests.risk_assessment.planned import keys_of, plan
 from tests.support.fake_sqs import FakeSqs
 
 from debt_processing.consumer import recording
@@ -23,12 +23,13 @@ from debt_processing.consumer.acknowledger import Acknowledgement, Acknowledger
 from debt_processing.consumer.deliveries import Delivery, DeliveryQueues
 from debt_processing.consumer.prefetch import PrefetchedBatch
 from debt_processing.consumer.visibility import Visibility
-from recovery_core.messages.batch import decode_batch, resolve_policy
-from recovery_core.messages.results import decode_results
+from recovery_core.messages.batch import batch_id_of, decode_batch, resolve_policy
+from recovery_core.messages.results import BatchResult, decode_results, encode_results
+from risk_assessment.batches.queries import BatchKey
 from risk_assessment.batches.sending import BatchQueues
 from risk_assessment.debtors import bulk
 from risk_assessment.debtors.generating import Distribution, generate
-from risk_assessment.runs import results
+from risk_assessment.runs import reports, results
 from risk_assessment.runs.jobs import Publisher, RunParts
 from risk_assessment.scoring import queries as scoring_queries
 from risk_assessment.scoring import rescoring
@@ -37,6 +38,7 @@ from risk_assessment.scoring.schemas import ScoringJobIn
 from risk_assessment.tables import leases
 from service_kit.database.engine import Database
 from service_kit.database.migrations import upgrade
+from service_kit.message_keys import MessageKeys
 from service_kit.sqs.messages import Received
 from service_kit.sqs.queues import queue_specs
 from service_kit.worker.dependencies import queues_dependency
@@ -211,8 +213,22 @@ def test_twenty_batches_acknowledged_and_their_report_recorded(debt: Database, r
     fill(risk, 4_000)
     run_id = accept_run(risk, batch_size=100)
     plan(risk, run_id)
-    reports = [replace(done, run_id=run_id) for done in decode_results(report)]
+    digests = dict.fromkeys(keys_of(risk, run_id), "0" * 64)
+    risk.transact(lambda c: results.mark_sent(c, digests, NOON))
+    done = [_about(run_id, one) for one in decode_results(report)]
+    message = Received("1", "handle", encode_results(done).decode(), {}, 1, NOON)
     with counting(risk) as cost:
-        risk.transact(lambda c: results.apply(c, reports, NOON))
+        with risk.read() as connection:
+            checked = reports.check(connection, [message], MessageKeys.parse(""), _never_rebuilt, NOON)
+        risk.transact(lambda c: results.apply(c, checked.believed, NOON))
 
-    assert cost == Cost(statements=5, commits=1)
+    assert (len(checked.believed), checked.refused) == (BATCHES, [])
+    assert cost == Cost(statements=6, commits=1)
+
+
+def _about(run_id: str, result: BatchResult) -> BatchResult:
+    return replace(result, run_id=run_id, batch_id=batch_id_of(run_id, result.sequence), digest="0" * 64)
+
+
+def _never_rebuilt(connection: Connection, keys: Sequence[BatchKey]) -> dict[BatchKey, str]:
+    pytest.fail(f"the messages of {keys} are built again")

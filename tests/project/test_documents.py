@@ -84,5 +84,5 @@ def test_each_word_of_the_glossary_stands_once_and_in_order():
     words = [re.findall(r"^\*\*(.+?)\*\*", section, re.MULTILINE) for section in sections]
     every = [word for section in words for word in section]
 
-    assert all(section == sorted(section) for section in words)
+    assert all(section == sorted(section, key=str.casefold) for section in words)
     assert len(set(every)) == len(every)

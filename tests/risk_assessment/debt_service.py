@@ -1,9 +1,10 @@
 """A stand-in for the debt service at the other end of the queues."""
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 import boto3
@@ -25,6 +26,7 @@ class Got(NamedTuple):
     sequence: int
     lane: str
     debtors: list[tuple[str, int]]
+    digest: str
 
 
 class DebtService:
@@ -34,6 +36,7 @@ class DebtService:
         self._client = boto3.client("sqs", region_name=settings.aws_region, endpoint_url=settings.aws_endpoint_url_sqs)
         self._lanes = {"high": settings.recovery_queue_high, "standard": settings.recovery_queue_standard}
         self._results = settings.recovery_queue_results
+        self._keys = settings.message_keys
         self._urls: dict[str, str] = {}
         self.got: list[Got] = []
 
@@ -41,10 +44,9 @@ class DebtService:
         """Receive what waits, at most so many of each lane, and delete it from the queues."""
         found = []
         for queue in self._lanes.values():
-            response = self._call("receive_message", queue, MaxNumberOfMessages=min(most, 10))
-            for message in response.get("Messages", []):
-                self._call("delete_message", queue, ReceiptHandle=message["ReceiptHandle"])
-                found.append(_read(message["Body"]))
+            for body, attributes in self._take(queue, most):
+                assert self._keys.refusal(body, attributes, datetime.now(UTC)) is None
+                found.append(_read(body))
         self.got += found
         return found
 
@@ -60,15 +62,18 @@ class DebtService:
                 failed=0,
                 reason=None if outcome == "done" else "broken",
                 finished_at=datetime.now(UTC),
+                digest=batch.digest,
             )
             for batch in batches
         ]
         if reports:
             self.put(encode_results(reports).decode())
 
-    def put(self, body: str) -> None:
-        """Put a message on the results queue."""
-        self._call("send_message", self._results, MessageBody=body)
+    def put(self, body: str, attributes: Mapping[str, str] | None = None) -> None:
+        """Put a message on the results queue: with these attributes, or with those that authenticate it."""
+        given = self._keys.sign(body) if attributes is None else attributes
+        typed = {name: {"DataType": "String", "StringValue": value} for name, value in given.items()}
+        self._call("send_message", self._results, MessageBody=body, MessageAttributes=typed)
 
     def purge(self) -> None:
         """Lose what waits in both lanes."""
@@ -87,6 +92,13 @@ class DebtService:
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         counts = self._call("get_queue_attributes", self._results, AttributeNames=names)["Attributes"]
         return sum(int(counts[name]) for name in names)
+
+    def refused(self) -> dict[str, str]:
+        """Return why reports were refused, by their bodies, and delete them from the dead-letter queue."""
+        found: dict[str, str] = {}
+        while taken := self._take(f"{self._results}-dlq"):
+            found |= {body: attributes["reason"] for body, attributes in taken}
+        return found
 
     def receive_until(self, enough: Any, seconds: float = 30) -> list[Got]:
         """Receive and report done, again and again, until it is enough."""
@@ -116,6 +128,14 @@ class DebtService:
             over.set()
             thread.join()
 
+    def _take(self, queue: str, most: int = 10) -> list[tuple[str, dict[str, str]]]:
+        """Receive bodies with their attributes, and delete them from the queue."""
+        options = {"MaxNumberOfMessages": min(most, 10), "MessageAttributeNames": ["All"]}
+        messages = self._call("receive_message", queue, **options).get("Messages", [])
+        for message in messages:
+            self._call("delete_message", queue, ReceiptHandle=message["ReceiptHandle"])
+        return [(message["Body"], _attributes(message)) for message in messages]
+
     def _call(self, name: str, queue: str, **options: Any) -> Any:
         if queue not in self._urls:
             self._urls[queue] = eventually(lambda: self._find(queue), 20, f"queue {queue}")
@@ -129,6 +149,10 @@ class DebtService:
         return found
 
 
+def _attributes(message: dict[str, Any]) -> dict[str, str]:
+    return {name: value["StringValue"] for name, value in message.get("MessageAttributes", {}).items()}
+
+
 def _read(body: str) -> Got:
     message = decode_batch(body)
     debtors = []
@@ -136,7 +160,8 @@ def _read(body: str) -> Got:
         assert not isinstance(item, ItemError)
         debtors.append((item["priority"], item["debtor_id"]))
     header = message.header
-    return Got(header.batch_id, header.run_id, header.sequence, header.lane, debtors)
+    digest = sha256(body.encode()).hexdigest()
+    return Got(header.batch_id, header.run_id, header.sequence, header.lane, debtors, digest)
 
 
 def order_of(got: list[Got]) -> list[tuple[str, int]]:

@@ -1,6 +1,7 @@
 """Runs planned without a dispatcher, and what a plan recorded, for tests of planning, outbox and results."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 from sqlalchemy import select
@@ -97,6 +98,15 @@ def bodies_of(database: Database, run_id: str, registry: PolicyRegistry | None =
     with database.read() as connection:
         written = build_shipment(connection, keys, registry or a_registry()).bodies
     return {key.sequence: body for key, body in written.items()}
+
+
+def digests_of(
+    database: Database, keys: Sequence[BatchKey], registry: PolicyRegistry | None = None
+) -> dict[BatchKey, str]:
+    """The digests of the messages that these batches are sent as."""
+    with database.read() as connection:
+        written = build_shipment(connection, keys, registry or a_registry()).bodies
+    return {key: sha256(body.encode()).hexdigest() for key, body in written.items()}
 
 
 def received(body: str) -> ReceivedBatch:

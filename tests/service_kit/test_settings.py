@@ -10,6 +10,8 @@ from debt_processing.settings import Settings as DebtSettings
 from risk_assessment.settings import Settings as RiskSettings
 from service_kit.settings import OpenDoorError, ServiceSettings, WrongSettingError, read_settings
 
+LOCAL_SQS = {"aws_endpoint_url_sqs": "http://127.0.0.1:9324"}
+SECRET = "not to be shown anywhere"
 OIDC = {"recovery_auth": "oidc", "recovery_oidc_issuer": "https://id.example", "recovery_oidc_audience": "us"}
 
 both_services = pytest.mark.parametrize("kind", [RiskSettings, DebtSettings], ids=["risk", "debt"])
@@ -27,18 +29,50 @@ def settings(**given: Any) -> ServiceSettings:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
 def test_without_authentication_a_loopback_address_is_fine(host: str) -> None:
-    settings().refuse_open_doors(host)
+    settings(**LOCAL_SQS).refuse_open_doors(host)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.1.2.3", "example.com", "", "localhost.example.com"])
 def test_without_authentication_any_other_address_is_rejected_by_name(host: str) -> None:
     with pytest.raises(OpenDoorError, match=r"^RECOVERY_AUTH: "):
-        settings().refuse_open_doors(host)
+        settings(**LOCAL_SQS).refuse_open_doors(host)
 
 
 @pytest.mark.parametrize("given", [{"recovery_auth": "keys"}, OIDC])
 def test_with_authentication_any_address_is_fine(given: dict[str, str]) -> None:
-    settings(**given).refuse_open_doors("0.0.0.0")
+    settings(**given, **LOCAL_SQS).refuse_open_doors("0.0.0.0")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", None])
+@pytest.mark.parametrize("endpoint", [None, "", "http://sqs:5000", "https://sqs.eu-west-1.amazonaws.com"])
+def test_queues_that_others_reach_need_message_keys(endpoint: str | None, host: str | None) -> None:
+    with pytest.raises(OpenDoorError, match=r"^RECOVERY_MESSAGE_KEYS: "):
+        settings(aws_endpoint_url_sqs=endpoint).refuse_open_doors(host)
+
+    settings(aws_endpoint_url_sqs=endpoint, recovery_message_keys=f"k:{SECRET}").refuse_open_doors(host)
+
+
+def test_every_open_door_is_named() -> None:
+    with pytest.raises(OpenDoorError, match=r"^RECOVERY_AUTH: .*; RECOVERY_MESSAGE_KEYS: "):
+        settings().refuse_open_doors("0.0.0.0")
+
+
+@both_services
+@pytest.mark.parametrize("wrong", [SECRET, f":{SECRET}", "k:short", f"k:{SECRET},k:{SECRET}", f"a b:{SECRET}"])
+def test_wrong_message_keys_are_named_and_never_shown(kind: type[ServiceSettings], wrong: str) -> None:
+    with pytest.raises(WrongSettingError, match=r"^RECOVERY_MESSAGE_KEYS: ") as caught:
+        read_settings(kind, recovery_message_keys=wrong)
+
+    assert SECRET not in str(caught.value)
+    assert SECRET not in repr(read_settings(kind, recovery_message_keys=f"k:{SECRET}"))
+
+
+@pytest.mark.parametrize("wrong", ["tomorrow", "2026-03-01T12:00:00", "noon"])
+def test_the_end_of_unsigned_messages_is_an_instant_with_its_zone(wrong: str) -> None:
+    with pytest.raises(WrongSettingError, match=r"^RECOVERY_UNSIGNED_UNTIL: "):
+        read_settings(ServiceSettings, recovery_unsigned_until=wrong)
+
+    assert settings(recovery_unsigned_until="").message_keys.unsigned_until is None
 
 
 @pytest.mark.parametrize("missing", ["recovery_oidc_issuer", "recovery_oidc_audience"])

@@ -53,6 +53,8 @@ class DecidedBatch:
     score_mismatches: int
     debtors: int
     """How many the message contained."""
+    digest: str
+    """Of the message."""
 
 
 def decide(batch: ReceivedBatch, policy: Policy) -> DecidedBatch:
@@ -83,7 +85,7 @@ def decide(batch: ReceivedBatch, policy: Policy) -> DecidedBatch:
             mismatches += 1
         decisions.append((position, item["debtor_id"], priority, total, level, action, " ".join(codes)))
     outcomes = count_outcomes(decisions)
-    return DecidedBatch(batch.header, policy, decisions, failures, outcomes, mismatches, len(batch.items))
+    return DecidedBatch(batch.header, policy, decisions, failures, outcomes, mismatches, len(batch.items), batch.digest)
 
 
 def count_outcomes(decisions: Sequence[Decision]) -> Outcomes:

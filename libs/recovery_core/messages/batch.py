@@ -23,7 +23,7 @@ from recovery_core.messages.shapes import (
     BatchEnvelope,
     DebtorEntry,
 )
-from recovery_core.messages.wire import UnreadableMessage, as_bytes, first_problem, sized
+from recovery_core.messages.wire import UnreadableMessage, as_bytes, digest_of, first_problem, sized
 from recovery_core.money import format_money, parse_priority
 from recovery_core.policies.builtin import built_in_versions
 from recovery_core.policies.document import Policy, PolicyError, canonical_json, load_policy
@@ -70,10 +70,11 @@ class ItemError:
 
 @dataclass(frozen=True, slots=True)
 class ReceivedBatch:
-    """A batch as received; every item has its position in the message."""
+    """A batch as received; every item has its position in the message. ``digest`` names that message."""
 
     header: BatchHeader
     items: list[DebtorEntry | ItemError]
+    digest: str
 
 
 def batch_id_of(run_id: str, sequence: int) -> str:
@@ -141,7 +142,7 @@ def decode_batch(body: str | bytes) -> ReceivedBatch:
     if envelope is None:
         envelope = _read_envelope(data)
         envelope["debtors"] = _read_items(envelope["debtors"])
-    return ReceivedBatch(_header(envelope), [_complete(item) for item in envelope["debtors"]])
+    return ReceivedBatch(_header(envelope), [_complete(item) for item in envelope["debtors"]], digest_of(data))
 
 
 def resolve_policy(header: BatchHeader) -> Policy:

@@ -30,7 +30,10 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BatchResult:
-    """How one batch ended: ``done``, or ``dead`` for a reason."""
+    """How one batch ended: ``done``, or ``dead`` for a reason.
+
+    ``digest`` is that of the message that was processed. Only version 1.0 reported without one.
+    """
 
     batch_id: Annotated[str, Field(min_length=1, max_length=100)]
     run_id: Annotated[str, Field(min_length=1, max_length=64)]
@@ -40,6 +43,7 @@ class BatchResult:
     failed: Annotated[int, Field(strict=True, ge=0, le=_MAX_COUNT)]
     reason: Annotated[str, Field(max_length=2 * MAX_REASON_CHARS)] | None
     finished_at: AwareDatetime
+    digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
 
 
 class _ResultsMessage(TypedDict):

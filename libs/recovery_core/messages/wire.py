@@ -1,9 +1,13 @@
-"""What holds for every message: its largest size, and the errors of one that cannot be sent or read."""
+"""What holds for every message: its largest size, its digest, and the errors of one that cannot be sent or read."""
+
+from hashlib import sha256
 
 from pydantic import ValidationError
 
 MAX_MESSAGE_BYTES = 262_144
 """The largest message: what every SQS emulator still takes, though AWS has taken 1 MiB since August 2025."""
+MAX_BODY_BYTES = MAX_MESSAGE_BYTES - 1_024
+"""The largest body that is sent: a queue counts the attributes too, which carry the MAC and the trace."""
 MAX_REASON_CHARS = 500
 
 
@@ -21,9 +25,14 @@ class MessageTooLarge(ValueError):  # noqa: N818 - named by its consequence
 
 def sized(data: bytes) -> bytes:
     """Return the message. Raises MessageTooLarge."""
-    if len(data) > MAX_MESSAGE_BYTES:
-        raise MessageTooLarge(f"{len(data)} bytes are more than the {MAX_MESSAGE_BYTES} of a message")
+    if len(data) > MAX_BODY_BYTES:
+        raise MessageTooLarge(f"{len(data)} bytes are more than the {MAX_BODY_BYTES} of a message")
     return data
+
+
+def digest_of(body: str | bytes) -> str:
+    """Return the SHA-256 of a message's body in hex: it names the very message, whatever the message says of itself."""
+    return sha256(body.encode(errors="surrogatepass") if isinstance(body, str) else body).hexdigest()
 
 
 def as_bytes(body: str | bytes) -> bytes:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
+MAX_ATTRIBUTES = 10  # of one message
 MAX_BATCH_ENTRIES = 10  # SendMessageBatch, DeleteMessageBatch, ChangeMessageVisibilityBatch, ReceiveMessage
 # AWS accepts messages and requests of 1 MiB since August 2025. A single message stays below the older limit, because
 # many emulators and tools still stop there.

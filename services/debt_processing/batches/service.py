@@ -3,7 +3,7 @@
 A batch that contradicts what is known of its run or its id is rejected.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -26,7 +26,7 @@ log = structlog.get_logger()
 
 IDS_A_QUERY = 500
 
-_RUN_COLUMNS = (
+RUN_COLUMNS = (
     "run_id",
     "portfolio",
     "policy_name",
@@ -52,6 +52,7 @@ _BATCH_COLUMNS = (
     "outcomes",
     "started_at",
     "finished_at",
+    "digest",
 )
 _PLACE = ("run_number", "batch_sequence", "position")
 _DECISION_COLUMNS = (*_PLACE, "debtor_id", "priority", "total_score", "risk_level", "action", "reasons")
@@ -59,7 +60,7 @@ _ERROR_COLUMNS = (*_PLACE, "debtor_id", "stage", "error", "detail", "recorded_at
 
 
 class BatchContradicts(Exception):  # noqa: N818 - named by its consequence
-    """The batch contradicts what is known of its run or its id; processing it again cannot help."""
+    """The batch contradicts what is recorded. Processing it again cannot help; `repairs` can, if it is vouched for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +71,14 @@ class Recorded:
     failed: int
     finished_at: datetime
     repeated: bool
+    digest: str
+    """Of the message that it was recorded from."""
 
 
-def find(connection: Connection, header: BatchHeader) -> Recorded | None:
+def find(connection: Connection, header: BatchHeader, digest: str) -> Recorded | None:
     """Return what was recorded for this batch earlier, if anything. Raises BatchContradicts."""
-    run = _find_run(connection, header.run_id)
-    return _find_batch(connection, header, None if run is None else run.number)
+    run = find_run(connection, header.run_id)
+    return _find_batch(connection, header, digest, None if run is None else run.number)
 
 
 def record(connection: Connection, decided: DecidedBatch, started_at: datetime, finished_at: datetime) -> Recorded:
@@ -84,7 +87,7 @@ def record(connection: Connection, decided: DecidedBatch, started_at: datetime, 
     run = _run(connection, header, decided.policy, finished_at)
     number = run.number
     if run.has_errors or decided.failures:
-        done = _find_batch(connection, header, number)
+        done = _find_batch(connection, header, decided.digest, number)
         if done is not None:
             return done
         decided = _without_settled(connection, decided, number)
@@ -92,13 +95,14 @@ def record(connection: Connection, decided: DecidedBatch, started_at: datetime, 
         _insert_batch(connection, decided, number, started_at, finished_at)
     except IntegrityError:
         # The usual batch is new, so looking first would only cost. The other writer has committed by now.
-        return _find_batch(connection, header, number) or _lost_race(header)
+        return _find_batch(connection, header, decided.digest, number) or _lost_race(header)
     try:
         _insert_debtors(connection, decided, number, finished_at)
     except IntegrityError:
         decided = _remaining(connection, decided, number)
         _rewrite(connection, decided, number, started_at, finished_at)
-    return Recorded(len(decided.decisions), len(decided.failures), finished_at, repeated=False)
+    counts = len(decided.decisions), len(decided.failures)
+    return Recorded(*counts, finished_at, repeated=False, digest=decided.digest)
 
 
 def _lost_race(header: BatchHeader) -> Recorded:
@@ -106,13 +110,14 @@ def _lost_race(header: BatchHeader) -> Recorded:
 
 
 def _run(connection: Connection, header: BatchHeader, policy: Policy, now: datetime) -> Row[Any]:
-    run = _find_run(connection, header.run_id)
+    run = find_run(connection, header.run_id)
     if run is None:
-        insert_rows(connection, runs, _RUN_COLUMNS, [_run_row(header, policy, now)], ignore_duplicates=True)
-        run = _find_run(connection, header.run_id)
+        insert_rows(connection, runs, RUN_COLUMNS, [run_row(header, policy, now)], ignore_duplicates=True)
+        run = find_run(connection, header.run_id)
     if run is None:
         raise RuntimeError(f"run {header.run_id} is missing though it was just written")
-    _check_run(run, header)
+    if differing := fields_differing(run, header):
+        raise BatchContradicts(f"{', '.join(differing)}: differs from earlier batches of the run")
     return run
 
 
@@ -121,11 +126,13 @@ _HAS_ERRORS = exists().where(errors.c.run_number == runs.c.number).label("has_er
 _RUN = select(runs, _HAS_ERRORS).where(runs.c.run_id == bindparam("run_id"))
 
 
-def _find_run(connection: Connection, run_id: str) -> Row[Any] | None:
+def find_run(connection: Connection, run_id: str) -> Row[Any] | None:
+    """Return the run's row, and whether it has errors; None when no batch of it was recorded."""
     return connection.execute(_RUN, {"run_id": run_id}).first()
 
 
-def _run_row(header: BatchHeader, policy: Policy, now: datetime) -> tuple[Any, ...]:
+def run_row(header: BatchHeader, policy: Policy, now: datetime) -> tuple[Any, ...]:
+    """Return what a batch says of its run, in the order of RUN_COLUMNS."""
     return (
         header.run_id,
         header.portfolio,
@@ -141,38 +148,37 @@ def _run_row(header: BatchHeader, policy: Policy, now: datetime) -> tuple[Any, .
     )
 
 
-def _check_run(run: Row[Any], header: BatchHeader) -> None:
-    """Reject a batch that would be decided otherwise than its run; log what only describes the run otherwise."""
-    deciding = {
+def fields_differing(run: Row[Any], header: BatchHeader) -> list[str]:
+    """Return what a batch says otherwise of its run than the batches before it."""
+    pairs = {
         "portfolio": (run.portfolio, header.portfolio),
         "policy": (run.policy_hash, header.policy.hash),
         "threshold": (run.threshold, header.threshold),
-    }
-    if differing := _differing(deciding):
-        raise BatchContradicts(f"{', '.join(differing)}: differs from earlier batches of the run")
-    describing = {
         "as_of": (run.as_of, header.as_of),
         "batches_total": (run.batches_total, header.batches_total),
         "debtors_total": (run.debtors_total, header.debtors_total),
     }
-    if differing := _differing(describing):
-        log.warning("debt.run.described_otherwise", run_id=header.run_id, batch_id=header.batch_id, fields=differing)
-
-
-def _differing(pairs: Mapping[str, tuple[Any, Any]]) -> list[str]:
     return [name for name, (known, said) in pairs.items() if known != said]
 
 
-def _find_batch(connection: Connection, header: BatchHeader, number: int | None) -> Recorded | None:
+def _find_batch(connection: Connection, header: BatchHeader, digest: str, number: int | None) -> Recorded | None:
     same_place = (batches.c.run_number == number) & (batches.c.sequence == header.sequence)
     statement = select(batches).where(or_(batches.c.batch_id == header.batch_id, same_place))
     found = connection.execute(statement).all()
     for row in found:
         if (row.run_number, row.sequence) == (number, header.sequence):
-            return Recorded(row.succeeded, row.failed, row.finished_at, repeated=True)
+            return _recorded(row, digest)
     if found:
         raise BatchContradicts("batch_id: belongs to a batch of another run or sequence")
     return None
+
+
+def _recorded(row: Row[Any], digest: str) -> Recorded:
+    if row.digest not in (None, digest):
+        raise BatchContradicts("this batch was recorded from another message")
+    if missing := row.debtors - row.succeeded - row.failed:
+        raise BatchContradicts(f"other batches of the run have settled {missing} of its debtors")
+    return Recorded(row.succeeded, row.failed, row.finished_at, repeated=True, digest=digest)
 
 
 def _without_settled(connection: Connection, decided: DecidedBatch, number: int) -> DecidedBatch:
@@ -238,6 +244,7 @@ def _insert_batch(
         orjson.dumps(decided.outcomes).decode(),
         utc_text(started_at),
         utc_text(now),
+        decided.digest,
     )
     insert_rows(connection, batches, _BATCH_COLUMNS, [row])
 

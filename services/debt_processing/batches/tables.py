@@ -21,6 +21,7 @@ batches = Table(
     Column("outcomes", Text, nullable=False),  # JSON: {level: {action: n}}
     Column("started_at", UtcDateTime, nullable=False),
     Column("finished_at", UtcDateTime, nullable=False),
+    Column("digest", String(64)),  # of the message that was processed; NULL where version 1.0 recorded it
     UniqueConstraint("batch_id", name="uq_batches_batch_id"),
     UniqueConstraint("run_number", "sequence", name="uq_batches_run_sequence"),
     sqlite_autoincrement=True,
@@ -34,5 +35,14 @@ delivery_attempts = Table(
     Column("batch_id", String(100), primary_key=True),
     Column("attempts", Integer, nullable=False),
     Column("started_at", UtcDateTime, nullable=False),
+    **table_options(),
+)
+
+# Messages that an operator vouches for: each replaces what it contradicts.
+vouched_messages = Table(
+    "vouched_messages",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("vouched_at", UtcDateTime, nullable=False),
     **table_options(),
 )

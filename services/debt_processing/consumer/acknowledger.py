@@ -12,12 +12,13 @@ from datetime import datetime
 
 import structlog
 
-from debt_processing.consumer.deliveries import CannotBeDeadLettered, Delivery, DeliveryQueues
+from debt_processing.consumer.deliveries import Delivery, DeliveryQueues
 from debt_processing.consumer.visibility import Visibility
 from debt_processing.metrics import RESULTS_PENDING
 from recovery_core.messages.results import BatchResult
 from service_kit.backoff import Backoff
 from service_kit.lifecycle import Stop
+from service_kit.sqs.dead_letters import CannotBeDeadLettered
 from service_kit.worker.dependencies import Dependency
 from service_kit.worker.waiting import Bell
 

@@ -12,17 +12,13 @@ import structlog
 from debt_processing.settings import Settings
 from recovery_core.messages.results import BatchResult, encode_results
 from service_kit.sqs.client import Sqs
-from service_kit.sqs.messages import MAX_MESSAGE_BYTES, Outgoing, Received
+from service_kit.sqs.dead_letters import dead_letter_copy, printable
+from service_kit.sqs.messages import Outgoing, Received
 from service_kit.sqs.queues import dead_letter_queue
 
 log = structlog.get_logger()
 
 MAX_RESULTS_A_MESSAGE = 100
-MAX_REASON_CHARS = 500
-
-
-class CannotBeDeadLettered(Exception):  # noqa: N818 - named by its consequence
-    """The message is too large to be sent again; only the queue itself can move it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,6 +37,7 @@ class DeliveryQueues:
         self._queues = settings.lane_queues
         self._results = settings.recovery_queue_results
         self._visibility = settings.recovery_visibility_seconds
+        self._keys = settings.message_keys
 
     async def ping(self) -> None:
         """Raise unless every queue that the loop needs responds."""
@@ -73,7 +70,8 @@ class DeliveryQueues:
     async def report(self, results: Sequence[BatchResult]) -> list[BatchResult]:
         """Send results, many a message; return those that went out."""
         chunks = [results[i : i + MAX_RESULTS_A_MESSAGE] for i in range(0, len(results), MAX_RESULTS_A_MESSAGE)]
-        messages = [Outgoing(str(i), encode_results(chunk).decode()) for i, chunk in enumerate(chunks)]
+        bodies = [encode_results(chunk).decode() for chunk in chunks]
+        messages = [Outgoing(str(i), body, self._keys.sign(body)) for i, body in enumerate(bodies)]
         failed = set(await self._sqs.send(self._results, messages))
         return [result for i, chunk in enumerate(chunks) if str(i) not in failed for result in chunk]
 
@@ -99,21 +97,10 @@ class DeliveryQueues:
 
 
 def _dead_letter(delivery: Delivery, reason: str, now: datetime) -> Outgoing:
-    message = delivery.message
     about = {
         "reason": printable(reason),
-        "receive_count": str(message.receive_count),
+        "receive_count": str(delivery.message.receive_count),
         "lane": delivery.lane,
         "failed_at": now.isoformat(),
     }
-    for attributes in ({**message.attributes, **about}, about, {}):
-        outgoing = Outgoing(message.message_id, message.body, attributes)
-        if outgoing.size <= MAX_MESSAGE_BYTES:
-            return outgoing
-    raise CannotBeDeadLettered(message.message_id)
-
-
-def printable(reason: str) -> str:
-    """Return a reason as a message attribute can carry it: short, on one line, never empty."""
-    text = "".join(char if char.isprintable() else " " for char in reason[:MAX_REASON_CHARS])
-    return text.strip() or "no reason was given"
+    return dead_letter_copy(delivery.message, about)

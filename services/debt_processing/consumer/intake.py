@@ -19,7 +19,7 @@ from debt_processing.queues.envelopes import Envelope, dead_result, envelope_of
 from debt_processing.queues.queries import LANES
 from debt_processing.settings import Settings
 from recovery_core.messages.batch import BatchHeader, decode_batch, resolve_policy
-from recovery_core.messages.wire import UnreadableMessage
+from recovery_core.messages.wire import UnreadableMessage, digest_of
 from service_kit.database.engine import Database
 from service_kit.lifecycle import Stop
 from service_kit.sqs.messages import MAX_BATCH_ENTRIES
@@ -48,6 +48,7 @@ class Intake:
     ) -> None:
         self._queues, self._visibility, self._prefetch = queues, visibility, prefetch
         self._acknowledger, self._database, self._bell, self._clock = acknowledger, database, bell, clock
+        self._keys = settings.message_keys
         self._room_in_all, self._wait_seconds = settings.debt_prefetch, settings.debt_wait_seconds
         self._share = min(MAX_BATCH_ENTRIES, settings.debt_prefetch // 2)
         self._polls: dict[str, asyncio.Task[int]] = {}
@@ -132,17 +133,29 @@ class Intake:
         self._bell.ring()
 
     def _read(self, delivery: Delivery) -> PrefetchedBatch | None:
-        header: BatchHeader | Envelope | None = None
+        message, header = delivery.message, None
+        refusal = self._keys.refusal(message.body, message.attributes, self._clock())
+        if refusal is not None:
+            self._refuse(delivery, refusal)
+            return None
         try:
-            batch = decode_batch(delivery.message.body)
+            batch = decode_batch(message.body)
             header = batch.header
             return PrefetchedBatch(delivery, batch, resolve_policy(header))
         except UnreadableMessage as error:
-            self._reject(delivery, header or envelope_of(delivery.message.body), error.reason)
+            self._reject(delivery, header or envelope_of(message.body), error.reason)
         except Exception as error:  # no message may stop the others, whatever it contains
             reason = f"reading failed: {type(error).__name__}"
-            self._reject(delivery, header or envelope_of(delivery.message.body), reason)
+            self._reject(delivery, header or envelope_of(message.body), reason)
         return None
+
+    def _refuse(self, delivery: Delivery, refusal: str) -> None:
+        """Dead-letter a message that is not proven to be ours. Nothing is reported, because nothing it says is true."""
+        log.error(
+            "debt.message.unauthentic", message_id=delivery.message.message_id, lane=delivery.lane, reason=refusal
+        )
+        BATCHES.labels("dead", delivery.lane).inc()
+        self._acknowledger.add(Acknowledgement(delivery, None, f"not authentic: {refusal}", self._clock()))
 
     def _reject(self, delivery: Delivery, header: BatchHeader | Envelope, reason: str) -> None:
         now = self._clock()
@@ -156,7 +169,8 @@ class Intake:
             reason=reason,
         )
         BATCHES.labels("dead", delivery.lane).inc()
-        self._acknowledger.add(Acknowledgement(delivery, dead_result(header, reason, now), reason, now))
+        result = dead_result(header, digest_of(delivery.message.body), reason, now)
+        self._acknowledger.add(Acknowledgement(delivery, result, reason, now))
 
     async def _look_up_attempts(self, redelivered: Sequence[PrefetchedBatch]) -> None:
         """Learn which batches have unfinished attempts, so that these go last. Not knowing costs only that."""

@@ -10,7 +10,6 @@ import structlog
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from debt_processing.consumer.acknowledger import Acknowledgement, Acknowledger
-from debt_processing.consumer.deliveries import printable
 from debt_processing.consumer.prefetch import Prefetch, PrefetchedBatch
 from debt_processing.consumer.recording import CannotBeProcessed, Done, end_attempt, process_batch, process_group
 from debt_processing.consumer.visibility import Visibility
@@ -29,6 +28,7 @@ from service_kit.database.engine import Database
 from service_kit.database.outages import is_unavailable
 from service_kit.lifecycle import Stop
 from service_kit.observability import tracing
+from service_kit.sqs.dead_letters import printable
 from service_kit.worker.dependencies import Dependency
 from service_kit.worker.waiting import Bell, in_thread
 
@@ -169,7 +169,7 @@ class BatchWork:
         count = batch.delivery.message.receive_count
         log.error("debt.batch.dead", **batch.ids(), receive_count=count, reason=reason)
         BATCHES.labels("dead", batch.delivery.lane).inc()
-        result = dead_result(batch.batch.header, reason, now)
+        result = dead_result(batch.batch.header, batch.batch.digest, reason, now)
         self._acknowledger.add(Acknowledgement(batch.delivery, result, reason, now))
 
     def _acknowledge(self, batch: PrefetchedBatch, done: Done, seconds: float) -> None:

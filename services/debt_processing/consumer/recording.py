@@ -11,7 +11,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from debt_processing.batches import attempts
+from debt_processing.batches import attempts, repairs
 from debt_processing.batches import service as inbox
 from debt_processing.batches.service import BatchContradicts, Recorded
 from debt_processing.consumer.prefetch import PrefetchedBatch
@@ -20,6 +20,9 @@ from recovery_core.messages.results import BatchResult, Outcome
 from service_kit.database.engine import Database
 
 GROUP_SECONDS = 0.4
+
+Record = Callable[[Connection, DecidedBatch, datetime, datetime], Recorded]
+"""Records a decided batch, with the times when its processing began and ended."""
 
 
 class CannotBeProcessed(Exception):  # noqa: N818 - named by its consequence
@@ -47,6 +50,7 @@ class Done:
             failed=self.recorded.failed,
             reason=None,
             finished_at=self.recorded.finished_at,
+            digest=self.recorded.digest,
         )
 
 
@@ -58,12 +62,13 @@ def process_batch(database: Database, batch: PrefetchedBatch, clock: Callable[[]
             recorded = _begin_attempt(database, batch, started_at)
             if recorded is not None:
                 return Done(recorded, None)
-        decided = decide(batch.batch, batch.policy)
-        recording_at = time.monotonic()
-        recorded = database.transact(lambda connection: _record(connection, batch, decided, started_at, clock()))
+        return _decide_and_record(database, batch, inbox.record, started_at, clock)
     except BatchContradicts as error:
-        raise CannotBeProcessed(str(error)) from error
-    return Done(recorded, None if recorded.repeated else decided, (recording_at, time.monotonic()))
+        with database.read() as connection:
+            vouched = repairs.is_vouched(connection, batch.batch.digest)
+        if not vouched:
+            raise CannotBeProcessed(str(error)) from error
+        return _decide_and_record(database, batch, repairs.replace, started_at, clock)
 
 
 def process_group(
@@ -115,7 +120,7 @@ def _begin_attempt(database: Database, batch: PrefetchedBatch, now: datetime) ->
     batch_id = batch.batch.header.batch_id
 
     def look(connection: Connection) -> tuple[Recorded | None, int]:
-        recorded = inbox.find(connection, batch.batch.header)
+        recorded = inbox.find(connection, batch.batch.header, batch.batch.digest)
         unfinished = 0 if batch.attempt_recorded else attempts.unfinished(connection, [batch_id]).get(batch_id, 0)
         if recorded is not None:
             attempts.end(connection, batch_id)
@@ -130,10 +135,17 @@ def _begin_attempt(database: Database, batch: PrefetchedBatch, now: datetime) ->
     return recorded
 
 
-def _record(
-    connection: Connection, batch: PrefetchedBatch, decided: DecidedBatch, started_at: datetime, now: datetime
-) -> Recorded:
-    recorded = inbox.record(connection, decided, started_at, now)
-    if batch.attempt_recorded:
-        attempts.end(connection, decided.header.batch_id)
-    return recorded
+def _decide_and_record(
+    database: Database, batch: PrefetchedBatch, record: Record, started_at: datetime, clock: Callable[[], datetime]
+) -> Done:
+    decided = decide(batch.batch, batch.policy)
+    recording_at = time.monotonic()
+
+    def transaction(connection: Connection) -> Recorded:
+        recorded = record(connection, decided, started_at, clock())
+        if batch.attempt_recorded:
+            attempts.end(connection, decided.header.batch_id)
+        return recorded
+
+    recorded = database.transact(transaction)
+    return Done(recorded, None if recorded.repeated else decided, (recording_at, time.monotonic()))

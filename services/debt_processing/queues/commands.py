@@ -25,10 +25,13 @@ def add_queue_commands(app: typer.Typer) -> None:
     def redrive(
         lane: Annotated[Lane | None, typer.Option(help="Only this lane")] = None,
         limit: Annotated[int, typer.Option(min=1, max=1_000, help="At most so many")] = 1_000,
+        repair: Annotated[
+            bool, typer.Option("--repair", help="Vouch for them: each replaces what was recorded and contradicts it")
+        ] = False,
     ) -> None:
         """Send dead letters back to their lane's queue, to be processed again."""
         settings = start_command(Settings, PACKAGE)
-        request = RedriveRequest(lane=lane, limit=limit)
+        request = RedriveRequest(lane=lane, limit=limit, repair=repair)
         with clear_errors(PACKAGE), opened(settings.debt_database_url) as database:
             done = asyncio.run(_redrive(settings, database, request, audit_of_command(audit_records)))
         typer.echo(f"redriven {done.redriven} ({', '.join(f'{name} {count}' for name, count in done.lanes.items())})")

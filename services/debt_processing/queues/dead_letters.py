@@ -3,13 +3,14 @@
 A redrive copies before it deletes, so that a crash in between repeats a message, which is harmless, and loses none.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
 
 from debt_processing.queues.envelopes import DEAD_LETTER_ATTRIBUTES, envelope_of
 from debt_processing.queues.queries import LANES
 from debt_processing.queues.schemas import DeadLetter, DeadLetters, Redriven, RedriveRequest
 from debt_processing.settings import Settings
+from recovery_core.messages.wire import digest_of
 from recovery_core.policies.parts import Lane
 from service_kit.sqs.client import Sqs
 from service_kit.sqs.messages import MAX_BATCH_ENTRIES, Outgoing, Received
@@ -17,6 +18,9 @@ from service_kit.sqs.queues import dead_letter_queue
 
 HIDE_SECONDS = 60  # while looking; released at once afterwards
 WAIT_SECONDS = 1  # a short poll may miss messages that are there
+Vouch = Callable[[Sequence[str]], Awaitable[None]]
+"""Records that an operator vouches for the messages with these digests."""
+
 MOVED_BY_QUEUE = "received too often without ever being done; the queue moved it"
 
 
@@ -33,8 +37,8 @@ async def peek(sqs: Sqs, settings: Settings, lane: Lane | None, limit: int) -> D
     return DeadLetters(items=items)
 
 
-async def redrive(sqs: Sqs, settings: Settings, request: RedriveRequest, now: datetime) -> Redriven:
-    """Send dead letters back to their lane's queue, to be processed as if they were new."""
+async def redrive(sqs: Sqs, settings: Settings, request: RedriveRequest, vouch: Vouch, now: datetime) -> Redriven:
+    """Send dead letters back to their lane's queue, to be processed as if they were new; vouched for, if asked."""
     lanes = dict.fromkeys(LANES, 0)
     failed = 0
     wanted = None if request.message_ids is None else set(request.message_ids)
@@ -45,6 +49,8 @@ async def redrive(sqs: Sqs, settings: Settings, request: RedriveRequest, now: da
                 # A letter that failed again since this began is newer than `now`: one redrive sends it back only once.
                 old = [m for m in received if m.sent_at <= now and (wanted is None or m.message_id in wanted)]
                 moving = old[: request.limit - sum(lanes.values())]
+                if request.repair and moving:
+                    await vouch([digest_of(message.body) for message in moving])
                 moved = await _move(sqs, queue, moving)
                 look.forget(moved)
                 lanes[lane] += len(moved)

@@ -32,7 +32,7 @@ def envelope_of(body: str) -> Envelope:
     return Envelope(_text(found.get("batch_id")), _text(found.get("run_id")), _sequence(found.get("sequence")))
 
 
-def dead_result(batch: BatchHeader | Envelope, reason: str, now: datetime) -> BatchResult | None:
+def dead_result(batch: BatchHeader | Envelope, digest: str, reason: str, now: datetime) -> BatchResult | None:
     """Return the report that a batch is dead; None when the message does not even name the batch."""
     if batch.batch_id is None or batch.run_id is None or batch.sequence is None:
         return None
@@ -45,6 +45,7 @@ def dead_result(batch: BatchHeader | Envelope, reason: str, now: datetime) -> Ba
         failed=0,
         reason=reason,
         finished_at=now,
+        digest=digest,
     )
 
 

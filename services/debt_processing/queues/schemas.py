@@ -57,6 +57,11 @@ class RedriveRequest(BaseModel, extra="forbid"):
     lane: Lane | None = Field(None, description="Only this lane")
     limit: Annotated[int, Field(strict=True, ge=1, le=1_000), WHOLE] = Field(100, description="At most so many")
     message_ids: MessageIds | None = Field(None, description="Only these, as GET /dead-letters names them")
+    repair: bool = Field(
+        False,
+        strict=True,
+        description="Vouch for them: each replaces whatever was recorded from other messages and contradicts it",
+    )
 
 
 class Redriven(BaseModel):

@@ -4,11 +4,12 @@ The record is made before anything moves, because what cannot be recorded must n
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from sqlalchemy import Connection
 
-from debt_processing.batches import attempts
+from debt_processing.batches import attempts, repairs
 from debt_processing.queues import dead_letters
 from debt_processing.queues.schemas import Redriven, RedriveRequest
 from debt_processing.settings import Settings
@@ -23,9 +24,9 @@ Transact = Callable[[Callable[[Connection], int]], int]
 async def redrive(
     sqs: Sqs, settings: Settings, database: Database, transact: Transact, request: RedriveRequest, audit: Audit
 ) -> Redriven:
-    """Send dead letters back to their lane's queue, to be processed as if they were new."""
+    """Send dead letters back to their lane's queue, to be processed as if they were new; vouched for, if asked."""
     subject = f"dead_letters:{request.lane or 'all'}"
-    asked = {"limit": request.limit, "named": len(request.message_ids or ())}
+    asked = {"limit": request.limit, "named": len(request.message_ids or ()), "repair": request.repair}
 
     def begin(connection: Connection) -> int:
         attempts.reset_exhausted(connection)
@@ -35,7 +36,11 @@ async def redrive(
         counts = {"redriven": done.redriven, "failed": done.failed, "lanes": done.lanes}
         database.transact(lambda connection: audit.complete(connection, record, **asked, **counts))
 
+    async def vouch(digests: Sequence[str]) -> None:
+        work = partial(repairs.vouch, digests=digests, now=audit.at)
+        await asyncio.to_thread(database.transact, work)
+
     record = await asyncio.to_thread(transact, begin)
-    done = await dead_letters.redrive(sqs, settings, request, audit.at)
+    done = await dead_letters.redrive(sqs, settings, request, vouch, audit.at)
     await asyncio.to_thread(end, record, done)
     return done

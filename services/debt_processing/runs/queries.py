@@ -26,7 +26,7 @@ def report(connection: Connection, run_id: str) -> RunReport:
     seconds = _seconds(sums.started_at, sums.finished_at)
     return RunReport(
         run_id=run.run_id,
-        state="completed" if sums.batches >= run.batches_total else "processing",
+        state="completed" if sums.batches >= run.batches_total and processed == run.debtors_total else "processing",
         portfolio=run.portfolio,
         policy={"name": run.policy_name, "version": run.policy_version, "hash": run.policy_hash},
         as_of=run.as_of,

@@ -1,14 +1,18 @@
 """The risk service's end of the queues: batches out by lane, reports in."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
 
 from risk_assessment.batches.queries import BatchKey
 from risk_assessment.batches.shipments import RunTrace, Shipment
 from risk_assessment.settings import Settings
 from service_kit.observability.tracing import TRACEPARENT
 from service_kit.sqs.client import Sqs
-from service_kit.sqs.messages import MAX_MESSAGE_BYTES, Outgoing, Received
+from service_kit.sqs.dead_letters import CannotBeDeadLettered, dead_letter_copy, printable
+from service_kit.sqs.messages import Outgoing, Received
 from service_kit.sqs.outages import is_sqs_unavailable
+from service_kit.sqs.queues import dead_letter_queue
 
 RESULTS_WAIT_SECONDS = 2  # shutdown waits for the receive under way, so it must be short
 RESULTS_HIDDEN_SECONDS = 10  # how long a successor cannot see the reports that a killed dispatcher had received
@@ -21,6 +25,7 @@ class BatchQueues:
         self._sqs = sqs
         self._queues = settings.lane_queues
         self._results = settings.recovery_queue_results
+        self._keys = settings.message_keys
         self._hidden = min(RESULTS_HIDDEN_SECONDS, settings.recovery_visibility_seconds)
 
     async def ping(self) -> None:
@@ -44,7 +49,7 @@ class BatchQueues:
         if not keys:
             return []
         messages = [
-            _outgoing(index, shipment.bodies[key], shipment.traces.get(key.run_number))
+            self._outgoing(index, shipment.bodies[key], shipment.traces.get(key.run_number))
             for index, key in enumerate(keys)
         ]
         failed = set(await self._sqs.send(queue, messages))
@@ -54,12 +59,22 @@ class BatchQueues:
         """Receive reports of the debt service, waiting a moment for the first."""
         return await self._sqs.receive(self._results, wait_seconds=RESULTS_WAIT_SECONDS, visibility=self._hidden)
 
+    async def dead_letter_results(
+        self, refused: Mapping[str, str], messages: Sequence[Received], now: datetime
+    ) -> None:
+        """Copy reports that are not believed to the dead-letter queue, each with the reason given by message id."""
+        copies = []
+        for message in messages:
+            if reason := refused.get(message.message_id):
+                about = {"reason": printable(reason), "failed_at": now.isoformat()}
+                with suppress(CannotBeDeadLettered):  # the log has said why it was refused
+                    copies.append(dead_letter_copy(message, about))
+        if copies:
+            await self._sqs.send(dead_letter_queue(self._results), copies)
+
     async def delete_results(self, messages: Sequence[Received]) -> None:
         """Delete reports that are recorded."""
         await self._sqs.delete(self._results, [message.receipt_handle for message in messages])
 
-
-def _outgoing(index: int, body: str, trace: RunTrace | None) -> Outgoing:
-    """Return a message with its trace, unless that would exceed what every queue accepts."""
-    traced = Outgoing(str(index), body, {TRACEPARENT: trace.traceparent} if trace else {})
-    return traced if traced.size <= MAX_MESSAGE_BYTES else Outgoing(str(index), body)
+    def _outgoing(self, index: int, body: str, trace: RunTrace | None) -> Outgoing:
+        return Outgoing(str(index), body, self._keys.sign(body) | ({TRACEPARENT: trace.traceparent} if trace else {}))

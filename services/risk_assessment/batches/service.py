@@ -4,7 +4,7 @@ A crash in between sends it again, which the consumer's inbox makes harmless. Ca
 before they change its batches. Functions take a connection, never commit.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, case, delete, update
@@ -38,14 +38,20 @@ def delete_planned(connection: Connection, run_number: int) -> None:
         connection.execute(delete(table).where(table.c.run_number == run_number))
 
 
-def mark_sent(connection: Connection, keys: Sequence[BatchKey], now: datetime) -> None:
-    """Record that these batches went out. One that was reported or cancelled in the meantime stays so."""
+def mark_sent(connection: Connection, sent: Mapping[BatchKey, str], now: datetime) -> None:
+    """Record the digests of batches that went out. One that was reported or cancelled in the meantime stays so."""
     state = case((run_batches.c.state == BatchState.PLANNED, BatchState.SENT), else_=run_batches.c.state)
-    for number, sequences in by_run(keys).items():
+    for number, sequences in by_run(tuple(sent)).items():
+        digests = {key.sequence: digest for key, digest in sent.items() if key.run_number == number}
         connection.execute(
             update(run_batches)
             .where(run_batches.c.run_number == number, run_batches.c.sequence.in_(sequences))
-            .values(state=state, sends=run_batches.c.sends + 1, sent_at=now)
+            .values(
+                state=state,
+                sends=run_batches.c.sends + 1,
+                sent_at=now,
+                digest=case(digests, value=run_batches.c.sequence),
+            )
         )
 
 

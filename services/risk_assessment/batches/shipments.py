@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
+from recovery_core.messages.wire import digest_of
 from risk_assessment.batches.messages import MessageWriter, inputs_of
 from risk_assessment.batches.queries import BatchKey, by_run, entries_of
 from risk_assessment.policies.registry import PolicyRegistry
@@ -49,3 +50,8 @@ def build_shipment(connection: Connection, keys: Sequence[BatchKey], registry: P
         {key: writers[key.run_number].body(key.sequence, key.lane, entries[key], inputs).decode() for key in keys},
         {run.number: RunTrace(run.id, run.traceparent) for run in rows if run.traceparent},
     )
+
+
+def rebuilt_digests(connection: Connection, keys: Sequence[BatchKey], registry: PolicyRegistry) -> dict[BatchKey, str]:
+    """Return the digests of the messages that these batches are sent as, built once more: it gives the same bytes."""
+    return {key: digest_of(body) for key, body in build_shipment(connection, keys, registry).bodies.items()}

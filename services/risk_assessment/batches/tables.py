@@ -32,6 +32,7 @@ run_batches = Table(
     Column("sent_at", UtcDateTime),
     Column("finished_at", UtcDateTime),
     Column("reason", Text),
+    Column("digest", String(64)),  # of the message it was sent as; NULL before, and where version 1.0 sent it
     **table_options(),
 )
 Index("ix_run_batches_state", run_batches.c.run_number, run_batches.c.state, run_batches.c.sequence)

@@ -7,16 +7,16 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 
 import structlog
 
-from recovery_core.messages.results import BatchResult, decode_results
-from recovery_core.messages.wire import UnreadableMessage
+from recovery_core.messages.wire import digest_of
 from risk_assessment.batches import queries as batch_queries
 from risk_assessment.batches.queries import BatchKey
 from risk_assessment.batches.sending import BatchQueues
-from risk_assessment.batches.shipments import Shipment, build_shipment
+from risk_assessment.batches.shipments import Shipment, build_shipment, rebuilt_digests
 from risk_assessment.metadata import IDEMPOTENCY
 from risk_assessment.metrics import (
     BATCHES,
@@ -25,12 +25,13 @@ from risk_assessment.metrics import (
     OUTSTANDING,
     PLAN_SECONDS,
     RANKED,
+    REPORTS_REFUSED,
     RUN_SECONDS,
     RUNS,
     SEND_SECONDS,
 )
 from risk_assessment.policies.registry import PolicyRegistry
-from risk_assessment.runs import planning, queries, results, service
+from risk_assessment.runs import planning, queries, reports, results, service
 from risk_assessment.runs.results import Completion
 from risk_assessment.runs.tables import RunState
 from risk_assessment.settings import Settings
@@ -71,11 +72,11 @@ def steps_of(parts: RunParts) -> list[Step]:
     """Return the steps of this noun."""
     bell = Bell()
     planner, publisher = Planner(parts, bell), Publisher(parts)
-    reports, tidier, resender = ResultsReader(parts, bell), Tidier(parts), Resender(parts, publisher)
+    reader, tidier, resender = ResultsReader(parts, bell), Tidier(parts), Resender(parts, publisher)
     return [
         Step("plan", LOOK_SECONDS, planner.plan_next, parts.needs_database),
         Step("publish", LOOK_SECONDS, publisher.publish, parts.needs_both, bell),
-        Step("results", 0, reports.read, parts.needs_both),
+        Step("results", 0, reader.read, parts.needs_both),
         Step("tidy", TIDY_SECONDS, tidier.tidy, parts.needs_database),
         Step("resend", TIDY_SECONDS, resender.resend, parts.needs_both),
     ]
@@ -155,7 +156,7 @@ class Publisher:
         with SEND_SECONDS.time():
             sent = await self._parts.batch_queues.send(shipment)
         ended = time.monotonic()
-        await in_thread(lambda: self._mark_sent(sent))
+        await in_thread(lambda: self._mark_sent({key: digest_of(shipment.bodies[key]) for key in sent}))
         for key in sent:
             BATCHES.labels(outcome, key.lane).inc()
             MESSAGE_BYTES.observe(len(shipment.bodies[key]))
@@ -176,7 +177,7 @@ class Publisher:
             keys = batch_queries.next_batches(connection, publishing, min(room, BATCHES_A_SHIPMENT), in_flight)
             return build_shipment(connection, keys, self._parts.registry)
 
-    def _mark_sent(self, sent: list[BatchKey]) -> None:
+    def _mark_sent(self, sent: dict[BatchKey, str]) -> None:
         now = utc_now()
         for run_id in self._parts.lease.write(lambda connection: results.mark_sent(connection, sent, now)):
             record_published(run_id)
@@ -194,24 +195,42 @@ class ResultsReader:
         # Messages that cannot be recorded are kept while the database is away: receiving more would use up receives.
         self._received = received = self._received or await self._parts.batch_queues.receive_results()
         if received:
-            await in_thread(lambda: self._apply(received))
+            now = utc_now()
+            refused = await in_thread(lambda: self._apply(received, now))
             self._received = []
             self._to_publish.ring()
+            await self._parts.batch_queues.dead_letter_results(refused, received, now)
             await self._parts.batch_queues.delete_results(received)
         return bool(received)
 
-    def _apply(self, received: list[Received]) -> None:
-        reports: list[BatchResult] = []
-        for message in received:
-            try:
-                reports += decode_results(message.body)
-            except UnreadableMessage as error:
-                # Deleting it loses nothing: a batch that is not reported is sent again.
-                log.warning("risk.result.unreadable", message_id=message.message_id, reason=str(error))
-        now = utc_now()
-        record_completed(self._parts.database.transact(lambda c: results.apply(c, reports, now)))
-        for report in reports:
+    def _apply(self, received: list[Received], now: datetime) -> dict[str, str]:
+        """Record the reports that are believed; return why others are not, by message id.
+
+        Refusing a report loses nothing: its batch stays outstanding, and is sent again when its time comes.
+        """
+        parts = self._parts
+        rebuild = partial(rebuilt_digests, registry=parts.registry)
+        with parts.database.read() as connection:
+            checked = reports.check(connection, received, parts.settings.message_keys, rebuild, now)
+        record_completed(parts.database.transact(lambda c: results.apply(c, checked.believed, now)))
+        for _, report in checked.believed:
             BATCHES.labels(report.outcome, "").inc()
+        for refused in checked.refused:
+            _record_refused(refused)
+        return {refused.message_id: refused.refusal for refused in checked.refused}
+
+
+def _record_refused(refused: reports.Refused) -> None:
+    result = refused.result
+    about = {} if result is None else {"run_id": result.run_id, "sequence": result.sequence}
+    log.error(
+        "risk.report.refused",
+        message_id=refused.message_id,
+        reason=refused.refusal,
+        detail=refused.detail,
+        **about,
+    )
+    REPORTS_REFUSED.labels(refused.refusal).inc()
 
 
 class Tidier:

@@ -4,11 +4,11 @@ A report is accepted in whatever state the batch is, because it can arrive befor
 the batch was given up.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, update
 
 from recovery_core.messages.results import BatchResult, Outcome
 from risk_assessment.batches import queries as batch_queries
@@ -34,10 +34,10 @@ _END_OF_CANCELLED = (BatchState.CANCELLED, "not reported before its run was canc
 _END_OF_SILENT = (BatchState.DEAD, f"sent {MAX_SENDS} times and never reported done")
 
 
-def mark_sent(connection: Connection, keys: Sequence[BatchKey], now: datetime) -> list[str]:
-    """Record that these batches went out; return the ids of the runs that are thereby published."""
-    locked(connection, by_run(keys))
-    batches.mark_sent(connection, keys, now)
+def mark_sent(connection: Connection, sent: Mapping[BatchKey, str], now: datetime) -> list[str]:
+    """Record the digests of batches that went out; return the ids of the runs that are thereby published."""
+    locked(connection, by_run(tuple(sent)))
+    batches.mark_sent(connection, sent, now)
     # Found first, locked then: locks on the index of states would deadlock with writers who change a row's state.
     publishing = numbers_in(connection, (RunState.PUBLISHING,))
     still = [row for row in locked(connection, publishing) if row.state == RunState.PUBLISHING]
@@ -48,14 +48,12 @@ def mark_sent(connection: Connection, keys: Sequence[BatchKey], now: datetime) -
     return [row.id for row in done]
 
 
-def apply(connection: Connection, results: Sequence[BatchResult], now: datetime) -> list[Completion]:
-    """Record what was reported; return the runs that this completed."""
-    numbers = _run_numbers(connection, {result.run_id for result in results})
-    locked(connection, numbers.values())
+def apply(connection: Connection, results: Sequence[tuple[int, BatchResult]], now: datetime) -> list[Completion]:
+    """Record reports that are believed, each with the number of its run; return the runs that this completed."""
+    locked(connection, {number for number, _ in results})
     touched = set()
-    for (run_id, outcome, reason), sequences in _grouped(results).items():
-        number = numbers.get(run_id)
-        if number is not None and _finish(connection, number, sequences, outcome, reason, now):
+    for (number, outcome, reason), sequences in _grouped(results).items():
+        if _finish(connection, number, sequences, outcome, reason, now):
             touched.add(number)
     return complete(connection, touched, now)
 
@@ -100,15 +98,15 @@ def complete(connection: Connection, run_numbers: set[int], now: datetime) -> li
     return finished
 
 
-def _grouped(results: Sequence[BatchResult]) -> dict[tuple[str, Outcome, str | None], list[int]]:
+def _grouped(results: Sequence[tuple[int, BatchResult]]) -> dict[tuple[int, Outcome, str | None], list[int]]:
     """Return the sequences of batches for which the same is to be recorded, by run, outcome and reason.
 
     The order in which groups are recorded does not matter, because done wins over dead either way.
     """
-    groups: dict[tuple[str, Outcome, str | None], list[int]] = {}
-    for result in results:
+    groups: dict[tuple[int, Outcome, str | None], list[int]] = {}
+    for number, result in results:
         reason = None if result.outcome == Outcome.DONE else result.reason
-        groups.setdefault((result.run_id, result.outcome, reason), []).append(result.sequence)
+        groups.setdefault((number, result.outcome, reason), []).append(result.sequence)
     return groups
 
 
@@ -120,8 +118,3 @@ def _finish(
     # Done is final; what is dead may still become done, sent back by an operator.
     ended = (*OPEN, BatchState.CANCELLED, BatchState.DEAD)
     return batches.finish(connection, number, sequences, BatchState.DONE, reason, now, while_in=ended)
-
-
-def _run_numbers(connection: Connection, run_ids: set[str]) -> dict[str, int]:
-    rows = connection.execute(select(runs.c.id, runs.c.number).where(runs.c.id.in_(run_ids)))
-    return dict(rows.all())

@@ -5,7 +5,7 @@ import threading
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from structlog.testing import capture_logs
 from tests.debt_processing.builders import LATER, NOW, a_batch, a_debtor, debtors
 
@@ -41,7 +41,7 @@ def test_a_batch_is_recorded_with_all_its_debtors(any_database: Database) -> Non
 
     recorded = record(any_database, batch)
 
-    assert recorded == Recorded(1, 1, LATER, repeated=False)
+    assert recorded == Recorded(1, 1, LATER, repeated=False, digest=batch.digest)
     with any_database.read() as connection:
         run = connection.execute(select(runs)).one()
         [stored] = connection.execute(select(batches))
@@ -49,7 +49,7 @@ def test_a_batch_is_recorded_with_all_its_debtors(any_database: Database) -> Non
         [decision] = connection.execute(select(decisions))
     assert (run.run_id, run.policy_hash, run.as_of) == ("run-1", batch.policy.hash, batch.header.as_of)
     assert (stored.sequence, stored.lane, stored.debtors, stored.succeeded, stored.failed) == (3, "standard", 2, 1, 1)
-    assert (stored.started_at, stored.finished_at) == (NOW, LATER)
+    assert (stored.started_at, stored.finished_at, stored.digest) == (NOW, LATER, batch.digest)
     assert (error.debtor_id, error.position, error.stage, error.error, error.recorded_at) == (
         2, 1, "read", "contract_type", LATER
     )  # fmt: skip
@@ -78,7 +78,8 @@ def test_repeats_in_any_order_change_nothing(any_database: Database) -> None:
 
     for order in itertools.permutations(sequences):
         for sequence in order:
-            assert record(any_database, decided("run-1", sequence)) == Recorded(3, 0, LATER, repeated=True)
+            again = decided("run-1", sequence)
+            assert record(any_database, again) == Recorded(3, 0, LATER, repeated=True, digest=again.digest)
 
     assert everything(any_database) == before
 
@@ -90,17 +91,28 @@ def test_a_repeat_of_a_batch_with_errors_leaves_no_debtor_out(database: Database
     with capture_logs() as logs:
         again = record(database, batch)
 
-    assert again == Recorded(1, 1, LATER, repeated=True)
+    assert again == Recorded(1, 1, LATER, repeated=True, digest=batch.digest)
     assert logs == []
 
 
-def test_the_same_place_in_a_run_is_the_same_batch_whatever_its_id(any_database: Database) -> None:
+@pytest.mark.parametrize("changes", [{"batch_id": "another"}, {"entries": [a_debtor(1)]}, {"lane": "standard"}])
+def test_the_same_place_in_a_run_takes_no_other_message(any_database: Database, changes: dict[str, Any]) -> None:
     record(any_database, decided("run-1", 1))
+    before = everything(any_database)
 
-    again = record(any_database, decided("run-1", 1, batch_id="another"))
+    with pytest.raises(BatchContradicts, match="recorded from another message"):
+        record(any_database, decided("run-1", 1, **changes))
 
-    assert again.repeated
-    assert len(rows(any_database, batches)) == 1
+    assert everything(any_database) == before
+
+
+def test_what_version_1_0_recorded_without_a_digest_is_a_repeat(any_database: Database) -> None:
+    batch = decided("run-1", 1)
+    record(any_database, batch)
+    with any_database.write() as connection:
+        connection.execute(update(batches).values(digest=None))
+
+    assert record(any_database, batch) == Recorded(3, 0, LATER, repeated=True, digest=batch.digest)
 
 
 def test_an_id_that_stands_for_another_batch_is_rejected(any_database: Database) -> None:
@@ -118,6 +130,9 @@ def test_an_id_that_stands_for_another_batch_is_rejected(any_database: Database)
         ("threshold", {"threshold": 1}),
         ("portfolio", {"portfolio": "other"}),
         ("policy", {"policy": built_in_policy("classic")}),
+        ("as_of", {"as_of": LATER}),
+        ("batches_total", {"batches_total": 99}),
+        ("debtors_total", {"debtors_total": 99}),
     ],
 )
 def test_a_batch_that_contradicts_its_run_is_rejected(database: Database, field: str, changes: dict[str, Any]) -> None:
@@ -129,15 +144,6 @@ def test_a_batch_that_contradicts_its_run_is_rejected(database: Database, field:
     assert len(rows(database, batches)) == 1
 
 
-def test_a_batch_that_only_describes_its_run_otherwise_is_recorded(database: Database) -> None:
-    record(database, decided("run-1", 1))
-    record(database, decided("run-1", 2, entries=debtors(2, first=50), batches_total=99))
-
-    assert len(rows(database, batches)) == 2
-    [run] = rows(database, runs)
-    assert 99 not in run
-
-
 def test_a_debtor_is_decided_once_in_a_run(any_database: Database) -> None:
     record(any_database, decided("run-1", 1, entries=debtors(3)))
 
@@ -147,6 +153,14 @@ def test_a_debtor_is_decided_once_in_a_run(any_database: Database) -> None:
     assert sorted(row[3] for row in rows(any_database, decisions)) == [1, 2, 3, 4, 5]
     [_, stored] = rows(any_database, batches)
     assert stored[5:7] == (3, 2)  # three debtors in the message, two decided
+
+
+def test_a_batch_whose_debtors_others_settled_is_not_repeated_but_contradicts(any_database: Database) -> None:
+    record(any_database, decided("run-1", 1, entries=debtors(3)))
+    record(any_database, decided("run-1", 2, entries=debtors(3, first=3)))
+
+    with pytest.raises(BatchContradicts, match="settled 1 of its debtors"):
+        record(any_database, decided("run-1", 2, entries=debtors(3, first=3)))
 
 
 def test_the_same_debtors_are_decided_again_in_another_run(any_database: Database) -> None:
@@ -196,8 +210,9 @@ def test_consumers_at_the_same_time_record_a_batch_once(any_database: Database) 
 def test_find_knows_only_what_was_recorded(any_database: Database) -> None:
     batch = decided("run-1", 1)
     with any_database.read() as connection:
-        assert inbox.find(connection, batch.header) is None
+        assert inbox.find(connection, batch.header, batch.digest) is None
     record(any_database, batch)
     with any_database.read() as connection:
-        assert inbox.find(connection, batch.header) == Recorded(3, 0, LATER, repeated=True)
-        assert inbox.find(connection, decided("run-1", 2).header) is None
+        found = inbox.find(connection, batch.header, batch.digest)
+        assert found == Recorded(3, 0, LATER, repeated=True, digest=batch.digest)
+        assert inbox.find(connection, decided("run-1", 2).header, batch.digest) is None

@@ -21,6 +21,7 @@ from debt_processing.consumer import intake
 from debt_processing.settings import Settings
 from debt_processing.tables import batches, decisions
 from recovery_core.messages.batch import ReceivedBatch, decode_batch
+from recovery_core.messages.wire import digest_of
 from recovery_core.policies.builtin import built_in_policy
 from recovery_core.policies.document import load_policy
 from service_kit.database.engine import Database
@@ -132,3 +133,27 @@ async def test_how_long_a_message_waited_and_how_large_it_was_is_counted(
     assert counted("debt_message_wait_seconds_count", lane="high") - waits == 1
     assert counted("debt_batch_debtors_sum") - sizes == 3
     assert counted("debt_results_pending") == 0
+
+
+@pytest.mark.parametrize("attributes", [{}, {"mac": "0" * 64, "key_id": "ours"}, {"mac": "0" * 64, "key_id": "theirs"}])
+async def test_a_message_that_is_not_authentic_is_dead_lettered_and_never_reported(
+    sqlite_url: str, queue_names: Names, database: Database, fake_sqs: FakeSqs, attributes: dict[str, str]
+) -> None:
+    settings = make_settings(sqlite_url, queue_names, recovery_message_keys="ours:a secret of both services")
+    forged, right = a_message("run-1", 1), a_message("run-2", 1)
+    signed = settings.message_keys.sign(right.body)
+    await fake_sqs.ensure_queues(queue_specs(settings))
+    await fake_sqs.send(
+        settings.recovery_queue_high,
+        [Outgoing("f", forged.body, attributes), Outgoing("r", right.body, signed)],
+    )
+
+    await process_all(settings, database, fake_sqs)
+
+    [letter] = dead(fake_sqs, settings)
+    assert letter.body == forged.body
+    assert letter.attributes["reason"].startswith("not authentic: ")
+    assert [(r.run_id, r.digest) for r in results(fake_sqs, settings)] == [("run-2", digest_of(right.body))]
+    [message] = fake_sqs.waiting(settings.recovery_queue_results)
+    assert message.attributes == settings.message_keys.sign(message.body)
+    assert count(database, batches) == 1

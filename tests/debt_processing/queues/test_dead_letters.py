@@ -1,6 +1,6 @@
 """Dead letters, over queues in memory and over a real local server: seen with their reason, sent back, processed."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 
@@ -13,6 +13,7 @@ from debt_processing.queues import dead_letters
 from debt_processing.queues.dead_letters import MOVED_BY_QUEUE
 from debt_processing.queues.schemas import RedriveRequest
 from debt_processing.settings import Settings
+from recovery_core.messages.wire import digest_of
 from recovery_core.policies.parts import Lane
 from service_kit.sqs.client import Sqs
 from service_kit.sqs.messages import Outgoing
@@ -41,6 +42,10 @@ async def dead_letter(sqs: AnySqs, settings: Settings, lane: str, bodies: list[s
     for delivery in await lanes.receive(lane, 10, 0):
         assert await lanes.dead_letter(delivery, reason, NOW)
         await lanes.delete([delivery])
+
+
+async def vouch_for_none(digests: Sequence[str]) -> None:
+    raise AssertionError(f"asked to vouch for {digests}")
 
 
 def soon() -> datetime:
@@ -88,7 +93,7 @@ async def test_redriving_sends_everything_back_to_its_lane(sqs: AnySqs, settings
     await dead_letter(sqs, settings, "high", [a_body("run-1", n) for n in range(1, 6)])
     await dead_letter(sqs, settings, "standard", [a_body("run-1", 9)])
 
-    done = await dead_letters.redrive(sqs, settings, RedriveRequest(), soon())  # type: ignore[arg-type]
+    done = await dead_letters.redrive(sqs, settings, RedriveRequest(), vouch_for_none, soon())  # type: ignore[arg-type]
 
     assert (done.redriven, done.failed, done.lanes, done.not_found) == (6, 0, {"high": 5, "standard": 1}, [])
     back = await sqs.receive(settings.recovery_queue_high)
@@ -107,7 +112,7 @@ async def test_redriving_only_so_many_only_a_lane_only_these(sqs: AnySqs, settin
     chosen = next(item for item in shown if item.sequence == 2)
 
     async def redrive(**request: object) -> tuple[int, list[str]]:
-        done = await dead_letters.redrive(sqs, settings, RedriveRequest(**request), soon())  # type: ignore[arg-type]
+        done = await dead_letters.redrive(sqs, settings, RedriveRequest(**request), vouch_for_none, soon())  # type: ignore[arg-type]
         return done.redriven, done.not_found
 
     assert await redrive(message_ids=[chosen.message_id, "no-such"]) == (1, ["no-such"])
@@ -120,10 +125,27 @@ async def test_redriving_only_so_many_only_a_lane_only_these(sqs: AnySqs, settin
 async def test_what_fails_again_meanwhile_is_not_sent_back_for_ever(sqs: AnySqs, settings: Settings) -> None:
     await dead_letter(sqs, settings, "high", [a_body()])
 
-    done = await dead_letters.redrive(sqs, settings, RedriveRequest(), NOW - timedelta(days=1))  # type: ignore[arg-type]
+    done = await dead_letters.redrive(sqs, settings, RedriveRequest(), vouch_for_none, NOW - timedelta(days=1))  # type: ignore[arg-type]
 
     assert done.redriven == 0
     assert len((await dead_letters.peek(sqs, settings, None, 10)).items) == 1  # type: ignore[arg-type]
+
+
+async def test_a_repair_vouches_for_the_very_messages_before_it_sends_them_back(
+    sqs: AnySqs, settings: Settings
+) -> None:
+    await dead_letter(sqs, settings, "high", [a_body("run-1", n) for n in (1, 2)])
+    vouched: list[str] = []
+
+    async def vouch(digests: Sequence[str]) -> None:
+        assert (await sqs.depth(settings.recovery_queue_high)).waiting == 0
+        vouched.extend(digests)
+
+    request = RedriveRequest(repair=True, limit=2)
+    done = await dead_letters.redrive(sqs, settings, request, vouch, soon())  # type: ignore[arg-type]
+
+    assert done.redriven == 2
+    assert sorted(vouched) == sorted(digest_of(a_body("run-1", n)) for n in (1, 2))
 
 
 async def test_a_refused_message_stays_among_the_dead(settings: Settings) -> None:
@@ -133,7 +155,7 @@ async def test_a_refused_message_stays_among_the_dead(settings: Settings) -> Non
     [first, _] = (await dead_letters.peek(fake, settings, None, 10)).items  # type: ignore[arg-type]
     fake.fail_sends = {first.message_id}
 
-    done = await dead_letters.redrive(fake, settings, RedriveRequest(), soon())  # type: ignore[arg-type]
+    done = await dead_letters.redrive(fake, settings, RedriveRequest(), vouch_for_none, soon())  # type: ignore[arg-type]
 
     assert (done.redriven, done.failed) == (1, 1)
     assert len((await dead_letters.peek(fake, settings, None, 10)).items) == 1  # type: ignore[arg-type]

@@ -62,10 +62,21 @@ async def test_the_report_adds_up_what_was_recorded(api: httpx.AsyncClient, stor
 async def test_a_run_is_processing_until_every_batch_is_recorded(
     lite_api: httpx.AsyncClient, lite_store: Callable[..., None]
 ) -> None:
-    lite_store(sequence=2, batches_total=2)
+    lite_store(sequence=2, batches_total=2, debtors_total=6)
     assert (await get(lite_api, "/runs/run-1"))["state"] == "processing"
-    lite_store(sequence=1, batches_total=2)
+    lite_store(sequence=1, batches_total=2, debtors_total=6)
     assert (await get(lite_api, "/runs/run-1"))["state"] == "completed"
+
+
+async def test_a_run_is_processing_while_its_debtors_do_not_add_up(
+    lite_api: httpx.AsyncClient, lite_store: Callable[..., None]
+) -> None:
+    lite_store(sequence=1, batches_total=1, debtors_total=4)
+
+    report = await get(lite_api, "/runs/run-1")
+
+    assert (report["batches_processed"], report["debtors_processed"]) == (1, 3)
+    assert report["state"] == "processing"
 
 
 async def test_at_most_ten_first_errors_are_shown(lite_api: httpx.AsyncClient, lite_store: Callable[..., None]) -> None:

@@ -12,10 +12,9 @@ names = st.from_regex(r"[A-Za-z0-9._:-]{1,64}", fullmatch=True)
 lines = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=64)
 counts = st.integers(1, 2**31 - 1)
 moments = st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+digests = st.from_regex(r"[0-9a-f]{64}", fullmatch=True)
 documents = st.none() | st.dictionaries(lines, lines | st.integers(-(2**53), 2**53), max_size=3)
-policies = st.builds(
-    PolicyHeader, name=names, version=counts, hash=st.from_regex(r"[0-9a-f]{64}", fullmatch=True), document=documents
-)
+policies = st.builds(PolicyHeader, name=names, version=counts, hash=digests, document=documents)
 headers = st.builds(
     BatchHeader,
     batch_id=names,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.recovery_core.builders import NOON
-from tests.recovery_core.messages.strategies import counts, lines, moments, names
+from tests.recovery_core.messages.strategies import counts, digests, lines, moments, names
 
 from recovery_core.messages.results import BatchResult, Outcome, decode_results, encode_results
 from recovery_core.messages.wire import UnreadableMessage
@@ -19,6 +19,7 @@ results = st.builds(
     failed=st.integers(0, 1000),
     reason=st.none() | lines,
     finished_at=moments,
+    digest=st.none() | digests,
 )
 
 
@@ -43,6 +44,12 @@ def test_outcomes_travel_as_plain_words() -> None:
         {"finished_at": "2026-03-01T12:00:00"},
         {"batch_id": ""},
         {"run_id": None},
+        {"digest": ""},
+        {"digest": "A" * 64},
+        {"digest": "0" * 63},
+        {"digest": "0" * 65},
+        {"digest": "0" * 64 + "\n"},
+        {"digest": 0},
     ],
 )
 def test_bad_results_are_unreadable(change: dict[str, object]) -> None:
@@ -51,6 +58,13 @@ def test_bad_results_are_unreadable(change: dict[str, object]) -> None:
     message["results"][0] |= change
     with pytest.raises(UnreadableMessage, match=rf"results\.0\.{next(iter(change))}"):
         decode_results(json.dumps(message))
+
+
+def test_version_1_0_reported_without_a_digest() -> None:
+    result = BatchResult("run-1-0000007", "run-1", 7, Outcome.DONE, 99, 1, None, NOON)
+    message = json.loads(encode_results([result]))
+    del message["results"][0]["digest"]
+    assert decode_results(json.dumps(message)) == [result]
 
 
 def test_results_of_another_schema_are_unreadable() -> None:

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from tests.risk_assessment.builders import NOON
-from tests.risk_assessment.planned import a_planned_run
+from tests.risk_assessment.planned import a_planned_run, digests_of
 
 from risk_assessment.batches import queries
 from risk_assessment.batches.queries import BatchKey
@@ -18,7 +18,8 @@ def a_cut_run(database: Database) -> str:
 
 def send(database: Database, keys: list[BatchKey], seconds: float = 0) -> list[str]:
     """Mark these batches as sent; return the ids of the runs that are thereby published."""
-    return database.transact(lambda c: results.mark_sent(c, keys, NOON + timedelta(seconds=seconds)))
+    sent = digests_of(database, keys)
+    return database.transact(lambda c: results.mark_sent(c, sent, NOON + timedelta(seconds=seconds)))
 
 
 def outstanding(database: Database) -> int:

@@ -5,7 +5,7 @@ from tests.risk_assessment.builders import NOON, a_registry, add_debtor, debtor_
 from tests.risk_assessment.planned import a_planned_run, batches_of, bodies_of, order_of, received, run_row
 
 from recovery_core.messages.batch import ItemError, resolve_policy
-from recovery_core.messages.wire import MAX_MESSAGE_BYTES
+from recovery_core.messages.wire import MAX_BODY_BYTES
 from recovery_core.policies.builtin import built_in_policy
 from recovery_core.policies.document import load_policy
 from risk_assessment.debtors import bulk
@@ -95,7 +95,7 @@ def test_batches_that_would_not_fit_into_a_message_are_cut_smaller(sqlite: Datab
     run_id = a_planned_run(sqlite, batch_size=1_000, policy="classic")
 
     bodies = bodies_of(sqlite, run_id)
-    assert all(len(body.encode()) <= MAX_MESSAGE_BYTES for body in bodies.values())
+    assert all(len(body.encode()) <= MAX_BODY_BYTES for body in bodies.values())
     assert order_of(sqlite, run_id) == independent.ranking(debtor_rows(sqlite), "classic")
     assert list(bodies) == list(range(1, run_row(sqlite, run_id).batches_total + 1))
     assert len(bodies) > 2

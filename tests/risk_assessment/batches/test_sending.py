@@ -1,9 +1,13 @@
 """Batches go to the queue of their lane, the high one first, and what did not go out is returned."""
 
+import hmac
+
 import pytest
+from pydantic import SecretStr
 from tests.risk_assessment.builders import some_settings
 from tests.support.fake_sqs import FakeSqs
 
+from recovery_core.messages.wire import MAX_BODY_BYTES
 from risk_assessment.batches.queries import BatchKey
 from risk_assessment.batches.sending import BatchQueues
 from risk_assessment.batches.shipments import RunTrace, Shipment
@@ -13,6 +17,9 @@ from service_kit.sqs.queues import queue_specs
 
 SETTINGS = some_settings(recovery_queue_high="h", recovery_queue_standard="s", recovery_queue_results="r")
 BODIES = {BatchKey(1, n, "standard" if n > 3 else "high"): f"batch {n}" for n in (5, 2, 4, 1, 3)}
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+TRACES = {1: RunTrace("run-1", TRACE)}
+SECRET = "a secret of the tests"
 
 pytestmark = pytest.mark.anyio
 
@@ -28,8 +35,9 @@ def only(lane: str) -> Shipment:
     return Shipment({key: body for key, body in BODIES.items() if key.lane == lane})
 
 
-def sender(sqs: FakeSqs) -> BatchQueues:
-    return BatchQueues(sqs, SETTINGS)  # type: ignore[arg-type]
+def sender(sqs: FakeSqs, keys: str = "") -> BatchQueues:
+    settings = SETTINGS.model_copy(update={"recovery_message_keys": SecretStr(keys)})
+    return BatchQueues(sqs, settings)  # type: ignore[arg-type]
 
 
 def bodies(sqs: FakeSqs, queue: str) -> list[str]:
@@ -45,15 +53,31 @@ async def test_each_batch_goes_to_the_queue_of_its_lane(sqs: FakeSqs) -> None:
     assert sorted(bodies(sqs, "s")) == ["batch 4", "batch 5"]
 
 
-async def test_a_message_has_the_trace_of_its_run_where_there_is_one_and_room_for_it(sqs: FakeSqs) -> None:
-    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-    traced, untraced, full = (BatchKey(run, 1, "high") for run in (1, 2, 1))
-    of_run = {1: RunTrace("run-1", trace)}
-    await sender(sqs).send(Shipment({traced: "traced", untraced: "untraced"}, of_run))
-    await sender(sqs).send(Shipment({full: "x" * MAX_MESSAGE_BYTES}, of_run))
+async def test_a_message_has_the_trace_of_its_run_where_there_is_one(sqs: FakeSqs) -> None:
+    traced, untraced = BatchKey(1, 1, "high"), BatchKey(2, 1, "high")
 
-    sent = {message.body[:10]: message.attributes for message in sqs.waiting("h")}
-    assert sent == {"traced": {"traceparent": trace}, "untraced": {}, "x" * 10: {}}
+    await sender(sqs).send(Shipment({traced: "traced", untraced: "untraced"}, TRACES))
+
+    sent = {message.body: message.attributes for message in sqs.waiting("h")}
+    assert sent == {"traced": {"traceparent": TRACE}, "untraced": {}}
+
+
+async def test_a_message_proves_who_sent_it(sqs: FakeSqs) -> None:
+    await sender(sqs, f"new:{SECRET},old:{SECRET[::-1]}").send(Shipment({BatchKey(1, 1, "high"): "Zoë"}, TRACES))
+
+    [message] = sqs.waiting("h")
+    mac = hmac.new(SECRET.encode(), "Zoë".encode(), "sha256").hexdigest()
+    assert message.attributes == {"mac": mac, "key_id": "new", "traceparent": TRACE}
+
+
+async def test_the_largest_body_leaves_room_for_its_trace_and_the_proof(sqs: FakeSqs) -> None:
+    body = "x" * MAX_BODY_BYTES
+
+    await sender(sqs, f"{'k' * 40}:{SECRET}").send(Shipment({BatchKey(1, 1, "high"): body}, TRACES))
+
+    [message] = sqs.waiting("h")
+    assert set(message.attributes) == {"mac", "key_id", "traceparent"}
+    assert message.size <= MAX_MESSAGE_BYTES
 
 
 async def test_a_batch_the_server_refused_is_not_among_the_sent(sqs: FakeSqs) -> None:

@@ -3,10 +3,10 @@
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 from tests.risk_assessment.batches.outbox import a_cut_run, outstanding, send
 from tests.risk_assessment.builders import NOON
-from tests.risk_assessment.planned import keys_of, run_row
+from tests.risk_assessment.planned import digests_of, keys_of, run_row
 
 from risk_assessment.batches.queries import BatchKey
 from risk_assessment.tables import run_batches
@@ -46,6 +46,19 @@ def test_marking_a_batch_again_counts_the_sends(filled: Database) -> None:
         row = connection.execute(run_batches.select().where(run_batches.c.sequence == 1)).one()
     assert (row.state, row.sends, row.sent_at) == ("sent", 2, NOON + timedelta(seconds=70))
     assert outstanding(filled) == 1
+
+
+def test_each_batch_is_marked_with_the_digest_of_its_own_message(filled: Database) -> None:
+    keys = [*keys_of(filled, a_cut_run(filled))[:3], *keys_of(filled, a_cut_run(filled))[1:4]]
+    digests = digests_of(filled, keys)
+
+    send(filled, keys)
+
+    with filled.read() as connection:
+        rows = connection.execute(select(run_batches)).all()
+    marked = {BatchKey(row.run_number, row.sequence, row.lane): row.digest for row in rows if row.digest}
+    assert marked == digests
+    assert len(set(marked.values())) == len(keys)
 
 
 @pytest.mark.parametrize("state", ["done", "dead", "cancelled"])

@@ -4,22 +4,21 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from threading import Barrier
-from typing import Any
 
 import pytest
 from sqlalchemy import Connection
 from tests.risk_assessment.builders import NOON, generate_debtors
-from tests.risk_assessment.planned import a_planned_run, batches_of, keys_of, run_row, run_view
+from tests.risk_assessment.planned import a_planned_run, batches_of, digests_of, keys_of, run_row, run_view
+from tests.risk_assessment.runs.reports.builders import LATER, a_report, recorded, reports_of, send_all, states
 
-from recovery_core.messages.batch import batch_id_of
 from recovery_core.messages.results import BatchResult
 from risk_assessment.batches.queries import MAX_SENDS
 from risk_assessment.runs import results
 from risk_assessment.runs.service import cancel
 from service_kit.database.engine import Database
 
-LATER = NOON + timedelta(seconds=30)
 RESEND_AFTER = 60.0
+NO_RUN = "00000000-0000-0000-0000-000000000000"
 
 
 @pytest.fixture
@@ -31,40 +30,16 @@ def run_id(database: Database) -> str:
     return run_id
 
 
-def a_report(run_id: str, sequence: int, outcome: str = "done", **changes: Any) -> BatchResult:
-    values: dict[str, Any] = {
-        "batch_id": batch_id_of(run_id, sequence),
-        "run_id": run_id,
-        "sequence": sequence,
-        "outcome": outcome,
-        "succeeded": 3,
-        "failed": 0,
-        "reason": "ValueError: broken" if outcome == "dead" else None,
-        "finished_at": NOON,
-    }
-    return BatchResult(**(values | changes))
-
-
 def report(database: Database, *reports: BatchResult, at: datetime = LATER) -> list[str]:
-    return [run.run_id for run in database.transact(lambda c: results.apply(c, reports, at))]
-
-
-def send_all(database: Database, run_id: str, times: int = 1) -> None:
-    keys = keys_of(database, run_id)
-    for _ in range(times):
-        database.transact(lambda c: results.mark_sent(c, keys, NOON))
-
-
-def states(database: Database, run_id: str) -> list[str]:
-    return [batch.state for batch in batches_of(database, run_id)]
+    return [run.run_id for run in recorded(database, *reports, at=at)]
 
 
 def test_a_run_is_completed_with_its_last_report(database: Database, run_id: str) -> None:
     send_all(database, run_id)
 
-    assert report(database, *(a_report(run_id, n) for n in (1, 2, 3))) == []
+    assert report(database, *reports_of(database, run_id, 1, 2, 3)) == []
     assert run_view(database, run_id)["batches_done"] == 3
-    assert report(database, a_report(run_id, 4)) == [run_id]
+    assert report(database, a_report(database, run_id, 4)) == [run_id]
 
     run = run_view(database, run_id)
     assert (run["state"], run["completed_at"], run["error"]) == ("completed", LATER, None)
@@ -73,18 +48,18 @@ def test_a_run_is_completed_with_its_last_report(database: Database, run_id: str
 
 def test_reports_in_any_order_and_several_times_are_one(database: Database, run_id: str) -> None:
     send_all(database, run_id)
-    reports = [a_report(run_id, n) for n in (4, 2, 2, 1, 4)]
+    reports = [a_report(database, run_id, n) for n in (4, 2, 2, 1, 4)]
 
     assert report(database, *reports) == []
     assert report(database, *reports) == []
-    assert report(database, a_report(run_id, 3), *reports) == [run_id]
+    assert report(database, a_report(database, run_id, 3), *reports) == [run_id]
 
     assert report(database, *reports, at=LATER + timedelta(days=1)) == []
     assert run_row(database, run_id).completed_at == LATER
 
 
 def test_a_report_may_come_before_the_send_was_marked(database: Database, run_id: str) -> None:
-    reported = [a_report(run_id, n) for n in (1, 2, 3, 4)]
+    reported = reports_of(database, run_id)
 
     assert report(database, *reported) == [run_id]
 
@@ -98,7 +73,7 @@ def test_a_report_may_come_before_the_send_was_marked(database: Database, run_id
 def test_a_dead_batch_ends_its_run_and_says_so(database: Database, run_id: str) -> None:
     send_all(database, run_id)
 
-    assert report(database, *(a_report(run_id, n) for n in (1, 2, 3)), a_report(run_id, 4, "dead")) == [run_id]
+    assert report(database, *reports_of(database, run_id, 1, 2, 3), a_report(database, run_id, 4, "dead")) == [run_id]
 
     run = run_view(database, run_id)
     assert (run["state"], run["batches_done"], run["batches_dead"]) == ("completed", 3, 1)
@@ -107,9 +82,9 @@ def test_a_dead_batch_ends_its_run_and_says_so(database: Database, run_id: str) 
 
 def test_a_dead_batch_that_was_sent_back_and_done_heals_its_run(database: Database, run_id: str) -> None:
     send_all(database, run_id)
-    report(database, a_report(run_id, 1, "dead"), *(a_report(run_id, n) for n in (2, 3, 4)))
+    report(database, a_report(database, run_id, 1, "dead"), *reports_of(database, run_id, 2, 3, 4))
 
-    assert report(database, a_report(run_id, 1), at=LATER + timedelta(hours=1)) == []
+    assert report(database, a_report(database, run_id, 1), at=LATER + timedelta(hours=1)) == []
 
     run = run_view(database, run_id)
     assert (run["state"], run["batches_done"], run["batches_dead"], run["error"]) == ("completed", 4, 0, None)
@@ -118,9 +93,9 @@ def test_a_dead_batch_that_was_sent_back_and_done_heals_its_run(database: Databa
 
 def test_done_is_final(database: Database, run_id: str) -> None:
     send_all(database, run_id)
-    report(database, a_report(run_id, 1))
+    report(database, a_report(database, run_id, 1))
 
-    report(database, a_report(run_id, 1, "dead"))
+    report(database, a_report(database, run_id, 1, "dead"))
 
     assert states(database, run_id) == ["done", "sent", "sent", "sent"]
 
@@ -128,18 +103,19 @@ def test_done_is_final(database: Database, run_id: str) -> None:
 def test_reports_of_unknown_batches_are_passed_over(database: Database, run_id: str) -> None:
     send_all(database, run_id)
 
-    assert report(database, a_report("00000000-0000-0000-0000-000000000000", 1), a_report(run_id, 99)) == []
+    unknown = a_report(database, run_id, 1, run_id=NO_RUN), a_report(database, run_id, 2, sequence=99)
+
+    assert report(database, *unknown) == []
     assert report(database) == []
 
     assert states(database, run_id) == ["sent"] * 4
 
 
 def test_a_batch_of_a_cancelled_run_may_still_be_done(database: Database, run_id: str) -> None:
-    keys = keys_of(database, run_id, 1, 2)
-    database.transact(lambda c: results.mark_sent(c, keys, NOON))
+    send_all(database, run_id, 1, 2)
     database.transact(lambda c: cancel(c, run_id, NOON))
 
-    report(database, a_report(run_id, 1), a_report(run_id, 3))
+    report(database, a_report(database, run_id, 1), a_report(database, run_id, 3))
 
     assert states(database, run_id) == ["done", "sent", "done", "cancelled"]
     assert run_row(database, run_id).state == "cancelled"
@@ -151,9 +127,9 @@ def test_a_completed_run_says_how_long_it_took_and_whether_it_was_published_befo
 ) -> None:
     if marked:
         send_all(database, run_id)
-    reports = [a_report(run_id, n) for n in (1, 2, 3, 4)]
+    reports = reports_of(database, run_id)
 
-    [run] = database.transact(lambda c: results.apply(c, reports, LATER))
+    [run] = recorded(database, *reports)
 
     assert run == (run_id, (LATER - run_row(database, run_id).created_at).total_seconds(), not marked)
 
@@ -162,7 +138,7 @@ def test_only_batches_that_end_dead_count_as_given_up(database: Database, run_id
     send_all(database, run_id, times=MAX_SENDS)
     other = a_planned_run(database, batch_size=3, limit=12)
     send_all(database, other)
-    report(database, a_report(run_id, 1))
+    report(database, a_report(database, run_id, 1))
     database.transact(lambda c: cancel(c, other, NOON))
 
     _, dead = database.transact(lambda c: results.give_up(c, NOON + timedelta(seconds=61), RESEND_AFTER))
@@ -182,23 +158,22 @@ def give_up(database: Database, seconds: float) -> list[str]:
 
 def test_a_batch_sent_too_often_is_given_up_as_dead(database: Database, run_id: str) -> None:
     send_all(database, run_id, times=MAX_SENDS - 1)
-    report(database, *(a_report(run_id, n) for n in (1, 2, 3)))
+    report(database, *reports_of(database, run_id, 1, 2, 3))
     assert give_up(database, 1_000_000) == []
-    last = keys_of(database, run_id, 4)
-    database.transact(lambda c: results.mark_sent(c, last, NOON))
+    send_all(database, run_id, 4)
 
     assert give_up(database, 59) == []
     assert give_up(database, 60) == [run_id]
 
     run = run_view(database, run_id)
     assert (run["state"], run["batches_done"], run["batches_dead"]) == ("completed", 3, 1)
-    assert report(database, a_report(run_id, 4)) == []
+    assert report(database, a_report(database, run_id, 4)) == []
     assert run_view(database, run_id)["batches_done"] == 4
 
 
 def test_silent_batches_of_a_cancelled_run_end_as_cancelled(database: Database, run_id: str) -> None:
     send_all(database, run_id)
-    report(database, a_report(run_id, 1))
+    report(database, a_report(database, run_id, 1))
     database.transact(lambda c: cancel(c, run_id, NOON))
 
     assert give_up(database, 59) == []
@@ -216,12 +191,13 @@ def test_cancelling_meets_sends_and_reports_without_a_deadlock(database: Databas
     generate_debtors(database, 120)
     for _ in range(6):
         run_id = a_planned_run(database, batch_size=5)
-        keys = keys_of(database, run_id)
-        reports = [a_report(run_id, key.sequence) for key in keys[:8]]
+        sent = digests_of(database, keys_of(database, run_id))
+        number = run_row(database, run_id).number
+        believed = [(number, one) for one in reports_of(database, run_id, *range(1, 9))]
         acts: list[Callable[[Connection], object]] = [
             lambda c, run_id=run_id: cancel(c, run_id, NOON),
-            lambda c, keys=keys: results.mark_sent(c, keys, NOON),
-            lambda c, reports=reports: results.apply(c, reports, NOON),
+            lambda c, sent=sent: results.mark_sent(c, sent, NOON),
+            lambda c, believed=believed: results.apply(c, believed, NOON),
         ]
         start = Barrier(len(acts))
 

@@ -1,6 +1,7 @@
 """Single steps of the dispatcher, with queues that refuse and a database that goes away at the worst moment."""
 
 import asyncio
+from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,9 +10,9 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 from tests.risk_assessment.builders import NOON, a_registry, generate_debtors, some_settings
 from tests.risk_assessment.planned import a_planned_run, batches_of, keys_of, run_row
+from tests.risk_assessment.runs.reports.builders import a_report
 
-from recovery_core.messages.batch import batch_id_of
-from recovery_core.messages.results import BatchResult, Outcome, encode_results
+from recovery_core.messages.results import encode_results
 from risk_assessment.batches.queries import BatchKey
 from risk_assessment.batches.shipments import Shipment
 from risk_assessment.runs import jobs
@@ -40,27 +41,17 @@ class ReportQueue:
         found, self.waiting = self.waiting, []
         return found
 
+    async def dead_letter_results(self, refused: dict[str, str], messages: list[Received], now: datetime) -> None:
+        assert refused == {}
+
     async def delete_results(self, messages: list[Received]) -> None:
         self.deleted += [message.receipt_handle for message in messages]
-
-
-def a_report(run_id: str, sequence: int) -> BatchResult:
-    return BatchResult(
-        batch_id=batch_id_of(run_id, sequence),
-        run_id=run_id,
-        sequence=sequence,
-        outcome=Outcome.DONE,
-        succeeded=1,
-        failed=0,
-        reason=None,
-        finished_at=NOON,
-    )
 
 
 def test_reports_that_could_not_be_recorded_are_kept_and_not_received_again(sqlite: Database) -> None:
     generate_debtors(sqlite, 10)
     run_id = a_planned_run(sqlite, batch_size=100, threshold=0)
-    queue = ReportQueue(encode_results([a_report(run_id, 1)]).decode())
+    queue = ReportQueue(encode_results([a_report(sqlite, run_id, 1)]).decode())
     outages = 2
 
     def transact(work: Any) -> Any:
@@ -70,7 +61,7 @@ def test_reports_that_could_not_be_recorded_are_kept_and_not_received_again(sqli
             raise OperationalError("UPDATE", {}, Exception("gone"), connection_invalidated=True)
         return sqlite.transact(work)
 
-    reader = ResultsReader(parts_with(SimpleNamespace(transact=transact), queue), Bell())
+    reader = ResultsReader(parts_with(SimpleNamespace(transact=transact, read=sqlite.read), queue), Bell())
     for _ in range(2):
         with pytest.raises(OperationalError):
             asyncio.run(reader.read())
