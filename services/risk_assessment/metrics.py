@@ -11,6 +11,7 @@ RUN_SECONDS = Histogram(
 BATCHES = Counter("risk_batches_total", "Batches by outcome", ["outcome", "lane"])
 OUTSTANDING = Gauge("risk_batches_outstanding", "Batches sent and not yet reported done")
 OLDEST = Gauge("risk_oldest_outstanding_seconds", "How long ago the oldest of these was last sent")
+REPORTS_REFUSED = Counter("risk_reports_refused_total", "Reports that do not fit what was sent", ["reason"])
 LEASE_HELD = Gauge("risk_lease_held", "1 while this dispatcher is the one that works")
 PLAN_SECONDS = Histogram(
     "risk_plan_seconds", "Time to rank a portfolio and write its plan", buckets=(0.1, 0.5, 1, 2, 5, 10, 30, 60, 300)

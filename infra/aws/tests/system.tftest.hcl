@@ -45,8 +45,17 @@ run "system" {
   }
 
   assert {
-    condition     = alltrue([for alarm in values(output.alarms) : length(alarm.metrics) > 0 && length(alarm.says) > 20])
+    condition     = alltrue([for alarm in values(output.alarms) : (length(alarm.metrics) > 0 || alarm.expression != null) && length(alarm.says) > 20])
     error_message = "An alarm must look at something and say what is wrong."
+  }
+
+  assert {
+    condition = (
+      strcontains(output.alarms["reports-refused"].expression, "risk_reports_refused_total")
+      && output.alarms["dead-letters-batch-results-dlq"].slug == "reports-refused"
+      && output.alarms["dead-letters-batches-high-dlq"].slug == "batches-dead"
+    )
+    error_message = "A report that is not believed goes unnoticed."
   }
 
   assert {
