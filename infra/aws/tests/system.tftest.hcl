@@ -20,7 +20,7 @@ run "system" {
 
   assert {
     condition = alltrue([for container in values(output.containers) :
-      alltrue([for variable in container.environment : !can(regex("DATABASE_URL|PASSWORD", variable.name))])
+      alltrue([for variable in container.environment : !can(regex("DATABASE_URL|PASSWORD|KEYS", variable.name))])
     ])
     error_message = "A secret stands in plain text."
   }
@@ -37,6 +37,18 @@ run "system" {
       for action in statement.Action : !strcontains(action, "*") && !contains(["sqs:PurgeQueue", "sqs:CreateQueue", "sqs:DeleteQueue"], action)
     ]]]))
     error_message = "A process may do more than its code does."
+  }
+
+  assert {
+    condition = alltrue([for process in ["risk-api", "dispatcher", "debt-api", "consumer"] : contains(
+      [for secret in output.containers[process].secrets : secret.name], "RECOVERY_MESSAGE_KEYS"
+    )])
+    error_message = "A process has no keys for its messages."
+  }
+
+  assert {
+    condition     = alltrue([for container in values(output.containers) : can(regex("@sha256:[0-9a-f]{64}$", container.image))])
+    error_message = "An image is named by a tag, which can be moved to another one."
   }
 
   assert {
