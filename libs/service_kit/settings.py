@@ -83,7 +83,9 @@ class ServiceSettings(BaseSettings):
     recovery_queue_high: QueueName = Field("debt-batches-high", description="Queue of the high lane")
     recovery_queue_standard: QueueName = Field("debt-batches-standard", description="Queue of the standard lane")
     recovery_queue_results: QueueName = Field("debt-batch-results", description="Queue of the reports on batches")
-    recovery_message_keys: str = Field("", description="Keys of the messages, as id:secret,…; the first signs, all verify")
+    recovery_message_keys: str = Field(
+        "", description="Keys of the messages, as id:secret,…; the first signs, all verify"
+    )
     recovery_unsigned_until: str = Field("", description="Until when messages without a MAC are accepted; empty: never")
     recovery_create_queues: bool = Field(
         False, description="Make missing queues (local stacks only; elsewhere they are provisioned)"

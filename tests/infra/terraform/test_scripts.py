@@ -82,7 +82,11 @@ def test_the_account_of_the_processes_gets_its_rights_from_the_migration(prepara
 
     assert migrated.code == 0, migrated.err
     assert preparation.execute("prepared", "first", "SELECT count(*) FROM prepared.audit_records") == {0}
-    for statement in ("DELETE FROM prepared.audit_records", "DROP TABLE prepared.runs", "CREATE TABLE prepared.x (i INT)"):
+    for statement in (
+        "DELETE FROM prepared.audit_records",
+        "DROP TABLE prepared.runs",
+        "CREATE TABLE prepared.x (i INT)",
+    ):
         with pytest.raises(pymysql.OperationalError, match="denied"):
             preparation.execute("prepared", "first", statement)
 

@@ -7,7 +7,6 @@ import sys
 from itertools import pairwise
 
 import pytest
-
 from tests.infra.workflows.workflows import JOBS, ROOT, position, steps, triggers, using
 
 

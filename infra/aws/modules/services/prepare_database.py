@@ -29,4 +29,6 @@ with engine.connect() as connection:  # the driver takes values into every state
         run(f"CREATE USER IF NOT EXISTS '{url.username}'@'%%' IDENTIFIED BY %s", (url.password,))
         run(f"ALTER USER '{url.username}'@'%%' IDENTIFIED BY %s {keep_old}", (url.password,))
     run(f"GRANT ALL ON {database}.* TO '{owner.username}'@'%%' WITH GRANT OPTION")
-print(f"database {database} is there, and users {owner.username} and {service.username} have the passwords of their URLs")
+print(
+    f"database {database} is there, and users {owner.username} and {service.username} have the passwords of their URLs"
+)
