@@ -49,7 +49,9 @@ module "network" {
   zones         = var.zones
   public        = var.public
   allowed_cidrs = var.allowed_cidrs
-  outbound      = var.auth.mode == "oidc"
+  issuer_cidrs  = var.auth.mode == "oidc" ? var.auth.oidc_issuer_cidrs : []
+  account_id    = local.account_id
+  partition     = local.partition
   processes     = local.processes
   kms_key_arn   = module.secrets.key_arn
   log_days      = var.log_days
@@ -102,6 +104,8 @@ module "roles" {
   queue_key_arn      = var.queue_encryption == "kms" ? module.secrets.key_arn : null
   repository_arn     = module.registry.arn
   database_url_arns  = module.secrets.database_url_arns
+  owner_url_arns     = module.secrets.owner_url_arns
+  message_keys_arn   = module.secrets.message_keys.arn
   master_secret_arns = { for service, database in module.database : service => database.master_secret_arn }
   key_arn            = module.secrets.key_arn
 }
@@ -111,7 +115,7 @@ module "services" {
 
   name         = local.name
   region       = var.region
-  image        = "${module.registry.url}:${var.image_tag}"
+  image        = "${module.registry.url}@${var.image_digest}"
   architecture = var.architecture
   running      = var.running
 
@@ -141,6 +145,8 @@ module "services" {
   }
   secrets = {
     database_urls = module.secrets.database_url_arns
+    owner_urls    = module.secrets.owner_url_arns
+    message_keys  = module.secrets.message_keys.arn
     masters       = { for service, database in module.database : service => database.master_secret_arn }
   }
   roles = {
@@ -148,10 +154,11 @@ module "services" {
     start   = module.roles.start_role_arns
   }
 
-  auth        = var.auth
-  tuning      = var.tuning
-  kms_key_arn = module.secrets.key_arn
-  log_days    = var.log_days
+  auth           = var.auth
+  unsigned_until = var.unsigned_until
+  tuning         = var.tuning
+  kms_key_arn    = module.secrets.key_arn
+  log_days       = var.log_days
 
   # Not before the network leads to what a task needs when it starts, and its roles may.
   depends_on = [module.network, module.roles]

@@ -35,12 +35,24 @@ output "job_networks" {
 }
 
 output "database_urls" {
-  description = "For database-password.sh: each service's secret, and its URL without the password."
-  value = { for service, database in module.database : service => {
-    secret = module.secrets.database_url_names[service]
-    before = "mysql+pymysql://${service}:"
-    after  = "@${database.address}:3306/${service}?ssl_ca=${var.database_ca_file}"
-  } }
+  description = "For database-password.sh: the secret of each service and of its migration (-owner), and its URL without the password."
+  value = merge(
+    { for service, database in module.database : service => {
+      secret = module.secrets.database_url_names[service]
+      before = "mysql+pymysql://${service}:"
+      after  = "@${database.address}:3306/${service}?ssl_ca=${var.database_ca_file}"
+    } },
+    { for service, database in module.database : "${service}-owner" => {
+      secret = module.secrets.owner_url_names[service]
+      before = "mysql+pymysql://${service}_owner:"
+      after  = "@${database.address}:3306/${service}?ssl_ca=${var.database_ca_file}"
+    } },
+  )
+}
+
+output "message_keys" {
+  description = "For message-keys.sh: the secret with the keys of the messages."
+  value       = module.secrets.message_keys.name
 }
 
 output "queues" {

@@ -1,18 +1,20 @@
-# About a million debtors a run. Replace domain, certificate, issuer, ranges and addresses with your own.
+# About a million debtors a run. Replace image, domain, certificate, issuer, ranges and addresses with your own.
 environment = "production"
 region      = "us-east-1"
 zones       = ["us-east-1a", "us-east-1b", "us-east-1c"]
-image_tag   = "1.0.0"
+
+image_digest = "sha256:0000000000000000000000000000000000000000000000000000000000000000"
 
 domain          = "recovery.example.com"
 certificate_arn = "arn:aws:acm:us-east-1:111122223333:certificate/00000000-0000-0000-0000-000000000000"
 public          = false
 allowed_cidrs   = ["10.0.0.0/8"]
 auth = {
-  mode          = "oidc"
-  oidc_issuer   = "https://login.example.com/realms/recovery"
-  oidc_audience = "smartrecover"
-  rate_limit    = 600
+  mode              = "oidc"
+  oidc_issuer       = "https://login.example.com/realms/recovery"
+  oidc_audience     = "smartrecover"
+  oidc_issuer_cidrs = ["198.51.100.0/24"]
+  rate_limit        = 600
 }
 
 sizes = {

@@ -1,14 +1,15 @@
-# The whole system, small, to be thrown away again. Replace domain, certificate, ranges and addresses with your own.
+# The whole system, small, to be thrown away again. Replace image, domain, certificate, ranges and addresses with your own.
 environment = "trial"
 region      = "us-east-1"
 zones       = ["us-east-1a", "us-east-1b"]
-image_tag   = "1.0.0"
+
+image_digest = "sha256:0000000000000000000000000000000000000000000000000000000000000000"
 
 domain          = "recovery-trial.example.com"
 certificate_arn = "arn:aws:acm:us-east-1:111122223333:certificate/00000000-0000-0000-0000-000000000000"
 public          = true
 allowed_cidrs   = ["203.0.113.0/24"]
-auth            = { mode = "keys" }
+auth            = { mode = "keys", rate_limit = 120 }
 
 sizes = {
   risk-api   = { cpu = 256, memory = 512, count = 1 }

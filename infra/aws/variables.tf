@@ -15,9 +15,14 @@ variable "region" {
   type        = string
 }
 
-variable "image_tag" {
-  description = "Tag of the image in the registry that is made here."
+variable "image_digest" {
+  description = "Digest of the image in the registry that is made here. Not its tag: a digest names one image for ever."
   type        = string
+
+  validation {
+    condition     = can(regex("^sha256:[0-9a-f]{64}$", var.image_digest))
+    error_message = "sha256: and 64 digits, as `docker push` and the workflow Image print it."
+  }
 }
 
 variable "architecture" {
@@ -72,14 +77,15 @@ variable "web_acl_arn" {
 }
 
 variable "auth" {
-  description = "Who may call the APIs, as in .env.example: mode keys or oidc. With oidc, NAT gateways lead to the issuer."
+  description = "Who may call the APIs, as in .env.example: mode keys or oidc. With oidc, NAT gateways lead to the issuer's addresses."
   type = object({
-    mode          = string
-    oidc_issuer   = optional(string)
-    oidc_audience = optional(string)
-    role_claim    = optional(string)
-    cors_origins  = optional(string)
-    rate_limit    = optional(number, 0)
+    mode              = string
+    oidc_issuer       = optional(string)
+    oidc_audience     = optional(string)
+    oidc_issuer_cidrs = optional(list(string), [])
+    role_claim        = optional(string)
+    cors_origins      = optional(string)
+    rate_limit        = optional(number, 0)
   })
 
   validation {
@@ -90,6 +96,21 @@ variable "auth" {
   validation {
     condition     = var.auth.mode != "oidc" || (var.auth.oidc_issuer != null && var.auth.oidc_audience != null)
     error_message = "oidc needs oidc_issuer and oidc_audience."
+  }
+
+  validation {
+    condition     = var.auth.mode != "oidc" || length(var.auth.oidc_issuer_cidrs) > 0
+    error_message = "oidc needs oidc_issuer_cidrs, the addresses that the APIs may call: the issuer's and no others."
+  }
+
+  validation {
+    condition     = alltrue([for cidr in var.auth.oidc_issuer_cidrs : can(cidrhost(cidr, 0)) && !endswith(cidr, "/0")])
+    error_message = "oidc_issuer_cidrs are ranges of IPv4 addresses such as 203.0.113.0/24, and not all addresses."
+  }
+
+  validation {
+    condition     = !var.public || var.auth.rate_limit > 0
+    error_message = "A load balancer on the internet needs a rate_limit: requests a minute for each client."
   }
 }
 
@@ -135,6 +156,17 @@ variable "consumers" {
   validation {
     condition     = var.consumers.most >= var.sizes["consumer"].count
     error_message = "At most cannot be fewer than the consumer's number in `sizes`."
+  }
+}
+
+variable "unsigned_until" {
+  description = "Until when messages without a MAC are accepted, such as 2027-01-31T18:00:00Z, for an upgrade; null: never."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.unsigned_until == null || can(regex("Z$", var.unsigned_until)) && can(formatdate("YYYY", var.unsigned_until))
+    error_message = "An instant in UTC, such as 2027-01-31T18:00:00Z."
   }
 }
 

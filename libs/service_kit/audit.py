@@ -34,6 +34,9 @@ log = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_l
 
 MAX_ACTOR_CHARS = 270
 MAX_REASON_CHARS = 200
+RECORDS = "audit_records"
+COMPLETED = ("detail",)
+"""The only columns of a record that are ever changed, by `Audit.complete`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ class Caller:
 def audit_records_table(metadata: MetaData) -> Table:
     """Return the table of audit records, for a service's own metadata."""
     table = Table(
-        "audit_records",
+        RECORDS,
         metadata,
         Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
         Column("at", UtcDateTime, nullable=False),

@@ -17,11 +17,12 @@ from rich.progress import Progress
 from sqlalchemy import Table
 from sqlalchemy.exc import OperationalError, ProgrammingError, SQLAlchemyError
 
-from service_kit.audit import MAX_ACTOR_CHARS, Audit, Caller
+from service_kit.audit import COMPLETED, MAX_ACTOR_CHARS, RECORDS, Audit, Caller
 from service_kit.auth import keys
 from service_kit.auth.identity import Role
 from service_kit.clock import utc_now
 from service_kit.database.engine import Database
+from service_kit.database.grants import grant_use
 from service_kit.database.migrations import downgrade, upgrade
 from service_kit.observability.logs import configure
 from service_kit.settings import OpenDoorError, ServiceSettings, WrongSettingError, read_settings
@@ -31,6 +32,10 @@ S = TypeVar("S", bound=ServiceSettings)
 
 Opened = Callable[[], AbstractContextManager[Database]]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON")]
+GrantTo = Annotated[
+    str | None,
+    typer.Option(help="Then let this MySQL account, which the service uses, work with the tables and not alter them"),
+]
 
 
 def command_app(help_text: str) -> typer.Typer:
@@ -131,12 +136,17 @@ def command_line_caller() -> Caller:
     return Caller(f"cli:{user}"[:MAX_ACTOR_CHARS], Role.ADMIN)
 
 
-def migrate(url: str, package: str, revision: str, down: str | None) -> None:
-    """Bring a database's schema up to `revision`, or `down` to another one; `base` removes everything."""
+def migrate(url: str, package: str, revision: str, down: str | None, grant_to: str | None = None) -> None:
+    """Bring a database's schema up to `revision`, or `down` to another one; `base` removes everything.
+
+    Then the account `grant_to` may use the tables; audit records it may only add.
+    """
     if down is not None:
         downgrade(url, package, down)
     else:
         upgrade(url, package, revision)
+    if grant_to is not None:
+        grant_use(url, grant_to, {RECORDS: COMPLETED})
 
 
 def add_key_commands(app: typer.Typer, opened: Opened, api_keys: Table, audit_records: Table) -> None:

@@ -10,13 +10,14 @@ import typer
 from debt_processing.metadata import api_keys, audit_records
 from debt_processing.queues.commands import add_queue_commands
 from debt_processing.settings import Settings
-from service_kit.cli import add_key_commands, clear_errors, command_app, opened, start_command, start_process
+from service_kit.cli import GrantTo, add_key_commands, clear_errors, command_app, opened, start_command, start_process
 from service_kit.cli import migrate as migrate_database
 from service_kit.database.engine import Database
+from service_kit.database.grants import GrantError
 from service_kit.database.migrations import MigrationError
 
 PACKAGE = "debt_processing"
-KNOWN = (MigrationError,)
+KNOWN = (GrantError, MigrationError)
 
 app = command_app("SmartRecover's debt service.")
 
@@ -56,11 +57,12 @@ def migrate(
     down: Annotated[
         str | None, typer.Option(help="Go down to this revision instead; `base` removes everything")
     ] = None,
+    grant_to: GrantTo = None,
 ) -> None:
     """Bring the database's schema up to date."""
     settings = start_command(Settings, PACKAGE)
     with clear_errors(PACKAGE, KNOWN):
-        migrate_database(settings.debt_database_url, PACKAGE, revision, down)
+        migrate_database(settings.debt_database_url, PACKAGE, revision, down, grant_to)
     typer.echo(f"debt database is at {down or revision}")
 
 

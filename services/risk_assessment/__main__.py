@@ -11,13 +11,14 @@ from risk_assessment.debtors.commands import add_debtor_commands
 from risk_assessment.metadata import api_keys, audit_records
 from risk_assessment.runs.commands import add_run_commands
 from risk_assessment.settings import Settings
-from service_kit.cli import add_key_commands, clear_errors, command_app, opened, start_command, start_process
+from service_kit.cli import GrantTo, add_key_commands, clear_errors, command_app, opened, start_command, start_process
 from service_kit.cli import migrate as migrate_database
 from service_kit.database.engine import Database
+from service_kit.database.grants import GrantError
 from service_kit.database.migrations import MigrationError
 
 PACKAGE = "risk_assessment"
-KNOWN = (MigrationError, PolicyError)
+KNOWN = (GrantError, MigrationError, PolicyError)
 
 app = command_app("SmartRecover's risk service.")
 
@@ -60,11 +61,12 @@ def migrate(
     down: Annotated[
         str | None, typer.Option(help="Go down to this revision instead; `base` removes everything")
     ] = None,
+    grant_to: GrantTo = None,
 ) -> None:
     """Bring the database's schema up to date."""
     settings = start_command(Settings, PACKAGE)
     with clear_errors(PACKAGE, KNOWN):
-        migrate_database(settings.risk_database_url, PACKAGE, revision, down)
+        migrate_database(settings.risk_database_url, PACKAGE, revision, down, grant_to)
     typer.echo(f"risk database is at {down or revision}")
 
 

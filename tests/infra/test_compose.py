@@ -23,7 +23,13 @@ SETTINGS = {"risk-api": RiskSettings, "dispatcher": RiskSettings, "debt-api": De
 APIS = {"risk-api": "risk_host", "debt-api": "debt_host"}
 # Read by others than our settings: the AWS client, MySQL's first start and its script, Python's tempfile.
 OTHER_VARIABLES = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "TMPDIR"}
-MYSQL_VARIABLES = {"MYSQL_ROOT_PASSWORD", "RISK_MYSQL_PASSWORD", "DEBT_MYSQL_PASSWORD"}
+MYSQL_VARIABLES = {
+    "MYSQL_ROOT_PASSWORD",
+    "RISK_MYSQL_PASSWORD",
+    "DEBT_MYSQL_PASSWORD",
+    "RISK_OWNER_MYSQL_PASSWORD",
+    "DEBT_OWNER_MYSQL_PASSWORD",
+}
 
 
 def resolved(text: str) -> str:
@@ -175,6 +181,19 @@ def test_a_process_knows_its_own_database_only(name):
     assert f"{other.upper()}_DATABASE_URL" not in environment
 
 
+def test_only_the_migration_has_the_accounts_that_own_the_tables_and_it_lets_the_others_use_them():
+    owners = {name for name in OURS if "_owner:" in " ".join(SERVICES[name]["environment"].values())}
+    granted = re.findall(r"(risk|debt)-\w+ migrate --grant-to (\w+)", SERVICES["migrate"]["command"][-1])
+
+    assert owners == {"migrate"}
+    assert granted == [("risk", "risk"), ("debt", "debt")]
+
+
+@each(set(SETTINGS) | {"cli"})
+def test_a_process_has_the_keys_of_the_messages(name):
+    assert SERVICES[name]["environment"]["RECOVERY_MESSAGE_KEYS"] == "local:local-only-message-key"
+
+
 @each(OURS)
 def test_every_process_that_uses_the_queues_can(name):
     environment = SERVICES[name]["environment"]
@@ -203,10 +222,10 @@ def test_a_process_is_asked_for_its_health_where_it_answers(name):
 
 
 def test_every_secret_is_plainly_local_and_can_be_set():
-    passwords = re.findall(r"\$\{(\w*PASSWORD)(?::-([^}]*))?\}", FILE.read_text(encoding="utf-8"))
+    secrets = re.findall(r"\$\{(\w*PASSWORD|\w*_KEYS)(?::-(?:local:)?([^}]*))?\}", FILE.read_text(encoding="utf-8"))
 
-    assert {name for name, _ in passwords} == MYSQL_VARIABLES
-    assert all(default.startswith("local-only-") for _, default in passwords)
+    assert {name for name, _ in secrets} == MYSQL_VARIABLES | {"RECOVERY_MESSAGE_KEYS"}
+    assert all(default.startswith("local-only-") for _, default in secrets)
     assert {SERVICES[name]["environment"].get("AWS_SECRET_ACCESS_KEY", "local") for name in OURS} == {"local"}
 
 

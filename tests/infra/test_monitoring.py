@@ -39,6 +39,7 @@ ALARMS = {
     "api-slow",
     "batches-dead",
     "runs-stalled",
+    "reports-refused",
     "batches-failing",
     "debtors-failing",
     "scores-differ",

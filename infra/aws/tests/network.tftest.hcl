@@ -11,7 +11,9 @@ variables {
   zones         = ["us-east-1a", "us-east-1b"]
   public        = true
   allowed_cidrs = ["203.0.113.0/24"]
-  outbound      = false
+  issuer_cidrs  = []
+  account_id    = "111122223333"
+  partition     = "aws"
   kms_key_arn   = "arn:aws:kms:us-east-1:111122223333:key/00000000-0000-0000-0000-000000000001"
   log_days      = 365
   processes = {
@@ -28,7 +30,7 @@ run "network" {
   }
 
   assert {
-    condition     = length(aws_nat_gateway.this) == 0 && length(aws_route.outbound) == 0
+    condition     = length(aws_nat_gateway.this) == 0 && length(aws_route.issuer) == 0
     error_message = "There is no way out unless it is asked for."
   }
 
@@ -48,6 +50,30 @@ run "network" {
     condition     = toset(keys(aws_vpc_endpoint.interface)) == toset(["sqs", "ecr.api", "ecr.dkr", "logs", "secretsmanager"])
     error_message = "Tasks reach what they need of AWS."
   }
+
+  assert {
+    condition = alltrue(flatten([for endpoint in values(aws_vpc_endpoint.interface) : [
+      for statement in jsondecode(endpoint.policy).Statement :
+      statement.Condition.StringEquals["aws:PrincipalAccount"] == "111122223333"
+    ]]))
+    error_message = "Credentials of another account pass through an endpoint."
+  }
+
+  assert {
+    condition = alltrue(flatten([for endpoint in concat(values(aws_vpc_endpoint.interface), [aws_vpc_endpoint.s3]) : [
+      for statement in jsondecode(endpoint.policy).Statement : [
+        for resource in statement.Resource : strcontains(resource, ":111122223333:") || strcontains(resource, "starport-layer-bucket")
+      ] if statement.Action != ["ecr:GetAuthorizationToken"]
+    ]]))
+    error_message = "An endpoint leads to what belongs to another account."
+  }
+
+  assert {
+    condition = alltrue(flatten([for endpoint in concat(values(aws_vpc_endpoint.interface), [aws_vpc_endpoint.s3]) : [
+      for statement in jsondecode(endpoint.policy).Statement : [for action in statement.Action : !strcontains(action, "*")]
+    ]]))
+    error_message = "More passes through an endpoint than tasks ask for."
+  }
 }
 
 run "a_way_to_the_issuer" {
@@ -56,11 +82,35 @@ run "a_way_to_the_issuer" {
   }
 
   variables {
-    outbound = true
+    issuer_cidrs = ["198.51.100.0/24", "203.0.113.7/32"]
   }
 
   assert {
-    condition     = toset(keys(aws_vpc_security_group_egress_rule.api_outbound)) == toset(["risk-api", "debt-api"])
+    condition = toset([for rule in values(aws_vpc_security_group_egress_rule.api_to_issuer) : rule.security_group_id]) == toset([
+      for api in ["risk-api", "debt-api"] : aws_security_group.process[api].id
+    ])
     error_message = "Only the APIs have a way outside, never the loops."
   }
+
+  assert {
+    condition = (
+      toset([for rule in values(aws_vpc_security_group_egress_rule.api_to_issuer) : rule.cidr_ipv4]) == var.issuer_cidrs
+      && toset([for route in values(aws_route.issuer) : route.destination_cidr_block]) == var.issuer_cidrs
+    )
+    error_message = "The way outside leads to the issuer and no further."
+  }
+}
+
+run "the_issuer_is_not_everywhere" {
+  command = plan
+
+  module {
+    source = "./modules/network"
+  }
+
+  variables {
+    issuer_cidrs = ["0.0.0.0/0"]
+  }
+
+  expect_failures = [var.issuer_cidrs]
 }

@@ -7,7 +7,7 @@ mock_provider "aws" {
 variables {
   name                  = "test"
   region                = "us-east-1"
-  image                 = "registry.example/smartrecover:1.0.0"
+  image                 = "registry.example/smartrecover@sha256:0000000000000000000000000000000000000000000000000000000000000000"
   architecture          = "X86_64"
   running               = true
   consumers_most        = 10
@@ -21,6 +21,7 @@ variables {
   log_days              = 365
   auth                  = { mode = "keys" }
   tuning                = {}
+  unsigned_until        = null
 
   sizes = {
     risk-api   = { cpu = 1024, memory = 2048, count = 2 }
@@ -46,6 +47,11 @@ variables {
       risk = "arn:aws:secretsmanager:us-east-1:111122223333:secret:risk"
       debt = "arn:aws:secretsmanager:us-east-1:111122223333:secret:debt"
     }
+    owner_urls = {
+      risk = "arn:aws:secretsmanager:us-east-1:111122223333:secret:risk-owner"
+      debt = "arn:aws:secretsmanager:us-east-1:111122223333:secret:debt-owner"
+    }
+    message_keys = "arn:aws:secretsmanager:us-east-1:111122223333:secret:message-keys"
     masters = {
       risk = "arn:aws:secretsmanager:us-east-1:111122223333:secret:risk-master"
       debt = "arn:aws:secretsmanager:us-east-1:111122223333:secret:debt-master"
@@ -61,6 +67,8 @@ variables {
     start = {
       risk         = "arn:aws:iam::111122223333:role/start-risk"
       debt         = "arn:aws:iam::111122223333:role/start-debt"
+      migrate-risk = "arn:aws:iam::111122223333:role/migrate-risk"
+      migrate-debt = "arn:aws:iam::111122223333:role/migrate-debt"
       prepare-risk = "arn:aws:iam::111122223333:role/prepare-risk"
       prepare-debt = "arn:aws:iam::111122223333:role/prepare-debt"
     }
@@ -142,4 +150,49 @@ run "nothing_runs_before_it_is_prepared" {
     condition     = alltrue([for service in values(aws_ecs_service.this) : service.desired_count == 0]) && aws_appautoscaling_target.consumer.max_capacity == 0
     error_message = "Nothing may run."
   }
+}
+
+run "a_migration_starts_under_a_role_of_its_own" {
+  module {
+    source = "./modules/services"
+  }
+
+  assert {
+    condition = alltrue([for service in ["risk", "debt"] : (
+      aws_ecs_task_definition.this["migrate-${service}"].execution_role_arn == var.roles.start["migrate-${service}"]
+      && [for secret in output.containers["migrate-${service}"].secrets : secret.valueFrom] == [var.secrets.owner_urls[service]]
+    )])
+    error_message = "Only the migration reads the password of the tables' owner, and nothing else."
+  }
+}
+
+run "an_upgrade_may_accept_unsigned_messages_for_some_time" {
+  module {
+    source = "./modules/services"
+  }
+
+  variables {
+    unsigned_until = "2027-01-31T18:00:00Z"
+  }
+
+  assert {
+    condition = alltrue([for process in ["risk-api", "dispatcher", "debt-api", "consumer"] : contains([
+      for variable in output.containers[process].environment : "${variable.name}=${variable.value}"
+    ], "RECOVERY_UNSIGNED_UNTIL=2027-01-31T18:00:00Z")])
+    error_message = "Every process must know until when."
+  }
+}
+
+run "a_tag_is_no_image" {
+  command = plan
+
+  module {
+    source = "./modules/services"
+  }
+
+  variables {
+    image = "registry.example/smartrecover:1.0.0"
+  }
+
+  expect_failures = [var.image]
 }

@@ -20,7 +20,7 @@ run "system" {
 
   assert {
     condition = alltrue([for container in values(output.containers) :
-      alltrue([for variable in container.environment : !can(regex("DATABASE_URL|PASSWORD", variable.name))])
+      alltrue([for variable in container.environment : !can(regex("DATABASE_URL|PASSWORD|KEYS", variable.name))])
     ])
     error_message = "A secret stands in plain text."
   }
@@ -40,13 +40,34 @@ run "system" {
   }
 
   assert {
+    condition = alltrue([for process in ["risk-api", "dispatcher", "debt-api", "consumer"] : contains(
+      [for secret in output.containers[process].secrets : secret.name], "RECOVERY_MESSAGE_KEYS"
+    )])
+    error_message = "A process has no keys for its messages."
+  }
+
+  assert {
+    condition     = alltrue([for container in values(output.containers) : can(regex("@sha256:[0-9a-f]{64}$", container.image))])
+    error_message = "An image is named by a tag, which can be moved to another one."
+  }
+
+  assert {
     condition     = alltrue([for statement in output.policies["risk-api"] : !contains(statement.Action, "sqs:SendMessage")])
     error_message = "The risk API sends nothing."
   }
 
   assert {
-    condition     = alltrue([for alarm in values(output.alarms) : length(alarm.metrics) > 0 && length(alarm.says) > 20])
+    condition     = alltrue([for alarm in values(output.alarms) : (length(alarm.metrics) > 0 || alarm.expression != null) && length(alarm.says) > 20])
     error_message = "An alarm must look at something and say what is wrong."
+  }
+
+  assert {
+    condition = (
+      strcontains(output.alarms["reports-refused"].expression, "risk_reports_refused_total")
+      && output.alarms["dead-letters-batch-results-dlq"].slug == "reports-refused"
+      && output.alarms["dead-letters-batches-high-dlq"].slug == "batches-dead"
+    )
+    error_message = "A report that is not believed goes unnoticed."
   }
 
   assert {

@@ -91,6 +91,14 @@ def values_with(path: str, value: object, example: str = "minimal") -> Object:
     return values
 
 
+def policies_for(example: str, workload: Object, direction: str) -> list[Object]:
+    return [
+        found["spec"]
+        for found in objects(example, "NetworkPolicy")
+        if picks(found["spec"]["podSelector"], labels_of(workload)) and direction in found["spec"]["policyTypes"]
+    ]
+
+
 def picks(selector: Object, labels: dict[str, str]) -> bool:
     """Whether a label selector takes a pod with these labels."""
     expressions = selector.get("matchExpressions", [])

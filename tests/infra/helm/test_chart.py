@@ -56,6 +56,12 @@ def test_the_chart_is_of_the_version_of_the_code():
         ("image.repository", ""),
         ("image.tag", "latest"),
         ("image.digest", "sha256:abc"),
+        ("image.digest", ""),
+        ("messageKeys.existingSecret", ""),
+        ("messageKeys.keys", "local:secret"),
+        ("messageKeys.unsignedUntil", "tomorrow"),
+        ("databases.risk.user", "risk'@'%"),
+        ("databases.debt.owner.existingSecret", ""),
         ("aws.region", ""),
         ("auth.mode", "off"),
         ("auth.mode", "oidc"),
@@ -76,10 +82,15 @@ def test_the_chart_is_of_the_version_of_the_code():
         ("consumer.autoscaling.enabled", True),
         ("consumer.autoscaling.minReplicas", 0),
         ("networkPolicy.database.cidrs", []),
+        ("networkPolicy.aws.cidrs", []),
+        ("networkPolicy.aws.cidrs", ["0.0.0.0/0"]),
+        ("networkPolicy.database.cidrs", ["::/0"]),
         ("networkPolicy.aws.port", 0),
         ("networkPolicy.clients", [{"namespace": "ingress"}]),
         ("trustedProxies", ["*"]),
         ("ingress.enabled", True),
+        ("ingress", {"enabled": True, "host": "recovery.example.test"}),
+        ("ingress", {"enabled": True, "host": "recovery.example.test", "tlsEndsElsewhere": False}),
         ("monitoring.podMonitor.interval", "often"),
         ("nonsense", True),
     ],
@@ -87,6 +98,37 @@ def test_the_chart_is_of_the_version_of_the_code():
 def test_a_wrong_value_is_refused(path, value):
     with pytest.raises(helm_python.HelmValuesError):
         chart().validate_schema(values_with(path, value))
+
+
+def test_an_issuer_needs_addresses():
+    with pytest.raises(helm_python.HelmValuesError):
+        chart().validate_schema(values_with("networkPolicy.issuer.cidrs", [], "oidc"))
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("ingress", {"enabled": True, "host": "recovery.example.test", "tlsSecret": "recovery-tls"}),
+        ("ingress", {"enabled": True, "host": "recovery.example.test", "tlsEndsElsewhere": True}),
+        ("networkPolicy", {"enabled": False}),
+    ],
+)
+def test_a_right_value_is_taken(path, value):
+    chart().validate_schema(values_with(path, value))
+
+
+@pytest.mark.parametrize(
+    ("url", "taken"),
+    [("http://127.0.0.1:9324", True), ("http://localhost:9324", True), ("http://sqs:9324", False), ("", False)],
+)
+def test_only_queues_on_the_loopback_go_without_keys(url, taken):
+    values = values_with("messageKeys.existingSecret", "")
+    values["aws"]["endpointUrl"] = url
+    if taken:
+        chart().validate_schema(values)
+    else:
+        with pytest.raises(helm_python.HelmValuesError):
+            chart().validate_schema(values)
 
 
 def closed(schema: object) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import helm_python
 import pytest
 from tests.infra.helm.chart import (
     DEFAULTS,
@@ -45,16 +46,19 @@ def test_a_container_has_requests_and_limits(example):
 
 
 @each_example
-def test_the_image_is_one_and_has_a_version(example):
+def test_the_image_is_one_and_named_by_its_digest(example):
+    digest = EXAMPLES[example]["image"]["digest"]
+
+    assert {container_of(workload)["image"] for workload in workloads(example)} == {
+        f"example.test/smartrecover@{digest}"
+    }
+
+
+@each_example
+def test_a_label_says_the_version(example):
     tag = EXAMPLES[example]["image"].get("tag", chart().metadata["appVersion"])
 
-    assert {container_of(workload)["image"] for workload in workloads(example)} == {f"example.test/smartrecover:{tag}"}
-
-
-def test_a_digest_goes_before_the_tag():
-    files = chart().render(values_with("image.digest", "sha256:" + "0" * 64), name="recovery", namespace="debts")
-
-    assert f"image: example.test/smartrecover@sha256:{'0' * 64}\n" in files["smartrecover/templates/deployments.yaml"]
+    assert {found["metadata"]["labels"]["app.kubernetes.io/version"] for found in objects(example)} == {tag}
 
 
 @each_example
@@ -114,7 +118,7 @@ def test_no_secret_is_made_and_none_has_a_value(example):
     assert not objects(example, "Secret")
     for workload in workloads(example):
         for variable in container_of(workload)["env"]:
-            secret = variable["name"].endswith(("_DATABASE_URL", "_KEY", "_KEY_ID"))
+            secret = variable["name"].endswith(("_DATABASE_URL", "_KEY", "_KEYS", "_KEY_ID"))
             assert ("value" in variable) != secret
             assert set(variable.get("valueFrom", {"secretKeyRef": {}})) == {"secretKeyRef"}
 
@@ -137,3 +141,40 @@ def test_a_process_knows_its_own_database_only(process):
         "secretKeyRef": {"name": f"smartrecover-{own.lower()}-database", "key": "url"}
     }
     assert f"{other}_DATABASE_URL" not in variables
+
+
+@each_process
+@each_example
+def test_a_process_has_the_keys_of_the_messages(example, process):
+    variables = {
+        variable["name"]: variable for variable in container_of(the(example, "Deployment", f"-{process}"))["env"]
+    }
+
+    assert variables["RECOVERY_MESSAGE_KEYS"]["valueFrom"] == {
+        "secretKeyRef": {"name": "smartrecover-message-keys", "key": "keys"}
+    }
+    assert "RECOVERY_UNSIGNED_UNTIL" not in variables
+
+
+@each_example
+def test_only_the_migration_acts_as_the_owner_of_the_tables(example):
+    owners = {"smartrecover-risk-owner", "smartrecover-debt-owner"}
+    for workload in workloads(example):
+        secrets = {
+            variable["valueFrom"]["secretKeyRef"]["name"]
+            for variable in container_of(workload)["env"]
+            if "valueFrom" in variable
+        }
+        if workload["kind"] == "Job":
+            service = workload["metadata"]["name"].rpartition("-")[2]
+            assert secrets == {f"smartrecover-{service}-owner"}
+            assert container_of(workload)["command"][1:] == ["migrate", "--grant-to", service]
+        else:
+            assert not secrets & owners
+
+
+def test_the_processes_and_the_owner_need_accounts_of_their_own():
+    values = values_with("databases.risk.owner.existingSecret", "smartrecover-risk-database")
+
+    with pytest.raises(helm_python.HelmError, match="may not own the tables"):
+        chart().render(values, name="recovery", namespace="debts")

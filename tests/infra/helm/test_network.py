@@ -1,26 +1,25 @@
 """Nothing goes in or out of a pod unless it is named; services and the ingress lead to the APIs."""
 
+import shutil
+
+import helm_python
 import pytest
+import yaml
 from tests.infra.helm.chart import (
     APIS,
-    Object,
+    CHART,
+    DEFAULTS,
     container_of,
     each_example,
     each_process,
     labels_of,
     objects,
     picks,
+    policies_for,
     the,
+    values_with,
     workloads,
 )
-
-
-def policies_for(example: str, workload: Object, direction: str) -> list[Object]:
-    return [
-        found["spec"]
-        for found in objects(example, "NetworkPolicy")
-        if picks(found["spec"]["podSelector"], labels_of(workload)) and direction in found["spec"]["policyTypes"]
-    ]
 
 
 @each_example
@@ -56,6 +55,39 @@ def test_a_process_reaches_what_it_needs(example):
             for port in rule["ports"]
         }
         assert ports == ({53, 3306} if workload["kind"] == "Job" else {53, 3306, 443})
+
+
+@each_example
+def test_no_process_reaches_every_address(example):
+    for workload in workloads(example):
+        cidrs = {
+            peer["ipBlock"]["cidr"]
+            for policy in policies_for(example, workload, "Egress")
+            for rule in policy.get("egress", ())
+            for peer in rule["to"]
+            if "ipBlock" in peer
+        }
+        assert cidrs
+        assert not {cidr for cidr in cidrs if cidr.endswith("/0")}
+
+
+def test_where_pods_may_go_to_has_no_default():
+    assert {name: DEFAULTS["networkPolicy"][name]["cidrs"] for name in ("database", "aws", "issuer")} == {
+        "database": [],
+        "aws": [],
+        "issuer": [],
+    }
+
+
+def test_a_policy_without_addresses_opens_nothing(tmp_path):
+    """Should the schema be skipped: an empty list of peers would mean all of them."""
+    unchecked = shutil.copytree(CHART, tmp_path / "smartrecover", ignore=shutil.ignore_patterns("values.schema.json"))
+    values = values_with("networkPolicy.aws.cidrs", [])
+    files = helm_python.Chart.load(unchecked).render(values, name="recovery", namespace="debts")
+    policies = yaml.safe_load_all(files["smartrecover/templates/networkpolicies.yaml"])
+    (aws,) = [found for found in policies if found and found["metadata"]["name"].endswith("-aws")]
+
+    assert not aws["spec"]["egress"]
 
 
 @each_example

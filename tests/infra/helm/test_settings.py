@@ -6,11 +6,13 @@ from tests.infra.helm.chart import (
     EXAMPLES,
     SCHEMA,
     SETTINGS,
+    chart,
     each_example,
     each_process,
     environment_of,
     pod_of,
     the,
+    values_with,
     workloads,
 )
 
@@ -19,6 +21,7 @@ from risk_assessment.settings import Settings as RiskSettings
 
 # Read by others than our settings: the AWS client, Python's tempfile, uvicorn.
 OTHER_VARIABLES = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "TMPDIR", "FORWARDED_ALLOW_IPS"}
+SECRETS = {"RECOVERY_MESSAGE_KEYS": f"20260101000000:{'0' * 64}"}
 # The command line's own, and one for local stacks: queues are provisioned here.
 NOT_OFFERED = {"RISK_API_URL", "DEBT_API_URL", "RECOVERY_API_KEY", "RECOVERY_CREATE_QUEUES"}
 
@@ -39,7 +42,7 @@ def test_a_process_understands_its_settings(example, process, monkeypatch):
         monkeypatch.delenv(field.upper(), raising=False)
     variables = environment_of(the(example, "Deployment", f"-{process}"))
     for variable, value in variables.items():
-        monkeypatch.setenv(variable, value or "mysql+pymysql://user:password@mysql/something")
+        monkeypatch.setenv(variable, value or SECRETS.get(variable, "mysql+pymysql://user:password@mysql/something"))
 
     settings = SETTINGS[process](_env_file=None)
 
@@ -48,6 +51,14 @@ def test_a_process_understands_its_settings(example, process, monkeypatch):
     if process in APIS:
         assert settings.recovery_auth in {"keys", "oidc"}
         settings.refuse_open_doors(getattr(settings, APIS[process]))
+
+
+def test_an_upgrade_may_accept_unsigned_messages_for_some_time():
+    values = values_with("messageKeys.unsignedUntil", "2027-01-31T18:00:00Z")
+    files = chart().render(values, name="recovery", namespace="debts")
+
+    deployments = files["smartrecover/templates/deployments.yaml"]
+    assert deployments.count('{name: RECOVERY_UNSIGNED_UNTIL, value: "2027-01-31T18:00:00Z"}') == len(SETTINGS)
 
 
 def test_a_large_number_stays_a_number():
@@ -64,7 +75,7 @@ def test_every_setting_is_offered_or_made_by_the_chart_or_left_out_on_purpose():
         for example in EXAMPLES
         for process in SETTINGS
         for name in environment_of(the(example, "Deployment", f"-{process}"))
-    } | {"AWS_ENDPOINT_URL_SQS", "RECOVERY_OIDC_JWKS_URL"}
+    } | {"AWS_ENDPOINT_URL_SQS", "RECOVERY_OIDC_JWKS_URL", "RECOVERY_UNSIGNED_UNTIL"}
     known = {field.upper() for kind in (RiskSettings, DebtSettings) for field in kind.model_fields}
 
     assert (made | offered | NOT_OFFERED) - OTHER_VARIABLES == known

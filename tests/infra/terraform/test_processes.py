@@ -24,7 +24,8 @@ from service_kit.lifecycle import STOP_SECONDS
 APIS = {"risk-api": "risk_host", "debt-api": "debt_host"}
 JOBS = {"migrate-risk", "migrate-debt", "prepare-risk", "prepare-debt"}
 # Read by others than our settings: uvicorn, Python's tempfile, and the script of the tasks `prepare-…`.
-OTHER_VARIABLES = {"FORWARDED_ALLOW_IPS", "TMPDIR", "MASTER_USERNAME", "MASTER_PASSWORD"}
+OF_PREPARE = {"MASTER_USERNAME", "MASTER_PASSWORD", "OWNER_DATABASE_URL"}
+OTHER_VARIABLES = {"FORWARDED_ALLOW_IPS", "TMPDIR"} | OF_PREPARE
 
 
 @slow
@@ -79,9 +80,23 @@ def test_the_queues_in_the_settings_are_the_ones_that_are_created(system):
 def test_a_process_knows_its_own_database_only(system):
     for name, container in system["outputs"]["containers"].items():
         own = "RISK" if name in {"risk-api", "dispatcher"} or name.endswith("-risk") else "DEBT"
-        masters = {"MASTER_USERNAME", "MASTER_PASSWORD"} if name.startswith("prepare-") else set()
+        others = OF_PREPARE if name.startswith("prepare-") else set()
+        others |= {"RECOVERY_MESSAGE_KEYS"} if name in SETTINGS else set()
 
-        assert set(secrets_of(container)) == {f"{own}_DATABASE_URL"} | masters, name
+        assert set(secrets_of(container)) == {f"{own}_DATABASE_URL"} | others, name
+
+
+@slow
+@each_example
+def test_a_migration_lets_the_account_of_the_processes_use_the_tables(system):
+    for service in ("risk", "debt"):
+        command = system["outputs"]["containers"][f"migrate-{service}"]["command"]
+        urls = system["outputs"]["database_urls"]
+
+        assert command[1:] == ["migrate", "--grant-to", service]
+        assert urls[service]["before"] == f"mysql+pymysql://{service}:"
+        assert urls[f"{service}-owner"]["before"] == f"mysql+pymysql://{service}_owner:"
+        assert urls[service]["after"] == urls[f"{service}-owner"]["after"]
 
 
 @slow

@@ -44,6 +44,20 @@ def test_a_service_may_do_in_sqs_what_its_code_does_and_nothing_else(system, pac
     assert allowed == asked_by(package)
 
 
+@slow
+@each_example
+def test_a_refused_report_can_be_put_beside_and_nothing_else_goes_there(system):
+    [beside] = [queue["arn"] for queue in of_type(system, "aws_sqs_queue") if queue["name"].endswith("-results-dlq")]
+    allowed = {
+        process: set(statement["Action"])
+        for process, statements in system["outputs"]["policies"].items()
+        for statement in statements
+        if beside in statement["Resource"]
+    }
+
+    assert allowed == {"dispatcher": {"sqs:GetQueueUrl", "sqs:SendMessage"}}
+
+
 def test_no_method_of_our_client_was_forgotten_above():
     public = re.findall(
         r"^    async def ([a-z]\w*)\(", (ROOT / "libs/service_kit/sqs/client.py").read_text(), re.MULTILINE

@@ -131,12 +131,12 @@ resource "aws_vpc_security_group_egress_rule" "process_to_s3" {
   to_port           = 443
 }
 
-resource "aws_vpc_security_group_egress_rule" "api_outbound" {
-  for_each = var.outbound ? local.apis : {}
+resource "aws_vpc_security_group_egress_rule" "api_to_issuer" {
+  for_each = { for pair in setproduct(keys(local.apis), var.issuer_cidrs) : "${pair[0]} ${pair[1]}" => pair }
 
-  security_group_id = aws_security_group.process[each.key].id
+  security_group_id = aws_security_group.process[each.value[0]].id
   description       = "To the issuer of tokens"
-  cidr_ipv4         = "0.0.0.0/0"
+  cidr_ipv4         = each.value[1]
   ip_protocol       = "tcp"
   from_port         = 443
   to_port           = 443

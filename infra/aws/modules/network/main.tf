@@ -1,9 +1,10 @@
-# A VPC in which only the load balancer has a public side. Tasks reach AWS by endpoints and nothing else, unless `outbound`.
+# A VPC in which only the load balancer has a public side. Tasks reach AWS by endpoints; the APIs also the issuer, if there is one.
 
 locals {
   zones    = { for index, zone in var.zones : zone => index }
   apis     = { for name, process in var.processes : name => process if process.port != null }
   services = toset([for process in var.processes : process.service])
+  nat      = length(var.issuer_cidrs) > 0 ? local.zones : {}
 }
 
 resource "aws_vpc" "this" {
@@ -73,18 +74,18 @@ resource "aws_route_table_association" "private" {
   route_table_id = aws_route_table.private[each.key].id
 }
 
-# --- Outwards, where it must be ---
+# --- Outwards, to the issuer alone ---
 
 resource "aws_eip" "nat" {
   # checkov:skip=CKV2_AWS_19:It belongs to a NAT gateway, not to a machine.
-  for_each = var.outbound ? local.zones : {}
+  for_each = local.nat
 
   domain = "vpc"
   tags   = { Name = "${var.name}-nat-${each.key}" }
 }
 
 resource "aws_nat_gateway" "this" {
-  for_each = var.outbound ? local.zones : {}
+  for_each = local.nat
 
   allocation_id = aws_eip.nat[each.key].id
   subnet_id     = aws_subnet.public[each.key].id
@@ -93,18 +94,18 @@ resource "aws_nat_gateway" "this" {
   depends_on = [aws_internet_gateway.this]
 }
 
-resource "aws_route" "outbound" {
-  for_each = var.outbound ? local.zones : {}
+resource "aws_route" "issuer" {
+  for_each = { for pair in setproduct(var.zones, var.issuer_cidrs) : "${pair[0]} ${pair[1]}" => pair }
 
-  route_table_id         = aws_route_table.private[each.key].id
-  destination_cidr_block = "0.0.0.0/0"
-  nat_gateway_id         = aws_nat_gateway.this[each.key].id
+  route_table_id         = aws_route_table.private[each.value[0]].id
+  destination_cidr_block = each.value[1]
+  nat_gateway_id         = aws_nat_gateway.this[each.value[0]].id
 }
 
 # --- AWS's own services, without the internet ---
 
 resource "aws_vpc_endpoint" "interface" {
-  for_each = toset(["sqs", "ecr.api", "ecr.dkr", "logs", "secretsmanager"])
+  for_each = local.endpoint_policies
 
   vpc_id              = aws_vpc.this.id
   service_name        = "com.amazonaws.${var.region}.${each.key}"
@@ -112,6 +113,7 @@ resource "aws_vpc_endpoint" "interface" {
   subnet_ids          = [for zone in var.zones : aws_subnet.private[zone].id]
   security_group_ids  = [aws_security_group.endpoints.id]
   private_dns_enabled = true
+  policy              = each.value
   tags                = { Name = "${var.name}-${each.key}" }
 }
 
@@ -121,6 +123,7 @@ resource "aws_vpc_endpoint" "s3" {
   service_name      = "com.amazonaws.${var.region}.s3"
   vpc_endpoint_type = "Gateway"
   route_table_ids   = [for zone in var.zones : aws_route_table.private[zone].id]
+  policy            = local.layers_policy
   tags              = { Name = "${var.name}-s3" }
 }
 

@@ -33,9 +33,24 @@ variable "allowed_cidrs" {
   type        = list(string)
 }
 
-variable "outbound" {
-  description = "Whether the APIs may call https addresses outside, by one NAT gateway a zone: an OpenID Connect issuer needs that."
-  type        = bool
+variable "issuer_cidrs" {
+  description = "Addresses outside that the APIs may call by https, through one NAT gateway a zone: those of the OpenID Connect issuer."
+  type        = set(string)
+
+  validation {
+    condition     = alltrue([for cidr in var.issuer_cidrs : can(cidrhost(cidr, 0)) && !endswith(cidr, "/0")])
+    error_message = "Ranges of IPv4 addresses such as 203.0.113.0/24, and not all addresses."
+  }
+}
+
+variable "account_id" {
+  description = "AWS account, whose principals alone may use the endpoints."
+  type        = string
+}
+
+variable "partition" {
+  description = "AWS partition, `aws` nearly everywhere."
+  type        = string
 }
 
 variable "processes" {

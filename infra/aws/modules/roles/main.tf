@@ -1,5 +1,5 @@
 # Who may do what. A process has a role of its own with the SQS calls that its code makes, and no others; ECS starts it under a
-# second role that fetches the image and the one secret. No role may create, change or purge a queue.
+# second role that fetches the image and its secrets. No role may create, change or purge a queue.
 
 locals {
   lanes = ["batches-high", "batches-standard"]
@@ -19,6 +19,7 @@ locals {
     dispatcher = [
       { queues = local.lanes, actions = concat(local.find, local.send) },
       { queues = ["batch-results"], actions = concat(local.find, local.take) },
+      { queues = ["batch-results-dlq"], actions = concat(local.find, local.send) }, # copies of reports that it refuses
     ]
     debt-api = [
       { queues = ["batch-results"], actions = local.look },
@@ -90,10 +91,13 @@ resource "aws_iam_role_policy" "process" {
 # --- What ECS may do to start it ---
 
 locals {
-  # `migrate` needs what the service needs; only `prepare` reads the master's password.
+  # Only `migrate` acts as the owner of the tables, and only `prepare` reads the master's password.
   secrets = merge(
-    { for service, arn in var.database_url_arns : service => [arn] },
-    { for service, arn in var.database_url_arns : "prepare-${service}" => [arn, var.master_secret_arns[service]] },
+    { for service, arn in var.database_url_arns : service => [arn, var.message_keys_arn] },
+    { for service, arn in var.owner_url_arns : "migrate-${service}" => [arn] },
+    { for service, arn in var.database_url_arns :
+      "prepare-${service}" => [arn, var.owner_url_arns[service], var.master_secret_arns[service]]
+    },
   )
 }
 

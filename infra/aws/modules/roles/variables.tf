@@ -39,6 +39,16 @@ variable "database_url_arns" {
   type        = map(string)
 }
 
+variable "owner_url_arns" {
+  description = "The secret with the database URL of each service's migration."
+  type        = map(string)
+}
+
+variable "message_keys_arn" {
+  description = "The secret with the keys of the messages."
+  type        = string
+}
+
 variable "master_secret_arns" {
   description = "The secret with each database's master password."
   type        = map(string)

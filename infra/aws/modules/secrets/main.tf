@@ -1,5 +1,6 @@
-# The key that encrypts everything at rest, and a secret for each service: its database's URL, password included.
-# Terraform makes the secrets and never sees what is in them, so no password stands in its state: see database-password.sh.
+# The key that encrypts everything at rest; two secrets for each service, its database's URL for the processes and the one for
+# the migration, passwords included; and the keys of the messages. Terraform makes the secrets and never sees what is in
+# them, so none stands in its state: see database-password.sh and message-keys.sh.
 
 locals {
   log_groups = "arn:${var.partition}:logs:${var.region}:${var.account_id}:log-group:"
@@ -58,6 +59,24 @@ resource "aws_secretsmanager_secret" "database_url" {
 
   name                    = "${var.name}/${each.key}-database-url"
   description             = "${upper(each.key)}_DATABASE_URL"
+  kms_key_id              = aws_kms_key.this.arn
+  recovery_window_in_days = var.recovery_days
+}
+
+resource "aws_secretsmanager_secret" "owner_url" {
+  # checkov:skip=CKV2_AWS_57:Changed by database-password.sh, as the one above.
+  for_each = var.services
+
+  name                    = "${var.name}/${each.key}-owner-url"
+  description             = "${upper(each.key)}_DATABASE_URL of the migration, whose account owns the tables"
+  kms_key_id              = aws_kms_key.this.arn
+  recovery_window_in_days = var.recovery_days
+}
+
+resource "aws_secretsmanager_secret" "message_keys" {
+  # checkov:skip=CKV2_AWS_57:Changed by message-keys.sh: every process must know a new key before the first one signs with it.
+  name                    = "${var.name}/message-keys"
+  description             = "RECOVERY_MESSAGE_KEYS"
   kms_key_id              = aws_kms_key.this.arn
   recovery_window_in_days = var.recovery_days
 }

@@ -12,3 +12,18 @@ output "database_url_names" {
   description = "Names of the same secrets."
   value       = { for service, secret in aws_secretsmanager_secret.database_url : service => secret.name }
 }
+
+output "owner_url_arns" {
+  description = "The secret with the database URL of each service's migration."
+  value       = { for service, secret in aws_secretsmanager_secret.owner_url : service => secret.arn }
+}
+
+output "owner_url_names" {
+  description = "Names of the same secrets."
+  value       = { for service, secret in aws_secretsmanager_secret.owner_url : service => secret.name }
+}
+
+output "message_keys" {
+  description = "The secret with the keys of the messages: its ARN and its name."
+  value       = { arn = aws_secretsmanager_secret.message_keys.arn, name = aws_secretsmanager_secret.message_keys.name }
+}

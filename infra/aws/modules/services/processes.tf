@@ -9,6 +9,7 @@ locals {
     RECOVERY_QUEUE_RESULTS      = var.queues.names["batch-results"]
     RECOVERY_VISIBILITY_SECONDS = var.queues.visibility_seconds
     RECOVERY_MAX_RECEIVES       = var.queues.max_receives
+    RECOVERY_UNSIGNED_UNTIL     = var.unsigned_until
     RECOVERY_LOG_LEVEL          = var.tuning.log_level
     RECOVERY_EMF_SECONDS        = var.tuning.emf_seconds
   }
@@ -83,10 +84,11 @@ locals {
   commands = { risk = "risk-assessment", debt = "debt-processing" }
   jobs = merge(
     { for service in local.services : "migrate-${service}" => {
-      service     = service
-      command     = [local.commands[service], "migrate"]
-      start       = service
-      secrets     = {}
+      service = service
+      # As the owner of the tables, who lets the account of the processes use them.
+      command     = [local.commands[service], "migrate", "--grant-to", service]
+      start       = "migrate-${service}"
+      secrets     = { "${upper(service)}_DATABASE_URL" = var.secrets.owner_urls[service] }
       environment = { RECOVERY_LOG_LEVEL = var.tuning.log_level }
     } },
     { for service in local.services : "prepare-${service}" => {
@@ -95,6 +97,9 @@ locals {
       start       = "prepare-${service}"
       environment = {}
       secrets = {
+        "${upper(service)}_DATABASE_URL" = var.secrets.database_urls[service]
+        OWNER_DATABASE_URL               = var.secrets.owner_urls[service]
+
         MASTER_USERNAME = "${var.secrets.masters[service]}:username::"
         MASTER_PASSWORD = "${var.secrets.masters[service]}:password::"
       }
@@ -149,9 +154,12 @@ locals {
 
   containers = merge(
     { for name, process in local.processes : name => merge(local.common[name], {
-      command      = process.command
-      environment  = [for key, value in process.environment : { name = key, value = tostring(value) } if value != null]
-      secrets      = [{ name = "${upper(process.service)}_DATABASE_URL", valueFrom = var.secrets.database_urls[process.service] }]
+      command     = process.command
+      environment = [for key, value in process.environment : { name = key, value = tostring(value) } if value != null]
+      secrets = [
+        { name = "${upper(process.service)}_DATABASE_URL", valueFrom = var.secrets.database_urls[process.service] },
+        { name = "RECOVERY_MESSAGE_KEYS", valueFrom = var.secrets.message_keys },
+      ]
       portMappings = process.port == null ? [] : [{ containerPort = process.port, hostPort = process.port, protocol = "tcp" }]
       # Alive or not. Whether it is ready is asked by the load balancer: a task is not the better for being
       # restarted while its database is away.
@@ -166,10 +174,7 @@ locals {
     { for name, job in local.jobs : name => merge(local.common[name], {
       command     = job.command
       environment = [for key, value in job.environment : { name = key, value = tostring(value) }]
-      secrets = concat(
-        [{ name = "${upper(job.service)}_DATABASE_URL", valueFrom = var.secrets.database_urls[job.service] }],
-        [for key, value in job.secrets : { name = key, valueFrom = value }],
-      )
+      secrets     = [for key, value in job.secrets : { name = key, valueFrom = value }]
     }) },
   )
 }

@@ -9,8 +9,13 @@ variable "region" {
 }
 
 variable "image" {
-  description = "Image with its tag, or better its digest."
+  description = "Image with its digest: a tag can be moved to another image."
   type        = string
+
+  validation {
+    condition     = can(regex("^[^@[:space:]]+@sha256:[0-9a-f]{64}$", var.image))
+    error_message = "An image is named by its digest: repository@sha256:…"
+  }
 }
 
 variable "architecture" {
@@ -82,13 +87,18 @@ variable "queues" {
 }
 
 variable "secrets" {
-  description = "Secrets with each service's database URL and each database's master password."
-  type        = object({ database_urls = map(string), masters = map(string) })
+  description = "Secrets with each service's database URL, that of its migration, each master's password, and the message keys."
+  type        = object({ database_urls = map(string), owner_urls = map(string), masters = map(string), message_keys = string })
 }
 
 variable "roles" {
   description = "Roles of processes and of their starts."
   type        = object({ process = map(string), start = map(string) })
+}
+
+variable "unsigned_until" {
+  description = "Until when messages without a MAC are accepted; null: never."
+  type        = string
 }
 
 variable "auth" {

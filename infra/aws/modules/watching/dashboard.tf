@@ -22,9 +22,10 @@ locals {
     ] },
 
     { title = "Runs", series = [[{ expression = format(local.search, ",stage", "risk_runs_total", "Sum"), id = "runs" }]] },
-    { title = "Batches sent and ended", series = [
+    { title = "Batches sent and ended, reports refused", series = [
       [{ expression = format(local.search, ",outcome,lane", "risk_batches_total", "Sum"), id = "sent" }],
       [{ expression = format(local.search, ",outcome", "risk_batches_total", "Sum"), id = "ended" }],
+      [{ expression = format(local.search, ",reason", "risk_reports_refused_total", "Sum"), id = "refused" }],
     ] },
     { title = "Batches outstanding, age of the oldest", series = [
       [{ expression = format(local.search, "", "risk_batches_outstanding", "Maximum"), id = "outstanding" }],

@@ -60,6 +60,7 @@ resource "aws_cloudwatch_metric_alarm" "this" {
       id          = metric_query.key
       label       = each.key
       expression  = metric_query.value
+      period      = startswith(metric_query.value, "SELECT ") ? each.value.seconds : null
       return_data = true
     }
   }

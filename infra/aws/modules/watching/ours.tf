@@ -34,6 +34,16 @@ locals {
       metrics   = { a = { by = "dispatcher", metric = "risk_oldest_outstanding_seconds", labels = {}, stat = "Maximum" } }
     }
 
+    # A query and not a metric: it adds up every reason, those of later versions too.
+    reports-refused = {
+      slug       = "reports-refused"
+      says       = "A report on the results queue does not fit what was sent, and is not believed."
+      threshold  = 0
+      seconds    = 900
+      expression = "SELECT SUM(risk_reports_refused_total) FROM SmartRecover"
+      metrics    = {}
+    }
+
     batches-failing = {
       slug       = "batches-failing"
       says       = "Batches fail while they are worked, and are tried again."

@@ -75,7 +75,7 @@ locals {
     } },
 
     { for key, name in local.dead_letter_queues : "dead-letters-${key}" => {
-      slug      = "batches-dead"
+      slug      = key == "batch-results-dlq" ? "reports-refused" : "batches-dead" # the dispatcher puts copies there
       says      = "There are dead letters in ${name}."
       threshold = 0
       metrics = { a = {

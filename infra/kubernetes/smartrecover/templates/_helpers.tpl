@@ -23,11 +23,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
 
 {{- define "smartrecover.image" -}}
-{{- if .Values.image.digest -}}
 {{ .Values.image.repository }}@{{ .Values.image.digest }}
-{{- else -}}
-{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
-{{- end }}
 {{- end }}
 
 {{- define "smartrecover.podSecurity" -}}
@@ -47,12 +43,23 @@ capabilities: {drop: [ALL]}
 seccompProfile: {type: RuntimeDefault}
 {{- end }}
 
-{{/* The URL of a service's own database; takes the context and the database's name. */}}
+{{/* The URL of a service's own database; takes the database's name and the secret that holds the URL. */}}
 {{- define "smartrecover.databaseUrl" -}}
-{{- $database := index .context.Values.databases .database -}}
 - name: {{ upper .database }}_DATABASE_URL
   valueFrom:
-    secretKeyRef: {name: {{ $database.existingSecret }}, key: {{ $database.key }}}
+    secretKeyRef: {name: {{ .secret.existingSecret }}, key: {{ .secret.key }}}
+{{- end }}
+
+{{/* A rule of a NetworkPolicy; takes CIDRs and a port. Without CIDRs there is none: an empty list would mean everywhere. */}}
+{{- define "smartrecover.egress" -}}
+{{- with .cidrs -}}
+- to:
+    {{- range . }}
+    - ipBlock: {cidr: {{ . }}}
+    {{- end }}
+  ports:
+    - {protocol: TCP, port: {{ $.port }}}
+{{- end }}
 {{- end }}
 
 {{/* Variables from a map. As JSON, because a large number would turn into 1e+06. */}}
