@@ -97,7 +97,7 @@ class Stack:
 
     def sqs(self) -> Command:
         """Return the local SQS."""
-        return Command("sqs", _python("smartrecover.local_sqs", "-H", "127.0.0.1", "-p", str(self.sqs_port)))
+        return Command("sqs", _python("smartrecover.local_sqs", "--host", "127.0.0.1", "--port", str(self.sqs_port)))
 
     def migrations(self) -> tuple[Command, ...]:
         """Return what brings both databases up to date."""
