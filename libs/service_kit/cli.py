@@ -24,6 +24,7 @@ from service_kit.clock import utc_now
 from service_kit.database.engine import Database
 from service_kit.database.migrations import downgrade, upgrade
 from service_kit.observability.logs import configure
+from service_kit.private_files import keep_files_private
 from service_kit.settings import OpenDoorError, ServiceSettings, WrongSettingError, read_settings
 from service_kit.worker.dependencies import explain_outage
 
@@ -39,7 +40,11 @@ def command_app(help_text: str) -> typer.Typer:
 
 
 def start_process(kind: type[S], package: str, **given: object) -> S:
-    """Read the settings of a process and configure its logs; a wrong setting ends it with a line that names it."""
+    """Read the settings of a process and configure its logs; a wrong setting ends it with a line that names it.
+
+    From now on its files are for their owner alone.
+    """
+    keep_files_private()
     with clear_errors(package):
         settings = read_settings(kind, **given)
     configure(package.replace("_", "-"), settings.recovery_log_level)
@@ -48,6 +53,7 @@ def start_process(kind: type[S], package: str, **given: object) -> S:
 
 def start_command(kind: type[S], package: str) -> S:
     """Read the settings of a command, as `start_process` does; its output is for people, so it logs warnings only."""
+    keep_files_private()
     with clear_errors(package):
         settings = read_settings(kind)
     configure(package.replace("_", "-"), "warning")

@@ -13,6 +13,7 @@ from sqlalchemy.exc import OperationalError
 from service_kit.backoff import Backoff
 from service_kit.database.outages import is_contention
 from service_kit.database.pool import READ_ONLY, pool_options
+from service_kit.private_files import FOLDER_MODE, make_private
 
 BUSY_MS = 15_000
 CACHE_KIB = 16 * 1024
@@ -20,16 +21,28 @@ WAL_LIMIT_BYTES = 64 * 1024 * 1024
 # Large writes touch the same index pages again and again; fewer checkpoints copy each page back once for many writes.
 CHECKPOINT_PAGES = 8_000
 
+_SUFFIXES = ("", "-wal", "-shm", "-journal")
+
 
 def sqlite_engine(url: URL, pool_size: int, cache_kib: int) -> Engine:
-    """Build an engine and make the file's folder; each connection has a page cache of `cache_kib` of its own."""
-    Path(str(url.database)).expanduser().parent.mkdir(parents=True, exist_ok=True)
+    """Build an engine and make the file's folder; each connection has a page cache of `cache_kib` of its own.
+
+    Files that exist become private to their owner. SQLite creates the others with the mode of the database file.
+    """
+    _prepare_files(Path(str(url.database)).expanduser())
     # isolation_level None: the driver begins no transaction by itself, so ours begin when and how we say.
     connect_args = {"isolation_level": None, "timeout": BUSY_MS / 1_000}
     engine = create_engine(url, connect_args=connect_args, **pool_options(pool_size))
     event.listen(engine, "connect", partial(_prepare, cache_kib=cache_kib))
     event.listen(engine, "begin", _begin)
     return engine
+
+
+def _prepare_files(file: Path) -> None:
+    # A folder that exists keeps its mode, because it may contain other things.
+    file.parent.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
+    for suffix in _SUFFIXES:
+        make_private(file.with_name(file.name + suffix))
 
 
 def _prepare(connection: Any, _record: object, cache_kib: int) -> None:
