@@ -42,8 +42,8 @@ def test_a_file_of_another_user_stays_as_it_is_with_a_warning(tmp_path: Path, mo
     file = tmp_path / "risk.db"
     file.touch()
     file.chmod(0o644)
-    somebody = os.geteuid() + 1
-    monkeypatch.setattr(os, "geteuid", lambda: somebody)
+    another_user = os.geteuid() + 1
+    monkeypatch.setattr(os, "geteuid", lambda: another_user)
     with capture_logs() as logs:
         make_private(file)
 
