@@ -8,6 +8,7 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
+FILE_MODE = 0o600
 FOLDER_MODE = 0o700
 _OTHERS = 0o077
 """What a group and all other users may do."""

@@ -1,5 +1,6 @@
 """Who may read the files of a SQLite database."""
 
+import os
 from pathlib import Path
 
 from sqlalchemy import text
@@ -36,8 +37,8 @@ def test_files_that_others_could_read_become_private_when_they_are_opened(tmp_pa
     after.dispose()
 
 
-def test_new_files_beside_a_private_one_are_private(tmp_path: Path) -> None:
-    (tmp_path / "risk.db").touch(mode=0o644)
+def test_new_files_are_private_whatever_the_umask(tmp_path: Path) -> None:
+    os.umask(0)
     database = Database(f"sqlite:///{tmp_path / 'risk.db'}")
     write(database)
 
