@@ -55,6 +55,14 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.fixture(autouse=True)
+def own_umask() -> Iterator[None]:
+    """The usual umask for every test, because a command that runs in this process sets another one."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
 @pytest.fixture(scope="session")
 def aws_environment() -> Iterator[None]:
     """Credentials that no real AWS would take, so that a test can never reach one."""

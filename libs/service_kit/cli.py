@@ -25,6 +25,7 @@ from service_kit.database.engine import Database
 from service_kit.database.grants import grant_use
 from service_kit.database.migrations import downgrade, upgrade
 from service_kit.observability.logs import configure
+from service_kit.private_files import keep_files_private
 from service_kit.settings import OpenDoorError, ServiceSettings, WrongSettingError, read_settings
 from service_kit.worker.dependencies import explain_outage
 
@@ -46,8 +47,9 @@ def command_app(help_text: str) -> typer.Typer:
 def start_process(kind: type[S], package: str, listens_on: str | None = None, **given: object) -> S:
     """Read the settings of a process and configure its logs; a wrong setting ends it with a line that names it.
 
-    `listens_on` names the setting of an API's address.
+    From now on its files are for their owner alone. `listens_on` names the setting of an API's address.
     """
+    keep_files_private()
     with clear_errors(package):
         settings = read_settings(kind, **given)
         settings.refuse_open_doors(None if listens_on is None else getattr(settings, listens_on))
@@ -57,6 +59,7 @@ def start_process(kind: type[S], package: str, listens_on: str | None = None, **
 
 def start_command(kind: type[S], package: str) -> S:
     """Read the settings of a command, as `start_process` does; its output is for people, so it logs warnings only."""
+    keep_files_private()
     with clear_errors(package):
         settings = read_settings(kind)
     configure(package.replace("_", "-"), "warning")

@@ -5,12 +5,16 @@ import shutil
 import subprocess
 import sys
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import httpx
 import pytest
 import typer
 import yaml
+from tests.support.processes import free_port, running
 
 from debt_processing.settings import Settings as DebtSettings
 from risk_assessment.settings import Settings as RiskSettings
@@ -219,6 +223,23 @@ def test_a_process_is_asked_for_its_health_where_it_answers(name):
     assert program == "healthcheck"
     assert (port, path) == (("9101", "/metrics") if metrics else (SERVICES[name]["ports"][0][-4:], "/readyz"))
     assert metrics in {None, port}
+
+
+def test_the_sqs_is_guarded_and_answers_its_health_check(tmp_path):
+    sqs = SERVICES["sqs"]
+    (mounted,) = sqs["volumes"]
+    source, target, mode = mounted.split(":")
+    port, url = free_port(), urlsplit(sqs["healthcheck"]["test"][-1])
+    options = dict(pairwise(sqs["command"]))
+
+    assert sqs["entrypoint"] == ["python", target]
+    assert mode == "ro"
+    assert (options["--host"], options["--port"], options["--name"]) == ("0.0.0.0", str(url.port), "sqs")
+    # Alone, as in moto's image, where our packages are not.
+    command = [sys.executable, shutil.copy(ROOT / source, tmp_path), "--port", str(port), "--name", "sqs"]
+    with running(command, port, tmp_path / "log", cwd=tmp_path):
+        assert httpx.get(f"http://127.0.0.1:{port}{url.path}").status_code == 200
+        assert httpx.post(f"http://127.0.0.1:{port}/moto-api/reset").status_code == 404
 
 
 def test_every_secret_is_plainly_local_and_can_be_set():

@@ -38,6 +38,7 @@ class Up:
             text=True,
             cwd=folder,
             env=newcomers_environment(),
+            umask=0,
         )
         self.lines: list[str] = []
         self._new: queue.SimpleQueue[str | None] = queue.SimpleQueue()
@@ -135,6 +136,34 @@ def test_up_takes_no_folder_and_deletes_no_data_that_another_one_uses(up: Up, tm
     assert len(httpx.get(debtors, params={"limit": 300}).json()["items"]) == 300
 
 
+def open_to_others(folder: Path) -> list[str]:
+    """The folder and whatever is in it, at any depth, that more than its owner may use."""
+    return [str(path) for path in (folder, *folder.rglob("*")) if path.stat().st_mode & 0o077]
+
+
+def test_all_files_are_for_their_owner_alone(up: Up, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    up.until(r"^ready ")
+    fill(f"sqlite:///{data / 'risk.db'}", 300)
+    completed_run(up)
+
+    names = {path.name for path in data.iterdir()}
+    assert {f"{name}.db{suffix}" for name in ("risk", "debt") for suffix in ("", "-wal", "-shm")} <= names
+    assert open_to_others(data) == []
+
+
+def test_a_folder_of_an_older_version_becomes_private(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir(mode=0o755)
+    (data / "risk.db").touch(mode=0o644)
+    running = Up(tmp_path)
+    try:
+        running.until(r"^ready ")
+        assert open_to_others(data) == []
+    finally:
+        running.end()
+
+
 def completed_run(up: Up) -> dict[str, Any]:
     runs = f"http://127.0.0.1:{up.ports['risk']}/risk-service/runs"
     run_id = httpx.post(runs, json={"batch_size": 50}).json()["id"]
@@ -165,3 +194,11 @@ def test_the_demo_does_the_main_job_and_prints_the_report(tmp_path: Path) -> Non
     assert re.search(r"failed\s+0\b", done.stdout)
     assert done.stderr == "" or "error" not in done.stderr
     assert list(tmp_path.iterdir()) == [], "the demo leaves nothing behind"
+
+
+def test_what_a_demo_keeps_is_for_its_owner_alone(tmp_path: Path) -> None:
+    command = python("-m", "smartrecover", "demo", "--debtors", "300", "--data-dir", "kept")
+    subprocess.run(command, env=newcomers_environment(), check=True, timeout=110, cwd=tmp_path, umask=0)
+
+    assert {"risk.db", "debt.db", "demo.log", ".lock"} <= {path.name for path in (tmp_path / "kept").iterdir()}
+    assert open_to_others(tmp_path / "kept") == []

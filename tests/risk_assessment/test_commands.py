@@ -23,6 +23,8 @@ COMMANDS = (
     "revoke-key",
 )
 
+LOCAL_SQS = {"AWS_ENDPOINT_URL_SQS": "http://127.0.0.1:9324"}
+
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -33,7 +35,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def env(sqlite: Database) -> dict[str, str]:
-    return {"RISK_DATABASE_URL": str(sqlite.engine.url)}
+    return {"RISK_DATABASE_URL": str(sqlite.engine.url)} | LOCAL_SQS
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -127,6 +129,16 @@ def test_an_open_door_is_refused(env: dict[str, str], folder: Path) -> None:
     assert "RECOVERY_AUTH" in the_error(run_child(folder, "serve", "--host", "0.0.0.0", **env))
 
 
+@pytest.mark.parametrize("command", ["serve", "dispatch"])
+@pytest.mark.parametrize("endpoint", ["", "http://sqs.example:9324"])
+def test_queues_that_others_could_write_to_are_refused_without_keys(
+    env: dict[str, str], folder: Path, command: str, endpoint: str
+) -> None:
+    done = run_child(folder, command, **env | {"AWS_ENDPOINT_URL_SQS": endpoint})
+
+    assert the_error(done).startswith("RECOVERY_MESSAGE_KEYS: ")
+
+
 @pytest.mark.parametrize(
     "command", [("generate-debtors", "--count", "5"), ("import-debtors", "file.csv"), ("list-keys",)]
 )
@@ -139,7 +151,7 @@ def test_a_database_that_was_never_migrated_is_reported(folder: Path, command: t
 
 
 def test_a_dispatcher_says_that_the_database_was_never_migrated(folder: Path) -> None:
-    done = run_child(folder, "dispatch", RISK_DATABASE_URL="sqlite:///empty.db")
+    done = run_child(folder, "dispatch", RISK_DATABASE_URL="sqlite:///empty.db", **LOCAL_SQS)
 
     assert "risk-assessment migrate" in the_error(done)
 

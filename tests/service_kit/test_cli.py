@@ -143,6 +143,18 @@ def test_a_wrong_setting_ends_a_process_before_it_logs(
     assert configured == []
 
 
+@pytest.mark.usefixtures("configured")
+@pytest.mark.parametrize("start", [cli.start_process, cli.start_command])
+def test_what_a_process_creates_is_for_its_owner_alone(
+    tmp_path: Path, start: Callable[[type[ServiceSettings], str], ServiceSettings]
+) -> None:
+    start(ServiceSettings, PACKAGE)
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600, 0o700}
+
+
 def test_keys_are_created_listed_and_revoked(sqlite_url: str) -> None:
     with cli.opened(sqlite_url) as database:
         metadata.create_all(database.engine)

@@ -13,6 +13,7 @@ import typer
 
 from service_kit.lifecycle import Stop, run_loop
 from service_kit.observability.logs import configure
+from service_kit.private_files import keep_files_private
 from smartrecover.running import running
 from smartrecover.stack import Stack, free_port, own_environment
 from smartrecover.supervisor import StartFailedError, print_line
@@ -24,7 +25,8 @@ DEMO_PORTFOLIO = "demo"
 
 
 def main() -> None:
-    """Run a command; any error is one clear line and a non-zero exit."""
+    """Run a command; any error is one clear line and a non-zero exit. All its files are for their owner alone."""
+    keep_files_private()
     app()
 
 

@@ -1,15 +1,14 @@
-"""The local SQS: moto's server, faster, and without its log line for every request.
+"""The local SQS: moto behind our guard, faster, and without its log line for every request.
 
 Moto counts its whole queue for every message, and reads its clock twice for each message counted, by way of two dates;
 the clock put in its place reads the same time directly. Moto scans every response for an XML request id, byte by byte;
-JSON responses skip that, and a faster library parses and writes them. For each request moto works out which of its
-services a host means, what a service can do, and how the same few names look with underscores; here it caches them. To
-learn how long a queue retains one message it assembles all attributes of the queue, counts included. And it keeps every
-message there ever was for a page of its own; here it does not.
+JSON responses skip that, and a faster library parses and writes them. For each request moto works out what a service
+can do, and how the same few names look with underscores; here it caches them. To learn how long a queue retains one
+message it assembles all attributes of the queue, counts included. And it keeps every message there ever was for a page
+of its own; here it does not.
 """
 
 import logging
-import sys
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -21,9 +20,9 @@ from moto.core import responses
 from moto.core.parse import BaseJSONParser
 from moto.core.responses import BaseResponse
 from moto.core.serialize import BaseJSONSerializer
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication
-from moto.server import main
 from moto.sqs import models
+
+from smartrecover.sqs_guard import read_arguments, serve
 
 _enrich = BaseResponse._enrich_response
 _parse = BaseJSONParser._parse_body_as_json
@@ -61,8 +60,5 @@ if __name__ == "__main__":
     vars(responses)["method_names_from_class"] = cache(responses.method_names_from_class)  # type: ignore[attr-defined]
     for module in (models, responses):
         vars(module)["camelcase_to_underscores"] = cache(module.camelcase_to_underscores)
-    DomainDispatcherApplication.get_backend_for_host = cache(  # type: ignore[method-assign]
-        DomainDispatcherApplication.get_backend_for_host
-    )
     models.Message.instances_tracked = deque(maxlen=0)  # type: ignore[attr-defined]
-    main(sys.argv[1:])
+    serve(**read_arguments())

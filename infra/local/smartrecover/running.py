@@ -36,7 +36,7 @@ async def _started(stack: Stack, supervisor: Supervisor, needs_sqs: bool) -> Asy
             supervisor.keep(stack.sqs())
         await asyncio.gather(*(supervisor.run_once(command) for command in stack.migrations()))
         if needs_sqs:
-            await _responding(f"http://127.0.0.1:{stack.sqs_port}/moto-api/data.json", "the local SQS")
+            await _responding(f"http://127.0.0.1:{stack.sqs_port}/healthz", "the local SQS")
         for command in stack.services():
             supervisor.keep(command)
         # The readiness probes create the queues, where they are missing.

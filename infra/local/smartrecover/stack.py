@@ -9,12 +9,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from service_kit.private_files import FOLDER_MODE, make_private
+
 LOCAL_MAX_OUTSTANDING = 40
 """The local SQS slows down with its backlog, so the local stack never lets one grow."""
 LOCAL_RESEND_AFTER_SECONDS = 20
 """The local SQS forgets everything when it dies, so what it lost is sent again soon."""
 
+_DATABASES = ("risk.db", "debt.db")
 _DATABASE_SUFFIXES = ("", "-wal", "-shm")
+_LOCK = ".lock"
+_OUR_FILES = {_LOCK, "demo.log"} | {f"{name}{suffix}" for name in _DATABASES for suffix in _DATABASE_SUFFIXES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +83,13 @@ class Stack:
     def locked(self) -> Iterator[None]:
         """Create and lock the data folder: two systems on the same databases would take each other's batches.
 
-        Raises OSError when another system has it. The lock ends with this process, however it ends.
+        Raises OSError when another system has it. The lock ends with this process, however it ends. The folder becomes
+        private to its owner, unless it contains what is not ours.
         """
-        self.data_dir.mkdir(parents=True, exist_ok=True)
-        with (self.data_dir / ".lock").open("a") as lock:
+        self.data_dir.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
+        if {path.name for path in self.data_dir.iterdir()} <= _OUR_FILES:
+            make_private(self.data_dir)
+        with (self.data_dir / _LOCK).open("a") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
@@ -91,13 +99,13 @@ class Stack:
 
     def forget(self) -> None:
         """Delete the SQLite files of the data dir; databases elsewhere are not touched."""
-        for name in ("risk.db", "debt.db"):
+        for name in _DATABASES:
             for suffix in _DATABASE_SUFFIXES:
                 (self.data_dir / f"{name}{suffix}").unlink(missing_ok=True)
 
     def sqs(self) -> Command:
         """Return the local SQS."""
-        return Command("sqs", _python("smartrecover.local_sqs", "-H", "127.0.0.1", "-p", str(self.sqs_port)))
+        return Command("sqs", _python("smartrecover.local_sqs", "--host", "127.0.0.1", "--port", str(self.sqs_port)))
 
     def migrations(self) -> tuple[Command, ...]:
         """Return what brings both databases up to date."""

@@ -12,17 +12,22 @@ import orjson
 from pydantic import Field, ValidationError, model_validator
 
 from recovery_core.policies.checks import find_problems
-from recovery_core.policies.parts import Factors, LevelBand, PolicyPart, TreatmentRow
+from recovery_core.policies.parts import Factors, LevelBands, PolicyPart, TreatmentRows
+
+MAX_PROBLEMS = 50
+"""How many problems of one document are named; the others are counted."""
 
 POLICY_NAME_PATTERN = r"^[a-z][a-z0-9_-]{0,63}$"
 
 
 class PolicyError(Exception):
-    """The document is not a policy; ``problems`` names each place and what is wrong there."""
+    """The document is not a policy; ``problems`` names each place and what is wrong there, up to MAX_PROBLEMS."""
 
     def __init__(self, problems: Sequence[str]) -> None:
-        super().__init__("; ".join(problems))
-        self.problems = list(problems)
+        self.problems = list(problems[:MAX_PROBLEMS])
+        if len(problems) > MAX_PROBLEMS:
+            self.problems.append(f"document: {len(problems) - MAX_PROBLEMS} more problems")
+        super().__init__("; ".join(self.problems))
 
 
 class PolicyRef(PolicyPart):
@@ -42,8 +47,8 @@ class Policy(PolicyPart):
     objective: Literal["score_times_debt"]
     max_points: Annotated[int, Field(strict=True, ge=1, le=1_000)]
     factors: Factors
-    levels: tuple[LevelBand, ...]
-    treatment: Annotated[tuple[TreatmentRow, ...], Field(min_length=1, max_length=1_000)]
+    levels: LevelBands
+    treatment: TreatmentRows
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:

@@ -6,9 +6,10 @@ Money and borders are whole numbers or decimal text; a float is rejected everywh
 from collections.abc import Mapping
 from enum import StrEnum
 from fractions import Fraction
-from typing import Annotated
+from functools import cached_property
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
 from pydantic_core import PydanticCustomError
 
 from recovery_core.money import MoneyError, parse_money
@@ -16,6 +17,12 @@ from recovery_core.profile import ContractType, EmploymentStatus, FamilySituatio
 
 MAX_TOTAL = 1_000_000
 """The largest total score a policy may give, so that a priority stays within a signed 64-bit integer."""
+
+MAX_ROWS = 1_000
+"""The most rows of a treatment table: a message that brings a larger one could keep every process busy."""
+
+MAX_CELLS = 100
+"""The most bands or categories of a factor."""
 
 _MAX_BORDER = 1_000_000
 
@@ -83,14 +90,33 @@ def _no_repeats(values: tuple[str, ...]) -> tuple[str, ...]:
     return values
 
 
+def _at_most(limit: int, parts: str) -> BeforeValidator:
+    """Return a check that runs before any part is validated, because each wrong part would add an error of its own."""
+
+    def bounded(value: Any) -> Any:
+        if isinstance(value, list | tuple | dict) and len(value) > limit:
+            values = {"limit": limit, "parts": parts, "count": len(value)}
+            raise PydanticCustomError("too_many", "at most {limit} {parts} are allowed, not {count}", values)
+        return value
+
+    return BeforeValidator(bounded)
+
+
 Weight = Annotated[int, Field(strict=True, ge=1, le=MAX_TOTAL)]
 Points = Annotated[int, Field(strict=True, ge=0, le=MAX_TOTAL)]
 Border = Annotated[int | str, PlainValidator(_read_border, json_schema_input_type=int | str)]
 Percent = Annotated[int, Field(strict=True, ge=1, le=99)]
 DebtText = Annotated[str, AfterValidator(_read_debt)]
-Levels = Annotated[tuple[RiskLevel, ...], Field(min_length=1), AfterValidator(_no_repeats)]
-Lanes = Annotated[tuple[Lane, ...], Field(min_length=1), AfterValidator(_no_repeats)]
-PaymentStatuses = Annotated[tuple[PaymentStatus, ...], Field(min_length=1), AfterValidator(_no_repeats)]
+Levels = Annotated[
+    tuple[RiskLevel, ...], Field(min_length=1), AfterValidator(_no_repeats), _at_most(len(RiskLevel), "levels")
+]
+Lanes = Annotated[tuple[Lane, ...], Field(min_length=1), AfterValidator(_no_repeats), _at_most(len(Lane), "lanes")]
+PaymentStatuses = Annotated[
+    tuple[PaymentStatus, ...],
+    Field(min_length=1),
+    AfterValidator(_no_repeats),
+    _at_most(len(PaymentStatus), "payment statuses"),
+]
 
 
 class PolicyPart(BaseModel):
@@ -116,7 +142,7 @@ class BandFactor(PolicyPart):
 
     weight: Weight
     neutral: Points
-    bands: Annotated[tuple[Band, ...], Field(min_length=1, max_length=100)]
+    bands: Annotated[tuple[Band, ...], Field(min_length=1), _at_most(MAX_CELLS, "bands")]
 
     def all_points(self) -> dict[str, int]:
         """Return all points this factor can give, by their place in the document."""
@@ -138,7 +164,7 @@ class CategoryFactor(PolicyPart):
 
     weight: Weight
     neutral: Points
-    points: dict[str, Points]
+    points: Annotated[dict[str, Points], _at_most(MAX_CELLS, "categories")]
 
     def all_points(self) -> dict[str, int]:
         """Return all points this factor can give, by their place in the document."""
@@ -185,7 +211,7 @@ class TreatmentRow(PolicyPart):
     min_debt: DebtText | None = None
     max_debt: DebtText | None = None
 
-    @property
+    @cached_property
     def debt_range(self) -> tuple[int, int | None]:
         """The debts the row applies to in minor units: from, and up to but without; None is no end."""
         return parse_money(self.min_debt or "0"), None if self.max_debt is None else parse_money(self.max_debt)
@@ -194,3 +220,7 @@ class TreatmentRow(PolicyPart):
         """Return whether the row applies to every debtor, so that no row below it ever would."""
         every = ((self.level, RiskLevel), (self.lane, Lane), (self.payment_status, PaymentStatus))
         return self.debt_range == (0, None) and all(names is None or len(names) == len(kind) for names, kind in every)
+
+
+LevelBands = Annotated[tuple[LevelBand, ...], _at_most(len(RiskLevel), "levels")]
+TreatmentRows = Annotated[tuple[TreatmentRow, ...], Field(min_length=1), _at_most(MAX_ROWS, "rows")]

@@ -1,8 +1,10 @@
 """Treatment: the action that a policy chooses for a debtor; the first row of its table that matches wins."""
 
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Sequence
 from functools import lru_cache
+from heapq import heappop, heappush
 from itertools import product
 
 from recovery_core.policies.document import Policy
@@ -35,16 +37,27 @@ def _applies(row: TreatmentRow, risk_level: str, lane: str, payment_status: str)
 
 
 def _steps(rows: Sequence[TreatmentRow]) -> tuple[list[int], list[str]]:
-    """Return the debts where the action changes, and the action from each of them; the first is 0."""
+    """Return the debts where the action changes, and the action from each of them; the first is 0.
+
+    Sweep over the borders of debt. A heap holds the positions of the rows that have begun, so the row that wins is on
+    top, and n rows take O(n log n) steps.
+    """
+    begins = deque(sorted((row.debt_range[0], position) for position, row in enumerate(rows)))
     borders = {0} | {border for row in rows for border in row.debt_range if border is not None}
-    starts = sorted(borders)
-    return starts, [_first_match(rows, start) for start in starts]
+    begun: list[int] = []
+    starts: list[int] = []
+    actions: list[str] = []
+    for debt in sorted(borders):
+        while begins and begins[0][0] <= debt:
+            heappush(begun, begins.popleft()[1])
+        while _has_ended(rows[begun[0]], debt):
+            heappop(begun)
+        if not actions or actions[-1] != rows[begun[0]].action:
+            starts.append(debt)
+            actions.append(rows[begun[0]].action)
+    return starts, actions
 
 
-def _first_match(rows: Sequence[TreatmentRow], debt: int) -> str:
-    return next(row.action for row in rows if _covers(row.debt_range, debt))
-
-
-def _covers(debt_range: tuple[int, int | None], debt: int) -> bool:
-    start, end = debt_range
-    return start <= debt and (end is None or debt < end)
+def _has_ended(row: TreatmentRow, debt: int) -> bool:
+    _, end = row.debt_range
+    return end is not None and end <= debt

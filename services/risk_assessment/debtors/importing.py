@@ -21,6 +21,7 @@ from risk_assessment.fields import ExternalRef
 from risk_assessment.policies.registry import PolicyRegistry
 from service_kit.audit import Audit
 from service_kit.database.engine import Database
+from service_kit.private_files import make_private
 
 REJECT_HEADER = ("row", "column", "reason")
 
@@ -147,6 +148,7 @@ class _Rejects:
     def write(self, row: int, problems: list[tuple[str, str]]) -> None:
         if self._writer is None:
             file = self._open_files.enter_context(self.path.open("w", encoding="utf-8", newline=""))
+            make_private(self.path)  # one of that name may have been there, readable by others
             self._writer = csv.writer(file)
             self._writer.writerow(REJECT_HEADER)
         self._writer.writerows((row, column, reason) for column, reason in problems)

@@ -161,8 +161,8 @@ def _complete(database: Database, run_id: str) -> None:
     def end(connection: Any) -> None:
         run = queries.read(connection, run_id)
         keys = next_batches(connection, [run.number], 1_000, frozenset())
-        results.mark_sent(connection, keys, NOW)
-        reports = [_report(run_id, key.sequence, dead=key.sequence == 1) for key in keys]
+        results.mark_sent(connection, dict.fromkeys(keys, "0" * 64), NOW)
+        reports = [(run.number, _report(run_id, key.sequence, dead=key.sequence == 1)) for key in keys]
         results.apply(connection, reports, NOW)
 
     database.transact(end)

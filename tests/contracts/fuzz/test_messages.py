@@ -21,11 +21,12 @@ from tests.debt_processing.builders import a_body, a_debtor, debtors
 from tests.debt_processing.conftest import make_settings
 from tests.risk_assessment.builders import a_registry, add_debtor, some_settings
 from tests.risk_assessment.planned import a_planned_run
+from tests.risk_assessment.runs.reports.builders import a_report, states
 from tests.support.fake_sqs import FakeSqs
 
 from debt_processing import tables as debt
 from debt_processing.consumer.loop import Consumer
-from recovery_core.messages.results import BatchResult, Outcome, encode_results
+from recovery_core.messages.results import BatchResult, encode_results
 from recovery_core.policies.builtin import built_in_policy
 from risk_assessment.runs.jobs import ResultsReader, RunParts
 from service_kit.database.engine import Database
@@ -198,10 +199,8 @@ def a_results_reader(database: Database) -> ResultsReader:
 
 
 @st.composite
-def results(draw: st.DrawFn, run_id: str) -> str:
-    right = BatchResult(
-        f"{run_id}-0000001", run_id, draw(st.integers(1, 3)), Outcome.DEAD, 1, 0, "x", datetime(2026, 3, 1, tzinfo=UTC)
-    )
+def results(draw: st.DrawFn, believed: list[BatchResult]) -> str:
+    right = draw(st.sampled_from(believed))
     message = orjson.loads(encode_results([right, right]))
     chance = Random(draw(seeds))
     message["results"][0]["reason"] = draw(st.sampled_from(["x", "<long>"]))
@@ -213,28 +212,40 @@ def results(draw: st.DrawFn, run_id: str) -> str:
 @pytest.mark.timeout(120 + 300 * EFFORT.factor)
 def test_no_report_stops_the_dispatcher(risk_database: Database, run_id: str) -> None:
     reader = a_results_reader(risk_database)
+    believed = [a_report(risk_database, run_id, sequence, "dead") for sequence in (1, 2, 3)]
 
     @settings(max_examples=EFFORT.examples(60))
-    @given(bodies=st.lists(results(run_id) | texts, min_size=3, max_size=10))
+    @given(bodies=st.lists(results(believed) | texts, min_size=3, max_size=10))
     def check(bodies: list[str]) -> None:
         bodies = [HUGE.get(body, body).replace("<long>", "ä" * 60_000) for body in bodies]
-        reader._apply([Received(str(n), "", body, {}, 1, datetime.now(UTC)) for n, body in enumerate(bodies)])
+        now = datetime.now(UTC)
+        reader._apply([Received(str(n), "", body, {}, 1, now) for n, body in enumerate(bodies)], now)
 
     check()
 
 
 @pytest.mark.parametrize(
     "changes",
-    [*({"sequence": number} for number in LARGE), {"reason": "ä" * 60_000}, {"reason": "a\0b"}, {"run_id": "\0"}],
+    [
+        *({"sequence": number} for number in LARGE),
+        {"succeeded": 2**31 - 1, "failed": 2**31 - 1},
+        {"reason": "ä" * 60_000},
+        {"reason": "a\0b"},
+        {"run_id": "\0"},
+        {"batch_id": "\0"},
+        {"digest": "\0"},
+    ],
     ids=lambda changes: repr(changes)[:30],
 )
 def test_no_value_in_a_report_is_too_much(risk_database: Database, run_id: str, changes: dict[str, Any]) -> None:
     reader = a_results_reader(risk_database)
-    dead = BatchResult("b", run_id, 1, Outcome.DEAD, 0, 0, "x", datetime(2026, 3, 1, tzinfo=UTC))
-    message = orjson.loads(encode_results([dead, dead]))
+    message = orjson.loads(encode_results([a_report(risk_database, run_id, 1, "dead")]))
     message["results"][0] |= changes
+    now = datetime.now(UTC)
 
-    reader._apply([Received("1", "", json.dumps(message), {}, 1, datetime.now(UTC))])
+    refused = reader._apply([Received("1", "", json.dumps(message), {}, 1, now)], now)
+
+    assert states(risk_database, run_id) == ["planned" if refused else "dead", "planned", "planned"]
 
 
 # Breaking things

@@ -6,10 +6,9 @@ from random import Random
 from sqlalchemy import select
 from tests.contracts.stateful.world import RESEND_AFTER, World
 
-from recovery_core.messages.results import decode_results
+from recovery_core.messages.results import encode_results
 from risk_assessment import tables as risk
 from risk_assessment.batches.tables import OPEN
-from risk_assessment.runs import results
 from risk_assessment.runs.tables import FINISHED
 from service_kit.worker.leader_lease import LEASE_SECONDS
 
@@ -32,9 +31,9 @@ def heal(world: World) -> None:
         world.dead_letters.bodies = []
         waiting, world.batches.bodies = world.batches.bodies, []
         world.process(waiting, "together")
-        found = [result for body in world.reports.bodies for result in decode_results(body)] + world.unreported
-        world.reports.bodies, world.unreported = [], []
-        world.risk.transact(lambda c: results.apply(c, found, world.now))  # noqa: B023
+        found, world.reports.bodies = [*world.reports.bodies, encode_results(world.unreported).decode()], []
+        world.unreported = []
+        world.read_reports(found)
         world.now += timedelta(seconds=4 * RESEND_AFTER + 1)
         if _is_over(world):
             return

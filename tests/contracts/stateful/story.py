@@ -5,13 +5,13 @@ from random import Random
 from typing import Any
 
 from hypothesis import strategies as st
+from tests.contracts.stateful.forging import forged_reports
 from tests.contracts.stateful.world import REGISTRY, RESEND_AFTER, Dispatcher, World
 from tests.risk_assessment.builders import a_debtor
 
-from recovery_core.messages.results import decode_results, encode_results
+from recovery_core.messages.results import encode_results
 from risk_assessment.debtors import service as debtors
 from risk_assessment.debtors.schemas import DebtorIn
-from risk_assessment.runs import results
 from risk_assessment.runs.service import RunFinishedError, cancel
 
 MAX_RUNS = 4
@@ -46,6 +46,7 @@ STEPS = {
     "work": 9,
     "report": 5,
     "read_report": 7,
+    "forge": 2,
     "lose": 2,
 }
 step_names = st.sampled_from([name for name, times in STEPS.items() for _ in range(times)])
@@ -138,8 +139,15 @@ class Story:
 
     def read_report(self, chance: Random) -> None:
         if self.world.reports.bodies:
-            found = decode_results(self.world.reports.take(chance, stays=chance.random() < 0.3))
-            self.world.risk.transact(lambda c: results.apply(c, found, self.world.now))
+            self.world.read_reports([self.world.reports.take(chance, stays=chance.random() < 0.3)])
+
+    # Others
+
+    def forge(self, chance: Random) -> None:
+        """Someone who can write to the queue, and does not know the messages, reports that batches are done."""
+        body = forged_reports(self.world, chance)
+        self.world.reports.bodies.append(body)
+        self.world.forged.add(body)
 
     # What is lost
 

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -17,19 +18,21 @@ from debt_processing.consumer.prefetch import PrefetchedBatch
 from debt_processing.consumer.recording import process_batch, process_group
 from debt_processing.queues.envelopes import dead_result
 from recovery_core.messages.batch import decode_batch, resolve_policy
-from recovery_core.messages.results import BatchResult
+from recovery_core.messages.results import BatchResult, decode_results
+from recovery_core.messages.wire import digest_of
 from risk_assessment import tables as risk
 from risk_assessment.batches import queries as batches
 from risk_assessment.batches.queries import BatchKey
-from risk_assessment.batches.shipments import build_shipment
+from risk_assessment.batches.shipments import build_shipment, rebuilt_digests
 from risk_assessment.debtors import service as debtors
 from risk_assessment.debtors.schemas import DebtorIn
-from risk_assessment.runs import planning, results
+from risk_assessment.runs import planning, reports, results
 from risk_assessment.runs import queries as runs
 from risk_assessment.runs.schemas import RunIn
 from risk_assessment.runs.service import accept
 from risk_assessment.runs.tables import RunState
 from service_kit.database.engine import Database
+from service_kit.message_keys import MessageKeys
 from service_kit.sqs.messages import Received
 from service_kit.worker.leader_lease import LEASE_SECONDS, LeaderLease, LeaseLostError
 
@@ -37,6 +40,7 @@ START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 RESEND_AFTER = 10.0
 MAX_OUTSTANDING = 4
 REGISTRY = a_registry()
+NO_KEYS = MessageKeys({})
 
 
 @dataclass
@@ -56,7 +60,7 @@ class Dispatcher:
 
     lease: LeaderLease
     shipment: dict[BatchKey, str] = field(default_factory=dict)
-    sent: list[BatchKey] = field(default_factory=list)
+    sent: dict[BatchKey, str] = field(default_factory=dict)
 
 
 class World:
@@ -72,6 +76,7 @@ class World:
         self.holder = self.dispatchers[0]
         self.unreported: list[BatchResult] = []
         self.bodies: dict[str, str] = {}
+        self.forged: set[str] = set()
 
     def begin(self, bodies: list[dict[str, Any]], wishes: list[dict[str, Any]]) -> None:
         for body in bodies:
@@ -148,12 +153,23 @@ class World:
             assert self.bodies.setdefault(name, body) == body, "a message differs from when it was sent before"
             if chance.random() >= refused:
                 self.batches.bodies.append(body)
-                dispatcher.sent.append(key)
+                dispatcher.sent[key] = digest_of(body)
 
     def mark(self, dispatcher: Dispatcher) -> None:
-        sent, dispatcher.sent = dispatcher.sent, []
+        sent, dispatcher.sent = dispatcher.sent, {}
         with contextlib.suppress(LeaseLostError):
             dispatcher.lease.write(lambda connection: results.mark_sent(connection, sent, self.now))
+
+    def read_reports(self, bodies: list[str]) -> None:
+        """Believe every report that the debt service made, and none of those that were forged."""
+        messages = [Received(str(number), "handle", body, {}, 1, self.now) for number, body in enumerate(bodies)]
+        rebuild = partial(rebuilt_digests, registry=REGISTRY)
+        with self.risk.read() as connection:
+            found = reports.check(connection, messages, NO_KEYS, rebuild, self.now)
+        refused = {bodies[int(one.message_id)] for one in found.refused}
+        assert refused == self.forged & set(bodies)
+        assert len(found.believed) + len(found.refused) == sum(len(decode_results(body)) for body in bodies)
+        self.risk.transact(lambda c: results.apply(c, found.believed, self.now))
 
     # Consumers
 
@@ -163,8 +179,8 @@ class World:
         group = [_prefetched(body, redelivered=how == "alone") for body in bodies]
         if how == "poison":
             self.dead_letters.bodies += bodies
-            reports = [dead_result(batch.batch.header, "poison", self.now) for batch in group]
-            self.unreported += [report for report in reports if report is not None]
+            dead = [dead_result(batch.batch.header, batch.batch.digest, "poison", self.now) for batch in group]
+            self.unreported += [report for report in dead if report is not None]
             return
         if how == "together":
             done = process_group(self.debt, group, lambda: self.now, lambda: False)

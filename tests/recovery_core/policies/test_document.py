@@ -6,7 +6,7 @@ import pytest
 from tests.recovery_core.builders import a_document
 
 from recovery_core.policies.builtin import built_in_policy
-from recovery_core.policies.document import PolicyError, load_policy
+from recovery_core.policies.document import MAX_PROBLEMS, PolicyError, load_policy
 
 Change = Callable[[dict[str, Any]], Any]
 
@@ -134,6 +134,53 @@ def test_all_mistakes_are_named_at_once() -> None:
     with pytest.raises(PolicyError) as caught:
         load_policy(document)
     assert len(caught.value.problems) == 2
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "problem"),
+    [
+        ("treatment", [{"action": "NO_ACTION"}] * 1_001, "treatment: at most 1000 rows are allowed, not 1001"),
+        ("treatment", [{}] * 20_000, "treatment: at most 1000 rows are allowed, not 20000"),
+        ("treatment.0.level", ["?"] * 20_000, "treatment.0.level: at most 4 levels are allowed, not 20000"),
+        ("treatment.0.lane", ["?"] * 20_000, "treatment.0.lane: at most 2 lanes are allowed, not 20000"),
+        (
+            "treatment.0.payment_status",
+            ["?"] * 20_000,
+            "treatment.0.payment_status: at most 3 payment statuses are allowed, not 20000",
+        ),
+        (
+            "factors.debt_ratio.bands",
+            [{}] * 20_000,
+            "factors.debt_ratio.bands: at most 100 bands are allowed, not 20000",
+        ),
+        (
+            "factors.payment_history.bands",
+            [{"points": 1}] * 101,
+            "factors.payment_history.bands: at most 100 bands are allowed, not 101",
+        ),
+        (
+            "factors.contract_type.points",
+            {str(at): -1 for at in range(20_000)},
+            "factors.contract_type.points: at most 100 categories are allowed, not 20000",
+        ),
+        ("levels", [{}] * 20_000, "levels: at most 4 levels are allowed, not 20000"),
+    ],
+)
+def test_a_part_that_is_too_large_is_one_problem_with_its_place(path: str, value: object, problem: str) -> None:
+    document = a_document()
+    _set(path, value)(document)
+    with pytest.raises(PolicyError) as caught:
+        load_policy(document)
+    assert caught.value.problems == [problem]
+
+
+def test_the_first_problems_are_named_and_the_others_counted() -> None:
+    with pytest.raises(PolicyError) as caught:
+        load_policy(a_document() | {f"field_{at}": 1 for at in range(20_000)})
+    *named, last = caught.value.problems
+    assert len(named) == MAX_PROBLEMS
+    assert last == f"document: {20_000 - MAX_PROBLEMS} more problems"
+    assert len(str(caught.value)) < 10_000
 
 
 @pytest.mark.parametrize("text", ["", "{", b"\xff", "[]", "null", "7", '{"name": NaN}', "[" * 100_000])

@@ -7,7 +7,7 @@ from typing import get_args, get_type_hints
 import pytest
 from tests.risk_assessment import independent
 from tests.risk_assessment.builders import debtor_rows, row_counts
-from tests.risk_assessment.commands import Done, run, the_error
+from tests.risk_assessment.commands import Done, run, run_child, the_error
 from tests.risk_assessment.debtors.csv_files import COLUMNS, Importer, a_row, rejects, text_of
 
 from risk_assessment.debtors.bulk import DebtorRow
@@ -189,3 +189,17 @@ def test_rows_are_validated_as_the_api_validates_debtors() -> None:
     types = get_type_hints(DebtorIn, include_extras=True) | {"external_ref": ExternalRef}
 
     assert get_args(_ROW) == tuple(types[name] for name in DebtorRow._fields)
+
+
+@pytest.mark.parametrize("was_there", [False, True])
+def test_the_reject_file_is_for_its_owner_alone(folder: Path, env: dict[str, str], was_there: bool) -> None:
+    file = folder / "file.rejects.csv"
+    if was_there:
+        file.touch()
+        file.chmod(0o644)
+
+    (folder / "file.csv").write_text(text_of(a_row(total_debt_amount="much")))
+    done = run_child(folder, "import-debtors", "file.csv", **env)
+
+    assert done.code == 0, done.err
+    assert file.stat().st_mode & 0o777 == 0o600
