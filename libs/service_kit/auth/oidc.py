@@ -48,7 +48,7 @@ class OidcAuthenticator:
 
     def __init__(self, issuer: Issuer, clock: Callable[[], float] = time.monotonic) -> None:
         """Fetch nothing yet: an issuer that is away must not keep the API from starting."""
-        self._issuer = issuer
+        self.issuer = issuer
         self._keys = IssuerKeys(issuer.url, issuer.jwks_url, clock)
 
     async def identify(self, token: str) -> Identity:
@@ -59,10 +59,10 @@ class OidcAuthenticator:
             raise BadCredentialsError("not a token") from None
         if header.get("alg") not in ALGORITHMS:
             raise BadCredentialsError("the token's algorithm is not accepted")
-        _check_type(header.get("typ"), self._issuer.token_type)
+        _check_type(header.get("typ"), self.issuer.token_type)
         claims = self._claims(token, await self._keys.named(header.get("kid")))
-        _check_age(claims["iat"], self._issuer.max_age_seconds)
-        _check_client(claims, self._issuer.clients)
+        _check_age(claims["iat"], self.issuer.max_age_seconds)
+        _check_client(claims, self.issuer.clients)
         return self._identity(claims)
 
     def _claims(self, token: str, key: PyJWK) -> Mapping[str, Any]:
@@ -71,8 +71,8 @@ class OidcAuthenticator:
                 token,
                 key,
                 algorithms=ALGORITHMS,
-                audience=self._issuer.audience,
-                issuer=self._issuer.url,
+                audience=self.issuer.audience,
+                issuer=self.issuer.url,
                 leeway=LEEWAY_SECONDS,
                 options={"require": ["exp", "iat", "iss", "aud", "sub"], "enforce_minimum_key_length": True},
             )
@@ -85,11 +85,11 @@ class OidcAuthenticator:
         subject = claims["sub"]
         if not isinstance(subject, str) or not _SUBJECT.fullmatch(subject):
             raise BadCredentialsError("the token's subject is not printable ASCII of at most 255 characters")
-        role = _highest_role(_words(_claim(claims, self._issuer.role_claim)))
+        role = _highest_role(_words(_claim(claims, self.issuer.role_claim)))
         return Identity(f"oidc:{subject}", role, self._portfolios(claims))
 
     def _portfolios(self, claims: Mapping[str, Any]) -> Portfolios:
-        name = self._issuer.portfolio_claim
+        name = self.issuer.portfolio_claim
         return None if name is None else portfolios_in(_words(_claim(claims, name)))
 
 
