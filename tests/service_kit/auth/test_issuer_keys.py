@@ -155,7 +155,7 @@ class TestAHangingIssuer:
 
     @pytest.fixture(autouse=True)
     def _patient(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        # Whoever waits for the issuer in these tests outlasts them.
+        # A caller that waits for the issuer waits for longer than these tests take.
         monkeypatch.setattr(issuer_keys, "FETCH_SECONDS", 100.0)
 
     def test_callers_with_known_keys_do_not_wait(self, api: httpx.Client, issuer: Issuer, clock: Clock) -> None:

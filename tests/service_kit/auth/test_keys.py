@@ -1,7 +1,6 @@
 """API keys over real sockets and both databases: shown once, stored as a hash, rejected soon after their revocation."""
 
 import hmac
-import json
 import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +19,6 @@ from service_kit.auth import keys
 from service_kit.auth.access import Access
 from service_kit.auth.identity import Role
 from service_kit.auth.keys import CACHE_SECONDS, KeyAuthenticator, KeyRefusedError
-from service_kit.auth.portfolios import MAX_PORTFOLIOS, WrongPortfoliosError
 from service_kit.database.engine import Database
 
 ANN = Audit(audit_records, Caller("cli:ann", "admin"), NOW)
@@ -45,9 +43,9 @@ def opened(url: str) -> Iterator[Database]:
     database.dispose()
 
 
-def issue(database: Database, name: str = "nightly", role: str = "viewer", *bound_to: str) -> str:
+def issue(database: Database, name: str = "nightly", role: str = "viewer") -> str:
     token = keys.new_token()
-    keys.issue(database, api_keys, ANN, name, role, token, bound_to)
+    keys.issue(database, api_keys, ANN, name, role, token)
     return token
 
 
@@ -230,52 +228,6 @@ def test_the_list_shows_no_hashes(database: Database) -> None:
         ("b", "admin", NOW, None),
     ]
     assert set(shown[0]) == {"id", "name", "role", "created_at", "revoked_at", "portfolios"}
-
-
-class TestPortfolios:
-    def ask(self, api: httpx.Client, token: str, method: str = "GET") -> httpx.Response:
-        return api.request(method, "/demo/things", headers={"Authorization": f"Bearer {token}"})
-
-    def test_a_key_is_for_the_portfolios_it_is_bound_to_or_for_all(self, api: httpx.Client, database: Database) -> None:
-        bound, free = issue(database, "a", "viewer", "bolt", "acme", "bolt"), issue(database, "b")
-
-        assert self.ask(api, bound).headers["x-portfolios"] == "acme,bolt"
-        assert self.ask(api, free).headers["x-portfolios"] == "all"
-
-    def test_a_route_that_does_not_say_where_its_portfolio_comes_from_refuses_a_bound_key(
-        self, api: httpx.Client, database: Database
-    ) -> None:
-        bound, free = issue(database, "a", "operator", "acme"), issue(database, "b", "operator")
-
-        assert self.ask(api, free, "PUT").status_code == 200
-        response = self.ask(api, bound, "PUT")
-        assert (response.status_code, response.json()["detail"]) == (
-            403,
-            "this is about all portfolios; you are bound to some",
-        )
-
-    def test_the_list_and_the_audit_show_the_binding(self, database: Database) -> None:
-        issue(database, "a", "viewer", "bolt", "acme")
-        issue(database, "b")
-
-        assert {key["name"]: key["portfolios"] for key in keys.list_keys(database, api_keys)} == {
-            "a": ["acme", "bolt"],
-            "b": None,
-        }
-        with database.read() as connection:
-            details = connection.execute(select(audit_records.c.detail).order_by(audit_records.c.id)).scalars().all()
-        assert [json.loads(detail).get("portfolios") for detail in details] == [["acme", "bolt"], None]
-
-    @pytest.mark.parametrize("name", ["", "*", "a b", "-a", "ä", "x" * 65, "a\n"])
-    def test_what_no_portfolio_can_be_called_binds_no_key(self, sqlite: Database, name: str) -> None:
-        with pytest.raises(WrongPortfoliosError, match="portfolio"):
-            issue(sqlite, "a", "viewer", name)
-        assert keys.list_keys(sqlite, api_keys) == []
-
-    def test_a_key_is_bound_to_a_hundred_portfolios_at_most(self, sqlite: Database) -> None:
-        issue(sqlite, "a", "viewer", *(f"p{n}" for n in range(MAX_PORTFOLIOS)))
-        with pytest.raises(WrongPortfoliosError, match="at most 100"):
-            issue(sqlite, "b", "viewer", *(f"p{n}" for n in range(MAX_PORTFOLIOS + 1)))
 
 
 def test_a_missing_key_cannot_be_revoked(database: Database) -> None:
