@@ -74,12 +74,16 @@ variable "web_acl_arn" {
 variable "auth" {
   description = "Who may call the APIs, as in .env.example: mode keys or oidc. With oidc, NAT gateways lead to the issuer."
   type = object({
-    mode          = string
-    oidc_issuer   = optional(string)
-    oidc_audience = optional(string)
-    role_claim    = optional(string)
-    cors_origins  = optional(string)
-    rate_limit    = optional(number, 0)
+    mode            = string
+    oidc_issuer     = optional(string)
+    oidc_audience   = optional(string)
+    role_claim      = optional(string)
+    portfolio_claim = optional(string)
+    clients         = optional(string)
+    token_type      = optional(string)
+    max_age_seconds = optional(number)
+    cors_origins    = optional(string)
+    rate_limit      = optional(number, 0)
   })
 
   validation {
