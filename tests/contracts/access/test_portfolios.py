@@ -224,6 +224,10 @@ class TestLists:
 
 
 class TestTheRest:
+    def test_only_what_stores_and_shows_nothing_is_of_no_portfolio(self) -> None:
+        # A route that reads the queues or a table cannot say so: add to this list only what reads neither.
+        assert those(Origin.NONE) == [("risk", "POST", "/scores")]
+
     @pytest.mark.parametrize(("service", "method", "path"), those(Origin.ALL))
     def test_what_is_of_all_portfolios_is_refused_to_who_is_bound(
         self, books: Books, service: str, method: str, path: str
