@@ -162,11 +162,14 @@ def add_key_commands(app: typer.Typer, opened: Opened, api_keys: Table, audit_re
         from_stdin: Annotated[
             bool, typer.Option("--stdin", help="Accept a key made before, so that one key opens both services")
         ] = False,
+        portfolio: Annotated[
+            list[str] | None, typer.Option(help="Bind it to this portfolio; repeat for several. Without: all of them")
+        ] = None,
     ) -> None:
         """Make an API key and print it. Only its hash is stored, so it is shown this once."""
         with opened() as database:
             token = sys.stdin.readline().strip() if from_stdin else keys.new_token()
-            keys.issue(database, api_keys, audit_of_command(audit_records), name, role, token)
+            keys.issue(database, api_keys, audit_of_command(audit_records), name, role, token, portfolio or ())
         if not from_stdin:
             typer.echo(token)
 
@@ -179,7 +182,9 @@ def add_key_commands(app: typer.Typer, opened: Opened, api_keys: Table, audit_re
             print_json(found)
         for key in () if as_json else found:
             state = f"revoked {key['revoked_at']:%Y-%m-%d %H:%M}" if key["revoked_at"] else "valid"
-            typer.echo(f"{key['id']}  {key['role']:8}  {key['created_at']:%Y-%m-%d %H:%M}  {state:24}  {key['name']}")
+            only = f"  only {', '.join(key['portfolios'])}" if key["portfolios"] else ""
+            made = f"{key['created_at']:%Y-%m-%d %H:%M}"
+            typer.echo(f"{key['id']}  {key['role']:8}  {made}  {state:24}  {key['name']}{only}")
 
     @app.command()
     def revoke_key(id_or_name: Annotated[str, typer.Argument(help="Id or name of the key")]) -> None:

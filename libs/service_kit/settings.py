@@ -47,8 +47,12 @@ def _checked_database_url(text: str) -> str:
     return text
 
 
+def _items(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, map(str.strip, text.split(","))))
+
+
 def _checked_origins(text: str) -> str:
-    for origin in filter(None, map(str.strip, text.split(","))):
+    for origin in _items(text):
         parts = urlsplit(origin)
         named = parts.scheme in ("http", "https") and re.fullmatch(r"[A-Za-z0-9.:\[\]-]+", parts.netloc)
         if not named or origin != f"{parts.scheme}://{parts.netloc}":
@@ -136,6 +140,19 @@ class ServiceSettings(BaseSettings):
     recovery_oidc_jwks_url: Address = Field(
         None, description="Where the issuer's keys are; by default where its discovery document says"
     )
+    recovery_oidc_max_age_seconds: int = Field(
+        0, ge=0, le=31_536_000, description="Tokens issued longer ago are refused; 0 = any age until they expire"
+    )
+    recovery_oidc_token_type: Literal["", "JWT", "at+jwt"] = Field(
+        "", description="The `typ` that tokens must have; by default JWT, at+jwt or none"
+    )
+    recovery_oidc_clients: str = Field(
+        "", description="Clients, separated by commas, whose tokens are accepted (`azp`, `client_id`); empty = any"
+    )
+    recovery_oidc_portfolio_claim: str = Field(
+        "",
+        description="The claim that names the portfolios a token is for, or * for all; empty = every token is for all",
+    )
     recovery_cors_origins: Annotated[str, AfterValidator(_checked_origins)] = Field(
         "", description="Origins, separated by commas, whose web pages may call the API"
     )
@@ -159,7 +176,12 @@ class ServiceSettings(BaseSettings):
     @property
     def cors_origins(self) -> tuple[str, ...]:
         """The origins whose web pages may call the API."""
-        return tuple(filter(None, map(str.strip, self.recovery_cors_origins.split(","))))
+        return _items(self.recovery_cors_origins)
+
+    @property
+    def oidc_clients(self) -> frozenset[str]:
+        """The clients whose tokens are accepted; none means any."""
+        return frozenset(_items(self.recovery_oidc_clients))
 
     @property
     def lane_queues(self) -> dict[str, str]:

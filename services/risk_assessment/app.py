@@ -20,6 +20,7 @@ from risk_assessment.scoring import routes as scoring
 from risk_assessment.scoring.queries import ScoringJobNotFoundError
 from risk_assessment.settings import Settings
 from service_kit.auth.access import access_of
+from service_kit.auth.portfolios import PortfolioNotFoundError
 from service_kit.database.engine import Database
 from service_kit.http.app import base_app
 from service_kit.http.context import open_resources
@@ -33,6 +34,7 @@ PACKAGE = "risk_assessment"
 ROOT = "/risk-service"
 
 PROBLEMS = {
+    PortfolioNotFoundError: ProblemSpec(404, "No such portfolio", field="portfolio"),
     DebtorNotFoundError: ProblemSpec(404, "No such debtor"),
     RunNotFoundError: ProblemSpec(404, "No such run"),
     ScoringJobNotFoundError: ProblemSpec(404, "No such scoring job"),

@@ -20,7 +20,14 @@ class RiskContext(RequestContext):
 
 async def _risk_context(request: Request, reason: Reason = None) -> RiskContext:
     context = await request_context(request, reason)
-    return RiskContext(context.database, context.sqs, context.audit, context.deadline, request.app.state.registry)
+    return RiskContext(
+        database=context.database,
+        sqs=context.sqs,
+        audit=context.audit,
+        deadline=context.deadline,
+        portfolios=context.portfolios,
+        registry=request.app.state.registry,
+    )
 
 
 Context = Annotated[RiskContext, Depends(_risk_context)]

@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from recovery_core.policies.document import POLICY_NAME_PATTERN
 from recovery_core.policies.parts import RiskLevel
+from service_kit.auth.portfolios import MAX_PORTFOLIO_CHARS, PORTFOLIO_PATTERN
 
 MAX_ID = 2**63 - 1
 # One line of printable text with something in it; no NUL, no other control characters.
@@ -15,7 +16,9 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_L
 # Without blanks at its ends, which databases compare differently.
 _KEY = r"^[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?$"
 ExternalRef = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=_KEY)]
-PortfolioName = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+PortfolioName = Annotated[
+    str, StringConstraints(min_length=1, max_length=MAX_PORTFOLIO_CHARS, pattern=PORTFOLIO_PATTERN)
+]
 # The pattern is for readers of the description: an unknown name is answered with the known ones, whatever its form.
 PolicyName = Annotated[
     str,

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from sqlalchemy import MetaData
 from tests.support.moments import NOW
 
@@ -10,6 +10,7 @@ from service_kit.audit import Audit, Caller, audit_records_table
 from service_kit.auth.access import Access
 from service_kit.auth.identity import Role
 from service_kit.auth.keys import api_keys_table
+from service_kit.auth.portfolios import Origin
 from service_kit.database.engine import Database
 from service_kit.http import problems
 from service_kit.http.app import base_app
@@ -30,9 +31,11 @@ def _audit(request: Request, reason: Reason = None) -> Audit:
 Audited = Annotated[Audit, Depends(_audit)]
 
 
-@router.get("/things", dependencies=[requires(Role.VIEWER)])
-def read(audit: Audited) -> Caller:
+@router.get("/things", dependencies=[requires(Role.VIEWER, Origin.CALLER)])
+def read(request: Request, response: Response, audit: Audited) -> Caller:
     audit.read("thing.read", "thing:7")
+    bound_to = request.scope["identity"].portfolios
+    response.headers["X-Portfolios"] = "all" if bound_to is None else ",".join(sorted(bound_to))
     return audit.caller
 
 

@@ -41,13 +41,15 @@ class Issuer:
     """While this is not set, every caller has to wait."""
     body: bytes | None = None  # in place of the keys
 
-    def token(self, kid: str | None = "rsa-1", *, sign_as: str | None = None, **claims: Any) -> str:
-        """Sign a token that is good, but for the claims given; None leaves one out."""
+    def token(
+        self, kid: str | None = "rsa-1", *, sign_as: str | None = None, typ: str | None = "JWT", **claims: Any
+    ) -> str:
+        """Sign a token that is good, but for the type and claims given; None leaves one out."""
         algorithm, key = self.keys[sign_as or kid or "rsa-1"]
         now = int(time.time())
         all_claims = {"iss": self.url, "aud": AUDIENCE, "sub": "u-1", "iat": now, "exp": now + 300, "roles": ["viewer"]}
         kept = {name: value for name, value in (all_claims | claims).items() if value is not None}
-        return jwt.encode(kept, key, algorithm, headers={"kid": kid} if kid else None)
+        return jwt.encode(kept, key, algorithm, headers={"typ": typ} | ({"kid": kid} if kid else {}))
 
     def published(self) -> dict[str, Any]:
         return {"keys": [_published(kid, algorithm, key) for kid, (algorithm, key) in self.keys.items()]}

@@ -35,6 +35,15 @@ def _authenticator(settings: ServiceSettings, database: Callable[[], Database], 
         assert issuer is not None  # noqa: S101 - as validated
         assert audience is not None  # noqa: S101
         return OidcAuthenticator(
-            Issuer(issuer, audience, settings.recovery_oidc_role_claim, settings.recovery_oidc_jwks_url)
+            Issuer(
+                issuer,
+                audience,
+                settings.recovery_oidc_role_claim,
+                settings.recovery_oidc_jwks_url,
+                settings.recovery_oidc_max_age_seconds,
+                settings.recovery_oidc_token_type or None,
+                settings.oidc_clients,
+                settings.recovery_oidc_portfolio_claim or None,
+            )
         )
     return None

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from service_kit.auth.portfolios import Portfolios
+
 
 class Role(StrEnum):
     """What a caller may do; each includes the ones before."""
@@ -21,10 +23,14 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who calls, such as `key:nightly` or `oidc:4f1c`; `role` is None for a known caller who may do nothing here."""
+    """Who calls, such as `key:nightly` or `oidc:4f1c`; `role` is None for a known caller who may do nothing here.
+
+    `portfolios` are those that the caller is bound to, None for all of them.
+    """
 
     actor: str
     role: Role | None
+    portfolios: Portfolios = None
 
 
 UNAUTHENTICATED = Identity("anonymous", Role.ADMIN)

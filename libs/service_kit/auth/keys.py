@@ -10,15 +10,16 @@ import hmac
 import re
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Connection, MetaData, Row, String, Table, UniqueConstraint, insert, select, update
+from sqlalchemy import Column, Connection, MetaData, Row, String, Table, Text, UniqueConstraint, insert, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from service_kit.audit import Audit
+from service_kit.auth import portfolios
 from service_kit.auth.identity import BadCredentialsError, Identity, Role, UncheckableError
 from service_kit.database.engine import Database
 from service_kit.database.outages import describe_outage, is_unavailable
@@ -50,6 +51,7 @@ def api_keys_table(metadata: MetaData) -> Table:
         Column("hash", String(64), nullable=False),
         Column("created_at", UtcDateTime, nullable=False),
         Column("revoked_at", UtcDateTime),
+        Column("portfolios", Text),  # JSON: the names that the key is bound to; NULL means all
         # Revoked keys count too, so that a name in the audit records always means one key.
         UniqueConstraint("name", name="uq_api_keys_name"),
         **table_options(),
@@ -67,8 +69,10 @@ def key_id(token: str) -> str | None:
     return found[1] if found else None
 
 
-def _add(connection: Connection, keys: Table, token: str, name: str, role: str, now: datetime) -> str:
-    """Add a key under a name and a role, and return its id. Raises KeyRefusedError."""
+def _add(
+    connection: Connection, keys: Table, token: str, name: str, role: str, bound_to: Sequence[str], now: datetime
+) -> str:
+    """Add a key under a name and a role, and return its id. Raises KeyRefusedError and WrongPortfoliosError."""
     found = key_id(token)
     if found is None:
         raise KeyRefusedError("this is not a key that create-key has made")
@@ -77,6 +81,7 @@ def _add(connection: Connection, keys: Table, token: str, name: str, role: str, 
     if role not in set(Role):
         raise KeyRefusedError(f"unknown role {role!r}; known are {', '.join(Role)}")
     values = {"id": found, "name": name, "role": role, "hash": _hash(token), "created_at": now}
+    values["portfolios"] = portfolios.stored(bound_to)
     try:
         connection.execute(insert(keys).values(values))
     except IntegrityError:
@@ -84,22 +89,34 @@ def _add(connection: Connection, keys: Table, token: str, name: str, role: str, 
     return found
 
 
-def issue(database: Database, keys: Table, audit: Audit, name: str, role: str, token: str) -> None:
-    """Add a key, with an audit record. Raises KeyRefusedError."""
+def issue(
+    database: Database, keys: Table, audit: Audit, name: str, role: str, token: str, bound_to: Sequence[str] = ()
+) -> None:
+    """Add a key, bound to portfolios unless none are given, with an audit record.
+
+    Raises KeyRefusedError and WrongPortfoliosError.
+    """
 
     def add_key(connection: Connection) -> None:
-        added = _add(connection, keys, token, name, role, audit.at)
-        audit.changed(connection, "key.created", f"key:{added}", name=name, role=role)
+        added = _add(connection, keys, token, name, role, bound_to, audit.at)
+        binding = {"portfolios": sorted(set(bound_to))} if bound_to else {}
+        audit.changed(connection, "key.created", f"key:{added}", name=name, role=role, **binding)
 
     database.transact(add_key)
 
 
 def list_keys(database: Database, keys: Table) -> list[dict[str, Any]]:
-    """Return all keys, revoked ones too, oldest first, without their hashes."""
+    """Return all keys, revoked ones too, oldest first, without their hashes; `portfolios` None means all."""
     shown = [column for column in keys.c if column.name != "hash"]
     with database.read() as connection:
         rows = connection.execute(select(*shown).order_by(keys.c.created_at, keys.c.id)).all()
-    return [{str(name): value for name, value in row._mapping.items()} for row in rows]
+    return [_listed(row) for row in rows]
+
+
+def _listed(row: Row[Any]) -> dict[str, Any]:
+    bound_to = portfolios.loaded(row.portfolios)
+    shown = {str(name): value for name, value in row._mapping.items()}
+    return shown | {"portfolios": None if bound_to is None else sorted(bound_to)}
 
 
 def revoke(database: Database, keys: Table, audit: Audit, id_or_name: str) -> str:
@@ -157,7 +174,7 @@ class KeyAuthenticator:
             raise BadCredentialsError("unknown key")
         if row.revoked_at is not None:
             raise BadCredentialsError(f"key {wanted} is revoked")
-        return Identity(f"key:{row.name}", Role(row.role))
+        return Identity(f"key:{row.name}", Role(row.role), portfolios.loaded(row.portfolios))
 
     def _recent(self, wanted: str) -> Row[Any] | None:
         cached = self._cache.get(wanted)

@@ -1,48 +1,46 @@
 """Tokens of an OpenID Connect issuer, checked against the keys that it publishes.
 
-Accepts RS256, ES256 and EdDSA only; rejects tokens without expiry, subject, our audience or our issuer. The issuer's
-keys are fetched in a thread and cached; while the issuer is away, the cached keys are valid for an hour.
+Accepts RS256, ES256 and EdDSA only; rejects tokens without expiry, subject, our audience or our issuer, and tokens of
+another type. The settings may also limit a token's age, the clients it was issued to, and the portfolios it is for.
 """
 
-import asyncio
-import http.client
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-import httpx
 import jwt
-import structlog
-from jwt import PyJWK, PyJWKClient
+from jwt import PyJWK
 
-from service_kit.addresses import check_address
-from service_kit.auth.identity import BadCredentialsError, Identity, Role, UncheckableError
+from service_kit.auth.identity import BadCredentialsError, Identity, Role
+from service_kit.auth.issuer_keys import ALGORITHMS, IssuerKeys
+from service_kit.auth.portfolios import Portfolios, portfolios_in
+from service_kit.clock import utc_now
 
-log = structlog.get_logger(__name__)
-
-ALGORITHMS = ("RS256", "ES256", "EdDSA")
 LEEWAY_SECONDS = 30
-FETCH_SECONDS = 5.0
-FRESH_SECONDS = 300.0
-"""After so long the keys are fetched again: how long a key is accepted that the issuer has withdrawn."""
-STALE_SECONDS = 3_600.0
-"""How long the cached keys are accepted while the issuer is away."""
-REFETCH_SECONDS = 10.0
-"""Tokens with an invented key id cause at most one fetch in this time."""
+TOKEN_TYPES = ("jwt", "at+jwt")
+"""The types of a token that names a caller, in lower case (RFC 7519, RFC 9068). A logout token has another one."""
 
 _SUBJECT = re.compile(r"[!-~]{1,255}")
 
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """Whose tokens are accepted, which audience they must name, and which claim names the caller's roles."""
+    """Whose tokens are accepted, which audience they must name, and which claim names the caller's roles.
+
+    `max_age_seconds` 0 means any age, `token_type` None any of TOKEN_TYPES or none, no `clients` any client, and no
+    `portfolio_claim` that tokens are for all portfolios.
+    """
 
     url: str
     audience: str
     role_claim: str = "roles"
     jwks_url: str | None = None
+    max_age_seconds: int = 0
+    token_type: str | None = None
+    clients: frozenset[str] = frozenset()
+    portfolio_claim: str | None = None
 
 
 class OidcAuthenticator:
@@ -50,8 +48,8 @@ class OidcAuthenticator:
 
     def __init__(self, issuer: Issuer, clock: Callable[[], float] = time.monotonic) -> None:
         """Fetch nothing yet: an issuer that is away must not keep the API from starting."""
-        self._issuer = issuer
-        self._keys = _PublishedKeys(issuer, clock)
+        self.issuer = issuer
+        self._keys = IssuerKeys(issuer.url, issuer.jwks_url, clock)
 
     async def identify(self, token: str) -> Identity:
         """Return the token's identity. Raises BadCredentialsError or UncheckableError."""
@@ -61,8 +59,11 @@ class OidcAuthenticator:
             raise BadCredentialsError("not a token") from None
         if header.get("alg") not in ALGORITHMS:
             raise BadCredentialsError("the token's algorithm is not accepted")
-        key = await self._keys.named(header.get("kid"))
-        return self._identity(self._claims(token, key))
+        _check_type(header.get("typ"), self.issuer.token_type)
+        claims = self._claims(token, await self._keys.named(header.get("kid")))
+        _check_age(claims["iat"], self.issuer.max_age_seconds)
+        _check_client(claims, self.issuer.clients)
+        return self._identity(claims)
 
     def _claims(self, token: str, key: PyJWK) -> Mapping[str, Any]:
         try:
@@ -70,8 +71,8 @@ class OidcAuthenticator:
                 token,
                 key,
                 algorithms=ALGORITHMS,
-                audience=self._issuer.audience,
-                issuer=self._issuer.url,
+                audience=self.issuer.audience,
+                issuer=self.issuer.url,
                 leeway=LEEWAY_SECONDS,
                 options={"require": ["exp", "iat", "iss", "aud", "sub"], "enforce_minimum_key_length": True},
             )
@@ -84,7 +85,33 @@ class OidcAuthenticator:
         subject = claims["sub"]
         if not isinstance(subject, str) or not _SUBJECT.fullmatch(subject):
             raise BadCredentialsError("the token's subject is not printable ASCII of at most 255 characters")
-        return Identity(f"oidc:{subject}", _highest_role(_claim(claims, self._issuer.role_claim)))
+        role = _highest_role(_words(_claim(claims, self.issuer.role_claim)))
+        return Identity(f"oidc:{subject}", role, self._portfolios(claims))
+
+    def _portfolios(self, claims: Mapping[str, Any]) -> Portfolios:
+        name = self.issuer.portfolio_claim
+        return None if name is None else portfolios_in(_words(_claim(claims, name)))
+
+
+def _check_type(found: Any, wanted: str | None) -> None:
+    """Reject a token that says it is something else, such as a logout token; or does not say what it must."""
+    # Media types have no case, and their `application/` may be left out (RFC 7515, 4.1.9).
+    named = found.lower().removeprefix("application/") if isinstance(found, str) else found
+    accepted = (None, *TOKEN_TYPES) if wanted is None else (wanted.lower(),)
+    if named not in accepted:
+        raise BadCredentialsError("the token's type is not accepted")
+
+
+def _check_age(issued_at: Any, most: int) -> None:
+    if most and utc_now().timestamp() - int(issued_at) > most + LEEWAY_SECONDS:
+        raise BadCredentialsError("the token was issued too long ago")
+
+
+def _check_client(claims: Mapping[str, Any], accepted: frozenset[str]) -> None:
+    """Reject a token of another client: OpenID Connect names it in `azp`, RFC 9068 in `client_id`."""
+    named = [claims[name] for name in ("azp", "client_id") if name in claims]
+    if accepted and not (named and all(isinstance(client, str) and client in accepted for client in named)):
+        raise BadCredentialsError("the token was issued to a client that is not accepted")
 
 
 def _claim(claims: Mapping[str, Any], name: str) -> Any:
@@ -97,72 +124,12 @@ def _claim(claims: Mapping[str, Any], name: str) -> Any:
     return found
 
 
-def _highest_role(named: Any) -> Role | None:
-    names = named.split() if isinstance(named, str) else named if isinstance(named, list) else []
+def _words(value: Any) -> list[str]:
+    """Return what a claim names: a list of texts, or one text of words."""
+    if isinstance(value, str):
+        return value.split()
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+
+
+def _highest_role(names: list[str]) -> Role | None:
     return max((role for role in Role if role.value in names), key=list(Role).index, default=None)
-
-
-@dataclass
-class _PublishedKeys:
-    """The issuer's signing keys by their ids."""
-
-    issuer: Issuer
-    clock: Callable[[], float]
-    _known: dict[str, PyJWK] = field(default_factory=dict)
-    _fetched_at: float | None = None
-    _tried_at: float | None = None
-    _failure: str = ""
-    _fetching: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-    async def named(self, kid: Any) -> PyJWK:
-        """Return the key of that id; without one, the only key there is. Raises as `identify` does."""
-        key = self._find(kid)
-        if key is None or not self._known_for_less_than(FRESH_SECONDS):
-            await self._refresh(kid)
-            key = self._find(kid)
-        if not self._known_for_less_than(STALE_SECONDS) or (key is None and self._failure):
-            raise UncheckableError(self._failure or "the issuer's keys are not known yet")
-        if key is None:
-            raise BadCredentialsError("the token is signed with a key that the issuer does not publish")
-        return key
-
-    def _find(self, kid: Any) -> PyJWK | None:
-        if kid is None:
-            return next(iter(self._known.values())) if len(self._known) == 1 else None
-        return self._known.get(kid)
-
-    def _known_for_less_than(self, seconds: float) -> bool:
-        return self._fetched_at is not None and self.clock() - self._fetched_at < seconds
-
-    async def _refresh(self, kid: Any) -> None:
-        """Fetch the keys, one fetch at a time, unless another request has just fetched or tried to."""
-        async with self._fetching:
-            if self._find(kid) is not None and self._known_for_less_than(FRESH_SECONDS):
-                return
-            if self._tried_at is not None and self.clock() - self._tried_at < REFETCH_SECONDS:
-                return
-            try:
-                self._known = await asyncio.to_thread(_fetch, self.issuer)
-                self._fetched_at, self._failure = self.clock(), ""
-            except _FETCH_ERRORS as error:
-                self._failure = "the issuer's keys cannot be fetched"
-                log.warning("auth.issuer.unavailable", error=type(error).__name__)
-            self._tried_at = self.clock()
-
-
-_FETCH_ERRORS = (httpx.HTTPError, httpx.InvalidURL, http.client.HTTPException, jwt.PyJWTError, OSError, ValueError)
-
-
-def _fetch(issuer: Issuer) -> dict[str, PyJWK]:
-    url = issuer.jwks_url or _discovered(issuer)
-    published = PyJWKClient(url, cache_jwk_set=False, timeout=FETCH_SECONDS).get_signing_keys()
-    return {key.key_id: key for key in published if key.key_id and key.algorithm_name in ALGORITHMS}
-
-
-def _discovered(issuer: Issuer) -> str:
-    """Return where the issuer says its keys are (OpenID Connect Discovery 1.0)."""
-    answer = httpx.get(f"{issuer.url.rstrip('/')}/.well-known/openid-configuration", timeout=FETCH_SECONDS)
-    described = answer.raise_for_status().json()
-    if not isinstance(described, dict) or described.get("issuer") != issuer.url:
-        raise ValueError("the issuer's discovery document names another issuer")
-    return check_address(str(described.get("jwks_uri")))

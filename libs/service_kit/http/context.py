@@ -15,7 +15,8 @@ from fastapi import Depends, Request
 from sqlalchemy import Connection, Table
 
 from service_kit.audit import Audit
-from service_kit.auth.identity import Role
+from service_kit.auth.identity import Identity, Role
+from service_kit.auth.portfolios import Origin, Portfolios, require
 from service_kit.clock import utc_now
 from service_kit.database.engine import Database
 from service_kit.http.middleware.deadline import Deadline
@@ -67,12 +68,17 @@ def resources_of(request: Request) -> Resources:
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """What one request works with: the database, the queues, its deadline, and the audit of its caller."""
+    """What one request works with: the database, the queues, its deadline, its caller's audit and portfolios."""
 
     database: Database
     sqs: Sqs
     audit: Audit
     deadline: Deadline
+    portfolios: Portfolios
+
+    def require_portfolio(self, name: str | None) -> None:
+        """Raise PortfolioNotFoundError unless the caller may reach the portfolio that the request names, if any."""
+        require(self.portfolios, name)
 
     def reading(self) -> AbstractContextManager[Connection]:
         """Open one snapshot of the database. Leave it before you respond."""
@@ -107,7 +113,8 @@ async def request_context(request: Request, reason: Reason = None) -> RequestCon
     """Return the context of a request: a FastAPI dependency."""
     resources = resources_of(request)
     audit = Audit(resources.audit_records, caller_of(request, reason), utc_now())
-    return RequestContext(resources.database, resources.sqs, audit, request.scope["deadline"])
+    identity: Identity = request.scope["identity"]
+    return RequestContext(resources.database, resources.sqs, audit, request.scope["deadline"], identity.portfolios)
 
 
 async def _write_slot(request: Request) -> AsyncIterator[None]:
@@ -120,6 +127,16 @@ async def _long_read_slot(request: Request) -> AsyncIterator[None]:
         yield
 
 
-VIEWER: list[Any] = [requires(Role.VIEWER)]
-LONG_VIEWER: list[Any] = [*VIEWER, Depends(_long_read_slot, scope="function")]
-OPERATOR: list[Any] = [requires(Role.OPERATOR), Depends(_write_slot, scope="function")]
+def viewer(*origins: Origin) -> list[Any]:
+    """Return the dependencies of a route that reads: its role, and where the portfolio of a request comes from."""
+    return [requires(Role.VIEWER, *origins)]
+
+
+def long_viewer(*origins: Origin) -> list[Any]:
+    """Return the dependencies of a route that may read for long."""
+    return [*viewer(*origins), Depends(_long_read_slot, scope="function")]
+
+
+def operator(*origins: Origin) -> list[Any]:
+    """Return the dependencies of a route that writes."""
+    return [requires(Role.OPERATOR, *origins), Depends(_write_slot, scope="function")]

@@ -19,7 +19,8 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 from sqlalchemy import Connection
 
-from service_kit.database.engine import Database
+from service_kit.auth.portfolios import Portfolios
+from service_kit.http.context import RequestContext
 from service_kit.http.problems import problem_responses
 
 Format = Literal["json", "csv", "ndjson"]
@@ -67,34 +68,34 @@ class ExportableList(Generic[Place]):
 
     name: str
     columns: Sequence[str]
-    page: Callable[[Connection, str, int, str | None], BaseModel]
-    chunk: Callable[[Connection, str, Place], list[Row]]
+    page: Callable[[Connection, str, Portfolios, int, str | None], BaseModel]
+    chunk: Callable[[Connection, str, Portfolios, Place], list[Row]]
     start: Place
     place_of: Callable[[Row], Place]
     cell: Callable[[Any], Any] = lambda value: value
     """Turns a value that is no scalar into one cell of a CSV."""
 
     async def respond(
-        self, database: Database, wanted: Format, key: str, limit: int, cursor: str | None
+        self, context: RequestContext, wanted: Format, key: str, limit: int, cursor: str | None
     ) -> BaseModel | Response:
         """Return one page as JSON, or all rows as a file."""
         if wanted == "json":
-            return await asyncio.to_thread(self._page, database, key, limit, cursor)
-        return await self._export(database, wanted, key)
+            return await asyncio.to_thread(self._page, context, key, limit, cursor)
+        return await self._export(context, wanted, key)
 
-    def _page(self, database: Database, key: str, limit: int, cursor: str | None) -> BaseModel:
-        with database.read() as connection:
-            return self.page(connection, key, limit, cursor)
+    def _page(self, context: RequestContext, key: str, limit: int, cursor: str | None) -> BaseModel:
+        with context.reading() as connection:
+            return self.page(connection, key, context.portfolios, limit, cursor)
 
-    def _chunk(self, database: Database, key: str, place: Place) -> list[Row]:
-        with database.read() as connection:
-            return self.chunk(connection, key, place)
+    def _chunk(self, context: RequestContext, key: str, place: Place) -> list[Row]:
+        with context.reading() as connection:
+            return self.chunk(connection, key, context.portfolios, place)
 
-    async def _export(self, database: Database, wanted: Format, key: str) -> Response:
+    async def _export(self, context: RequestContext, wanted: Format, key: str) -> Response:
         write: Write = _ndjson if wanted == "ndjson" else _Csv(self.columns, self.cell)
 
         async def fetch(place: Place) -> list[Row]:
-            return await asyncio.to_thread(self._chunk, database, key, place)
+            return await asyncio.to_thread(self._chunk, context, key, place)
 
         first = await fetch(self.start)  # before the response begins, so that an unknown id still gets its 404
         media_type = next(media_type for media_type, name in MEDIA_TYPES.items() if name == wanted)

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row, select
 from debt_processing.runs.tables import runs
 from recovery_core.policies.document import load_policy
 from recovery_core.scoring.scorer import Scorer, scorer_for
+from service_kit.auth.portfolios import Portfolios, admits
 
 
 class RunUnknown(LookupError):  # noqa: N818 - named by its consequence
@@ -17,10 +18,10 @@ class RunUnknown(LookupError):  # noqa: N818 - named by its consequence
         super().__init__("no batch of this run has been recorded")
 
 
-def find_run(connection: Connection, run_id: str) -> Row[Any]:
-    """Return the run's row. Raises RunUnknown."""
+def find_run(connection: Connection, run_id: str, within: Portfolios = None) -> Row[Any]:
+    """Return the run's row if it is of these portfolios. Raises RunUnknown."""
     run = connection.execute(select(runs).where(runs.c.run_id == run_id)).first()
-    if run is None:
+    if run is None or not admits(within, run.portfolio):
         raise RunUnknown
     return run
 

@@ -12,6 +12,7 @@ from debt_processing.decisions.schemas import DecisionPage, RunErrorPage
 from debt_processing.decisions.tables import decisions, errors
 from debt_processing.runs.tables import runs
 from recovery_core.money import format_money
+from service_kit.auth.portfolios import Portfolios
 from service_kit.http.pages import decode_cursor, fetch_page, page_of
 
 Place = tuple[int, int]
@@ -27,39 +28,43 @@ def place_of(row: dict[str, Any]) -> Place:
     return row["batch_sequence"], row["position"]
 
 
-def decision_page(connection: Connection, run_id: str, limit: int, cursor: str | None) -> DecisionPage:
+def decision_page(
+    connection: Connection, run_id: str, within: Portfolios, limit: int, cursor: str | None
+) -> DecisionPage:
     """Return one page of a run's decisions. Raises RunUnknown, BadCursor."""
-    found = decision_chunk(connection, run_id, _place_in(cursor), limit + 1)
+    found = decision_chunk(connection, run_id, within, _place_in(cursor), limit + 1)
     page = page_of(found, limit, place_of)
     return DecisionPage.model_validate({"items": page.items, "next_cursor": page.next_cursor})
 
 
 def decision_chunk(
-    connection: Connection, run_id: str, place: Place = START, size: int = CHUNK
+    connection: Connection, run_id: str, within: Portfolios, place: Place = START, size: int = CHUNK
 ) -> list[dict[str, Any]]:
     """Return the run's next decisions after a place, as clients see them. Raises RunUnknown."""
-    run = find_run(connection, run_id)
+    run = find_run(connection, run_id, within)
     rows = _after(connection, decisions, run.number, place, size)
     about = _batches(connection, run.number, rows)
     return [_shown(row, run, *about[row.batch_sequence]) for row in rows]
 
 
-def error_page(connection: Connection, run_id: str, limit: int, cursor: str | None) -> RunErrorPage:
+def error_page(connection: Connection, run_id: str, within: Portfolios, limit: int, cursor: str | None) -> RunErrorPage:
     """Return one page of a run's errors. Raises RunUnknown, BadCursor."""
-    found = error_chunk(connection, run_id, _place_in(cursor), limit + 1)
+    found = error_chunk(connection, run_id, within, _place_in(cursor), limit + 1)
     page = page_of(found, limit, place_of)
     return RunErrorPage.model_validate({"items": page.items, "next_cursor": page.next_cursor})
 
 
-def error_chunk(connection: Connection, run_id: str, place: Place = START, size: int = CHUNK) -> list[dict[str, Any]]:
+def error_chunk(
+    connection: Connection, run_id: str, within: Portfolios, place: Place = START, size: int = CHUNK
+) -> list[dict[str, Any]]:
     """Return the run's next errors after a place, as clients see them. Raises RunUnknown."""
-    run = find_run(connection, run_id)
+    run = find_run(connection, run_id, within)
     rows = _after(connection, errors, run.number, place, size)
     return [{"run_id": run_id} | {name: row._mapping[name] for name in _ERROR_FIELDS} for row in rows]
 
 
-def history(connection: Connection, debtor_id: int, limit: int, cursor: str | None) -> DecisionPage:
-    """Return one page of a debtor's decisions over all runs, newest run first. Raises BadCursor."""
+def history(connection: Connection, debtor_id: int, within: Portfolios, limit: int, cursor: str | None) -> DecisionPage:
+    """Return one page of a debtor's decisions over the runs of these portfolios, newest first. Raises BadCursor."""
     same_batch = and_(batches.c.run_number == decisions.c.run_number, batches.c.sequence == decisions.c.batch_sequence)
     statement = (
         select(decisions, runs, batches.c.lane, batches.c.finished_at)
@@ -68,6 +73,8 @@ def history(connection: Connection, debtor_id: int, limit: int, cursor: str | No
         .where(decisions.c.debtor_id == debtor_id)
         .order_by(decisions.c.run_number.desc())
     )
+    if within is not None:
+        statement = statement.where(runs.c.portfolio.in_(within))
     if cursor is not None:
         statement = statement.where(decisions.c.run_number < decode_cursor(cursor, [int])[0])
     page = fetch_page(connection, statement, limit, lambda row: [row.run_number])

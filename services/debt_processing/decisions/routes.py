@@ -9,7 +9,8 @@ from debt_processing.decisions import queries
 from debt_processing.decisions.queries import START, Place, place_of, reason_codes
 from debt_processing.decisions.schemas import Decision, DecisionPage, RunError, RunErrorPage
 from debt_processing.dependencies import Context, DebtorId, RunId
-from service_kit.http.context import VIEWER
+from service_kit.auth.portfolios import Origin
+from service_kit.http.context import viewer
 from service_kit.http.exports import EXPORT_RESPONSES, ChosenFormat, ExportableList
 from service_kit.http.pages import Cursor, Limit
 from service_kit.http.responses import json_response
@@ -33,14 +34,14 @@ ERRORS: ExportableList[Place] = ExportableList(
     "/runs/{run_id}/decisions",
     response_model=DecisionPage,
     responses=EXPORT_RESPONSES,
-    dependencies=VIEWER,
+    dependencies=viewer(Origin.PATH),
     tags=["runs"],
 )
 async def list_decisions(
     run_id: RunId, context: Context, wanted: ChosenFormat, limit: Limit = 100, cursor: Cursor = None
 ) -> BaseModel | Response:
     """Decisions in the order of work: a page as JSON, or all of them as CSV or NDJSON by `Accept`."""
-    response = await DECISIONS.respond(context.database, wanted, run_id, limit, cursor)
+    response = await DECISIONS.respond(context, wanted, run_id, limit, cursor)
     context.audit.read("run.decisions_read", f"run:{run_id}")
     return response
 
@@ -49,22 +50,24 @@ async def list_decisions(
     "/runs/{run_id}/errors",
     response_model=RunErrorPage,
     responses=EXPORT_RESPONSES,
-    dependencies=VIEWER,
+    dependencies=viewer(Origin.PATH),
     tags=["runs"],
 )
 async def list_errors(
     run_id: RunId, context: Context, wanted: ChosenFormat, limit: Limit = 100, cursor: Cursor = None
 ) -> BaseModel | Response:
     """Debtors that could not be decided, in the order of work: a page as JSON, or all as CSV or NDJSON by `Accept`."""
-    response = await ERRORS.respond(context.database, wanted, run_id, limit, cursor)
+    response = await ERRORS.respond(context, wanted, run_id, limit, cursor)
     context.audit.read("run.errors_read", f"run:{run_id}")
     return response
 
 
-@router.get("/debtors/{debtor_id}/decisions", response_model=DecisionPage, dependencies=VIEWER, tags=["debtors"])
+@router.get(
+    "/debtors/{debtor_id}/decisions", response_model=DecisionPage, dependencies=viewer(Origin.PATH), tags=["debtors"]
+)
 def history(debtor_id: DebtorId, context: Context, limit: Limit = 100, cursor: Cursor = None) -> Response:
     """A debtor's decisions, newest run first; none for a debtor that was never in a run."""
     with context.reading() as connection:
-        page = queries.history(connection, debtor_id, limit, cursor)
+        page = queries.history(connection, debtor_id, context.portfolios, limit, cursor)
     context.audit.read("debtor.decisions_read", f"debtor:{debtor_id}")
     return json_response(page)

@@ -8,7 +8,8 @@ from debt_processing.dependencies import Context, ServiceSettings
 from debt_processing.queues import dead_letters, queries, service
 from debt_processing.queues.schemas import DeadLetters, QueuesReport, Redriven, RedriveRequest
 from recovery_core.policies.parts import Lane
-from service_kit.http.context import OPERATOR, VIEWER
+from service_kit.auth.portfolios import Origin
+from service_kit.http.context import operator, viewer
 from service_kit.http.middleware.json_bodies import JsonRoute
 
 router = APIRouter(tags=["queues"], route_class=JsonRoute)
@@ -16,13 +17,13 @@ router = APIRouter(tags=["queues"], route_class=JsonRoute)
 EVERYTHING = RedriveRequest()
 
 
-@router.get("/queues", response_model=QueuesReport, dependencies=VIEWER)
+@router.get("/queues", response_model=QueuesReport, dependencies=viewer(Origin.ALL))
 async def report(context: Context, settings: ServiceSettings) -> QueuesReport:
     """What waits, is in flight and is dead, lane by lane."""
     return await queries.report(context.sqs, settings)
 
 
-@router.get("/dead-letters", response_model=DeadLetters, dependencies=VIEWER)
+@router.get("/dead-letters", response_model=DeadLetters, dependencies=viewer(Origin.ALL))
 async def peek(
     context: Context,
     settings: ServiceSettings,
@@ -33,7 +34,7 @@ async def peek(
     return await dead_letters.peek(context.sqs, settings, lane, limit)
 
 
-@router.post("/dead-letters/redrive", response_model=Redriven, dependencies=OPERATOR)
+@router.post("/dead-letters/redrive", response_model=Redriven, dependencies=operator(Origin.ALL))
 async def redrive(context: Context, settings: ServiceSettings, body: RedriveRequest = EVERYTHING) -> Redriven:
     """Send dead letters back to their lane's queue, to be processed again."""
     return await service.redrive(context.sqs, settings, context.database, context.transact, body, context.audit)

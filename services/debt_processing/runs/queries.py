@@ -13,13 +13,14 @@ from debt_processing.batches.tables import batches
 from debt_processing.decisions.queries import error_page
 from debt_processing.runs.schemas import Counts, RunReport
 from recovery_core.money import format_money
+from service_kit.auth.portfolios import Portfolios
 
 FIRST_ERRORS = 10
 
 
-def report(connection: Connection, run_id: str) -> RunReport:
+def report(connection: Connection, run_id: str, within: Portfolios) -> RunReport:
     """Sum up what is recorded of a run. Raises RunUnknown."""
-    run = find_run(connection, run_id)
+    run = find_run(connection, run_id, within)
     sums = _sums(connection, run.number)
     by_level = _outcomes(connection, run.number)
     processed = int(sums.succeeded + sums.failed)
@@ -46,7 +47,7 @@ def report(connection: Connection, run_id: str) -> RunReport:
         actions=_total(by_level.values()),
         levels={level: sum(actions.values()) for level, actions in by_level.items()},
         actions_by_level=by_level,
-        first_errors=error_page(connection, run_id, FIRST_ERRORS, None).items,
+        first_errors=error_page(connection, run_id, within, FIRST_ERRORS, None).items,
     )
 
 

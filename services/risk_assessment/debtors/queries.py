@@ -18,6 +18,7 @@ from recovery_core.scoring.explain import Assessment, assess
 from recovery_core.scoring.scorer import scorer_for
 from risk_assessment.debtors.tables import assessments, debtors
 from risk_assessment.policies.registry import PolicyRegistry
+from service_kit.auth.portfolios import Portfolios, admits
 from service_kit.http.pages import Page, decode_cursor, fetch_page
 
 Sort = Literal["id", "priority"]
@@ -37,19 +38,30 @@ class DebtorNotFoundError(LookupError):
 
 @dataclass(frozen=True, slots=True)
 class DebtorFilter:
-    """Which debtors a list is about; None means all. Debt in minor units, both ends included."""
+    """Which debtors a list is about; None means all. Debt in minor units, both ends included.
+
+    `within` are the portfolios of the caller, who has been admitted to `portfolio`.
+    """
 
     portfolio: str | None = None
     risk_levels: tuple[str, ...] | None = None
     payment_status: str | None = None
     min_debt: int | None = None
     max_debt: int | None = None
+    within: Portfolios = None
+
+    @property
+    def portfolios(self) -> tuple[str, ...] | None:
+        """Return the portfolios that the list is about, None for all."""
+        if self.portfolio is not None:
+            return (self.portfolio,)
+        return None if self.within is None else tuple(sorted(self.within))
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """Return the WHERE clauses, without the risk level."""
         wanted: list[ColumnElement[bool]] = []
-        if self.portfolio is not None:
-            wanted.append(debtors.c.portfolio == self.portfolio)
+        if self.portfolios is not None:
+            wanted.append(_is_one_of(self.portfolios))
         if self.payment_status is not None:
             wanted.append(debtors.c.payment_status == self.payment_status)
         if self.min_debt is not None:
@@ -63,10 +75,17 @@ class DebtorFilter:
         return [] if self.risk_levels is None else [debtors.c.risk_level.in_(self.risk_levels)]
 
 
-def read(connection: Connection, debtor_id: int, *, lock: bool = False) -> Row[Any]:
-    """Return the debtor's row, locked against other writers if asked. Raises DebtorNotFoundError."""
+def _is_one_of(portfolios: tuple[str, ...]) -> ColumnElement[bool]:
+    return debtors.c.portfolio == portfolios[0] if len(portfolios) == 1 else debtors.c.portfolio.in_(portfolios)
+
+
+def read(connection: Connection, debtor_id: int, within: Portfolios = None, *, lock: bool = False) -> Row[Any]:
+    """Return the row of a debtor of these portfolios, locked against other writers if asked.
+
+    Raises DebtorNotFoundError.
+    """
     row = connection.execute(_ONE_LOCKED if lock else _ONE, {"wanted": debtor_id}).one_or_none()
-    if row is None:
+    if row is None or not admits(within, row.portfolio):
         raise DebtorNotFoundError(debtor_id)
     return row
 
@@ -110,9 +129,11 @@ def shown(columns: Mapping[Any, Any], assessment: Assessment) -> dict[str, Any]:
     }
 
 
-def fresh_score(connection: Connection, debtor_id: int, registry: PolicyRegistry, now: datetime) -> dict[str, Any]:
+def fresh_score(
+    connection: Connection, debtor_id: int, within: Portfolios, registry: PolicyRegistry, now: datetime
+) -> dict[str, Any]:
     """Return what the active policy says of the debtor at this moment. Raises DebtorNotFoundError."""
-    row = read(connection, debtor_id)
+    row = read(connection, debtor_id, within)
     assessment = assess(scorer_for(registry.active(row.portfolio)), profile_of(row), now)
     priority = priority_of(assessment.total_score, row.total_debt_amount)
     return {"debtor_id": debtor_id, "priority": format_money(priority), **assessment.to_dict()}
@@ -143,22 +164,18 @@ def _page_by_priority(connection: Connection, wanted: DebtorFilter, cursor: str 
 
 
 def _in_priority_order(wanted: DebtorFilter, conditions: list[ColumnElement[bool]], top: int) -> Select[Any]:
-    """Best first. One portfolio reads its own index; all portfolios together merge one index range a risk level."""
-    if wanted.portfolio is not None:
-        statement = select(debtors).where(*conditions, *wanted.level_condition())
-        return statement.order_by(debtors.c.priority.desc(), debtors.c.id)
-    best_of_each = [
-        select(
-            select(debtors)
-            .where(debtors.c.risk_level == level, *conditions)
-            .order_by(debtors.c.priority.desc(), debtors.c.id)
-            .limit(top)
-            .subquery()
-        )
+    """Best first: one portfolio reads its own index, several merge one range of it each, all merge one a risk level."""
+    in_order = select(debtors).where(*conditions).order_by(debtors.c.priority.desc(), debtors.c.id)
+    named = wanted.portfolios
+    if named:
+        in_order = in_order.where(*wanted.level_condition())
+        parts = [debtors.c.portfolio == name for name in named]
+    else:
         # A level asked for twice would show its debtors twice.
-        for level in dict.fromkeys(wanted.risk_levels or RiskLevel)
-    ]
-    best = union_all(*best_of_each).subquery()
+        parts = [debtors.c.risk_level == level for level in dict.fromkeys(wanted.risk_levels or RiskLevel)]
+    if named and len(parts) == 1:
+        return in_order
+    best = union_all(*(select(in_order.where(part).limit(top).subquery()) for part in parts)).subquery()
     return select(best).order_by(best.c.priority.desc(), best.c.id)
 
 

@@ -25,7 +25,8 @@ from risk_assessment.dependencies import (
 )
 from risk_assessment.fields import MAX_ID, PortfolioName
 from risk_assessment.metadata import IDEMPOTENCY
-from service_kit.http.context import OPERATOR, VIEWER
+from service_kit.auth.portfolios import Origin
+from service_kit.http.context import operator, viewer
 from service_kit.http.idempotent_posts import Effect, IdempotencyKey, respond_once
 from service_kit.http.middleware.json_bodies import JsonRoute, parsed_body
 from service_kit.http.openapi import with_headers
@@ -44,12 +45,16 @@ class _DebtorIdConvertor(StringConvertor):
 
 register_url_convertor("debtor_id", _DebtorIdConvertor())
 DebtorId = Annotated[int, Path(ge=1, le=MAX_ID)]
-CREATED = {201: with_headers(Location=LOCATION, ETag=ETAG)} | problem_responses(409)
+CREATED = {201: with_headers(Location=LOCATION, ETag=ETAG)} | problem_responses(404, 409)
+LISTED = problem_responses(404)
+READ: dict[int | str, dict[str, Any]] = {200: WITH_ETAG}
 CHANGED = {200: WITH_ETAG} | problem_responses(409, 412)
+DELETED = problem_responses(412)
+CHANGE = operator(Origin.PATH, Origin.BODY)
 PortfolioQuery = Annotated[PortfolioName | None, Query(description="Only this portfolio")]
 
 
-@router.post("", response_model=DebtorOut, status_code=201, responses=CREATED, dependencies=OPERATOR)
+@router.post("", response_model=DebtorOut, status_code=201, responses=CREATED, dependencies=operator(Origin.BODY))
 def create(
     request: Request,
     body: DebtorIn,
@@ -58,6 +63,7 @@ def create(
     key: IdempotencyKey = None,
 ) -> Response:
     """Store a debtor, scored at once."""
+    context.require_portfolio(body.portfolio)
 
     def act(connection: Connection) -> Effect:
         written = service.create(connection, body, context.registry, context.audit.at)
@@ -69,7 +75,7 @@ def create(
     return respond_once(IDEMPOTENCY, context, "debtor", key, parsed, act)
 
 
-@router.get("", response_model=DebtorPage, dependencies=VIEWER)
+@router.get("", response_model=DebtorPage, responses=LISTED, dependencies=viewer(Origin.QUERY))
 def list_debtors(
     context: Context,
     portfolio: PortfolioQuery = None,
@@ -83,71 +89,74 @@ def list_debtors(
 ) -> Response:
     """A page of debtors."""
     levels = tuple(risk_level) if risk_level else None
-    return _page(context, DebtorFilter(portfolio, levels, payment_status, min_debt, max_debt), sort, cursor, limit)
+    wanted = DebtorFilter(portfolio, levels, payment_status, min_debt, max_debt, context.portfolios)
+    return _page(context, wanted, sort, cursor, limit)
 
 
-@router.get("/high-risk", response_model=DebtorPage, dependencies=VIEWER)
+@router.get("/high-risk", response_model=DebtorPage, responses=LISTED, dependencies=viewer(Origin.QUERY))
 def high_risk(
     context: Context, portfolio: PortfolioQuery = None, limit: Limit = 100, cursor: Cursor = None
 ) -> Response:
     """`HIGH` and `CRITICAL` debtors, highest priority first."""
-    return _page(context, DebtorFilter(portfolio, HIGH_RISK), "priority", cursor, limit)
+    return _page(context, DebtorFilter(portfolio, HIGH_RISK, within=context.portfolios), "priority", cursor, limit)
 
 
-@router.get("/{debtor_id:debtor_id}", response_model=DebtorOut, responses={200: WITH_ETAG}, dependencies=VIEWER)
+@router.get("/{debtor_id:debtor_id}", response_model=DebtorOut, responses=READ, dependencies=viewer(Origin.PATH))
 def read(debtor_id: DebtorId, context: Context) -> Response:
     """One debtor with its current assessment; the ETag is its version."""
     with context.reading() as connection:
-        shown = queries.view(connection, queries.read(connection, debtor_id), context.registry)
+        shown = queries.view(connection, queries.read(connection, debtor_id, context.portfolios), context.registry)
     context.audit.read("debtor.read", f"debtor:{debtor_id}")
     return json_response(DebtorOut.model_validate(shown), headers={"ETag": etag(shown["version"])})
 
 
-@router.put("/{debtor_id:debtor_id}", response_model=DebtorOut, responses=CHANGED, dependencies=OPERATOR)
+@router.put("/{debtor_id:debtor_id}", response_model=DebtorOut, responses=CHANGED, dependencies=CHANGE)
 def replace(debtor_id: DebtorId, body: DebtorIn, context: Context, if_match: IfMatch = None) -> Response:
     """Overwrite a debtor; it is scored again."""
-    registry, audit, expected = context.registry, context.audit, expected_version(if_match)
+    context.require_portfolio(body.portfolio)
+    registry, audit, expected, within = context.registry, context.audit, expected_version(if_match), context.portfolios
     with context.writing() as connection:
-        written = service.replace(connection, debtor_id, body, registry, audit.at, expected=expected)
+        written = service.replace(connection, debtor_id, body, registry, audit.at, expected=expected, within=within)
         audit.changed(connection, "debtor.replaced", f"debtor:{debtor_id}", version=written.columns["version"])
     return _changed(written)
 
 
-@router.patch("/{debtor_id:debtor_id}", response_model=DebtorOut, responses=CHANGED, dependencies=OPERATOR)
+@router.patch("/{debtor_id:debtor_id}", response_model=DebtorOut, responses=CHANGED, dependencies=CHANGE)
 def patch(debtor_id: DebtorId, body: DebtorPatch, context: Context, if_match: IfMatch = None) -> Response:
     """Change some fields of a debtor; it is scored again."""
-    registry, audit, expected = context.registry, context.audit, expected_version(if_match)
+    registry, audit, expected, within = context.registry, context.audit, expected_version(if_match), context.portfolios
     changes = body.changes()
+    context.require_portfolio(changes.get("portfolio"))
     with context.writing() as connection:
-        written = service.patch(connection, debtor_id, changes, registry, audit.at, expected=expected)
+        written = service.patch(connection, debtor_id, changes, registry, audit.at, expected=expected, within=within)
         version = written.columns["version"]
         audit.changed(connection, "debtor.patched", f"debtor:{debtor_id}", version=version, fields=sorted(changes))
     return _changed(written)
 
 
-@router.delete("/{debtor_id:debtor_id}", status_code=204, responses=problem_responses(412), dependencies=OPERATOR)
+@router.delete("/{debtor_id:debtor_id}", status_code=204, responses=DELETED, dependencies=operator(Origin.PATH))
 def delete(debtor_id: DebtorId, context: Context, if_match: IfMatch = None) -> Response:
     """Delete a debtor. Its assessments, which name no person, are kept as evidence."""
     with context.writing() as connection:
-        service.remove(connection, debtor_id, expected=expected_version(if_match))
+        service.remove(connection, debtor_id, expected=expected_version(if_match), within=context.portfolios)
         context.audit.changed(connection, "debtor.deleted", f"debtor:{debtor_id}")
     return Response(status_code=204)
 
 
-@router.get("/{debtor_id:debtor_id}/score", response_model=ScoreOut, dependencies=VIEWER)
+@router.get("/{debtor_id:debtor_id}/score", response_model=ScoreOut, dependencies=viewer(Origin.PATH))
 def score(debtor_id: DebtorId, context: Context) -> Response:
     """A fresh assessment under the active policy; nothing is written."""
     with context.reading() as connection:
-        shown = queries.fresh_score(connection, debtor_id, context.registry, context.audit.at)
+        shown = queries.fresh_score(connection, debtor_id, context.portfolios, context.registry, context.audit.at)
     context.audit.read("debtor.scored", f"debtor:{debtor_id}")
     return json_response(ScoreOut.model_validate(shown))
 
 
-@router.get("/{debtor_id:debtor_id}/assessments", response_model=HistoryPage, dependencies=VIEWER)
+@router.get("/{debtor_id:debtor_id}/assessments", response_model=HistoryPage, dependencies=viewer(Origin.PATH))
 def assessments(debtor_id: DebtorId, context: Context, limit: Limit = 100, cursor: Cursor = None) -> Response:
     """The debtor's assessments, newest first."""
     with context.reading() as connection:
-        queries.read(connection, debtor_id)
+        queries.read(connection, debtor_id, context.portfolios)
         page = queries.history(connection, debtor_id, cursor, limit)
         items = [queries.history_view(connection, row, context.registry) for row in page.items]
     context.audit.read("debtor.history_read", f"debtor:{debtor_id}")
@@ -163,6 +172,7 @@ def _changed(written: WrittenDebtor) -> Response:
 
 
 def _page(context: RiskContext, wanted: DebtorFilter, sort: Sort, cursor: str | None, limit: int) -> Response:
+    context.require_portfolio(wanted.portfolio)
     with context.reading() as connection:
         page = queries.page(connection, wanted, sort, cursor, limit)
         items = [queries.view(connection, row, context.registry) for row in page.items]

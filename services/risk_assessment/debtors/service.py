@@ -16,6 +16,7 @@ from risk_assessment.debtors.queries import read
 from risk_assessment.debtors.schemas import DebtorIn
 from risk_assessment.debtors.tables import ASSESSMENT_FIELDS, assessments, debtors
 from risk_assessment.policies.registry import PolicyRegistry
+from service_kit.auth.portfolios import Portfolios
 
 IDENTITY_FIELDS = ("portfolio", "external_ref", "name")
 # Built once: building a statement costs several times as much as executing it.
@@ -66,12 +67,13 @@ def replace(
     now: datetime,
     *,
     expected: int | None,
+    within: Portfolios = None,
 ) -> WrittenDebtor:
-    """Overwrite the whole debtor and score it. `expected` is the version that the client read, None for any.
+    """Overwrite a debtor of these portfolios and score it. `expected` is the version the client read, None for any.
 
     Raises DebtorNotFoundError, StaleVersionError, ExternalRefTakenError.
     """
-    return _write(connection, _locked_at(connection, debtor_id, expected), body, registry, now)
+    return _write(connection, _locked_at(connection, debtor_id, expected, within), body, registry, now)
 
 
 def patch(
@@ -82,21 +84,22 @@ def patch(
     now: datetime,
     *,
     expected: int | None,
+    within: Portfolios = None,
 ) -> WrittenDebtor:
     """Change the fields given, each already validated, and score the debtor. Raises as `replace` does."""
-    current = _locked_at(connection, debtor_id, expected)
+    current = _locked_at(connection, debtor_id, expected, within)
     kept = {field: current._mapping[field] for field in IDENTITY_FIELDS + PROFILE_FIELDS}
     return _write(connection, current, DebtorIn.model_construct(**kept | changes), registry, now)
 
 
-def remove(connection: Connection, debtor_id: int, *, expected: int | None) -> None:
+def remove(connection: Connection, debtor_id: int, *, expected: int | None, within: Portfolios = None) -> None:
     """Delete the debtor's personal row. Its assessments, which name no person, stay as evidence and for active runs."""
-    _locked_at(connection, debtor_id, expected)
+    _locked_at(connection, debtor_id, expected, within)
     connection.execute(delete(debtors).where(debtors.c.id == debtor_id))
 
 
-def _locked_at(connection: Connection, debtor_id: int, expected: int | None) -> Row[Any]:
-    current = read(connection, debtor_id, lock=True)
+def _locked_at(connection: Connection, debtor_id: int, expected: int | None, within: Portfolios) -> Row[Any]:
+    current = read(connection, debtor_id, within, lock=True)
     if expected is not None and current.version != expected:
         raise StaleVersionError(current.version)
     return current

@@ -10,6 +10,7 @@ from recovery_core.money import format_money
 from risk_assessment.batches.tables import BatchState, run_batches
 from risk_assessment.policies.registry import PolicyRegistry
 from risk_assessment.runs.tables import UNPLANNED, RunState, runs
+from service_kit.auth.portfolios import Portfolios, admits
 from service_kit.http.pages import Page, decode_cursor, fetch_page
 
 
@@ -21,11 +22,11 @@ class RunNotFoundError(LookupError):
         self.run_id = run_id
 
 
-def read(connection: Connection, run_id: str, *, lock: bool = False) -> Row[Any]:
-    """Return the run's row, locked against other writers if asked. Raises RunNotFoundError."""
+def read(connection: Connection, run_id: str, within: Portfolios = None, *, lock: bool = False) -> Row[Any]:
+    """Return the row of a run of these portfolios, locked against other writers if asked. Raises RunNotFoundError."""
     statement = select(runs).where(runs.c.id == run_id)
     row = connection.execute(statement.with_for_update() if lock else statement).one_or_none()
-    if row is None:
+    if row is None or not admits(within, row.portfolio):
         raise RunNotFoundError(run_id)
     return row
 
@@ -36,9 +37,11 @@ def locked(connection: Connection, numbers: Iterable[int]) -> list[Row[Any]]:
     return list(connection.execute(these.with_for_update()))
 
 
-def page(connection: Connection, cursor: str | None, limit: int) -> Page[Row[Any]]:
-    """Return a page of runs, newest first. Raises BadCursor."""
+def page(connection: Connection, within: Portfolios, cursor: str | None, limit: int) -> Page[Row[Any]]:
+    """Return a page of the runs of these portfolios, newest first. Raises BadCursor."""
     statement = select(runs).order_by(runs.c.number.desc())
+    if within is not None:
+        statement = statement.where(runs.c.portfolio.in_(within))
     if cursor is not None:
         (before,) = decode_cursor(cursor, (int,))
         statement = statement.where(runs.c.number < before)

@@ -22,7 +22,8 @@ from risk_assessment.runs import queries, service
 from risk_assessment.runs.ranking import Selection
 from risk_assessment.runs.schemas import DEFAULT_THRESHOLD, PreviewOut, RunFilters, RunIn, RunOut, RunPage
 from risk_assessment.runs.tables import FINISHED
-from service_kit.http.context import LONG_VIEWER, OPERATOR, VIEWER
+from service_kit.auth.portfolios import Origin
+from service_kit.http.context import long_viewer, operator, viewer
 from service_kit.http.idempotent_posts import Effect, IdempotencyKey, respond_once
 from service_kit.http.middleware.json_bodies import JsonRoute, parsed_body
 from service_kit.http.pages import Cursor, Limit
@@ -31,6 +32,7 @@ from service_kit.http.responses import json_response
 
 router = APIRouter(prefix="/runs", tags=["runs"], route_class=JsonRoute)
 
+ACCEPTED = {202: WITH_LOCATION} | problem_responses(404)
 EVENT_SECONDS = 0.5
 RUN_EVENT = {
     "type": "object",
@@ -47,7 +49,9 @@ RUN_EVENT = {
 HEARTBEAT_EVENTS = 30  # a comment after so many silent looks keeps proxies from closing the stream
 
 
-@router.get("/preview", response_model=PreviewOut, dependencies=LONG_VIEWER)
+@router.get(
+    "/preview", response_model=PreviewOut, responses=problem_responses(404), dependencies=long_viewer(Origin.QUERY)
+)
 def preview(
     context: Context,
     portfolio: PortfolioName = "default",
@@ -63,6 +67,7 @@ def preview(
     max_debt: Money | None = None,
 ) -> Response:
     """What a run would do now: the best debtors, counts per lane and who is left out. Nothing is written."""
+    context.require_portfolio(portfolio)
     chosen = context.registry.chosen(policy, portfolio)
     filters = RunFilters.model_construct(
         risk_level=risk_level, payment_status=payment_status, min_debt=min_debt, max_debt=max_debt
@@ -75,7 +80,7 @@ def preview(
     return json_response(PreviewOut.model_validate(shown))
 
 
-@router.post("", response_model=RunOut, status_code=202, responses={202: WITH_LOCATION}, dependencies=OPERATOR)
+@router.post("", response_model=RunOut, status_code=202, responses=ACCEPTED, dependencies=operator(Origin.BODY))
 def start(
     request: Request,
     body: RunIn,
@@ -84,6 +89,7 @@ def start(
     key: IdempotencyKey = None,
 ) -> Response:
     """Promise to prioritize a portfolio. The dispatcher carries it out, whatever process dies in between."""
+    context.require_portfolio(body.portfolio)
 
     def act(connection: Connection) -> Effect:
         traceparent = request.scope.get("traceparent")
@@ -95,28 +101,30 @@ def start(
     return respond_once(IDEMPOTENCY, context, "run", key, parsed, act)
 
 
-@router.get("", response_model=RunPage, dependencies=VIEWER)
+@router.get("", response_model=RunPage, dependencies=viewer(Origin.CALLER))
 def list_runs(context: Context, limit: Limit = 100, cursor: Cursor = None) -> Response:
     """Runs, newest first."""
     with context.reading() as connection:
-        page = queries.page(connection, cursor, limit)
+        page = queries.page(connection, context.portfolios, cursor, limit)
         items = [queries.view(connection, row, context.registry) for row in page.items]
     return json_response(RunPage.model_validate({"items": items, "next_cursor": page.next_cursor}))
 
 
-@router.get("/{run_id}", response_model=RunOut, dependencies=VIEWER)
+@router.get("/{run_id}", response_model=RunOut, dependencies=viewer(Origin.PATH))
 def read(run_id: RunId, context: Context) -> Response:
     """What a run is and how far."""
     with context.reading() as connection:
-        shown = queries.view(connection, queries.read(connection, run_id), context.registry)
+        shown = queries.view(connection, queries.read(connection, run_id, context.portfolios), context.registry)
     return json_response(RunOut.model_validate(shown))
 
 
-@router.post("/{run_id}/cancel", response_model=RunOut, responses=problem_responses(409), dependencies=OPERATOR)
+@router.post(
+    "/{run_id}/cancel", response_model=RunOut, responses=problem_responses(409), dependencies=operator(Origin.PATH)
+)
 def cancel(run_id: RunId, context: Context) -> Response:
     """Send nothing more of a run. Batches already sent are still processed; cancelling twice is the same as once."""
     with context.writing() as connection:
-        cancelled = service.cancel(connection, run_id, context.audit.at)
+        cancelled = service.cancel(connection, run_id, context.audit.at, context.portfolios)
         context.audit.changed(connection, "run.cancelled", f"run:{run_id}")
         shown = queries.view(connection, queries.read(connection, run_id), context.registry)
     if cancelled:
@@ -126,7 +134,7 @@ def cancel(run_id: RunId, context: Context) -> Response:
 
 @router.get(
     "/{run_id}/events",
-    dependencies=VIEWER,
+    dependencies=viewer(Origin.PATH),
     response_class=StreamingResponse,
     responses={200: {"content": {"text/event-stream": {"itemSchema": RUN_EVENT}}}},
 )
@@ -153,7 +161,7 @@ async def _changes(context: Context, run_id: str, shown: dict[str, Any], request
 
 def _look(context: Context, run_id: str) -> dict[str, Any]:
     with context.reading() as connection:
-        shown = queries.view(connection, queries.read(connection, run_id), context.registry)
+        shown = queries.view(connection, queries.read(connection, run_id, context.portfolios), context.registry)
     return RunOut.model_validate(shown).model_dump(mode="json")
 
 

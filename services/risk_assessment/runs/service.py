@@ -12,6 +12,7 @@ from risk_assessment.policies.registry import PolicyRegistry
 from risk_assessment.runs.queries import read
 from risk_assessment.runs.schemas import RunFilters, RunIn
 from risk_assessment.runs.tables import FINISHED, UNPLANNED, RunState, runs
+from service_kit.auth.portfolios import Portfolios
 
 
 class RunFinishedError(Exception):
@@ -51,12 +52,12 @@ def stored_filters(filters: RunFilters | None) -> dict[str, Any]:
     return {field: value for field, value in filters or () if value is not None}
 
 
-def cancel(connection: Connection, run_id: str, now: datetime) -> bool:
-    """Send nothing more of the run; return False when it was cancelled before. Raises RunFinishedError.
+def cancel(connection: Connection, run_id: str, now: datetime, within: Portfolios = None) -> bool:
+    """Send nothing more of a run of these portfolios; return False when it was cancelled before.
 
-    Batches already sent are still processed.
+    Batches already sent are still processed. Raises RunNotFoundError, RunFinishedError.
     """
-    row = read(connection, run_id, lock=True)
+    row = read(connection, run_id, within, lock=True)
     if row.state == RunState.CANCELLED:
         return False
     if row.state in FINISHED:

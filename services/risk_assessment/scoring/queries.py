@@ -6,6 +6,7 @@ from sqlalchemy import Connection, Row, select
 
 from risk_assessment.policies.registry import PolicyRegistry
 from risk_assessment.scoring.tables import JobState, scoring_jobs
+from service_kit.auth.portfolios import Portfolios, admits
 
 
 class ScoringJobNotFoundError(LookupError):
@@ -15,10 +16,10 @@ class ScoringJobNotFoundError(LookupError):
         super().__init__("there is no such scoring job")
 
 
-def read(connection: Connection, job_id: str) -> Row[Any]:
-    """Return the job's row. Raises ScoringJobNotFoundError."""
+def read(connection: Connection, job_id: str, within: Portfolios = None) -> Row[Any]:
+    """Return the row of a job of these portfolios. Raises ScoringJobNotFoundError."""
     row = connection.execute(select(scoring_jobs).where(scoring_jobs.c.id == job_id)).one_or_none()
-    if row is None:
+    if row is None or not admits(within, row.portfolio):
         raise ScoringJobNotFoundError
     return row
 

@@ -9,16 +9,18 @@ from risk_assessment.dependencies import WITH_LOCATION, Context, RunId
 from risk_assessment.metadata import IDEMPOTENCY
 from risk_assessment.scoring import queries, service
 from risk_assessment.scoring.schemas import ScoresIn, ScoresOut, ScoringJobIn, ScoringJobOut
+from service_kit.auth.portfolios import Origin
 from service_kit.clock import utc_now
-from service_kit.http.context import OPERATOR, VIEWER
+from service_kit.http.context import operator, viewer
 from service_kit.http.idempotent_posts import Effect, IdempotencyKey, respond_once
 from service_kit.http.middleware.json_bodies import JsonRoute, parsed_body
+from service_kit.http.problems import problem_responses
 from service_kit.http.responses import json_response
 
 router = APIRouter(tags=["scoring"], route_class=JsonRoute)
 
 
-@router.post("/scores", response_model=ScoresOut, dependencies=VIEWER)
+@router.post("/scores", response_model=ScoresOut, dependencies=viewer(Origin.NONE))
 async def score(body: ScoresIn, request: Request) -> dict[str, Any]:
     """Score up to 1,000 profiles without storing them: one result or one error for each."""
     policy = request.app.state.registry.chosen(body.policy, "default")
@@ -29,8 +31,8 @@ async def score(body: ScoresIn, request: Request) -> dict[str, Any]:
     "/scoring-jobs",
     response_model=ScoringJobOut,
     status_code=202,
-    responses={202: WITH_LOCATION},
-    dependencies=OPERATOR,
+    responses=problem_responses(404) | {202: WITH_LOCATION},
+    dependencies=operator(Origin.BODY),
 )
 def start(
     request: Request,
@@ -40,6 +42,7 @@ def start(
     key: IdempotencyKey = None,
 ) -> Response:
     """Promise to score a whole portfolio again in the background."""
+    context.require_portfolio(body.portfolio)
 
     def act(connection: Connection) -> Effect:
         job_id = service.accept(connection, body, context.registry, context.audit.at)
@@ -50,9 +53,9 @@ def start(
     return respond_once(IDEMPOTENCY, context, "scoring_job", key, parsed, act)
 
 
-@router.get("/scoring-jobs/{job_id}", response_model=ScoringJobOut, dependencies=VIEWER)
+@router.get("/scoring-jobs/{job_id}", response_model=ScoringJobOut, dependencies=viewer(Origin.PATH))
 def read(job_id: RunId, context: Context) -> Response:
     """How far a scoring job is."""
     with context.reading() as connection:
-        shown = queries.view(connection, queries.read(connection, job_id), context.registry)
+        shown = queries.view(connection, queries.read(connection, job_id, context.portfolios), context.registry)
     return json_response(ScoringJobOut.model_validate(shown))

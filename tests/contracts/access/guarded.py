@@ -1,7 +1,7 @@
 """Both APIs in this process, each guarded by keys over a database and queues of its own."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +23,10 @@ import risk_assessment.tables
 from service_kit.audit import Audit, Caller
 from service_kit.auth import keys
 from service_kit.auth.identity import Role
+from service_kit.auth.portfolios import Origin
 from service_kit.database.engine import Database
 from service_kit.database.migrations import upgrade
+from service_kit.http.middleware.guard import RouteAccess
 
 Names = Callable[[str], str]
 ROOTS = {"risk": "/risk-service", "debt": "/debt-service"}
@@ -32,15 +34,16 @@ ROOTS = {"risk": "/risk-service", "debt": "/debt-service"}
 
 @dataclass(frozen=True)
 class Guarded:
-    """A guarded API: who has which role may call it, and its records can be read."""
+    """A guarded API: who has which role, or is bound to which portfolio, may call it, and its records can be read."""
 
     client: httpx.Client
     database: Database
     tokens: dict[str, str]
     audit_records: Table
+    app: FastAPI
 
     def request(self, role: str | None, method: str, path: str, **options: Any) -> httpx.Response:
-        """Call it with the key of a role, None for no key."""
+        """Call it with the key of a role or of a portfolio, None for no key."""
         headers = {"Authorization": f"Bearer {self.tokens[role]}"} if role else {}
         return self.client.request(method, path, headers=headers | options.pop("headers", {}), **options)
 
@@ -73,8 +76,8 @@ def debt_app(url: str, **given: Any) -> FastAPI:
 
 
 @contextmanager
-def guarded(service: str, folder: Path, **given: Any) -> Iterator[Guarded]:
-    """Serve one of the services, `risk` or `debt`, with a key for each role."""
+def guarded(service: str, folder: Path, *, bound: Sequence[str] = (), **given: Any) -> Iterator[Guarded]:
+    """Serve one of the services, `risk` or `debt`, with a key for each role, and an admin's bound to each portfolio."""
     url = f"sqlite:///{folder / f'{service}.db'}"
     package, build = {"risk": ("risk_assessment", risk_app), "debt": ("debt_processing", debt_app)}[service]
     tables = {"risk": risk_assessment.tables, "debt": debt_processing.tables}[service]
@@ -84,9 +87,13 @@ def guarded(service: str, folder: Path, **given: Any) -> Iterator[Guarded]:
     setup = Audit(tables.audit_records, Caller("cli:setup"), NOW)
     for role, token in tokens.items():
         keys.issue(database, tables.api_keys, setup, f"the-{role}", role, token)
+    for portfolio in bound:
+        tokens[portfolio] = keys.new_token()
+        keys.issue(database, tables.api_keys, setup, f"of-{portfolio}", "admin", tokens[portfolio], [portfolio])
     try:
-        with serving(build(url, recovery_auth="keys", **given)) as client:
-            yield Guarded(client, database, tokens, tables.audit_records)
+        app = build(url, recovery_auth="keys", **given)
+        with serving(app) as client:
+            yield Guarded(client, database, tokens, tables.audit_records, app)
     finally:
         database.dispose()
 
@@ -98,6 +105,12 @@ def routes(app: FastAPI) -> dict[tuple[str, str], APIRoute]:
         for method in sorted(set(route.methods or ()) - {"HEAD", "OPTIONS"}):
             found[method, str(route.path_format or route.path)] = route
     return found  # type: ignore[return-value]
+
+
+def declared_origins(route: Any) -> tuple[Origin, ...]:
+    """Where a route says that the portfolio of a request comes from."""
+    checks = [dependant.call for dependant in route.dependant.dependencies if isinstance(dependant.call, RouteAccess)]
+    return tuple(origin for check in checks for origin in check.origins)
 
 
 def filled(path: str) -> str:

@@ -37,7 +37,12 @@ READS = {
         ("GET", "/debtors/{debtor_id}/assessments"): "debtor.history_read",
         ("GET", "/runs/preview"): "run.previewed",
     },
-    "debt": {("GET", "/debtors/{debtor_id}/decisions"): "debtor.decisions_read"},
+    "debt": {
+        ("GET", "/debtors/{debtor_id}/decisions"): "debtor.decisions_read",
+        ("GET", "/runs/{run_id}"): "run.report_read",
+        ("GET", "/runs/{run_id}/decisions"): "run.decisions_read",
+        ("GET", "/runs/{run_id}/errors"): "run.errors_read",
+    },
 }
 IMPERSONAL = {
     "risk": {
@@ -47,14 +52,7 @@ IMPERSONAL = {
         ("GET", "/runs/{run_id}"),
         ("GET", "/runs/{run_id}/events"),
     },
-    "debt": {
-        # By run and not by person; reads of its decisions and errors are logged as reads of the run.
-        ("GET", "/runs/{run_id}"),
-        ("GET", "/runs/{run_id}/decisions"),
-        ("GET", "/runs/{run_id}/errors"),
-        ("GET", "/queues"),
-        ("GET", "/dead-letters"),
-    },
+    "debt": {("GET", "/queues"), ("GET", "/dead-letters")},
 }
 
 

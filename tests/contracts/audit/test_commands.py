@@ -95,9 +95,32 @@ class TestCommands:
         assert (done.code, done.out) == (0, ""), done.err
         assert json.loads(self.run("debt_processing", tmp_path, "list-keys", "--json"))[0]["id"] == token[4:16]
 
+    def test_a_key_is_bound_to_portfolios_in_each_service_by_its_own_command(self, tmp_path: Path) -> None:
+        for service, package in (("risk", "risk_assessment"), ("debt", "debt_processing")):
+            upgrade(f"sqlite:///{tmp_path / f'{service}.db'}", package)
+        create = ("create-key", "--name", "ops", "--role", "operator")
+
+        token = self.run("risk_assessment", tmp_path, *create, "--portfolio", "bolt", "--portfolio", "acme")
+        settings = environment(DEBT_DATABASE_URL=f"sqlite:///{tmp_path / 'debt.db'}")
+        again = (*create, "--stdin", "--portfolio", "acme")
+        done = run_service("debt_processing", *again, cwd=tmp_path, env=settings, said=token)
+
+        assert (done.code, done.out) == (0, ""), done.err
+        for package, bound_to in (("risk_assessment", ["acme", "bolt"]), ("debt_processing", ["acme"])):
+            [key] = json.loads(self.run(package, tmp_path, "list-keys", "--json"))
+            assert (key["id"], key["portfolios"]) == (token[4:16], bound_to)
+            assert self.run(package, tmp_path, "list-keys").rstrip().endswith(f"only {', '.join(bound_to)}")
+        [(_, action, _, detail)] = self.records(tmp_path, "risk")
+        assert (action, detail["portfolios"]) == ("key.created", ["acme", "bolt"])
+
     @pytest.mark.parametrize(
         ("package", "arguments", "said"),
         [
+            (
+                "risk_assessment",
+                ["create-key", "--name", "x", "--role", "viewer", "--portfolio", "*"],
+                "a portfolio has 1 to 64 letters",
+            ),
             ("risk_assessment", ["create-key", "--name", "x", "--role", "root"], "unknown role 'root'"),
             ("debt_processing", ["revoke-key", "unknown"], "there is no key 'unknown'"),
         ],

@@ -1,9 +1,23 @@
 """Every route that shows personal data leaves a log event, and no record."""
 
+from typing import Any
+
 import pytest
 from tests.contracts.access.guarded import ROOTS, Guarded
 from tests.contracts.audit.actions import READS, WHY, created, ok
 from tests.contracts.audit.conftest import Log
+from tests.debt_processing.builders import LATER, NOW, a_batch, a_debtor, debtors
+
+from debt_processing.batches import service as inbox
+from recovery_core.decisions.decide import decide
+from recovery_core.messages.batch import resolve_policy
+
+
+def recorded(debt: Guarded, entries: list[dict[str, Any]]) -> None:
+    """Record a batch of a run as the consumer would."""
+    batch = a_batch(entries=entries)
+    decided = decide(batch, resolve_policy(batch.header))
+    debt.database.transact(lambda connection: inbox.record(connection, decided, NOW, LATER))
 
 
 class TestReads:
@@ -35,6 +49,25 @@ class TestReads:
         assert [(event["action"], event["subjects"]) for event in log.events] == [
             ("debtor.decisions_read", ["debtor:7"])
         ]
+
+    @pytest.mark.parametrize(("method", "path"), [route for route in READS["debt"] if "run_id" in route[1]])
+    def test_a_read_of_what_came_of_a_run_is_logged(self, debt: Guarded, log: Log, method: str, path: str) -> None:
+        recorded(debt, [*debtors(2), a_debtor(7) | {"industry_sector": "?"}])
+
+        ok(debt.request("viewer", method, ROOTS["debt"] + path.format(run_id="run-1"), headers=WHY))
+
+        # The report names the debtors of its first errors; the lists show too many to name.
+        named = ["debtor:7"] if path == "/runs/{run_id}" else []
+        assert [(event["action"], event["subjects"], event["reason"]) for event in log.events] == [
+            (READS["debt"][method, path], ["run:run-1", *named], "Ticket 7")
+        ]
+
+    def test_a_report_that_names_no_debtor_is_no_read_of_personal_data(self, debt: Guarded, log: Log) -> None:
+        recorded(debt, debtors(2))
+
+        ok(debt.request("viewer", "GET", "/debt-service/runs/run-1"))
+
+        assert log.events == []
 
     @pytest.mark.parametrize("path", ["/debtors/999", "/debtors/999/score", "/debtors/999/assessments"])
     def test_what_is_not_there_was_not_read(self, risk: Guarded, log: Log, path: str) -> None:

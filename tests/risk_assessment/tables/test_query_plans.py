@@ -122,6 +122,18 @@ def test_the_whole_book_by_priority_merges_the_best_of_each_level(
     assert not any(reads_all(step) or sorts(step) for step in read)
 
 
+@pytest.mark.parametrize("cursor", [None, "priority"])
+def test_several_portfolios_by_priority_merge_the_best_of_each(book: Book, cursor: str | None) -> None:
+    at, within = book.cursors[cursor] if cursor else None, frozenset({PORTFOLIO, "another"})
+
+    [steps] = plans(book, lambda c: debtors.page(c, DebtorFilter(within=within), "priority", at, 50))
+
+    read = [step for step in steps if step.table == "debtors"]
+    assert len(read) == 2
+    assert {step.index for step in read} == {BY_PRIORITY}
+    assert not any(reads_all(step) or sorts(step) for step in read)
+
+
 def test_a_history_reads_its_debtors_assessments(book: Book) -> None:
     debtor_id = debtor_rows(book.database, PORTFOLIO)[0]["id"]
 
@@ -213,7 +225,7 @@ def test_a_run_and_its_progress_are_read_by_key(book: Book) -> None:
         runs.view(connection, row, registry)
 
     assert_reads(book, lambda c: runs.view(c, row, registry), {BATCHES})
-    assert_reads(book, lambda c: runs.page(c, encode_cursor([row.number]), 50), {"PRIMARY"})
+    assert_reads(book, lambda c: runs.page(c, None, encode_cursor([row.number]), 50), {"PRIMARY"})
 
 
 def test_the_next_run_to_plan_is_found_by_its_state(book: Book) -> None:

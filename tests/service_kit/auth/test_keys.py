@@ -227,7 +227,7 @@ def test_the_list_shows_no_hashes(database: Database) -> None:
         ("a", "viewer", NOW, NOW),
         ("b", "admin", NOW, None),
     ]
-    assert set(shown[0]) == {"id", "name", "role", "created_at", "revoked_at"}
+    assert set(shown[0]) == {"id", "name", "role", "created_at", "revoked_at", "portfolios"}
 
 
 def test_a_missing_key_cannot_be_revoked(database: Database) -> None:

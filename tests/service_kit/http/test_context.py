@@ -29,7 +29,7 @@ def database(database_url: str) -> Iterator[Database]:
 
 @pytest.fixture
 def context(database: Database) -> RequestContext:
-    return RequestContext(database, Sqs("eu-west-1"), Audit(audit_records, Caller("cli:ann"), NOW), Deadline())
+    return RequestContext(database, Sqs("eu-west-1"), Audit(audit_records, Caller("cli:ann"), NOW), Deadline(), None)
 
 
 def stored(database: Database) -> int:

@@ -15,11 +15,15 @@ locals {
   }
 
   door = {
-    RECOVERY_AUTH            = var.auth.mode
-    RECOVERY_OIDC_ISSUER     = var.auth.oidc_issuer
-    RECOVERY_OIDC_AUDIENCE   = var.auth.oidc_audience
-    RECOVERY_OIDC_ROLE_CLAIM = var.auth.role_claim
-    RECOVERY_CORS_ORIGINS    = var.auth.cors_origins
+    RECOVERY_AUTH                 = var.auth.mode
+    RECOVERY_OIDC_ISSUER          = var.auth.oidc_issuer
+    RECOVERY_OIDC_AUDIENCE        = var.auth.oidc_audience
+    RECOVERY_OIDC_ROLE_CLAIM      = var.auth.role_claim
+    RECOVERY_OIDC_PORTFOLIO_CLAIM = var.auth.portfolio_claim
+    RECOVERY_OIDC_CLIENTS         = var.auth.clients
+    RECOVERY_OIDC_TOKEN_TYPE      = var.auth.token_type
+    RECOVERY_OIDC_MAX_AGE_SECONDS = var.auth.max_age_seconds
+    RECOVERY_CORS_ORIGINS         = var.auth.cors_origins
     # /docs and /openapi.json are outside the paths that the load balancer passes on.
     RECOVERY_DOCS = false
     # Only the load balancer reaches these ports.

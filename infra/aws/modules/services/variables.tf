@@ -104,12 +104,16 @@ variable "unsigned_until" {
 variable "auth" {
   description = "Who may call the APIs; see RECOVERY_AUTH."
   type = object({
-    mode          = string
-    oidc_issuer   = optional(string)
-    oidc_audience = optional(string)
-    role_claim    = optional(string)
-    cors_origins  = optional(string)
-    rate_limit    = optional(number, 0)
+    mode            = string
+    oidc_issuer     = optional(string)
+    oidc_audience   = optional(string)
+    role_claim      = optional(string)
+    portfolio_claim = optional(string)
+    clients         = optional(string)
+    token_type      = optional(string)
+    max_age_seconds = optional(number)
+    cors_origins    = optional(string)
+    rate_limit      = optional(number, 0)
   })
 }
 

@@ -1,11 +1,11 @@
-"""Authentication before a request is read, and the role that each route requires.
+"""Authentication before a request is read, and what each route requires: a role, and a caller of its portfolio.
 
 Every path but the open ones needs credentials, existing or not, so that a route without a declared role is no hole.
 Where authentication is off, callers from this machine may do everything, but no web page in their browser may.
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from ipaddress import ip_address
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -28,6 +28,7 @@ from service_kit.auth.identity import (
     Role,
     UncheckableError,
 )
+from service_kit.auth.portfolios import Origin, allows
 from service_kit.auth.rate_limit import address_of
 from service_kit.http.problems import RETRY_AFTER_SECONDS, problem_response
 
@@ -39,29 +40,41 @@ _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|(?P<name>[A-Za-z0-9._-]+))(:[0-9]{1,5})
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-class _Bearer(SecurityBase):
-    """The role check as a FastAPI dependency, which also documents the role in OpenAPI's `security`."""
+class RouteAccess(SecurityBase):
+    """The check of role and portfolios as a FastAPI dependency; it documents the role in OpenAPI's `security`."""
 
-    def __init__(self) -> None:
+    def __init__(self, origins: Sequence[Origin]) -> None:
+        self.origins = tuple(origins)
         self.model = HTTPBearer(
             description="An API key, or a token of the OpenID Connect issuer. The scope names the required role."
         )
         self.scheme_name = SCHEME
 
     async def __call__(self, request: Request, needed: SecurityScopes) -> None:
+        """Refuse with 403 a caller without the role, or one bound to portfolios where the route is about all."""
         identity: Identity = request.scope["identity"]  # missing without a Guard: then every request fails
         role = Role(needed.scopes[0])
         if identity.role is None or not identity.role.includes(role):
             has = f"you are {identity.role}" if identity.role else "you have none"
             raise HTTPException(403, f"this needs the role {role}; {has}")
+        if identity.portfolios is not None:
+            _refuse_bound(identity.portfolios, self.origins)
 
 
-_bearer = _Bearer()
+def _refuse_bound(portfolios: frozenset[str], origins: Sequence[Origin]) -> None:
+    if not portfolios:
+        raise HTTPException(403, "your token names no portfolio")
+    if not allows(portfolios, origins):
+        raise HTTPException(403, "this is about all portfolios; you are bound to some")
 
 
-def requires(role: Role) -> Any:
-    """Declare the role that a route needs: `@router.get("", dependencies=[requires(Role.VIEWER)])`."""
-    return Security(_bearer, scopes=[role.value])
+def requires(role: Role, *origins: Origin) -> Any:
+    """Declare the role that a route needs and where its portfolio comes from.
+
+    `@router.get("/{id}", dependencies=[requires(Role.VIEWER, Origin.PATH)])`. Without an origin, callers who are bound
+    to portfolios are refused.
+    """
+    return Security(RouteAccess(origins), scopes=[role.value])
 
 
 Reason = Annotated[

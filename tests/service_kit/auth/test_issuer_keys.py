@@ -1,5 +1,6 @@
 """The keys of a real issuer: cached, rotated, withdrawn, and not available."""
 
+import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -11,9 +12,10 @@ from tests.support.moments import Clock
 from tests.support.processes import eventually, free_port
 from tests.support.serving import serving
 
-from service_kit.auth import oidc
+from service_kit.auth import issuer_keys, oidc
 from service_kit.auth.access import Access
-from service_kit.auth.oidc import FRESH_SECONDS, REFETCH_SECONDS, STALE_SECONDS, OidcAuthenticator
+from service_kit.auth.issuer_keys import FRESH_SECONDS, REFETCH_SECONDS, STALE_SECONDS, IssuerKeys
+from service_kit.auth.oidc import OidcAuthenticator
 
 
 def test_keys_are_fetched_once_for_many_requests(api: httpx.Client, issuer: Issuer) -> None:
@@ -47,7 +49,8 @@ def test_a_key_that_the_issuer_withdraws_is_rejected_after_a_while(
 
     clock.forward(FRESH_SECONDS)
 
-    assert status(api, old) == 401
+    # The first request causes the fetch, and does not wait for it.
+    eventually(lambda: status(api, old) == 401, what="the refusal")
 
 
 def test_invented_key_ids_do_not_cause_more_requests_to_the_issuer(
@@ -145,3 +148,71 @@ def test_a_slow_issuer_does_not_delay_other_requests(issuer: Issuer, clock: Cloc
         assert not waiting.done()
         issuer.answers.set()
         assert waiting.result() == 200
+
+
+class TestAHangingIssuer:
+    """It takes requests and answers none, until the test lets it."""
+
+    @pytest.fixture(autouse=True)
+    def _patient(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        # A caller that waits for the issuer waits for longer than these tests take.
+        monkeypatch.setattr(issuer_keys, "FETCH_SECONDS", 100.0)
+
+    def test_callers_with_known_keys_do_not_wait(self, api: httpx.Client, issuer: Issuer, clock: Clock) -> None:
+        assert status(api, issuer.token()) == 200
+        issuer.called.clear()
+        issuer.answers.clear()
+        clock.forward(FRESH_SECONDS)
+
+        with ThreadPoolExecutor(1) as pool:
+            for _ in range(5):
+                assert pool.submit(status, api, issuer.token()).result(timeout=20) == 200
+            eventually(lambda: issuer.called, what="the fetch in the background")
+            issuer.answers.set()
+
+        assert issuer.called.count("/.well-known/openid-configuration") == 1
+
+    def test_callers_with_unknown_keys_wait_for_one_fetch_together(
+        self, api: httpx.Client, issuer: Issuer, clock: Clock
+    ) -> None:
+        assert status(api, issuer.token()) == 200
+        issuer.keys["rsa-2"] = ("RS256", rsa_key())
+        issuer.called.clear()
+        issuer.answers.clear()
+        clock.forward(REFETCH_SECONDS)
+
+        with ThreadPoolExecutor(8) as pool:
+            waiting = [pool.submit(status, api, issuer.token("rsa-2")) for _ in range(6)]
+            eventually(lambda: issuer.called, what="a request to the issuer")
+            assert pool.submit(status, api, issuer.token()).result(timeout=20) == 200
+            assert not any(one.done() for one in waiting)
+            issuer.answers.set()
+            assert {one.result() for one in waiting} == {200}
+
+        assert issuer.called.count("/keys") == 1
+
+    def test_a_caller_with_an_unknown_key_waits_for_a_bounded_time(
+        self, api: httpx.Client, issuer: Issuer, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert status(api, issuer.token()) == 200
+        monkeypatch.setattr(issuer_keys, "FETCH_SECONDS", 0.2)
+        issuer.answers.clear()
+        clock.forward(REFETCH_SECONDS)
+
+        assert_away(ask(api, issuer.token("made-up", sign_as="rsa-1")))
+
+        issuer.answers.set()
+
+    @pytest.mark.anyio
+    async def test_a_caller_who_leaves_does_not_end_the_fetch_of_the_others(self, issuer: Issuer, clock: Clock) -> None:
+        keys = IssuerKeys(issuer.url, None, clock)
+        issuer.answers.clear()
+        leaving, staying = (asyncio.create_task(keys.named("rsa-1")) for _ in range(2))
+        while not issuer.called:
+            await asyncio.sleep(0.01)
+
+        leaving.cancel()
+        issuer.answers.set()
+
+        assert (await staying).key_id == "rsa-1"
+        assert issuer.called.count("/keys") == 1
