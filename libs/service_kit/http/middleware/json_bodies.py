@@ -51,8 +51,8 @@ class JsonBodies:
         try:
             _check_encoding(headers)
             body = await asyncio.wait_for(self._read(receive), self._seconds)
-            parse_at = asyncio.to_thread if len(body) > LARGE_BYTES else _at_once
-            scope[_PARSED] = await parse_at(_parse, headers, body)
+            large = len(body) > LARGE_BYTES
+            scope[_PARSED] = await asyncio.to_thread(_parse, headers, body) if large else _parse(headers, body)
         except _Rejected as rejected:
             await rejected.response(scope, receive, send)
         except TimeoutError:
@@ -105,10 +105,6 @@ class _ParsedRequest(Request):
 class _Rejected(Exception):  # noqa: N818
     def __init__(self, status: int, detail: str, headers: dict[str, str] | None = None, field: str = "body") -> None:
         self.response = problem_response(status, detail, errors=[(field, detail)], headers=headers)
-
-
-async def _at_once(parse: Callable[[Headers, bytes], Any], headers: Headers, body: bytes) -> Any:
-    return parse(headers, body)
 
 
 def _check_encoding(headers: Headers) -> None:

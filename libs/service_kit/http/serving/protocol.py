@@ -92,7 +92,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Parse what has arrived. What follows a refusal is read, so that the client can read it, and dropped."""
         if self._refused:
             return
-        before = self.cycle
+        before = self._awaiting, self.cycle
         self._unparsed += len(data)
         super().data_received(data)
         if self._refused:
@@ -101,7 +101,8 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse(431, "the request's head or trailer is too large")
         elif self._awaiting is _Awaiting.BODY:
             self._time(_Awaiting.BODY, self.message_seconds)
-        elif self._awaiting is _Awaiting.HEAD or self.cycle is before:  # line breaks alone begin no request
+        # Line breaks between requests begin none, but end uvicorn's own timer.
+        elif self._awaiting is _Awaiting.HEAD or before == (_Awaiting.REQUEST, self.cycle):
             self._time(_Awaiting.HEAD, self.head_seconds)
         elif self._timer is not None:
             self._stop_timer()

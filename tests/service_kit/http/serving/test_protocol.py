@@ -192,10 +192,13 @@ def test_a_connection_that_asks_nothing_is_closed_without_a_response(quick: http
     assert exchange(quick) == b""
 
 
-def test_a_connection_that_has_asked_may_rest(quick: httpx.Client) -> None:
+@pytest.mark.parametrize("pieces", [[REQUEST], [HEAD + b"Content-Length: 2\r\n\r\n", b"{", b"}"]], ids=["GET", "POST"])
+def test_a_connection_that_has_asked_may_rest(quick: httpx.Client, pieces: list[bytes]) -> None:
     with connect(quick) as connection:
         for _ in range(2):
-            connection.sendall(REQUEST)
+            for piece in pieces:
+                connection.sendall(piece)
+                time.sleep(Quick.head_seconds / 8)  # so that each arrives by itself
             assert connection.recv(65_536).startswith(b"HTTP/1.1 200 ")
             time.sleep(2 * Quick.head_seconds)
 
