@@ -34,7 +34,7 @@ def serve(
 ) -> None:
     """Serve the HTTP API until asked to stop."""
     from debt_processing.app import create_app  # noqa: PLC0415 - the other commands start without it
-    from service_kit.http.server import serve as serve_app  # noqa: PLC0415
+    from service_kit.http.serving.server import serve as serve_app  # noqa: PLC0415
 
     settings = start_process(Settings, PACKAGE, "debt_host", debt_host=host, debt_port=port)
     with clear_errors(PACKAGE, KNOWN):

@@ -35,7 +35,7 @@ def serve(
 ) -> None:
     """Serve the HTTP API until asked to stop."""
     from risk_assessment.app import create_app  # noqa: PLC0415 - the other commands start without it
-    from service_kit.http.server import serve as serve_app  # noqa: PLC0415
+    from service_kit.http.serving.server import serve as serve_app  # noqa: PLC0415
 
     settings = start_process(Settings, PACKAGE, "risk_host", risk_host=host, risk_port=port)
     with clear_errors(PACKAGE, KNOWN):

@@ -24,9 +24,10 @@ from service_kit.auth.portfolios import PortfolioNotFoundError
 from service_kit.database.engine import Database
 from service_kit.http.app import base_app
 from service_kit.http.context import open_resources
+from service_kit.http.event_streams import TooManyStreamsError
 from service_kit.http.health import add_health, readiness_checks
 from service_kit.http.pages import BadCursor
-from service_kit.http.problems import ProblemSpec, install
+from service_kit.http.problems import RETRY_AFTER_SECONDS, ProblemSpec, install
 from service_kit.idempotency import IdempotencyKeyReusedError
 from service_kit.process import open_process
 
@@ -44,6 +45,7 @@ PROBLEMS = {
     ScoringError: ProblemSpec(422, "The policy cannot score this"),
     UnknownPolicyError: ProblemSpec(422, "Unknown policy", field="policy"),
     IdempotencyKeyReusedError: ProblemSpec(422, "Idempotency-Key reused", field="Idempotency-Key"),
+    TooManyStreamsError: ProblemSpec(429, "Too many streams", headers={"Retry-After": str(RETRY_AFTER_SECONDS)}),
     BadCursor: ProblemSpec(422, "Bad cursor", field="cursor"),
 }
 

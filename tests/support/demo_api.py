@@ -15,7 +15,7 @@ from service_kit.database.engine import Database
 from service_kit.http import problems
 from service_kit.http.app import base_app
 from service_kit.http.middleware.json_bodies import JsonRoute
-from service_kit.http.server import serve
+from service_kit.http.serving.server import serve
 from service_kit.observability import logs, metrics
 from service_kit.sqs.outages import QueueMissing
 

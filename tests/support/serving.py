@@ -9,11 +9,15 @@ import uvicorn
 from fastapi import FastAPI
 from tests.support.processes import eventually
 
+from service_kit.http.serving.protocol import BoundedProtocol
+
 
 @contextmanager
-def serving(app: FastAPI, **options: str) -> Iterator[httpx.Client]:
+def serving(app: FastAPI, protocol: type[BoundedProtocol] = BoundedProtocol) -> Iterator[httpx.Client]:
     """Serve the app on a free port while the block runs, and yield a client of it."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, server_header=False, lifespan="on"))
+    server = uvicorn.Server(
+        uvicorn.Config(app, port=0, http=protocol, ws="none", log_config=None, server_header=False, lifespan="on")
+    )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:

@@ -36,6 +36,12 @@ class RateLimit:
             self._buckets.popitem(last=False)
         return wait
 
+    def give_back(self, client: str) -> None:
+        """Undo one `take`: it has turned out that another client is to be counted."""
+        if client in self._buckets:
+            tokens, counted_at = self._buckets[client]
+            self._buckets[client] = (min(self._capacity, tokens + 1), counted_at)
+
     @property
     def remembered(self) -> int:
         """How many clients are remembered."""

@@ -1,7 +1,8 @@
 """The base of every HTTP API: all middleware, the index page, `/docs` and the OpenAPI document.
 
-Middleware, outermost first: `RequestLog`, CORS, `Paths`, `DeadlineMiddleware`, `Guard`, `JsonBodies`, `CatchAll`.
-Before any route, it rejects bodies that are too large, too slow or not strict JSON, and paths that are not UTF-8.
+Middleware, outermost first: `RequestLog`, `CatchAll`, CORS, `Paths`, `DeadlineMiddleware`, `Guard`, `JsonBodies`, and
+`CatchAll` again, so that the response to a failing route passes through the others. Before any route, it rejects
+bodies that are too large, too slow or not strict JSON, and paths that are not UTF-8.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,8 +13,9 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from service_kit.auth.access import Access
-from service_kit.http.docs_page import DOCS_PATH, add_docs
-from service_kit.http.middleware.catch_all import CatchAll
+from service_kit.http.docs_page import DOCS_PATH, DOCS_PATHS, add_docs
+from service_kit.http.event_streams import EventStreams
+from service_kit.http.middleware.catch_all import CatchAll, respond_to_failure
 from service_kit.http.middleware.deadline import REQUEST_SECONDS, DeadlineMiddleware
 from service_kit.http.middleware.guard import Guard
 from service_kit.http.middleware.json_bodies import BODY_SECONDS, MAX_BODY_BYTES, JsonBodies
@@ -64,6 +66,7 @@ def base_app(
         docs_url=None,
         redoc_url=None,
     )
+    app.state.event_streams = EventStreams(access.authenticator if access else None)
     _add_index(app, root, docs)
     if docs:
         add_docs(app, OPENAPI_PATH)
@@ -77,14 +80,17 @@ def base_app(
     app.add_middleware(Paths)
     if access and access.cors_origins:
         _add_cors(app, access.cors_origins)
+    app.add_middleware(CatchAll)
     app.add_middleware(RequestLog)
+    app.add_exception_handler(Exception, respond_to_failure)
     return app
 
 
 def open_paths(root: str) -> frozenset[str]:
     """Return the paths that need no authentication: none of them shows or changes any data."""
     return frozenset(
-        {"/", root, DOCS_PATH, OPENAPI_PATH, "/metrics"} | {f"{at}{path}" for at in ("", root) for path in HEALTH_PATHS}
+        {"/", root, *DOCS_PATHS, OPENAPI_PATH, "/metrics"}
+        | {f"{at}{path}" for at in ("", root) for path in HEALTH_PATHS}
     )
 
 

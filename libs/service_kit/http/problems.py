@@ -27,6 +27,7 @@ log = structlog.get_logger(__name__)
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 5
 MAX_TEXT_CHARS = 1_000
+MAX_ERRORS = 50
 _FIELD_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
@@ -46,7 +47,8 @@ class Problem(BaseModel):
     status: int
     detail: str | None = None
     instance: str | None = Field(default=None, description="The id of this request, as in our logs")
-    errors: list[FieldProblem] = Field(default_factory=list)
+    errors: list[FieldProblem] = Field(default_factory=list, description=f"The first {MAX_ERRORS} at most")
+    errors_total: int | None = Field(default=None, description="How many errors there are, where `errors` lists fewer")
 
 
 @dataclass(frozen=True)
@@ -101,16 +103,23 @@ def problem_response(
     title: str | None = None,
     kind: str = "about:blank",
     errors: Iterable[tuple[str, str]] = (),
+    total: int | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """Build the response; `errors` are (field, message) pairs."""
+    """Build the response; `errors` are (field, message) pairs, of which it lists the first MAX_ERRORS.
+
+    `total` says how many there are, where `errors` is cut already.
+    """
+    errors = list(errors)
+    total = len(errors) if total is None else total
     document = Problem(
         type=kind,
         title=title or HTTPStatus(status).phrase,
         status=status,
         detail=None if detail is None else _shown(detail),
         instance=_request_urn(),
-        errors=[FieldProblem(field=_shown(field), message=_shown(message)) for field, message in errors],
+        errors=[FieldProblem(field=_shown(field), message=_shown(message)) for field, message in errors[:MAX_ERRORS]],
+        errors_total=total if total > MAX_ERRORS else None,
     )
     body = json.dumps(document.model_dump(exclude_none=True))
     return Response(body, status, headers=headers, media_type=MEDIA_TYPE)
@@ -145,9 +154,10 @@ def _mapped(spec: ProblemSpec) -> Callable[[Request, Exception], Awaitable[Respo
 
 async def _invalid_input(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - as registered
-    errors = [(_field(one["loc"]), _message(one)) for one in error.errors()]
-    detail = f"{len(errors)} values are not valid" if len(errors) > 1 else f"{errors[0][0]}: {errors[0][1]}"
-    return problem_response(422, detail, errors=errors)
+    found = error.errors()
+    errors = [(_field(one["loc"]), _message(one)) for one in found[:MAX_ERRORS]]
+    detail = f"{len(found)} values are not valid" if len(found) > 1 else f"{errors[0][0]}: {errors[0][1]}"
+    return problem_response(422, detail, errors=errors, total=len(found))
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

@@ -1,7 +1,7 @@
 """`/runs`: preview, start, watch and cancel a prioritization."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from functools import partial
 from typing import Annotated, Any
 
 import orjson
@@ -17,13 +17,16 @@ from risk_assessment.dependencies import WITH_LOCATION, Context, RunId
 from risk_assessment.fields import PolicyName, PortfolioName
 from risk_assessment.metadata import IDEMPOTENCY
 from risk_assessment.metrics import RUNS
+from risk_assessment.policies.registry import PolicyRegistry
 from risk_assessment.runs import preview as previews
 from risk_assessment.runs import queries, service
 from risk_assessment.runs.ranking import Selection
 from risk_assessment.runs.schemas import DEFAULT_THRESHOLD, PreviewOut, RunFilters, RunIn, RunOut, RunPage
 from risk_assessment.runs.tables import FINISHED
 from service_kit.auth.portfolios import Origin
+from service_kit.database.engine import Database
 from service_kit.http.context import long_viewer, operator, viewer
+from service_kit.http.event_streams import EventStream, Snapshot
 from service_kit.http.idempotent_posts import Effect, IdempotencyKey, respond_once
 from service_kit.http.middleware.json_bodies import JsonRoute, parsed_body
 from service_kit.http.pages import Cursor, Limit
@@ -33,7 +36,6 @@ from service_kit.http.responses import json_response
 router = APIRouter(prefix="/runs", tags=["runs"], route_class=JsonRoute)
 
 ACCEPTED = {202: WITH_LOCATION} | problem_responses(404)
-EVENT_SECONDS = 0.5
 RUN_EVENT = {
     "type": "object",
     "required": ["event", "data"],
@@ -46,7 +48,6 @@ RUN_EVENT = {
         },
     },
 }
-HEARTBEAT_EVENTS = 30  # a comment after so many silent looks keeps proxies from closing the stream
 
 
 @router.get(
@@ -136,34 +137,22 @@ def cancel(run_id: RunId, context: Context) -> Response:
     "/{run_id}/events",
     dependencies=viewer(Origin.PATH),
     response_class=StreamingResponse,
-    responses={200: {"content": {"text/event-stream": {"itemSchema": RUN_EVENT}}}},
+    responses=problem_responses(429) | {200: {"content": {"text/event-stream": {"itemSchema": RUN_EVENT}}}},
 )
-async def events(run_id: RunId, request: Request, context: Context) -> StreamingResponse:
+async def events(run_id: RunId, request: Request, context: Context) -> EventStream:
     """The run as server-sent events: one at once, one at each change, the last when it is over."""
-    first = await asyncio.to_thread(_look, context, run_id)
-    return StreamingResponse(_changes(context, run_id, first, request), media_type="text/event-stream")
+    await asyncio.to_thread(_check_access, context, run_id)
+    return EventStream(request, f"run:{run_id}", partial(_look, context.database, context.registry, run_id))
 
 
-async def _changes(context: Context, run_id: str, shown: dict[str, Any], request: Request) -> AsyncIterator[bytes]:
-    yield _event(shown)
-    silent = 0
-    stop = getattr(request.app.state, "stop", None)
-    while shown["state"] not in FINISHED and not (stop and stop.is_set()):
-        await (stop.wait(EVENT_SECONDS) if stop else asyncio.sleep(EVENT_SECONDS))
-        current = await asyncio.to_thread(_look, context, run_id)
-        silent = 0 if current != shown else silent + 1
-        if current != shown:
-            yield _event(current)
-        elif silent % HEARTBEAT_EVENTS == 0:
-            yield b": still here\n\n"
-        shown = current
-
-
-def _look(context: Context, run_id: str) -> dict[str, Any]:
+def _check_access(context: Context, run_id: str) -> None:
+    """Raise RunNotFoundError for a run that this caller may not see: the streams of a run share what is read."""
     with context.reading() as connection:
-        shown = queries.view(connection, queries.read(connection, run_id, context.portfolios), context.registry)
-    return RunOut.model_validate(shown).model_dump(mode="json")
+        queries.read(connection, run_id, context.portfolios)
 
 
-def _event(shown: dict[str, Any]) -> bytes:
-    return b"event: run\ndata: " + orjson.dumps(shown) + b"\n\n"
+def _look(database: Database, registry: PolicyRegistry, run_id: str) -> Snapshot:
+    with database.read() as connection:
+        shown = queries.view(connection, queries.read(connection, run_id, None), registry)
+    data = orjson.dumps(RunOut.model_validate(shown).model_dump(mode="json"))
+    return Snapshot(b"event: run\ndata: " + data + b"\n\n", last=shown["state"] in FINISHED)

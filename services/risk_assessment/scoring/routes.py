@@ -1,30 +1,42 @@
 """`/scores` and `/scoring-jobs`: scoring without storing, and re-scoring a portfolio in the background."""
 
+import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 from sqlalchemy import Connection
 
+from recovery_core.policies.document import Policy
 from risk_assessment.dependencies import WITH_LOCATION, Context, RunId
 from risk_assessment.metadata import IDEMPOTENCY
 from risk_assessment.scoring import queries, service
 from risk_assessment.scoring.schemas import ScoresIn, ScoresOut, ScoringJobIn, ScoringJobOut
 from service_kit.auth.portfolios import Origin
 from service_kit.clock import utc_now
-from service_kit.http.context import operator, viewer
+from service_kit.http.context import operator, resources_of, viewer
 from service_kit.http.idempotent_posts import Effect, IdempotencyKey, respond_once
 from service_kit.http.middleware.json_bodies import JsonRoute, parsed_body
 from service_kit.http.problems import problem_responses
 from service_kit.http.responses import json_response
 
+MAX_PROFILES_AT_ONCE = 20
+"""More profiles than these are scored in a thread: a thousand would keep all other requests waiting."""
+
 router = APIRouter(tags=["scoring"], route_class=JsonRoute)
 
 
 @router.post("/scores", response_model=ScoresOut, dependencies=viewer(Origin.NONE))
-async def score(body: ScoresIn, request: Request) -> dict[str, Any]:
+async def score(body: ScoresIn, request: Request) -> Response:
     """Score up to 1,000 profiles without storing them: one result or one error for each."""
     policy = request.app.state.registry.chosen(body.policy, "default")
-    return service.score_all(body.profiles, policy, utc_now())
+    if len(body.profiles) <= MAX_PROFILES_AT_ONCE:
+        return _scored(body.profiles, policy)
+    async with resources_of(request).limits.long_reads:
+        return await asyncio.to_thread(_scored, body.profiles, policy)
+
+
+def _scored(profiles: list[Any], policy: Policy) -> Response:
+    return json_response(ScoresOut.model_validate(service.score_all(profiles, policy, utc_now())))
 
 
 @router.post(

@@ -18,6 +18,8 @@ from risk_assessment.scoring.schemas import ScoringJobIn
 from risk_assessment.scoring.tables import JobState, scoring_jobs
 from service_kit.http.problems import field_name
 
+MAX_PROFILE_ERRORS = 20
+
 
 def score_all(profiles: list[Any], policy: Policy, now: datetime) -> dict[str, Any]:
     """Score each profile by itself; a bad one does not keep the others from being scored."""
@@ -52,7 +54,8 @@ def _result(given: Any, scorer: Scorer, now: datetime) -> dict[str, Any]:
         assessment = assess(scorer, profile, now)
     except ValidationError as error:
         problems = error.errors(include_url=False, include_input=False, include_context=False)
-        return _rejected([(field_name(problem["loc"]) or "profile", problem["msg"]) for problem in problems])
+        named = [(field_name(problem["loc"]) or "profile", problem["msg"]) for problem in problems[:MAX_PROFILE_ERRORS]]
+        return _rejected(named)
     except ScoringError as error:
         return _rejected([(error.field, error.message)])
     priority = format_money(priority_of(assessment.total_score, profile.total_debt_amount))

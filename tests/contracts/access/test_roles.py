@@ -12,7 +12,8 @@ from tests.contracts.access.roles import EXPECTED
 from service_kit.auth.identity import Role
 from service_kit.http.app import open_paths
 
-OPEN = {"/", "/docs", "/openapi.json", "/metrics", "/healthz", "/readyz"}
+DOCS = {"/docs", "/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css"}
+OPEN = DOCS | {"/", "/openapi.json", "/metrics", "/healthz", "/readyz"}
 EVERY = [(service, *route, role) for service, table in EXPECTED.items() for route, role in table.items()]
 ORDER = [role.value for role in Role]
 

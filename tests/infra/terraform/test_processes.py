@@ -18,7 +18,7 @@ from tests.infra.terraform.state import (
 
 from debt_processing.settings import Settings as DebtSettings
 from risk_assessment.settings import Settings as RiskSettings
-from service_kit.http.server import KEEP_ALIVE_SECONDS
+from service_kit.http.serving.server import KEEP_ALIVE_SECONDS
 from service_kit.lifecycle import STOP_SECONDS
 
 APIS = {"risk-api": "risk_host", "debt-api": "debt_host"}

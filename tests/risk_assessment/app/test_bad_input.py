@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -65,6 +66,40 @@ def test_a_body_that_cannot_be_read_is_refused(api: Api, path: str) -> None:
             assert response.status_code == status, what
 
     assert row_counts(api.database) == before
+
+
+WRITING = [
+    ("POST", "/debtors"),
+    ("PUT", "/debtors/1"),
+    ("PATCH", "/debtors/1"),
+    ("POST", "/scores"),
+    ("POST", "/scoring-jobs"),
+    ("POST", "/runs"),
+    ("POST", "/runs/x/cancel"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), WRITING)
+@pytest.mark.usefixtures("nothing_written")
+def test_a_nul_within_many_brackets_is_a_problem_on_every_writing_path(api: Api, method: str, path: str) -> None:
+    for depth in (10, 250, 400, 1_000):
+        body = b'{"name":' + b"[" * depth + b'"\\u0000"' + b"]" * depth + b"}"
+        assert names(api.request(method, path, content=body, headers=JSON), 400, 422)
+
+
+@pytest.mark.usefixtures("nothing_written")
+def test_a_flood_of_unknown_names_is_refused_in_few_words_while_health_responds(api: Api) -> None:
+    flood = json.dumps({f"n{number}": 1 for number in range(150_000)}, separators=(",", ":")).encode()
+    assert 1_500_000 < len(flood) < 2 * 1024 * 1024
+
+    with ThreadPoolExecutor(4) as pool:
+        floods = [pool.submit(httpx.post, f"{api.url}/risk-service/debtors", content=flood, headers=JSON, timeout=60)]
+        floods += [pool.submit(api.post, "/runs", content=flood, headers=JSON) for _ in range(3)]
+        assert httpx.get(f"{api.url}/healthz", timeout=5).status_code == 200
+
+        for one in floods:
+            assert len(one.result().content) < 1_000
+            assert fields_of(one.result(), 422) == ["body"]
 
 
 @pytest.mark.parametrize(

@@ -74,11 +74,11 @@ def test_not_ready_says_what_is_missing_and_ready_comes_back(tmp_path: Path, aws
         assert httpx.get(f"{api.url}/healthz").status_code == 200
 
         upgrade(url, "risk_assessment")
-        assert readiness(api) == (503, {"queues"})
+        eventually(lambda: readiness(api) == (503, {"queues"}), 20, "the schema")
         with moto_server(tmp_path, port):
             eventually(lambda: readiness(api) == (200, set()), 20, "readiness")
             downgrade(url, "risk_assessment", "base")
-            assert readiness(api) == (503, {"database"})
+            eventually(lambda: readiness(api) == (503, {"database"}), 20, "the outage")
 
 
 def test_a_database_that_is_away_is_a_503_and_comes_back_by_itself(
@@ -95,9 +95,9 @@ def test_a_database_that_is_away_is_a_503_and_comes_back_by_itself(
                 assert int(response.headers["retry-after"]) > 0
                 assert str(proxy.port) not in response.text
             assert api.post("/scores", json={"profiles": [{}]}).status_code == 200
-            assert readiness(api) == (503, {"database"})
+            eventually(lambda: readiness(api) == (503, {"database"}), 20, "the outage")
 
             proxy.come_back()
             assert eventually(lambda: api.get(f"/debtors/{debtor['id']}").status_code == 200)
-            assert readiness(api) == (200, set())
+            eventually(lambda: readiness(api) == (200, set()), 20, "readiness")
             assert len(shown(api.get("/debtors"))["items"]) == 1

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
 
 import httpx
@@ -17,6 +18,7 @@ from tests.risk_assessment.responses import RUN, all_pages, created, problem_of,
 
 from risk_assessment.runs import queries, service
 from risk_assessment.tables import runs as runs_table
+from service_kit.http.event_streams import MAX_STREAMS_PER_ACTOR
 
 
 def start(api: Api, portfolio: str, **options: Any) -> dict[str, Any]:
@@ -171,6 +173,18 @@ def test_many_watchers_do_not_keep_others_waiting(api: Api, portfolio: str) -> N
         assert httpx.get(f"{api.url}/risk-service/runs/{run['id']}", timeout=5).status_code == 200
         shown(api.post(f"/runs/{run['id']}/cancel"))
         assert all(states[-1] == "cancelled" for states in watching)
+
+
+def test_a_caller_may_watch_only_so_many_runs_at_a_time(api: Api, portfolio: str) -> None:
+    run = start(api, portfolio)
+
+    with ExitStack() as streams:
+        for _ in range(MAX_STREAMS_PER_ACTOR):
+            assert streams.enter_context(stream(api, run)).status_code == 200
+        refused = api.get(f"/runs/{run['id']}/events")
+
+    assert problem_of(refused, 429)["title"] == "Too many streams"
+    assert int(refused.headers["retry-after"]) > 0
 
 
 def test_a_failed_run_says_why(api: Api, portfolio: str) -> None:

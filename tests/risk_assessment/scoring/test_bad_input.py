@@ -7,6 +7,8 @@ from tests.risk_assessment.apis import Api
 from tests.risk_assessment.builders import a_profile
 from tests.risk_assessment.responses import fields_of, shown
 
+from risk_assessment.scoring.service import MAX_PROFILE_ERRORS
+
 
 @pytest.mark.parametrize(
     ("field", "value"),
@@ -15,6 +17,14 @@ from tests.risk_assessment.responses import fields_of, shown
 @pytest.mark.usefixtures("nothing_written")
 def test_a_bad_scoring_job_is_refused_by_name(api: Api, field: str, value: object) -> None:
     assert fields_of(api.post("/scoring-jobs", json={field: value}), 422) == [field]
+
+
+def test_of_a_profiles_many_errors_the_first_are_listed(api: Api) -> None:
+    profile = {f"n{number}": 1 for number in range(90)}
+
+    [result] = shown(api.post("/scores", json={"profiles": [profile]}))["results"]
+
+    assert len(result["errors"]) == MAX_PROFILE_ERRORS
 
 
 def test_bad_profiles_are_named_one_by_one(api: Api) -> None:

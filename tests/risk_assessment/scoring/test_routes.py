@@ -1,16 +1,23 @@
 """Profiles scored without being stored, under any known policy, exactly; and scoring jobs over HTTP."""
 
 import csv
+import threading
 from typing import Any
 
+import httpx
 import pytest
 from tests.risk_assessment import independent
 from tests.risk_assessment.apis import Api
 from tests.risk_assessment.builders import NOON, a_profile, a_registry, generate_debtors, shared_file
 from tests.risk_assessment.responses import ASSESSMENT, SCORING_JOB, STANDARD_FACTORS, created, shown
 
+from risk_assessment.app import create_app
 from risk_assessment.scoring import queries as scoring_jobs
-from risk_assessment.scoring import rescoring
+from risk_assessment.scoring import rescoring, service
+from risk_assessment.scoring.routes import MAX_PROFILES_AT_ONCE
+from risk_assessment.scoring.schemas import MAX_PROFILES
+from risk_assessment.settings import Settings
+from service_kit.database.engine import Database
 
 INPUTS = (
     "total_debt_amount",
@@ -21,6 +28,28 @@ INPUTS = (
     "industry_sector",
     "family_situation",
 )
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("count", [MAX_PROFILES_AT_ONCE, MAX_PROFILES_AT_ONCE + 1, MAX_PROFILES])
+async def test_many_profiles_are_scored_beside_the_event_loop(
+    sqlite: Database, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    threads: list[int] = []
+    score_all = service.score_all
+
+    def watched(*given: Any) -> dict[str, Any]:
+        threads.append(threading.get_ident())
+        return score_all(*given)
+
+    monkeypatch.setattr(service, "score_all", watched)
+    app = create_app(Settings(_env_file=None, risk_database_url=str(sqlite.engine.url), aws_region="eu-west-1"))
+    client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1/risk-service")
+    async with app.router.lifespan_context(app), client:
+        response = await client.post("/scores", json={"profiles": [a_profile()] * count})
+
+    assert len(shown(response)["results"]) == count
+    assert (threads == [threading.get_ident()]) is (count == MAX_PROFILES_AT_ONCE)
 
 
 @pytest.mark.usefixtures("nothing_written")

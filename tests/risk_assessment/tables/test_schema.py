@@ -5,11 +5,13 @@ from collections.abc import Iterator
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import inspect, text
+from sqlalchemy import inspect, select, text
 from sqlalchemy.exc import IntegrityError
 from tests.risk_assessment.builders import add_debtor, debtor_rows, generate_debtors
+from tests.risk_assessment.planned import a_planned_run, batches_of
+from tests.risk_assessment.runs.reports.builders import send_all
 
-from risk_assessment.tables import metadata
+from risk_assessment.tables import metadata, run_batches
 from service_kit.database.engine import Database
 from service_kit.database.migrations import downgrade, is_current, upgrade
 
@@ -41,6 +43,36 @@ def test_going_down_leaves_nothing_and_up_again_works(empty: Database, database_
 
     upgrade(database_url, PACKAGE)
     assert debtor_rows(empty) == []
+
+
+def test_the_digests_of_messages_come_and_go_and_the_batches_stay(empty: Database, database_url: str) -> None:
+    upgrade(database_url, PACKAGE)
+    generate_debtors(empty, 20)
+    run_id = a_planned_run(empty, batch_size=5)
+    before = batches_of(empty, run_id)
+    send_all(empty, run_id)
+
+    downgrade(database_url, PACKAGE, "0002")
+
+    assert "digest" not in {column["name"] for column in inspect(empty.engine).get_columns("run_batches")}
+    with empty.read() as connection:
+        rows = connection.execute(text("SELECT sequence, state FROM run_batches ORDER BY sequence")).all()
+    assert rows == [(batch.sequence, "sent") for batch in before]
+
+    upgrade(database_url, PACKAGE)
+
+    with empty.read() as connection:
+        assert set(connection.execute(select(run_batches.c.digest)).scalars()) == {None}
+    assert batches_of(empty, run_id) == [batch._replace(state="sent") for batch in before]
+
+
+def test_version_1_0_goes_on_recording_batches_in_the_newer_schema(database: Database) -> None:
+    columns = "run_number, sequence, lane, state, debtors, sends"
+    with database.write() as connection:
+        connection.execute(text(f"INSERT INTO run_batches ({columns}) VALUES (1, 1, 'high', 'planned', 5, 0)"))
+
+    with database.read() as connection:
+        assert connection.execute(select(run_batches.c.digest)).scalars().all() == [None]
 
 
 def test_every_index_is_there_with_its_columns(database: Database) -> None:

@@ -42,6 +42,26 @@ def test_an_idle_client_saves_no_more_than_a_minute(clock: Clock) -> None:
     assert [limit.take("a") == 0 for _ in range(3)] == [True, True, False]
 
 
+def test_a_request_given_back_was_never_counted(clock: Clock) -> None:
+    limit = RateLimit(2, clock=clock)
+    for _ in range(10):
+        assert limit.take("a") == 0
+        limit.give_back("a")
+
+    assert [limit.take("a") == 0 for _ in range(3)] == [True, True, False]
+
+
+def test_giving_back_never_adds_to_a_full_budget_nor_makes_a_client(clock: Clock) -> None:
+    limit = RateLimit(2, clock=clock)
+    limit.take("a")
+    for _ in range(5):
+        limit.give_back("a")
+        limit.give_back("unknown")
+
+    assert [limit.take("a") == 0 for _ in range(3)] == [True, True, False]
+    assert limit.remembered == 1
+
+
 def test_clients_have_separate_budgets(clock: Clock) -> None:
     limit = RateLimit(1, clock=clock)
 

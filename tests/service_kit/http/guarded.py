@@ -25,5 +25,19 @@ class KnownTokens:
         return Identity(f"test:{token}", Role(token))
 
 
+class CountingTokens(KnownTokens):
+    """Knows the same tokens, until they are revoked, and counts how often it is asked."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.revoked: set[str] = set()
+
+    async def identify(self, token: str) -> Identity:
+        self.asked += 1
+        if token in self.revoked:
+            raise BadCredentialsError("revoked")
+        return await super().identify(token)
+
+
 def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}

@@ -4,6 +4,8 @@ import httpx
 import pytest
 from tests.service_kit.http.responses import assert_problem, fields
 
+from service_kit.http.problems import MAX_ERRORS
+
 
 def test_an_unknown_path_is_a_problem(demo: httpx.Client) -> None:
     assert assert_problem(demo.get("/nowhere"), 404)["title"] == "Not Found"
@@ -34,6 +36,17 @@ def test_wrong_fields_are_named_by_their_place_in_the_body(demo: httpx.Client) -
 
     assert fields(problem) == ["1.title", "2.title", "2.count", "2.colour"]
     assert problem["errors"][0]["message"] == "must not be blank"
+
+
+@pytest.mark.parametrize(("wrong", "total"), [(MAX_ERRORS, None), (MAX_ERRORS + 1, MAX_ERRORS + 1), (400, 400)])
+def test_of_many_errors_the_first_are_listed_and_all_are_counted(
+    demo: httpx.Client, wrong: int, total: int | None
+) -> None:
+    problem = assert_problem(demo.post("/demo/lists", json=[{"title": ""}] * wrong), 422)
+
+    assert fields(problem) == [f"{number}.title" for number in range(MAX_ERRORS)]
+    assert problem.get("errors_total") == total
+    assert problem["detail"] == f"{wrong} values are not valid"
 
 
 def test_a_problem_never_repeats_what_was_sent(demo: httpx.Client) -> None:

@@ -1,6 +1,7 @@
-"""The innermost middleware: an error that nothing else handled becomes a logged 500 without detail."""
+"""An error that nothing else handled becomes a logged 500 without detail, whether a route or a middleware failed."""
 
 import structlog
+from fastapi import Request, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service_kit.http.problems import problem_response
@@ -30,3 +31,8 @@ class CatchAll:
                 raise  # the server cuts the connection, so that half a response is not taken for a whole one
             log.exception("http.request.failed")
             await problem_response(500)(scope, receive, send)
+
+
+async def respond_to_failure(_request: Request, _error: Exception) -> Response:
+    """Respond 500 where even the request log has failed. Starlette raises the error again, and the server logs it."""
+    return problem_response(500)

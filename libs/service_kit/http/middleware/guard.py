@@ -124,18 +124,23 @@ class Guard:
             _reject_web_pages(scope, headers, self._access.cors_origins)
             self._count(address_of(scope))
             return UNAUTHENTICATED
-        try:
-            identity = await _authenticate(self._access.authenticator, headers)
-        except _Rejected:
-            self._count(address_of(scope))
-            raise
-        self._count(identity.actor)
+        # Before the look-up: it is what a caller who guesses keys would cost.
+        address = address_of(scope)
+        self._count(address)
+        identity = await _authenticate(self._access.authenticator, headers)
+        self._count_instead(address, identity.actor)
         return identity
 
     def _count(self, client: str) -> None:
         wait = self._access.limit.take(client) if self._access.limit is not None else 0
         if wait:
             raise _Rejected(429, "too many requests", {"Retry-After": str(wait)})
+
+    def _count_instead(self, address: str, actor: str) -> None:
+        """Count a caller who is known by itself alone: many may share an address."""
+        if self._access.limit is not None:
+            self._access.limit.give_back(address)
+        self._count(actor)
 
 
 class _Rejected(Exception):  # noqa: N818
@@ -144,7 +149,7 @@ class _Rejected(Exception):  # noqa: N818
 
 
 async def _authenticate(authenticator: Authenticator, headers: Headers) -> Identity:
-    token = _bearer_token(headers)
+    token = bearer_token(headers)
     try:
         return await authenticator.identify(token)
     except BadCredentialsError as error:
@@ -158,7 +163,8 @@ async def _authenticate(authenticator: Authenticator, headers: Headers) -> Ident
         raise _Rejected(500) from None
 
 
-def _bearer_token(headers: Headers) -> str:
+def bearer_token(headers: Headers) -> str:
+    """Return the credentials of a request that is being let in."""
     given = headers.getlist("authorization")
     scheme, _, token = given[0].partition(" ") if len(given) == 1 else ("", "", "")
     token = token.strip()

@@ -6,7 +6,7 @@ import socket
 import httpx
 import pytest
 import structlog
-from tests.service_kit.http.guarded import ROUTES, KnownTokens, bearer
+from tests.service_kit.http.guarded import ROUTES, CountingTokens, KnownTokens, bearer
 from tests.service_kit.http.responses import assert_problem
 from tests.support.guarded_api import create_app
 from tests.support.processes import eventually
@@ -190,11 +190,20 @@ class TestRate:
             assert api.get("/demo/things", headers=bearer("admin")).status_code == 200
             assert api.get("/healthz").status_code == 200
 
-    def test_wrong_credentials_are_counted_by_address(self) -> None:
-        with serving(create_app(Access(KnownTokens(), RateLimit(3)))) as api:
+    def test_wrong_credentials_are_counted_by_address_before_they_are_looked_up(self) -> None:
+        authenticator = CountingTokens()
+        with serving(create_app(Access(authenticator, RateLimit(3)))) as api:
             guesses = [api.get("/demo/things", headers=bearer(f"guess-{n}")).status_code for n in range(5)]
             assert guesses == [401, 401, 401, 429, 429]
-            assert api.get("/demo/things", headers=bearer("viewer")).status_code == 200
+            assert authenticator.asked == 3
+
+    def test_known_callers_of_one_address_have_separate_budgets(self) -> None:
+        with serving(create_app(Access(KnownTokens(), RateLimit(3)))) as api:
+            for token in ("viewer", "operator", "admin"):
+                asked = [api.get("/demo/things", headers=bearer(token)).status_code for _ in range(3)]
+                assert asked == [200, 200, 200]
+            assert api.get("/demo/things", headers=bearer("viewer")).status_code == 429
+            assert api.get("/demo/things", headers=bearer("forged")).status_code == 401
 
     def test_without_authentication_addresses_are_counted(self) -> None:
         with serving(create_app(Access(limit=RateLimit(2)))) as api:

@@ -35,7 +35,7 @@ def test_all_threads_of_an_api_run_on_one_core_of_those_that_they_may_use(tmp_pa
 
 PROGRAM = """
     import asyncio, os, sys, threading
-    from service_kit.http import cpu_affinity
+    from service_kit.http.serving import cpu_affinity
 
     cpu_affinity.STAY_SECONDS = cpu_affinity.CHOOSE_SECONDS = 0.05
 

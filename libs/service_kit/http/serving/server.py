@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from service_kit.http.cpu_affinity import stay_on_one_core
+from service_kit.http.serving.cpu_affinity import stay_on_one_core
+from service_kit.http.serving.protocol import BoundedProtocol
 from service_kit.lifecycle import STOP_SECONDS, Stop, run, stop_on_signals
 
 if TYPE_CHECKING:
@@ -17,7 +18,13 @@ GRACE_SECONDS = 15
 KEEP_ALIVE_SECONDS = 75  # longer than a load balancer's 60, so that it never sends on a connection that we just closed
 
 
-def serve(app: "FastAPI", host: str, port: int, grace: int = GRACE_SECONDS) -> int:
+def serve(
+    app: "FastAPI",
+    host: str,
+    port: int,
+    grace: int = GRACE_SECONDS,
+    protocol: type[BoundedProtocol] = BoundedProtocol,
+) -> int:
     """Serve an app until asked to stop, then finish its requests for up to `grace` seconds; return the exit code.
 
     `app.state.stop` is the Stop of this process, for streams that would otherwise never end.
@@ -25,7 +32,7 @@ def serve(app: "FastAPI", host: str, port: int, grace: int = GRACE_SECONDS) -> i
 
     async def serving() -> None:
         stop = app.state.stop = Stop()
-        server = _Server(_uvicorn_config(app, host, port, grace))
+        server = _Server(_uvicorn_config(app, host, port, grace, protocol))
         with stop_on_signals(stop, STOP_SECONDS):
             tasks = [asyncio.create_task(_exit_when_asked(server, stop)), asyncio.create_task(stay_on_one_core())]
             await server.serve()
@@ -37,12 +44,14 @@ def serve(app: "FastAPI", host: str, port: int, grace: int = GRACE_SECONDS) -> i
     return run(serving)
 
 
-def _uvicorn_config(app: "FastAPI", host: str, port: int, grace: int) -> uvicorn.Config:
+def _uvicorn_config(
+    app: "FastAPI", host: str, port: int, grace: int, protocol: type[BoundedProtocol]
+) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         host=host,
         port=port,
-        http="httptools",
+        http=protocol,
         ws="none",
         lifespan="on",
         log_config=None,
