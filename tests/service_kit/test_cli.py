@@ -103,6 +103,7 @@ def configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[st
     """Collect the log configurations, as (service, level)."""
     found: list[tuple[str, str]] = []
     monkeypatch.chdir(tmp_path)  # without a .env
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", "http://127.0.0.1:9324")
     monkeypatch.setattr(cli, "configure", lambda service, level: found.append((service, level)))
     return found
 

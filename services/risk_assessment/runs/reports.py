@@ -86,6 +86,7 @@ class _Sent:
         self, connection: Connection, numbers: Mapping[str, int], results: Sequence[BatchResult], rebuild: Rebuild
     ) -> None:
         self._connection, self._rebuild = connection, rebuild
+        self._rebuilt: dict[BatchKey, str] = {}  # one message may report a batch a thousand times
         wanted: dict[int, set[int]] = {}
         for result in results:
             if result.run_id in numbers:
@@ -107,7 +108,9 @@ class _Sent:
         if batch.digest:
             return str(batch.digest)
         key = BatchKey(batch.run_number, batch.sequence, batch.lane)
-        return self._rebuild(self._connection, [key])[key]
+        if key not in self._rebuilt:
+            self._rebuilt |= self._rebuild(self._connection, [key])
+        return self._rebuilt[key]
 
 
 def _refusal(result: BatchResult, number: int | None, sent: _Sent, undigested: bool) -> Refusal | None:

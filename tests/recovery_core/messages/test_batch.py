@@ -23,7 +23,7 @@ from recovery_core.messages.batch import (
     resolve_policy,
 )
 from recovery_core.messages.shapes import batch_json_schema
-from recovery_core.messages.wire import MAX_BODY_BYTES, MessageTooLarge, UnreadableMessage
+from recovery_core.messages.wire import MAX_BODY_BYTES, MessageTooLarge, UnreadableMessage, digest_of
 from recovery_core.policies.builtin import built_in_policy
 from recovery_core.policies.document import load_policy
 
@@ -65,6 +65,13 @@ def test_the_same_batch_is_the_same_bytes() -> None:
     entry = written(an_entry())
     assert encode_batch(a_header(), [entry]) == encode_batch(a_header(as_of=tokyo), [entry])
     assert batch_id_of("run-1", 7) == "run-1-0000007"
+
+
+def test_every_version_writes_the_same_bytes() -> None:
+    # The version before may have sent a batch that this one builds again: other bytes would refuse an honest report.
+    policy = PolicyHeader("standard", 1, "f" * 64)
+    body = encode_batch(a_header(policy=policy), [written(an_entry(1)), written(an_entry(2, payment_status="UNPAID"))])
+    assert digest_of(body) == "946f7cdde944b43d116017113397843e4c34124acc1618bae35738061691ff44"
 
 
 def test_what_stands_for_itself_may_be_left_out() -> None:

@@ -103,10 +103,11 @@ def test_a_message_is_built_once_more_only_where_its_digest_was_not_recorded(dat
         return dict.fromkeys(keys, OTHER_DIGEST)
 
     with database.read() as connection:
-        found = reports.check(connection, [a_message(*reports_of(database, run_id))], NO_KEYS, rebuild, LATER)
+        messages = [a_message(*reports_of(database, run_id))] * 2
+        found = reports.check(connection, messages, NO_KEYS, rebuild, LATER)
 
     assert [key.sequence for key in built] == [4]
-    assert [result.sequence for _, result in found.believed] == [1, 2, 3]
+    assert [result.sequence for _, result in found.believed] == [1, 2, 3] * 2
 
 
 def test_what_version_1_0_sent_is_believed_by_the_digest_of_the_same_message(database: Database, run_id: str) -> None:
