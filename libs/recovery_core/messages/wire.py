@@ -7,7 +7,7 @@ from pydantic import ValidationError
 MAX_MESSAGE_BYTES = 262_144
 """The largest message: what every SQS emulator still takes, though AWS has taken 1 MiB since August 2025."""
 MAX_BODY_BYTES = MAX_MESSAGE_BYTES - 1_024
-"""The largest body that is sent: a queue counts the attributes too, which carry the MAC and the trace."""
+"""The largest body that is planned: a queue counts the attributes too, which carry the MAC and the trace."""
 MAX_REASON_CHARS = 500
 
 
@@ -25,8 +25,8 @@ class MessageTooLarge(ValueError):  # noqa: N818 - named by its consequence
 
 def sized(data: bytes) -> bytes:
     """Return the message. Raises MessageTooLarge."""
-    if len(data) > MAX_BODY_BYTES:
-        raise MessageTooLarge(f"{len(data)} bytes are more than the {MAX_BODY_BYTES} of a message")
+    if len(data) > MAX_MESSAGE_BYTES:
+        raise MessageTooLarge(f"{len(data)} bytes are more than the {MAX_MESSAGE_BYTES} of a message")
     return data
 
 

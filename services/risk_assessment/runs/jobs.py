@@ -212,7 +212,8 @@ class ResultsReader:
         rebuild = partial(rebuilt_digests, registry=parts.registry)
         with parts.database.read() as connection:
             checked = reports.check(connection, received, parts.settings.message_keys, rebuild, now)
-        record_completed(parts.database.transact(lambda c: results.apply(c, checked.believed, now)))
+        if checked.believed:
+            record_completed(parts.database.transact(lambda c: results.apply(c, checked.believed, now)))
         for _, report in checked.believed:
             BATCHES.labels(report.outcome, "").inc()
         for refused in checked.refused:

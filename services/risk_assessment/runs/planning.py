@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, Row, select, update
 
-from recovery_core.messages.wire import MessageTooLarge
+from recovery_core.messages.wire import MAX_BODY_BYTES, MessageTooLarge
 from recovery_core.policies.parts import Lane
 from recovery_core.ranking.manifest import Batch, Manifest, NumberedBatch
 from recovery_core.ranking.queue import Entry, RecoveryQueue
@@ -125,16 +125,21 @@ class _Fitting:
                 yield from ((lane, part) for part in self._parts(entries, inputs))
 
     def _parts(self, entries: list[Entry], inputs: Inputs) -> Iterator[list[Entry]]:
-        try:
-            self._writer.body(MAX_SEQUENCE, Lane.STANDARD.value, entries, inputs)
-        except MessageTooLarge:
-            if len(entries) == 1:
-                raise
+        if self._fits(entries, inputs):
+            yield entries
+        else:
             middle = len(entries) // 2
             yield from self._parts(entries[:middle], inputs)
             yield from self._parts(entries[middle:], inputs)
-        else:
-            yield entries
+
+    def _fits(self, entries: list[Entry], inputs: Inputs) -> bool:
+        try:
+            body = self._writer.body(MAX_SEQUENCE, Lane.STANDARD.value, entries, inputs)
+            return len(body) <= MAX_BODY_BYTES or len(entries) == 1
+        except MessageTooLarge:
+            if len(entries) == 1:
+                raise
+            return False
 
 
 def _in_commits(batches: Iterable[NumberedBatch]) -> Iterator[list[NumberedBatch]]:

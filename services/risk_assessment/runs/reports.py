@@ -125,7 +125,7 @@ def _refusal(result: BatchResult, number: int | None, sent: _Sent, undigested: b
     if result.succeeded + result.failed != (batch.debtors if result.outcome == Outcome.DONE else 0):
         return Refusal.COUNTS
     if result.digest is None:
-        return None if undigested else Refusal.DIGEST
+        return None if undigested and batch.sends else Refusal.DIGEST
     return None if result.digest == sent.digest(batch) else Refusal.DIGEST
 
 

@@ -23,7 +23,7 @@ from recovery_core.messages.batch import (
     resolve_policy,
 )
 from recovery_core.messages.shapes import batch_json_schema
-from recovery_core.messages.wire import MAX_BODY_BYTES, MessageTooLarge, UnreadableMessage, digest_of
+from recovery_core.messages.wire import MAX_BODY_BYTES, MAX_MESSAGE_BYTES, MessageTooLarge, UnreadableMessage, digest_of
 from recovery_core.policies.builtin import built_in_policy
 from recovery_core.policies.document import load_policy
 
@@ -87,7 +87,7 @@ def test_a_thousand_ordinary_debtors_fit_into_one_message() -> None:
 
 
 def test_a_message_too_large_for_a_queue_is_not_written() -> None:
-    with pytest.raises(MessageTooLarge, match=f"more than the {MAX_BODY_BYTES} "):
+    with pytest.raises(MessageTooLarge, match=f"more than the {MAX_MESSAGE_BYTES} "):
         encode_batch(a_header(), [written(an_entry(number)) for number in range(1, 1_000)])
 
 
