@@ -12,11 +12,12 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from recovery_core.profile import Profile
 from risk_assessment.debtors.bulk import DebtorRow
 from risk_assessment.fields import PortfolioName
 
 FIELDS = DebtorRow._fields
-OPTIONAL = ("family_situation", "payment_status")
+OPTIONAL = tuple(name for name, field in Profile.model_fields.items() if not field.is_required())
 REQUIRED = tuple(name for name in FIELDS if name not in OPTIONAL)
 
 Reader = Callable[[Sequence[str]], str | int | None]

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, and_, case, func, literal, not_, select, unio
 
 from recovery_core.money import format_money
 from recovery_core.policies.parts import Lane
-from recovery_core.profile import FACTS
+from recovery_core.profile import DEBT_AT, FACTS
 from recovery_core.ranking.queue import Entry, RecoveryQueue
 from risk_assessment.debtors.tables import debtors
 from risk_assessment.runs.ranking import COUNT_PAID, Eligible, Selection, exclusions
@@ -100,7 +100,7 @@ def _lines(connection: Connection, selection: Selection, best: list[Entry], thre
                 "priority": format_money(priority),
                 "total_score": score.total_score,
                 "risk_level": score.risk_level,
-                "total_debt_amount": format_money(facts[0]),
+                "total_debt_amount": format_money(facts[DEBT_AT]),
             }
         )
     return lines

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 from sqlalchemy import ColumnElement, Connection, Row, and_, case, false, func, not_, select
 
-from recovery_core.profile import FACTS, PaymentStatus
+from recovery_core.profile import DEBT_AT, FACTS, PaymentStatus
 from recovery_core.ranking.exclusions import Exclusion
 from recovery_core.ranking.objective import priority_of
 from recovery_core.ranking.queue import Entry
@@ -157,7 +157,7 @@ class Eligible:
                 self.excluded_here[Exclusion.NOT_SCORABLE] += 1
                 continue
             if levels is None or result.risk_level in levels:
-                yield (priority_of(result.total_score, facts[0]), debtor_id, version)
+                yield (priority_of(result.total_score, facts[DEBT_AT]), debtor_id, version)
             else:
                 self.excluded_here[Exclusion.FILTERED] += 1
 
