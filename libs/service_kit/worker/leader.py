@@ -32,6 +32,11 @@ class LeaderEvents(Protocol):
         """Record that the lease could not be given back; it ends by itself."""
 
 
+def concerns_all_work(error: Exception) -> bool:
+    """Return whether an error is an outage or a lost lease: any work would meet it, so none has failed by it."""
+    return explain_outage(error) is not None or isinstance(error, LeaseLostError)
+
+
 class Leader:
     """One process's attempt to lead, until it is asked to stop."""
 
