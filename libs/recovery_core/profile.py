@@ -107,7 +107,7 @@ _facts_of = attrgetter(*FACTS)
 
 
 class Profile(BaseModel):
-    """The scoring inputs of one debtor. Amounts are read as decimal text or major units, and held in minor units."""
+    """The scoring inputs of one debtor. Amounts are read as decimal text or major units, and kept in minor units."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_enum_values=True, validate_default=True)
 

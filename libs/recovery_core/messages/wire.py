@@ -1,4 +1,4 @@
-"""What holds for every message: its largest size, and the errors of one that cannot be sent or read."""
+"""What is the same for every message: its largest size, and the errors of one that cannot be sent or read."""
 
 from pydantic import ValidationError
 

@@ -1,4 +1,4 @@
-"""A loop of which one process works at a time: it runs its steps while it holds the leader lease."""
+"""A loop of which one process works at a time: it runs its steps while it has the leader lease."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -51,7 +51,7 @@ class Leader:
         return self._term.is_set()
 
     async def run(self, steps: Sequence[Step], stop: Stop) -> None:
-        """Stand by until the lease is free, run the steps while holding it, and again when it was lost."""
+        """Stand by until the lease is free, run the steps while it is ours, and stand by again when it was lost."""
         acquire = Step("acquire", STANDBY_SECONDS, partial(self._lead, steps, stop), (self._database,))
         await run_steps([acquire], stop)
         await self._release()

@@ -39,7 +39,7 @@ class Source(BaseModel):
     column: str | None = Field(None, description="the value of a column as it stands")
     fixed: str | int | None = Field(None, description="the same declared value for every row")
     template: str | None = Field(None, description="text with {COLUMN} places")
-    count_above: int | None = Field(None, description="how many of `columns` hold a number above this")
+    count_above: int | None = Field(None, description="how many of `columns` have a number above this")
     columns: list[str] = Field(default_factory=list)
     map: dict[str, str] = Field(default_factory=dict, description="what each value of the column means")
 
@@ -132,7 +132,7 @@ class ImportMapping(BaseModel):
         missing = [name for name in REQUIRED if name not in self.fields]
         if missing:
             raise ValueError(
-                f"no source for {', '.join(missing)}; declare a fixed value for what the file does not hold"
+                f"no source for {', '.join(missing)}; declare a fixed value for what the file does not contain"
             )
         return self
 

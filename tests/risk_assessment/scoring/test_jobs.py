@@ -43,7 +43,7 @@ def job_of(database: Database, job_id: str) -> Any:
 
 
 def the_step(database: Database) -> Callable[[], bool]:
-    """Return the step of a dispatcher that holds the lease: it says whether there was anything to do."""
+    """Return the step of a dispatcher that has the lease: it says whether there was anything to do."""
     lease = LeaderLease(database, leases, "dispatcher")
     assert lease.acquire(NOON)
     [step] = steps_of(database, a_registry(), lease, ())

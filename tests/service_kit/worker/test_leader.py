@@ -1,4 +1,4 @@
-"""A leader stands by, leads while it holds the lease, ends its steps when it has lost it, and releases it at a stop."""
+"""A leader stands by, leads while it has the lease, ends its steps when it has lost it, and releases it at a stop."""
 
 import asyncio
 from collections.abc import Sequence
