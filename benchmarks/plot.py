@@ -19,7 +19,7 @@ Point = tuple[float, float]
 
 
 def main(paths: Sequence[str]) -> None:
-    """Draw what the files hold."""
+    """Draw what the files contain."""
     rates: dict[str, list[Point]] = {}
     memory: dict[str, list[Point]] = {}
     for path in paths:

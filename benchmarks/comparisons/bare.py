@@ -28,7 +28,6 @@ from recovery_core.policies.builtin import built_in_policy
 from recovery_core.profile import FACTS
 from recovery_core.ranking.queue import RecoveryQueue
 from recovery_core.scoring.scorer import scorer_for
-from risk_assessment.runs.ranking import WORKABLE
 from service_kit.database.engine import Database
 
 QUEUE = "bare-work"
@@ -82,8 +81,7 @@ class _Bare:
         self._at_work.set()
         started = time.perf_counter()
         with self._database.read() as connection:
-            # The tuple as Python shows it is SQL.
-            statement = f"SELECT id, priority, {', '.join(FACTS)} FROM debtors WHERE payment_status IN {WORKABLE}"
+            statement = f"SELECT id, priority, {', '.join(FACTS)} FROM debtors WHERE payment_status <> 'PAID'"
             rows = {row[0]: tuple(row) for row in connection.exec_driver_sql(statement)}
         ranked = [
             rows[debtor_id] for _, debtor_id, _ in RecoveryQueue((row[1], row[0]) for row in rows.values()).drain()

@@ -43,7 +43,7 @@ PEERS = (
 
 
 def measure(database: str, debtors: int, repeats: int, environment: Path) -> Iterator[Figure]:
-    """Debtors a second of each library, and of SmartRecover, over one portfolio; `environment` holds the libraries."""
+    """Debtors a second of each library, and of SmartRecover, over one portfolio; `environment` has the libraries."""
     programs = environment / "bin"
     if not (programs / "taskiq").exists():
         raise NotMeasurableError(f"the other libraries are not in {environment}: start this by `make bench-peers`")

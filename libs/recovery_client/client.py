@@ -23,7 +23,7 @@ class RejectedError(ClientError):
         except (ValueError, KeyError, TypeError):
             text = response.reason_phrase
         if self.status == httpx.codes.UNAUTHORIZED:
-            text += " (RECOVERY_API_KEY holds the key of the command line)"
+            text += " (RECOVERY_API_KEY is the key of the command line)"
         super().__init__(f"{response.request.url.path} answered {self.status}: {text}")
 
 

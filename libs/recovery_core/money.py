@@ -100,7 +100,7 @@ def _fraction_to_minor(value: float | Decimal, maximum: int) -> int:
         raise MoneyError("must be a finite number")
     if value < 0:
         raise MoneyError("must not be negative")
-    if value > maximum:  # a first, coarse bound: rounding could not hold much larger numbers
+    if value > maximum:  # a first, coarse bound: rounding would fail for much larger numbers
         raise MoneyError(f"must be at most {format_money(maximum)}")
     rounded = Decimal(value).quantize(_CENT)
     if value != rounded and not _is_noise(value, rounded):

@@ -4,6 +4,7 @@ Unknown categories and unknown fields are rejected; no value is ever filled in s
 """
 
 from enum import StrEnum
+from operator import attrgetter
 from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -96,12 +97,17 @@ class Facts(NamedTuple):
 FACTS = Facts._fields
 """The names of the facts, in order."""
 
+DEBT_AT = FACTS.index("total_debt_amount")
+"""Where the debt, which a priority also needs, stands in a row of facts."""
+
 PROFILE_FIELDS = (*FACTS, "payment_status")
 """The names of a profile's fields: the facts, and the payment status, which no score reads."""
 
+_facts_of = attrgetter(*FACTS)
+
 
 class Profile(BaseModel):
-    """The scoring inputs of one debtor. Amounts are read as decimal text or major units, and held in minor units."""
+    """The scoring inputs of one debtor. Amounts are read as decimal text or major units, and kept in minor units."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_enum_values=True, validate_default=True)
 
@@ -117,12 +123,4 @@ class Profile(BaseModel):
     @property
     def facts(self) -> Facts:
         """The facts a score reads."""
-        return Facts(
-            self.total_debt_amount,
-            self.monthly_income,
-            self.late_payments_count,
-            self.employment_status,
-            self.contract_type,
-            self.industry_sector,
-            self.family_situation,
-        )
+        return Facts._make(_facts_of(self))

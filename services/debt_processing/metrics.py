@@ -26,7 +26,7 @@ LEASE_EXTENSIONS = Counter(
     "debt_lease_extensions_total", "Times the visibility timeout of a received message was extended"
 )
 LEASES_LOST = Counter("debt_leases_lost_total", "Received messages that became visible to other consumers")
-HELD = Gauge("debt_held_batches", "Batches in this consumer: waiting in memory, in process, or not yet reported")
+OWN_BATCHES = Gauge("debt_held_batches", "Batches in this consumer: waiting in memory, in process, or not yet reported")
 RESULTS_PENDING = Gauge("debt_results_pending", "Batches processed and not yet reported and deleted")
 QUEUE_MESSAGES = Gauge("debt_queue_messages", "Messages in a lane's queues, by where they are", ["lane", "state"])
 OUTAGES = Counter("debt_outages_total", "Times the database or the queues were away", ["what"])

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -46,13 +47,13 @@ def serve(
 @app.command()
 def dispatch() -> None:
     """Carry out runs and scoring jobs until asked to stop."""
-    from risk_assessment.worker import dispatch_until_stopped  # noqa: PLC0415
+    from risk_assessment.worker import check_before_start, dispatch_until_stopped  # noqa: PLC0415
     from service_kit.lifecycle import run_loop  # noqa: PLC0415
 
     settings = start_process(Settings, PACKAGE)
     with clear_errors(PACKAGE, KNOWN):
-        main_loop = dispatch_until_stopped(settings)
-    raise typer.Exit(run_loop(main_loop))
+        check_before_start(settings)
+    raise typer.Exit(run_loop(partial(dispatch_until_stopped, settings)))
 
 
 @app.command()

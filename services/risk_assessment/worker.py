@@ -3,8 +3,6 @@
 It plans, sends and scores only with the leader lease. Recording what the debt service reports needs none.
 """
 
-from collections.abc import Awaitable, Callable
-
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -12,8 +10,8 @@ from risk_assessment.batches.sending import BatchQueues
 from risk_assessment.metadata import leases
 from risk_assessment.metrics import LEASE_HELD, OLDEST, OUTAGES, OUTSTANDING
 from risk_assessment.policies.registry import PolicyRegistry, load_registry
-from risk_assessment.runs.jobs import RunParts, steps_of
-from risk_assessment.scoring.jobs import ScoringSteps
+from risk_assessment.runs import jobs as runs
+from risk_assessment.scoring import jobs as scoring
 from risk_assessment.settings import Settings
 from service_kit.clock import utc_now
 from service_kit.database.engine import Database
@@ -22,7 +20,7 @@ from service_kit.database.outages import is_unavailable
 from service_kit.lifecycle import Stop
 from service_kit.process import open_process
 from service_kit.sqs.client import Sqs
-from service_kit.worker.dependencies import database_dependency, queues_dependency
+from service_kit.worker.dependencies import LoggedOutages, database_dependency, queues_dependency
 from service_kit.worker.leader import Leader
 from service_kit.worker.leader_lease import LeaderLease
 
@@ -33,41 +31,36 @@ LEASE = "dispatcher"
 SQLITE_CACHE_KIB = 4 * 1024  # it reads its tables in the order of their keys, and needs no page for long
 
 
-def dispatch_until_stopped(settings: Settings) -> Callable[[Stop], Awaitable[None]]:
-    """Return the dispatcher as a loop. Raises at once when a policy is wrong or the database was never migrated."""
+def check_before_start(settings: Settings) -> None:
+    """Refuse what waiting cannot mend. Raises PolicyError, and MigrationError for a database without tables."""
+    load_registry(settings.risk_policy, settings.risk_policy_dir)
+    database = Database(settings.risk_database_url)
+    try:
+        _refuse_an_empty_database(database)
+    finally:
+        database.dispose()
+
+
+async def dispatch_until_stopped(settings: Settings, stop: Stop) -> None:
+    """Run the dispatcher, with its metrics if they have a port, until asked to stop."""
     database = Database(settings.risk_database_url, sqlite_cache_kib=SQLITE_CACHE_KIB)
-    _refuse_an_empty_database(database)
     registry = load_registry(settings.risk_policy, settings.risk_policy_dir)
-
-    async def loop(stop: Stop) -> None:
-        async with open_process(settings, PACKAGE, "dispatch", database, settings.risk_metrics_port) as sqs:
-            await dispatch(settings, database, sqs, registry, stop)
-
-    return loop
+    async with open_process(settings, PACKAGE, "dispatch", database, settings.risk_metrics_port) as sqs:
+        await dispatch(settings, database, sqs, registry, stop)
 
 
 async def dispatch(settings: Settings, database: Database, sqs: Sqs, registry: PolicyRegistry, stop: Stop) -> None:
     """Lead when the lease is free, and carry out runs and scoring jobs, until asked to stop."""
     log.info("risk.dispatcher.started")
     batch_queues = BatchQueues(sqs, settings)
-    here = database_dependency(database, PACKAGE, _Outages())
-    queues = queues_dependency(batch_queues.ping, _Outages())
+    outages = LoggedOutages("risk", OUTAGES)
+    here = database_dependency(database, PACKAGE, outages)
+    queues = queues_dependency(batch_queues.ping, outages)
     lease = LeaderLease(database, leases, LEASE)
     leader = Leader(lease, here, _Leadership(), utc_now)
-    parts = RunParts(settings, database, registry, batch_queues, lease, leader, (here,), (here, queues))
-    await leader.run([*steps_of(parts), *ScoringSteps(database, registry, lease, (here,)).steps()], stop)
+    parts = runs.RunParts(settings, database, registry, batch_queues, lease, leader, (here,), (here, queues))
+    await leader.run([*runs.steps_of(parts), *scoring.steps_of(database, registry, lease, (here,))], stop)
     log.info("risk.dispatcher.stopped")
-
-
-class _Outages:
-    """Logs and counts outages."""
-
-    def began(self, dependency: str, reason: str) -> None:
-        log.warning("risk.outage.began", what=dependency, reason=reason)
-        OUTAGES.labels(dependency).inc()
-
-    def ended(self, dependency: str) -> None:
-        log.info("risk.outage.ended", what=dependency)
 
 
 class _Leadership:

@@ -21,7 +21,7 @@ QUEUE = QueueSpec("work")
 
 
 def resident(process_id: int) -> int:
-    """Bytes of memory that a process holds."""
+    """Bytes of memory that a process uses."""
     status = Path(f"/proc/{process_id}/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in status if line.startswith("VmRSS:")) * 1024
 

@@ -38,6 +38,8 @@ def logged() -> dict[str, set[str]]:
     for function, call in calls():
         event = call.args[0].value
         level = function.removeprefix("log.")
+        if function == "LoggedOutages":
+            found |= {f"{event}.outage.began": {"warning"}, f"{event}.outage.ended": {"info"}}
         if isinstance(event, str) and EVENT.fullmatch(event) and (level in LEVELS or function == "write"):
             found.setdefault(event, set()).add(LEVELS.get(level, "info"))
     return found

@@ -1,4 +1,4 @@
-""".env.example is complete: every setting stands in it, with the value that holds when nothing is set."""
+""".env.example is complete: every setting stands in it, with the value that applies when nothing is set."""
 
 import re
 

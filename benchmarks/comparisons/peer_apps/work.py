@@ -11,15 +11,12 @@ from typing import Any
 from sqlalchemy import Engine, create_engine, event, text
 
 from recovery_core.policies.builtin import built_in_policy
+from recovery_core.profile import FACTS
 from recovery_core.scoring.scorer import scorer_for
 
 DEBTORS_A_MESSAGE = 100
 QUEUE = "peer-work"
 ENDPOINT, REGION = os.environ["AWS_ENDPOINT_URL_SQS"], os.environ["AWS_REGION"]
-FACTS = (
-    "total_debt_amount, monthly_income, late_payments_count, employment_status, contract_type, industry_sector,"
-    " family_situation"
-)
 _scorer = scorer_for(built_in_policy("standard"))
 
 
@@ -71,7 +68,7 @@ def work(ids: Sequence[int]) -> None:
     with _risk.connect() as connection:
         marks = ",".join([_marker] * len(ids))
         found = connection.exec_driver_sql(
-            f"SELECT id, {FACTS} FROM debtors WHERE id IN ({marks})",
+            f"SELECT id, {', '.join(FACTS)} FROM debtors WHERE id IN ({marks})",
             tuple(ids),
         ).fetchall()
     rows = []

@@ -103,7 +103,7 @@ def count_high_priority(decisions: Sequence[Decision], threshold: int) -> int:
 
 def _score(item: DebtorEntry, scorer: Scorer) -> tuple[int, Score]:
     debt = _minor(item["total_debt_amount"])
-    facts = (
+    facts = (  # in the order of `Facts`: made by name it would take half as long as a whole decision
         debt,
         _minor(item["monthly_income"]),
         item["late_payments_count"],

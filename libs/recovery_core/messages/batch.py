@@ -113,11 +113,11 @@ def encode_debtor(debtor_id: int, priority: int, total_score: int, facts: Sequen
     It leaves out what decode_batch fills in by itself, no family situation and UNPAID. That saves about 50 of 290
     bytes, so that a thousand ordinary debtors fit into one message.
     """
-    debt, income, late_payments, *categories = facts
+    debt, income, late_payments, employment, contract, industry, family = facts
     return (
         f'{{"debtor_id":{debtor_id},"priority":"{format_money(priority)}","total_score":{total_score},'
         f'"total_debt_amount":"{format_money(debt)}","monthly_income":"{format_money(income)}",'
-        f'"late_payments_count":{late_payments},' + _categories(*categories, payment_status)
+        f'"late_payments_count":{late_payments},' + _categories(employment, contract, industry, family, payment_status)
     )
 
 

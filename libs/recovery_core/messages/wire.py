@@ -1,4 +1,4 @@
-"""What holds for every message: its largest size, its digest, and the errors of one that cannot be sent or read."""
+"""What is the same for every message: its largest size, its digest, and the errors of a bad one."""
 
 from hashlib import sha256
 

@@ -89,8 +89,8 @@ class RecoveryQueue:
         self._reset()
 
     def __len__(self) -> int:
-        held = len(self._heap) + self._on_disk
-        return held if self._left is None else min(held, self._left)
+        inside = len(self._heap) + self._on_disk
+        return inside if self._left is None else min(inside, self._left)
 
     def __bool__(self) -> bool:
         return len(self) > 0

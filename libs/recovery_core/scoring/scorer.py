@@ -18,7 +18,7 @@ _MAX_CACHED = 100_000  # every combination of cells under the built-in policies 
 
 
 class ScoringError(ValueError):
-    """The policy has no points for a value; ``field`` names the field that holds it."""
+    """The policy has no points for a value; ``field`` names its field."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(f"{field}: {message}")

@@ -137,7 +137,7 @@ class Database:
     def stream(
         self, connection: Connection, statement: Select[Any], chunk: int = 5_000
     ) -> Iterator[list[Row[*tuple[Any, ...]]]]:
-        """Yield the rows in lists of at most `chunk`, without holding all of them in memory.
+        """Yield the rows in lists of at most `chunk`, without having all of them in memory.
 
         On MySQL the connection can do nothing else until the stream has ended.
         """

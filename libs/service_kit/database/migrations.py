@@ -139,7 +139,7 @@ def _alone_on_sqlite(database: Database) -> Iterator[Connection]:
 
 @contextmanager
 def _alone_on_mysql(database: Database) -> Iterator[Connection]:
-    """Yield a connection that holds a named lock of this database, which outlives the commits of DDL."""
+    """Yield a connection with a named lock of this database, which outlives the commits of DDL."""
     with database.engine.connect() as connection:
         name = f"migrate-{hashlib.sha256(str(connection.engine.url.database).encode()).hexdigest()[:32]}"
         if connection.exec_driver_sql("SELECT GET_LOCK(%s, %s)", (name, LOCK_WAIT_SECONDS)).scalar() != 1:

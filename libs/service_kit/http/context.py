@@ -34,7 +34,7 @@ health. Other requests wait without a thread. SQLite never waits for a network, 
 class ConcurrencyLimits:
     """How many routes may work at a time, and how many of these may do what can take long.
 
-    Reads always find a thread, whichever writer holds the database's lock and however much a preview reads.
+    Reads always find a thread, whichever writer has the database's lock and however much a preview reads.
     """
 
     def __init__(self, database: Database) -> None:

@@ -14,7 +14,7 @@ MAX_LIMIT = 500
 MAX_CURSOR_CHARS = 1_024
 _INT64 = range(-(2**63), 2**63)
 
-Limit = Annotated[int, Field(ge=1, le=MAX_LIMIT, description="How many items a page may hold")]
+Limit = Annotated[int, Field(ge=1, le=MAX_LIMIT, description="How many items a page has at most")]
 Cursor = Annotated[str | None, Field(max_length=MAX_CURSOR_CHARS, description="`next_cursor` of the page before")]
 
 T = TypeVar("T")
@@ -36,7 +36,7 @@ class Page(Generic[T]):
 
 
 def page_of(found: Sequence[T], limit: int, key: Callable[[T], Sequence[int | str]]) -> Page[T]:
-    """Cut items into a page; `found` holds one more than the page if there is a next one."""
+    """Cut items into a page; `found` has one more than the page if there is a next one."""
     return Page(list(found[:limit]), encode_cursor(key(found[limit - 1])) if len(found) > limit else None)
 
 

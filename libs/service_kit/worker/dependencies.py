@@ -5,6 +5,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Protocol
 
+import structlog
+from prometheus_client import Counter
+
 from service_kit.backoff import Backoff
 from service_kit.database.engine import Database
 from service_kit.database.migrations import is_current
@@ -12,6 +15,8 @@ from service_kit.database.outages import describe_outage, is_unavailable
 from service_kit.lifecycle import Stop
 from service_kit.sqs.outages import describe_sqs_outage, is_sqs_unavailable
 from service_kit.worker.waiting import in_thread
+
+log = structlog.get_logger()
 
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
@@ -58,6 +63,22 @@ class OutageEvents(Protocol):
         """Record that it is available again."""
 
 
+class LoggedOutages:
+    """Logs outages as `<service>.outage.began` and `.ended`, and counts them by dependency."""
+
+    def __init__(self, service: str, outages: Counter) -> None:
+        self._service, self._outages = service, outages
+
+    def began(self, dependency: str, reason: str) -> None:
+        """Record that a dependency is away."""
+        log.warning(f"{self._service}.outage.began", what=dependency, reason=reason)
+        self._outages.labels(dependency).inc()
+
+    def ended(self, dependency: str) -> None:
+        """Record that it is available again."""
+        log.info(f"{self._service}.outage.ended", what=dependency)
+
+
 class Dependency:
     """A service that the loop cannot work without. Its probe raises while it is away."""
 
@@ -74,10 +95,6 @@ class Dependency:
         self._known = False  # nothing is assumed before the first probe
         self._backoff = Backoff(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
         self._probing = asyncio.Lock()
-
-    def is_away(self) -> bool:
-        """Return whether it was away when last used or probed."""
-        return self._reason is not None
 
     def explains(self, error: BaseException) -> bool:
         """Return whether the error is an outage of this dependency."""

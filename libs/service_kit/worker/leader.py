@@ -1,4 +1,4 @@
-"""A loop of which one process works at a time: it runs its steps while it holds the leader lease."""
+"""A loop of which one process works at a time: it runs its steps while it has the leader lease."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -32,6 +32,11 @@ class LeaderEvents(Protocol):
         """Record that the lease could not be given back; it ends by itself."""
 
 
+def concerns_all_work(error: Exception) -> bool:
+    """Return whether an error is an outage or a lost lease: any work would meet it, so none has failed by it."""
+    return explain_outage(error) is not None or isinstance(error, LeaseLostError)
+
+
 class Leader:
     """One process's attempt to lead, until it is asked to stop."""
 
@@ -46,7 +51,7 @@ class Leader:
         return self._term.is_set()
 
     async def run(self, steps: Sequence[Step], stop: Stop) -> None:
-        """Stand by until the lease is free, run the steps while holding it, and again when it was lost."""
+        """Stand by until the lease is free, run the steps while it is ours, and stand by again when it was lost."""
         acquire = Step("acquire", STANDBY_SECONDS, partial(self._lead, steps, stop), (self._database,))
         await run_steps([acquire], stop)
         await self._release()

@@ -47,7 +47,7 @@ class LeaderLease:
         self.owner = f"{_host()}:{os.getpid()}:{uuid4().hex}"
 
     def acquire(self, now: datetime) -> bool:
-        """Take or renew the lease; return False while another live process holds it."""
+        """Take or renew the lease; return False while another live process has it."""
         return self._database.transact(lambda connection: self._acquire(connection, now))
 
     def release(self, now: datetime) -> None:

@@ -25,7 +25,7 @@ from service_kit.clock import utc_now
 from service_kit.database.engine import Database
 from service_kit.lifecycle import Stop
 from service_kit.sqs.client import Sqs
-from service_kit.worker.dependencies import database_dependency, queues_dependency
+from service_kit.worker.dependencies import LoggedOutages, database_dependency, queues_dependency
 from service_kit.worker.steps import Step, run_steps
 from service_kit.worker.waiting import Bell, in_thread
 
@@ -47,8 +47,9 @@ class Consumer:
         queues = DeliveryQueues(sqs, settings)
         self._bell = bell = Bell()
         self._prefetch = prefetch = Prefetch()
-        self._database_service = database_dependency(database, PACKAGE, _Outages())
-        self._queue_service = queues_dependency(queues.ping, _Outages())
+        outages = LoggedOutages("debt", OUTAGES)
+        self._database_service = database_dependency(database, PACKAGE, outages)
+        self._queue_service = queues_dependency(queues.ping, outages)
         self._visibility = visibility = Visibility(queues)
         self._acknowledger = acknowledger = Acknowledger(
             queues, visibility, self._queue_service, bell, enough=settings.debt_prefetch // 2
@@ -147,14 +148,3 @@ class Consumer:
             for state in ("waiting", "in_flight", "dead"):
                 QUEUE_MESSAGES.labels(lane.lane, state).set(getattr(lane, state))
         return False
-
-
-class _Outages:
-    """Logs and counts outages."""
-
-    def began(self, dependency: str, reason: str) -> None:
-        log.warning("debt.outage.began", what=dependency, reason=reason)
-        OUTAGES.labels(dependency).inc()
-
-    def ended(self, dependency: str) -> None:
-        log.info("debt.outage.ended", what=dependency)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Collection, Iterable
 
 from debt_processing.consumer.deliveries import Delivery, DeliveryQueues
-from debt_processing.metrics import HELD, LEASE_EXTENSIONS, LEASES_LOST
+from debt_processing.metrics import LEASE_EXTENSIONS, LEASES_LOST, OWN_BATCHES
 
 
 class Visibility:
@@ -22,12 +22,12 @@ class Visibility:
     def keep(self, deliveries: Iterable[Delivery]) -> None:
         """Begin to keep these hidden."""
         self._ours.update(deliveries)
-        HELD.set(len(self._ours))
+        OWN_BATCHES.set(len(self._ours))
 
     def forget(self, deliveries: Iterable[Delivery]) -> None:
         """Keep these no longer, and leave them as they are."""
         self._ours.difference_update(deliveries)
-        HELD.set(len(self._ours))
+        OWN_BATCHES.set(len(self._ours))
 
     async def release(self, deliveries: Collection[Delivery], seconds: int = 0) -> None:
         """Make these visible after so many seconds. When that fails they come back by their visibility timeout."""

@@ -11,13 +11,14 @@ from sqlalchemy import Connection, Row
 from recovery_core.messages.batch import BatchHeader, PolicyHeader, batch_id_of, encode_batch, encode_debtor
 from recovery_core.policies.builtin import built_in_versions
 from recovery_core.policies.document import Policy
-from recovery_core.profile import PROFILE_FIELDS
+from recovery_core.profile import FACTS, PROFILE_FIELDS
 from recovery_core.ranking.queue import Entry
 from recovery_core.scoring.scorer import Scorer
 from risk_assessment.debtors.tables import assessments
 from service_kit.database.bulk import rows_by_key
 
 FACTS_A_QUERY = 500
+_FAMILY_AT = FACTS.index("family_situation")
 _COLUMNS = ("debtor_id", "version", *PROFILE_FIELDS)
 
 # An entry's payload is the version of the assessment.
@@ -63,7 +64,7 @@ class MessageWriter:
         priority, debtor_id, version = entry
         _, _, *facts, status = inputs[debtor_id, version]
         if not self._includes_family:
-            facts[-1] = None  # sent only where the policy may use it: no other reader needs it
+            facts[_FAMILY_AT] = None  # sent only where the policy may use it: no other reader needs it
         return encode_debtor(debtor_id, priority, self._score(facts).total_score, facts, status)
 
 

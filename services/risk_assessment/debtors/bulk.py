@@ -29,7 +29,7 @@ CHUNK = 2_000
 
 
 class DebtorRow(NamedTuple):
-    """A validated debtor, amounts in minor units: its identity, and then the fields of the profile in their order."""
+    """A validated debtor, amounts in minor units: its identity, and then `PROFILE_FIELDS` in their order."""
 
     external_ref: str
     name: str
@@ -45,8 +45,11 @@ class DebtorRow(NamedTuple):
     @property
     def facts(self) -> tuple[Any, ...]:
         """The facts that a score reads, in their order."""
-        return self[2 : 2 + len(FACTS)]
+        return self[_FACTS_FROM:_FACTS_TO]
 
+
+_FACTS_FROM = DebtorRow._fields.index(FACTS[0])
+_FACTS_TO = _FACTS_FROM + len(FACTS)
 
 ScoredRow = tuple[DebtorRow, Score]
 
@@ -174,7 +177,7 @@ def copy_to_history(connection: Connection, *which: ColumnElement[bool]) -> None
 
 
 def _known(connection: Connection, portfolio: str, refs: list[str]) -> dict[str, Row[Any]]:
-    columns = [debtors.c[field] for field in ("external_ref", "id", "version", "name", *PROFILE_FIELDS)]
+    columns = [debtors.c[field] for field in (*DebtorRow._fields, "id", "version")]
     statement = (
         select(*columns).where(debtors.c.portfolio == portfolio, debtors.c.external_ref.in_(refs)).with_for_update()
     )
@@ -192,11 +195,12 @@ def _keeping(known: Row[Any] | None, scored: ScoredRow, absent: Sequence[str], s
 
 def _differs(known: dict[str, Row[Any]], row: DebtorRow) -> bool:
     current = known.get(row.external_ref)
-    return current is not None and tuple(current[3:]) != row[1:]
+    return current is not None and current[: len(row)] != row
 
 
 _NEW_COLUMNS = ("portfolio", *DebtorRow._fields, *ASSESSMENT_FIELDS, "created_at", "updated_at", "version")
-_CHANGED_COLUMNS = ("name", *PROFILE_FIELDS, *ASSESSMENT_FIELDS, "updated_at", "version")
+# All but the external reference, by which a debtor is recognized.
+_CHANGED_COLUMNS = (*DebtorRow._fields[1:], *ASSESSMENT_FIELDS, "updated_at", "version")
 
 
 def _create(connection: Connection, portfolio: str, new: list[ScoredRow], scorer: BulkScorer) -> None:

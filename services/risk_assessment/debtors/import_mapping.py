@@ -12,11 +12,12 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from recovery_core.profile import Profile
 from risk_assessment.debtors.bulk import DebtorRow
 from risk_assessment.fields import PortfolioName
 
 FIELDS = DebtorRow._fields
-OPTIONAL = ("family_situation", "payment_status")
+OPTIONAL = tuple(name for name, field in Profile.model_fields.items() if not field.is_required())
 REQUIRED = tuple(name for name in FIELDS if name not in OPTIONAL)
 
 Reader = Callable[[Sequence[str]], str | int | None]
@@ -38,7 +39,7 @@ class Source(BaseModel):
     column: str | None = Field(None, description="the value of a column as it stands")
     fixed: str | int | None = Field(None, description="the same declared value for every row")
     template: str | None = Field(None, description="text with {COLUMN} places")
-    count_above: int | None = Field(None, description="how many of `columns` hold a number above this")
+    count_above: int | None = Field(None, description="how many of `columns` have a number above this")
     columns: list[str] = Field(default_factory=list)
     map: dict[str, str] = Field(default_factory=dict, description="what each value of the column means")
 
@@ -131,7 +132,7 @@ class ImportMapping(BaseModel):
         missing = [name for name in REQUIRED if name not in self.fields]
         if missing:
             raise ValueError(
-                f"no source for {', '.join(missing)}; declare a fixed value for what the file does not hold"
+                f"no source for {', '.join(missing)}; declare a fixed value for what the file does not contain"
             )
         return self
 

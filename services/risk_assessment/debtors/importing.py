@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, get_type_hints
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from recovery_core.scoring.scorer import ScoringError
+from recovery_core.whole_number import WHOLE
 from risk_assessment.debtors.bulk import CHUNK, BulkLoad, BulkScorer, Changes, DebtorRow, ScoredRow, bulk_scorer
 from risk_assessment.debtors.import_mapping import OPTIONAL, ImportMapping, ImportRefusedError, Reader, own_columns
 from risk_assessment.debtors.schemas import DebtorIn
@@ -27,6 +28,7 @@ REJECT_HEADER = ("row", "column", "reason")
 
 # The fields' own types, but for the reference, without which an import recognizes no debtor.
 _TYPES = get_type_hints(DebtorIn, include_extras=True) | {"external_ref": ExternalRef}
+_WHOLE_NUMBERS = frozenset(name for name, info in DebtorIn.model_fields.items() if WHOLE in info.metadata)
 _ROW: Any = tuple[tuple(_TYPES[name] for name in DebtorRow._fields)]  # type: ignore[misc]
 # A tuple is validated in half the time of a model.
 _VALIDATOR: TypeAdapter[tuple[Any, ...]] = TypeAdapter(_ROW, config=ConfigDict(use_enum_values=True))
@@ -224,7 +226,7 @@ class _Reader:
             except ValueError as error:
                 raise self._rejected(name, str(error)) from error
             if value is not None:
-                values[name] = _count(value) if name == "late_payments_count" else value
+                values[name] = _whole(value) if name in _WHOLE_NUMBERS else value
         if "external_ref" not in values:
             raise self._rejected("external_ref", "must not be empty")
         try:
@@ -243,7 +245,7 @@ class _Reader:
         return source.column if source is not None and source.column is not None else name
 
 
-def _count(value: str | int | None) -> str | int | None:
+def _whole(value: str | int | None) -> str | int | None:
     """Parse a whole number, which is text in CSV; anything else is left for the validation to reject."""
     return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10 else value
 
@@ -253,8 +255,8 @@ def _or_default(name: str, read: Reader | None) -> Reader:
     default = DebtorIn.model_fields[name].default if name in OPTIONAL else None
     if read is None:
         return lambda _record: default
-    if name == "late_payments_count":
-        return lambda record: _count(read(record))
+    if name in _WHOLE_NUMBERS:
+        return lambda record: _whole(read(record))
     if default is None:
         return read
     return lambda record: default if (value := read(record)) is None else value

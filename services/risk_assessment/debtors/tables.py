@@ -1,6 +1,6 @@
 """Debtors and their assessments. Money and priority are whole minor units (cents); times are UTC.
 
-An assessment holds the inputs it judged, is never updated, and is named by (debtor_id, version). A run keeps its
+An assessment has the inputs it judged, is never updated, and is named by (debtor_id, version). A run keeps its
 snapshot by referring to assessments instead of copying them.
 """
 

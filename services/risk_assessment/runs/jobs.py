@@ -39,9 +39,9 @@ from service_kit.clock import utc_now
 from service_kit.database.engine import Database
 from service_kit.observability import tracing
 from service_kit.sqs.messages import Received
-from service_kit.worker.dependencies import Dependency, explain_outage
-from service_kit.worker.leader import Leader
-from service_kit.worker.leader_lease import LeaderLease, LeaseLostError
+from service_kit.worker.dependencies import Dependency
+from service_kit.worker.leader import Leader, concerns_all_work
+from service_kit.worker.leader_lease import LeaderLease
 from service_kit.worker.steps import Step
 from service_kit.worker.waiting import Bell, in_thread
 
@@ -113,7 +113,7 @@ class Planner:
         except planning.PlanInterruptedError:
             log.info("risk.run.plan_interrupted", run_id=run.id)
         except Exception as error:
-            if explain_outage(error) is not None or isinstance(error, LeaseLostError):
+            if concerns_all_work(error):
                 raise
             # One run that cannot be planned must not keep the others from being planned.
             log.exception("risk.run.failed", run_id=run.id)

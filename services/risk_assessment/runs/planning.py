@@ -1,7 +1,7 @@
 """Plans a run: one snapshot into one order, cut into batches that are recorded before anything is sent.
 
 A plan counts only once it is committed as a whole; one that was cut off is thrown away and made again. Every commit
-first proves that this dispatcher still holds the leader lease, so two can never mix their plans.
+first proves that this dispatcher still has the leader lease, so two can never mix their plans.
 """
 
 from collections.abc import Callable, Iterable, Iterator

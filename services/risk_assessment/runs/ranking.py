@@ -5,14 +5,14 @@ number is read; elsewhere the debtor is scored here.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, Row, and_, case, false, func, not_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, not_, or_, select
 
-from recovery_core.profile import FACTS, PaymentStatus
+from recovery_core.profile import DEBT_AT, FACTS, PaymentStatus
 from recovery_core.ranking.exclusions import Exclusion
 from recovery_core.ranking.objective import priority_of
 from recovery_core.ranking.queue import Entry
@@ -22,9 +22,6 @@ from service_kit.database.bulk import rows_of
 from service_kit.database.engine import Database
 
 CHUNK = 5_000
-WORKABLE = (PaymentStatus.UNPAID.value, PaymentStatus.PARTIAL.value)
-_IS_PAID = debtors.c.payment_status == PaymentStatus.PAID.value
-COUNT_PAID = func.count(case((_IS_PAID, 1)))
 
 
 class CountsDifferError(Exception):
@@ -44,48 +41,79 @@ class Selection:
         """Every debtor there is to choose from."""
         return debtors.c.portfolio == self.portfolio
 
-    def priority_holds(self) -> list[ColumnElement[bool]]:
-        """Wanted debtors whose stored priority holds under this policy, in any portfolio."""
-        return [*self._wanted(), self._is_scored(), *self._level()]
+    def left_out(self) -> dict[Exclusion, ColumnElement[bool]]:
+        """Return which debtors each reason leaves out, as far as stored rows show. Of several reasons the first counts.
+
+        The other reasons show only when debtors are scored and ordered.
+        """
+        reasons: dict[Exclusion, ColumnElement[bool]] = {
+            Exclusion.PAID: debtors.c.payment_status == PaymentStatus.PAID.value
+        }
+        if outside := self._outside():
+            reasons[Exclusion.FILTERED] = or_(*outside)
+        return reasons
 
     def stored(self) -> list[ColumnElement[bool]]:
-        """The portfolio's wanted debtors whose stored priority holds under this policy."""
-        return [self.of_portfolio(), *self.priority_holds()]
+        """The portfolio's wanted debtors whose stored priority is of this policy."""
+        return [self.of_portfolio(), *self._wanted(), self.is_scored()]
 
     def stale(self) -> list[ColumnElement[bool]]:
         """The portfolio's wanted debtors that another policy scored; their level is not known yet."""
-        return [self.of_portfolio(), *self._wanted(), not_(self._is_scored())]
-
-    def filtered(self) -> ColumnElement[bool]:
-        """Debtors who have not paid and are left out by the filters, as far as the stored rows show."""
-        if not self.filters:
-            return false()
-        outside = not_(and_(*self._wanted()))
-        level = self._level()
-        if level:
-            outside |= and_(self._is_scored(), not_(level[0]))
-        return and_(not_(_IS_PAID), outside)
+        return [self.of_portfolio(), *self._wanted(), not_(self.is_scored())]
 
     def _wanted(self) -> list[ColumnElement[bool]]:
-        """Workable debtors inside the filters that do not depend on the policy."""
-        statuses = [s for s in WORKABLE if s in self.filters.get("payment_status", WORKABLE)]
-        conditions: list[ColumnElement[bool]] = [debtors.c.payment_status.in_(statuses)]
-        if "min_debt" in self.filters:
-            conditions.append(debtors.c.total_debt_amount >= self.filters["min_debt"])
-        if "max_debt" in self.filters:
-            conditions.append(debtors.c.total_debt_amount <= self.filters["max_debt"])
-        return conditions
+        return [not_(condition) for condition in self.left_out().values()]
 
-    def _is_scored(self) -> ColumnElement[bool]:
+    def _outside(self) -> list[ColumnElement[bool]]:
+        """Return a condition for each filter: the debtors that are outside."""
+        columns = debtors.c
+        outside: dict[str, Callable[[Any], ColumnElement[bool]]] = {
+            "payment_status": columns.payment_status.not_in,
+            "min_debt": lambda debt: columns.total_debt_amount < debt,
+            "max_debt": lambda debt: columns.total_debt_amount > debt,
+            # The stored level of a debtor that another policy scored says nothing.
+            "risk_level": lambda levels: and_(self.is_scored(), columns.risk_level.not_in(levels)),
+        }
+        return [outside[name](value) for name, value in self.filters.items()]
+
+    def is_scored(self) -> ColumnElement[bool]:
+        """Debtors whose stored score and priority are of this policy."""
         return debtors.c.policy_id == (self.policy_id or 0)
-
-    def _level(self) -> list[ColumnElement[bool]]:
-        return [debtors.c.risk_level.in_(self.filters["risk_level"])] if "risk_level" in self.filters else []
 
 
 def selection_of(run: Row[Any], scorer: Scorer) -> Selection:
     """Return what a stored run is about."""
     return Selection(run.portfolio, run.policy_id, scorer, orjson.loads(run.filters))
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many debtors there are, how many of them each reason leaves out, and how many are `stored`, if that is asked.
+
+    The others were scored by another policy.
+    """
+
+    total: int
+    left_out: Counter[Exclusion]
+    stored: int = 0
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(self.total + other.total, self.left_out + other.left_out, self.stored + other.stored)
+
+
+def counts(
+    connection: Connection, selection: Selection, *which: ColumnElement[bool], count_stored: bool = False
+) -> Counts:
+    """Count the portfolio's debtors, or `which` of them, in one pass: each under the first reason that applies."""
+    reasons = selection.left_out()
+    conditions = [*reasons.values(), *([selection.is_scored()] if count_stored else [])]
+    columns = [
+        func.count(case(*((before, None) for before in conditions[:at]), (condition, 1)))
+        for at, condition in enumerate(conditions)
+    ]
+    statement = select(func.count(), *columns).where(selection.of_portfolio(), *which)
+    total, *found = connection.execute(statement).one()
+    return Counts(total, Counter(dict(zip(reasons, found, strict=False))), *found[len(reasons) :])
 
 
 class Eligible:
@@ -115,10 +143,7 @@ class Eligible:
 
     def excluded(self, limit: int | None = None) -> dict[str, int]:
         """Return how many debtors of the portfolio are not in the order, by reason. Call it after `entries`."""
-        counts = (func.count(), COUNT_PAID, func.count(case((self._selection.filtered(), 1))))
-        statement = select(*counts).where(self._selection.of_portfolio())
-        total, paid, filtered = self._connection.execute(statement).one()
-        return exclusions(total, paid, filtered, self._streamed, self.excluded_here, limit)
+        return exclusions(counts(self._connection, self._selection), self._streamed, self.excluded_here, limit)
 
     def _stored(self) -> Iterator[Sequence[Sequence[int]]]:
         """Yield page by page down the index of priorities; a page as one document costs a driver next to nothing."""
@@ -157,20 +182,18 @@ class Eligible:
                 self.excluded_here[Exclusion.NOT_SCORABLE] += 1
                 continue
             if levels is None or result.risk_level in levels:
-                yield (priority_of(result.total_score, facts[0]), debtor_id, version)
+                yield (priority_of(result.total_score, facts[DEBT_AT]), debtor_id, version)
             else:
                 self.excluded_here[Exclusion.FILTERED] += 1
 
 
-def exclusions(
-    total: int, paid: int, filtered: int, eligible: int, excluded_here: Counter[Exclusion], limit: int | None
-) -> dict[str, int]:
+def exclusions(found: Counts, eligible: int, excluded_here: Counter[Exclusion], limit: int | None) -> dict[str, int]:
     """Return how many debtors are not in the order, by reason. Raises CountsDifferError unless all add up."""
-    counts = Counter({Exclusion.PAID: paid, Exclusion.FILTERED: filtered}) + excluded_here
-    if eligible + counts.total() != total:
+    left_out = found.left_out + excluded_here
+    if eligible + left_out.total() != found.total:
         raise CountsDifferError(
-            f"{eligible} eligible and {counts.total()} excluded debtors are not the {total} there are"
+            f"{eligible} eligible and {left_out.total()} excluded debtors are not the {found.total} there are"
         )
     if limit is not None:
-        counts[Exclusion.BEYOND_LIMIT] = max(0, eligible - limit)
-    return {reason.value: count for reason, count in sorted(counts.items()) if count}
+        left_out[Exclusion.BEYOND_LIMIT] = max(0, eligible - limit)
+    return {reason.value: count for reason, count in sorted(left_out.items()) if count}

@@ -11,8 +11,9 @@ from risk_assessment.runs.tables import UNPLANNED, runs
 from risk_assessment.scoring import queries, rescoring
 from service_kit.clock import utc_now
 from service_kit.database.engine import Database
-from service_kit.worker.dependencies import Dependency, explain_outage
-from service_kit.worker.leader_lease import LeaderLease, LeaseLostError
+from service_kit.worker.dependencies import Dependency
+from service_kit.worker.leader import concerns_all_work
+from service_kit.worker.leader_lease import LeaderLease
 from service_kit.worker.steps import Step
 from service_kit.worker.waiting import in_thread
 
@@ -21,19 +22,21 @@ log = structlog.get_logger()
 LOOK_SECONDS = 0.5
 
 
-class ScoringSteps:
+def steps_of(
+    database: Database, registry: PolicyRegistry, lease: LeaderLease, needs: Sequence[Dependency]
+) -> list[Step]:
+    """Return the steps of this noun."""
+    return [Step("score", LOOK_SECONDS, Rescorer(database, registry, lease).score_next, needs)]
+
+
+class Rescorer:
     """Scores portfolios again in the background."""
 
-    def __init__(
-        self, database: Database, registry: PolicyRegistry, lease: LeaderLease, needs: Sequence[Dependency]
-    ) -> None:
-        self._database, self._registry, self._lease, self._needs = database, registry, lease, needs
+    def __init__(self, database: Database, registry: PolicyRegistry, lease: LeaderLease) -> None:
+        self._database, self._registry, self._lease = database, registry, lease
 
-    def steps(self) -> list[Step]:
-        """Return the steps of this noun."""
-        return [Step("score", LOOK_SECONDS, self._score_next, self._needs)]
-
-    async def _score_next(self) -> bool:
+    async def score_next(self) -> bool:
+        """Score the next chunk of the oldest job; return whether to look again at once."""
         return await in_thread(self._score_chunk)
 
     def _score_chunk(self) -> bool:
@@ -48,7 +51,7 @@ class ScoringSteps:
         try:
             scored = self._lease.write(lambda c: rescoring.score_chunk(c, job, scorer, utc_now()))
         except Exception as error:
-            if explain_outage(error) is not None or isinstance(error, LeaseLostError):
+            if concerns_all_work(error):
                 raise
             log.exception("risk.scoring_job.failed", scoring_job_id=job.id)
             self._lease.write(lambda c: rescoring.fail(c, job.number, "scoring failed; see the log", utc_now()))

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, func, literal_column, select, update
 
-from recovery_core.profile import FACTS
+from recovery_core.profile import DEBT_AT, FACTS
 from recovery_core.ranking.objective import priority_of
 from recovery_core.scoring.scorer import Scorer, ScoringError
 from risk_assessment.debtors.bulk import copy_to_history
@@ -78,7 +78,7 @@ def _score(connection: Connection, job: Row[Any], rows: list[Row[Any]], scorer: 
         except ScoringError:
             continue
         changed += score.risk_level != level
-        priority = priority_of(score.total_score, facts[0])
+        priority = priority_of(score.total_score, facts[DEBT_AT])
         scored.append((priority, score.total_score, score.risk_level, job.policy_id, at, version + 1, debtor_id))
     # In the order of the index by priority, each page of which is then visited once.
     scored.sort(key=itemgetter(0), reverse=True)

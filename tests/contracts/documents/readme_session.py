@@ -49,7 +49,7 @@ def steps(block: str) -> Iterator[Step]:
 
 
 def differences(shown: str, output: str) -> list[str]:
-    """What the document shows and the output does not hold; more in the output is fine where a … says so."""
+    """What the document shows and the output does not contain; more in the output is fine where a … says so."""
     head, found, body = _parts(shown)
     real_head, real_found, real_body = _parts(output)
     wrong = _missing_lines(head, real_head)

@@ -1,4 +1,4 @@
-"""Both APIs against schemathesis: what their OpenAPI documents promise holds for every request it can think of.
+"""Both APIs against schemathesis: what their OpenAPI documents promise is true for every request it can think of.
 
 No response is a 5xx, undocumented or of another shape than promised; what breaks the schema is rejected and what keeps
 it is not. `FUZZ_EFFORT=20` tries twenty times as much, `FUZZ_SEED=7` tries other things.

@@ -1,6 +1,6 @@
 """Whatever arrives in a queue: a consumer ends with each message recorded or dead-lettered, and goes on.
 
-The consumer itself runs, over queues in memory. The dispatcher is given what a results queue might hold.
+The consumer itself runs, over queues in memory. The dispatcher is given what a results queue might contain.
 """
 
 import asyncio

@@ -14,7 +14,7 @@ from risk_assessment.tables import assessments, audit_records, debtors
 
 
 class DebtorMachine(SideBySide):
-    """The requests of clients, and what holds after each of them."""
+    """The requests of clients, and what is true after each of them."""
 
     debtor_ids: Bundle[int] = Bundle("debtor_ids")
     posts: Bundle[tuple[str, dict[str, Any], httpx.Response]] = Bundle("posts")

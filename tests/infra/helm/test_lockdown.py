@@ -1,4 +1,4 @@
-"""Pods are locked down, and the chart holds no secret."""
+"""Pods are locked down, and the chart contains no secret."""
 
 from collections.abc import Iterator
 

@@ -14,7 +14,7 @@ slow = pytest.mark.timeout(600)
 
 
 def plugins() -> Path | None:
-    """The folder of providers that holds the AWS provider, found by name: nothing can be fetched everywhere."""
+    """The folder of providers with the AWS provider, found by name: nothing can be fetched everywhere."""
     given = os.environ.get("TEST_TERRAFORM_PLUGINS")
     roots = [Path(given)] if given else [Path.home() / ".terraform.d", *map(Path, ("/opt", "/usr/local", "/usr/share"))]
     for root in roots:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from sqlalchemy import ColumnElement
 from tests.risk_assessment import independent
 from tests.risk_assessment.builders import a_registry, accept_run, change_debtor, debtor_rows, generate_debtors
 from tests.risk_assessment.planned import a_planned_run, order_of, plan, run_row, run_view
@@ -12,7 +13,8 @@ from tests.risk_assessment.runs.books import a_book, a_book_of_two_policies, a_m
 
 from recovery_core.ranking.exclusions import Exclusion
 from risk_assessment.runs import preview
-from risk_assessment.runs.ranking import CountsDifferError, Selection, exclusions, selection_of
+from risk_assessment.runs.ranking import Counts, CountsDifferError, Selection, exclusions, selection_of
+from risk_assessment.tables import debtors
 from service_kit.database.engine import Database
 
 LEVELS = ("LOW", "MEDIUM", "HIGH", "CRITICAL")
@@ -115,21 +117,24 @@ def test_each_excluded_debtor_has_one_reason_whichever_policy_scored_it(
 def test_reasons_add_up_to_the_portfolio() -> None:
     here = Counter({Exclusion.NOT_SCORABLE: 3, Exclusion.FILTERED: 2})
 
-    without_limit = exclusions(100, paid=10, filtered=5, eligible=80, excluded_here=here, limit=None)
+    found = Counts(100, Counter({Exclusion.PAID: 10, Exclusion.FILTERED: 5}))
+
+    without_limit = exclusions(found, eligible=80, excluded_here=here, limit=None)
 
     assert without_limit == {"PAID": 10, "NOT_SCORABLE": 3, "FILTERED": 7}
     for limit, beyond in ((0, 80), (79, 1), (80, 0), (81, 0)):
-        found = exclusions(100, paid=10, filtered=5, eligible=80, excluded_here=here, limit=limit)
-        assert found == without_limit | ({"BEYOND_LIMIT": beyond} if beyond else {})
-    assert exclusions(80, paid=0, filtered=0, eligible=80, excluded_here=Counter(), limit=None) == {}
+        limited = exclusions(found, eligible=80, excluded_here=here, limit=limit)
+        assert limited == without_limit | ({"BEYOND_LIMIT": beyond} if beyond else {})
+    assert exclusions(Counts(80, Counter()), eligible=80, excluded_here=Counter(), limit=None) == {}
 
 
 @pytest.mark.parametrize("total", [99, 101])
 def test_counts_that_do_not_add_up_are_an_error(total: int) -> None:
     here = Counter({Exclusion.NOT_SCORABLE: 5})
+    found = Counts(total, Counter({Exclusion.PAID: 10, Exclusion.FILTERED: 5}))
 
     with pytest.raises(CountsDifferError, match=f"80 eligible and 20 excluded debtors are not the {total} there are"):
-        exclusions(total, paid=10, filtered=5, eligible=80, excluded_here=here, limit=None)
+        exclusions(found, eligible=80, excluded_here=here, limit=None)
 
 
 @pytest.mark.parametrize("act", [plan, previewed], ids=["run", "preview"])
@@ -137,13 +142,36 @@ def test_a_run_whose_counts_differ_is_neither_planned_nor_shown(
     sqlite: Database, monkeypatch: pytest.MonkeyPatch, act: Callable[[Database, str], Any]
 ) -> None:
     generate_debtors(sqlite, 20)
-    run_id = accept_run(sqlite, filters={"payment_status": ["PARTIAL"]})
-    monkeypatch.setattr(Selection, "filtered", lambda self: self.of_portfolio())  # also counts those ranked
+    run_id = accept_run(sqlite, policy="classic", filters={"payment_status": ["PARTIAL"]})
+    monkeypatch.setattr(Selection, "_wanted", lambda self: [])  # ranks those, too, that a reason leaves out
 
     with pytest.raises(CountsDifferError):
         act(sqlite, run_id)
 
     assert run_view(sqlite, run_id)["debtors_ranked"] is None
+
+
+def test_a_further_reason_needs_one_line_and_counts_after_those_before_it(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left_out = Selection.left_out
+
+    def with_one_more(self: Selection) -> dict[Exclusion, ColumnElement[bool]]:
+        return left_out(self) | {Exclusion.NOT_SCORABLE: debtors.c.late_payments_count > 2}
+
+    rows = a_book(database)
+    monkeypatch.setattr(Selection, "left_out", with_one_more)
+    late = {row["id"] for row in rows if row["late_payments_count"] > 2}
+    filters = {"payment_status": ["UNPAID"]}
+    reasons = Counter(reason_of(row, filters) or ("NOT_SCORABLE" if row["id"] in late else None) for row in rows)
+    eligible = reasons.pop(None)
+    assert min(eligible, *(reasons[reason] for reason in ("PAID", "FILTERED", "NOT_SCORABLE"))) > 0
+
+    run_id = a_planned_run(database, filters=filters)
+
+    assert run_view(database, run_id)["excluded"] == previewed(database, run_id)["excluded"] == reasons
+    assert len(order_of(database, run_id)) == previewed(database, run_id)["ranked"] == eligible
+    assert not late & {debtor_id for _, debtor_id in order_of(database, run_id)}
 
 
 def test_another_portfolio_is_neither_ranked_nor_excluded(database: Database) -> None:

@@ -100,7 +100,7 @@ DEBTS = {
 
 
 @pytest.mark.parametrize("debts", DEBTS.values(), ids=list(DEBTS))
-def test_pages_of_any_fill_hold_each_debtor_once(database: Database, debts: list[int]) -> None:
+def test_pages_of_any_fill_have_each_debtor_once(database: Database, debts: list[int]) -> None:
     for debt in debts:
         add_debtor(database, total_debt_amount=debt)
     rows = debtor_rows(database)

@@ -16,7 +16,7 @@ from tests.support.processes import eventually
 from risk_assessment.runs import service as runs
 from risk_assessment.runs.tables import UNPLANNED, RunState
 from risk_assessment.scoring import queries, rescoring, service
-from risk_assessment.scoring.jobs import ScoringSteps
+from risk_assessment.scoring.jobs import steps_of
 from risk_assessment.scoring.schemas import ScoringJobIn
 from risk_assessment.settings import Settings
 from risk_assessment.tables import leases
@@ -43,10 +43,10 @@ def job_of(database: Database, job_id: str) -> Any:
 
 
 def the_step(database: Database) -> Callable[[], bool]:
-    """Return the step of a dispatcher that holds the lease: it says whether there was anything to do."""
+    """Return the step of a dispatcher that has the lease: it says whether there was anything to do."""
     lease = LeaderLease(database, leases, "dispatcher")
     assert lease.acquire(NOON)
-    [step] = ScoringSteps(database, a_registry(), lease, ()).steps()
+    [step] = steps_of(database, a_registry(), lease, ())
 
     async def work() -> bool:
         return await step.work()

@@ -105,7 +105,7 @@ def far_apart(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def take_the_lease_away(database: Database) -> None:
-    """Let another dispatcher hold the lease, as if this one had been paused for long."""
+    """Let another dispatcher have the lease, as if this one had been paused for long."""
     far = update(leases).values(owner="host-9:1:x", expires_at=datetime(2999, 1, 1, tzinfo=UTC))
     database.transact(lambda connection: connection.execute(far))
 

@@ -192,7 +192,7 @@ def test_a_mistake_is_not_retried(database: Database) -> None:
     assert len(attempts) == 1
 
 
-def test_a_stream_yields_every_row_in_chunks_without_holding_them_all(database: Database) -> None:
+def test_a_stream_yields_every_row_in_chunks_without_having_them_all(database: Database) -> None:
     content = b"x" * 1_000
     for start in range(1, 20_001, 5_000):
         rows = [(i, str(i), content) for i in range(start, start + 5_000)]

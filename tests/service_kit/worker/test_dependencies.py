@@ -4,8 +4,10 @@ import asyncio
 import re
 
 import pytest
+from prometheus_client import CollectorRegistry, Counter
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, OperationalError
+from structlog.testing import capture_logs
 from tests.service_kit.worker.conftest import NoPause
 from tests.service_kit.worker.recording import AWAY, Outages, Probe, a_dependency, away
 from tests.support.fake_sqs import FakeSqs
@@ -18,6 +20,7 @@ from service_kit.sqs.specs import QueueSpec
 from service_kit.worker import dependencies
 from service_kit.worker.dependencies import (
     Dependency,
+    LoggedOutages,
     SchemaNotCurrent,
     check_database,
     database_dependency,
@@ -49,7 +52,6 @@ async def test_it_is_probed_before_its_first_use_and_not_again_while_it_is_avail
     assert [await ready(dependency) for _ in range(3)] == [True] * 3
 
     assert (probe.calls, outages.events) == (1, [])
-    assert not dependency.is_away()
 
 
 async def test_an_outage_is_waited_out_and_recorded_once(outages: Outages, no_pauses: type[NoPause]) -> None:
@@ -70,18 +72,16 @@ async def test_after_an_outage_that_its_user_has_noted_it_is_probed(outages: Out
     dependency.note_outage(away())
     dependency.note_outage(away())
 
-    assert dependency.is_away()
     assert outages.events == [("began", "database", AWAY)]
     assert await ready(dependency)
-    assert not dependency.is_away()
     assert (probe.calls, outages.events[1:]) == (2, [("ended", "database")])
 
 
 async def test_a_probe_returns_whether_it_is_available(outages: Outages) -> None:
     dependency = a_dependency(outages, Probe([away()]))
 
-    assert [await dependency.probe(), dependency.is_away()] == [False, True]
-    assert [await dependency.probe(), dependency.is_away()] == [True, False]
+    assert [await dependency.probe(), await dependency.probe()] == [False, True]
+    assert outages.events == [("began", "database", AWAY), ("ended", "database")]
 
 
 async def test_an_error_that_is_no_outage_is_raised(outages: Outages) -> None:
@@ -108,7 +108,7 @@ async def test_a_stop_ends_the_wait_for_a_dependency_that_stays_away(outages: Ou
 
     assert not await ready(dependency, stop)
     assert calls == 3
-    assert dependency.is_away()
+    assert outages.events == [("began", "database", AWAY)]
 
 
 async def test_after_a_stop_it_is_not_probed(outages: Outages) -> None:
@@ -171,13 +171,27 @@ async def test_pauses_grow_from_the_first_to_the_longest_and_start_again_after_a
     assert len(resets) == 1
 
 
+def test_a_service_logs_and_counts_outages_under_its_own_name() -> None:
+    counter = Counter("demo_outages", "Outages of the demo", ["dependency"], registry=CollectorRegistry())
+    outages = LoggedOutages("demo", counter)
+
+    with capture_logs() as logs:
+        outages.began("queues", "no route")
+        outages.ended("queues")
+
+    assert logs == [
+        {"log_level": "warning", "event": "demo.outage.began", "what": "queues", "reason": "no route"},
+        {"log_level": "info", "event": "demo.outage.ended", "what": "queues"},
+    ]
+    assert counter.labels("queues")._value.get() == 1
+
+
 def test_an_outage_is_noted_with_the_dependency_that_explains_it(outages: Outages) -> None:
     database = a_dependency(outages)
     queues = Dependency("queues", Probe(), explain_sqs_outage, outages)
 
     note_outage([database, queues], QueueMissing("work"))
 
-    assert [database.is_away(), queues.is_away()] == [False, True]
     assert outages.events == [("began", "queues", "queue work does not exist")]
     with pytest.raises(ZeroDivisionError):
         note_outage([database, queues], ZeroDivisionError())

@@ -1,4 +1,4 @@
-"""A leader stands by, leads while it holds the lease, ends its steps when it has lost it, and releases it at a stop."""
+"""A leader stands by, leads while it has the lease, ends its steps when it has lost it, and releases it at a stop."""
 
 import asyncio
 from collections.abc import Sequence
@@ -222,3 +222,12 @@ async def test_an_error_of_a_step_ends_the_term_and_is_raised(world: World) -> N
 
     assert caught.value.subgroup(lambda found: found is error) is not None
     assert world.journal.terms == ["taken", "term ended"]
+
+
+@pytest.mark.parametrize(
+    ("error", "concerns_all"), [(away(), True), (LeaseLostError("owner"), True), (ValueError("bad row"), False)]
+)
+async def test_an_outage_and_a_lost_lease_concern_all_work_and_a_mistake_does_not(
+    error: Exception, concerns_all: bool
+) -> None:
+    assert leader.concerns_all_work(error) is concerns_all

@@ -85,7 +85,7 @@ class Proxy:
         await self._cut()
         for task in self._served:
             task.cancel()
-        while tasks := asyncio.all_tasks() - {asyncio.current_task()}:  # asyncio's own, too, which hold a connection
+        while tasks := asyncio.all_tasks() - {asyncio.current_task()}:  # asyncio's own, too, which keep a connection
             await asyncio.wait(tasks)
 
     async def _cut(self) -> None:
