@@ -16,7 +16,7 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_L
 _KEY = r"^[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?$"
 ExternalRef = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=_KEY)]
 PortfolioName = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-# The pattern is for readers of the description: an unknown name is answered with the known ones, whatever its form.
+# The pattern is for readers of the description: an unknown name of any form gets a response that lists the known ones.
 PolicyName = Annotated[
     str,
     Field(min_length=1, max_length=64, json_schema_extra={"pattern": POLICY_NAME_PATTERN, "examples": ["standard"]}),
