@@ -9,7 +9,6 @@ import io
 import json
 import os
 import platform
-import re
 import shutil
 import subprocess
 import sys
@@ -29,8 +28,10 @@ EXPORT = ("export", "--quiet", "--frozen", "--extra", "local", "--no-emit-projec
 PROGRAMS = "risk_assessment.__main__, debt_processing.__main__, smartrecover.__main__, aioboto3, moto.server"
 PIP = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", "uv")
 # Settings of another project's shell, which would mislead uv or pip in this one.
-FOREIGN = re.compile(r"PYTHON(HOME|PATH|DONTWRITEBYTECODE)|VIRTUAL_ENV|CONDA_PREFIX|PIP_(TARGET|PREFIX)|UV_(PROJECT_ENV"
-                     r"IRONMENT|PYTHON|SYSTEM_PYTHON|NO_DEV|NO_SYNC|FROZEN)")  # fmt: skip
+FOREIGN = {
+    *("PYTHONHOME", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV", "CONDA_PREFIX", "PIP_TARGET", "PIP_PREFIX"),
+    *("UV_PROJECT_ENVIRONMENT", "UV_PYTHON", "UV_SYSTEM_PYTHON", "UV_NO_DEV", "UV_NO_SYNC", "UV_FROZEN"),
+}
 OURS = {"UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "true", "PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0"}
 
 
@@ -182,7 +183,7 @@ def must(command: list[str | Path], what: str) -> str:
 
 def run(command: list[str | Path], settings: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """Run a program in the project's folder, in an environment where only this project's settings count."""
-    environment = {name: value for name, value in os.environ.items() if not FOREIGN.fullmatch(name)} | OURS
+    environment = {name: value for name, value in os.environ.items() if name not in FOREIGN} | OURS
     environment.setdefault("UV_HTTP_TIMEOUT", "120")
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "uv"
     if not os.access(next(folder for folder in (cache, *cache.parents) if folder.exists()), os.W_OK):

@@ -35,18 +35,36 @@ structlog.configure(
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--no-processes", action="store_true", help="skip each test that starts another process")
+    parser.addoption("--no-processes", action="store_true", help="leave out each test that starts another process")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """With `--no-processes`, skip a test at the moment it or one of its fixtures starts a process."""
+    """With `--no-processes`, leave a test out at the moment it or one of its fixtures starts a process."""
     if session.config.getoption("--no-processes"):
-        sys.addaudithook(_skip_at_process)
+        sys.addaudithook(_leave_out_at_process)
 
 
-def _skip_at_process(event: str, _arguments: tuple[Any, ...]) -> None:
+_LEFT_OUT = "starts a process"
+
+
+def _leave_out_at_process(event: str, _arguments: tuple[Any, ...]) -> None:
     if event in ("subprocess.Popen", "os.fork", "os.posix_spawn"):
-        pytest.skip("starts a process")
+        pytest.skip(_LEFT_OUT)
+
+
+def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
+    """Show no letter for a test that was left out, and do not count it among the skipped ones."""
+    left_out = report.skipped and isinstance(report.longrepr, tuple) and report.longrepr[2] == f"Skipped: {_LEFT_OUT}"
+    return ("left out", "", "LEFT OUT") if left_out else None
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say in one line what was left out."""
+    if left_out := len(terminalreporter.stats.get("left out", ())):
+        terminalreporter.write_line(
+            f"Left out: {left_out} tests that start another process, such as MariaDB or the local SQS; "
+            "`make test` runs them."
+        )
 
 
 @pytest.fixture(scope="session")

@@ -9,14 +9,13 @@ import typer
 
 from debt_processing.metadata import api_keys, audit_records
 from debt_processing.queues.commands import add_queue_commands
-from debt_processing.settings import Settings
+from debt_processing.settings import PACKAGE, Settings
 from service_kit.cli import GrantTo, add_key_commands, clear_errors, command_app, opened, start_command, start_process
 from service_kit.cli import migrate as migrate_database
 from service_kit.database.engine import Database
 from service_kit.database.grants import GrantError
 from service_kit.database.migrations import MigrationError
 
-PACKAGE = "debt_processing"
 KNOWN = (GrantError, MigrationError)
 
 app = command_app("SmartRecover's debt service.")

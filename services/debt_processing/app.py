@@ -13,7 +13,7 @@ from debt_processing.metadata import api_keys, audit_records
 from debt_processing.queues import routes as queues
 from debt_processing.queues.queries import all_queues
 from debt_processing.runs import routes as runs
-from debt_processing.settings import Settings
+from debt_processing.settings import PACKAGE, Settings
 from service_kit.auth.access import access_of
 from service_kit.database.engine import Database
 from service_kit.http.app import base_app
@@ -24,7 +24,6 @@ from service_kit.http.pages import BadCursor
 from service_kit.http.problems import ProblemSpec, install
 from service_kit.process import open_process
 
-PACKAGE = "debt_processing"
 ROOT = "/debt-service"
 
 PROBLEMS = {

@@ -1,6 +1,7 @@
 """What the debt service counts and times, in one place so that dashboards have one list to read."""
 
-from recovery_core.policies.parts import Action, RiskLevel
+from recovery_core.decisions.decide import Stage
+from recovery_core.policies.parts import LANES, Action, RiskLevel
 from service_kit.observability.metrics import Counter, Gauge, Histogram
 
 DECISIONS = Counter("debt_decisions_total", "Decisions recorded", ["action", "level"])
@@ -32,12 +33,12 @@ QUEUE_MESSAGES = Gauge("debt_queue_messages", "Messages in a lane's queues, by w
 OUTAGES = Counter("debt_outages_total", "Times the database or the queues were away", ["what"])
 
 # Shown from the start, so that the first of each is seen as a change.
-for lane in ("high", "standard"):
+for lane in LANES:
     for outcome in ("done", "repeated", "failed", "dead"):
         BATCHES.labels(outcome, lane)
     REDELIVERIES.labels(lane)
     MESSAGE_WAIT_SECONDS.labels(lane)
-for stage in ("read", "score", "decide"):
+for stage in Stage:
     ERRORS.labels(stage)
 for action in Action:
     for level in RiskLevel:

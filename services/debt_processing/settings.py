@@ -5,6 +5,8 @@ from pydantic import Field
 from service_kit.database.engine import database_url
 from service_kit.settings import DatabaseUrl, Port, ServiceSettings
 
+PACKAGE = "debt_processing"
+
 
 class Settings(ServiceSettings):
     """Environment variables (or `.env`) of `debt-processing`; names are the fields' names in upper case."""

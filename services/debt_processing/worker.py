@@ -1,12 +1,10 @@
 """Opens what the consumer needs, for as long as it runs."""
 
 from debt_processing.consumer.loop import Consumer
-from debt_processing.settings import Settings
+from debt_processing.settings import PACKAGE, Settings
 from service_kit.database.engine import Database
 from service_kit.lifecycle import Stop
 from service_kit.process import open_process
-
-PACKAGE = "debt_processing"
 
 
 async def consume_until_stopped(settings: Settings, stop: Stop) -> None:

@@ -11,14 +11,13 @@ from recovery_core.policies.document import PolicyError
 from risk_assessment.debtors.commands import add_debtor_commands
 from risk_assessment.metadata import api_keys, audit_records
 from risk_assessment.runs.commands import add_run_commands
-from risk_assessment.settings import Settings
+from risk_assessment.settings import PACKAGE, Settings
 from service_kit.cli import GrantTo, add_key_commands, clear_errors, command_app, opened, start_command, start_process
 from service_kit.cli import migrate as migrate_database
 from service_kit.database.engine import Database
 from service_kit.database.grants import GrantError
 from service_kit.database.migrations import MigrationError
 
-PACKAGE = "risk_assessment"
 KNOWN = (GrantError, MigrationError, PolicyError)
 
 app = command_app("SmartRecover's risk service.")

@@ -18,7 +18,7 @@ from risk_assessment.runs.queries import RunNotFoundError
 from risk_assessment.runs.service import RunFinishedError
 from risk_assessment.scoring import routes as scoring
 from risk_assessment.scoring.queries import ScoringJobNotFoundError
-from risk_assessment.settings import Settings
+from risk_assessment.settings import PACKAGE, Settings
 from service_kit.auth.access import access_of
 from service_kit.auth.portfolios import PortfolioNotFoundError
 from service_kit.database.engine import Database
@@ -31,7 +31,6 @@ from service_kit.http.problems import RETRY_AFTER_SECONDS, ProblemSpec, install
 from service_kit.idempotency import IdempotencyKeyReusedError
 from service_kit.process import open_process
 
-PACKAGE = "risk_assessment"
 ROOT = "/risk-service"
 
 PROBLEMS = {

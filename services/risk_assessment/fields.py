@@ -19,7 +19,7 @@ ExternalRef = Annotated[str, StringConstraints(min_length=1, max_length=128, pat
 PortfolioName = Annotated[
     str, StringConstraints(min_length=1, max_length=MAX_PORTFOLIO_CHARS, pattern=PORTFOLIO_PATTERN)
 ]
-# The pattern is for readers of the description: an unknown name is answered with the known ones, whatever its form.
+# The pattern is for readers of the description: an unknown name of any form gets a response that lists the known ones.
 PolicyName = Annotated[
     str,
     Field(min_length=1, max_length=64, json_schema_extra={"pattern": POLICY_NAME_PATTERN, "examples": ["standard"]}),

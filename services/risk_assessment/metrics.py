@@ -1,5 +1,7 @@
 """What the risk service counts and times, in one place so that dashboards have one list to read."""
 
+from recovery_core.messages.results import Outcome
+from recovery_core.policies.parts import LANES
 from service_kit.observability.metrics import Counter, Gauge, Histogram
 
 RUNS = Counter("risk_runs_total", "Runs that reached a stage", ["stage"])
@@ -31,10 +33,10 @@ OUTAGES = Counter("risk_outages_total", "Times the database or the queues were a
 # Shown from the start, so that the first of each is seen as a change.
 for stage in ("planned", "published", "completed", "failed", "cancelled", "withdrawn"):
     RUNS.labels(stage)
-for lane in ("high", "standard"):
+for lane in LANES:
     BATCHES.labels("sent", lane)
     BATCHES.labels("resent", lane)
-for outcome in ("done", "dead"):
+for outcome in Outcome:
     BATCHES.labels(outcome, "")
 for reason in ("unreadable", "unauthentic", "unknown_run", "unknown_batch", "batch_id", "digest", "counts"):
     REPORTS_REFUSED.labels(reason)

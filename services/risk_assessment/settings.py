@@ -7,6 +7,7 @@ from pydantic import Field, field_validator
 from service_kit.settings import DatabaseUrl, Port, ServiceSettings
 from service_kit.sqs.specs import MAX_RETENTION_SECONDS
 
+PACKAGE = "risk_assessment"
 # A queue keeps its messages no longer: a batch that was not reported by then is lost.
 MAX_RESEND_SECONDS = MAX_RETENTION_SECONDS
 

@@ -12,7 +12,7 @@ from risk_assessment.metrics import LEASE_HELD, OLDEST, OUTAGES, OUTSTANDING
 from risk_assessment.policies.registry import PolicyRegistry, load_registry
 from risk_assessment.runs import jobs as runs
 from risk_assessment.scoring import jobs as scoring
-from risk_assessment.settings import Settings
+from risk_assessment.settings import PACKAGE, Settings
 from service_kit.clock import utc_now
 from service_kit.database.engine import Database
 from service_kit.database.migrations import MigrationError, current_revision
@@ -26,7 +26,6 @@ from service_kit.worker.leader_lease import LeaderLease
 
 log = structlog.get_logger()
 
-PACKAGE = "risk_assessment"
 LEASE = "dispatcher"
 SQLITE_CACHE_KIB = 4 * 1024  # it reads its tables in the order of their keys, and needs no page for long
 

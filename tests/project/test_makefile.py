@@ -2,6 +2,8 @@
 
 import re
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -59,3 +61,25 @@ def test_make_commands_are_found_in_code_only():
 @pytest.mark.parametrize("document", markdown_files(), ids=str)
 def test_a_document_names_only_targets_that_exist(document):
     assert make_commands((ROOT / document).read_text(encoding="utf-8")) <= TARGETS
+
+
+TWO_TESTS = """
+import subprocess
+import sys
+
+def test_this_stays_inside(): pass
+
+def test_this_starts_a_process(): subprocess.run([sys.executable, "-c", ""], check=True)
+"""
+
+
+def test_the_fast_tests_leave_out_what_starts_a_process_and_say_so(tmp_path: Path) -> None:
+    (tmp_path / "test_two.py").write_text(TWO_TESTS, encoding="utf-8")
+
+    command = [sys.executable, "-m", "pytest", "-p", "tests.conftest", "-q", "--no-processes", "--rootdir", str(ROOT)]
+    done = subprocess.run([*command, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"^\. +\[100%\]$", done.stdout, re.MULTILINE), done.stdout
+    assert "Left out: 1 tests that start another process" in done.stdout
+    assert re.search(r"^1 passed, 1 left out in ", done.stdout, re.MULTILINE), done.stdout

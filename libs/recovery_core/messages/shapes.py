@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field, GetPydanticSchema, TypeAdapter, with_con
 from pydantic_core import core_schema
 from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
 
+from recovery_core.messages.wire import MAX_BATCH_SIZE
 from recovery_core.money import MONEY_PATTERN, POSITIVE_MONEY_PATTERN, PRIORITY_PATTERN
 from recovery_core.policies.parts import MAX_TOTAL, Lane
 from recovery_core.profile import (
@@ -22,7 +23,6 @@ from recovery_core.profile import (
 )
 
 BATCH_SCHEMA = "smartrecover.debt-batch.v1"
-MAX_BATCH_SIZE = 1_000
 MAX_DEBTOR_ID = 2**63 - 1
 
 

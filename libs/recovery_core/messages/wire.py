@@ -4,6 +4,7 @@ from hashlib import sha256
 
 from pydantic import ValidationError
 
+MAX_BATCH_SIZE = 1_000  # ordinary debtors, whose message is under MAX_MESSAGE_BYTES
 MAX_MESSAGE_BYTES = 262_144
 """The largest message: what every SQS emulator still takes, though AWS has taken 1 MiB since August 2025."""
 MAX_BODY_BYTES = MAX_MESSAGE_BYTES - 1_024

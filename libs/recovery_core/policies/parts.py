@@ -43,6 +43,10 @@ class Lane(StrEnum):
     STANDARD = "standard"
 
 
+LANES = tuple(lane.value for lane in Lane)
+"""The lanes, the more urgent one first."""
+
+
 class Action(StrEnum):
     """What to do with a debtor."""
 

@@ -118,7 +118,7 @@ class Database:
             time.sleep(backoff.next())
 
     def ping(self) -> None:
-        """Raise unless the database answers a query now."""
+        """Raise unless the database responds to a query now."""
         with self.engine.connect() as connection:
             connection.execution_options(**{READ_ONLY: True}).exec_driver_sql("SELECT 1")
 

@@ -181,11 +181,11 @@ def _allowed_methods(request: Request) -> list[str]:
     """Return the methods of every route with this path; Starlette knows only those of the first."""
     path = request.scope["path"]
 
-    def answers(method: str) -> bool:
+    def is_allowed(method: str) -> bool:
         scope: Scope = {"type": "http", "method": method, "path": path, "root_path": "", "headers": []}
         return any(route.matches(scope)[0] is Match.FULL for route in request.app.router.routes)
 
-    methods = [method for method in METHODS if answers(method)]
+    methods = [method for method in METHODS if is_allowed(method)]
     return [*methods, "HEAD", "OPTIONS"] if "GET" in methods else [*methods, "OPTIONS"]
 
 

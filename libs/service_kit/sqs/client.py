@@ -111,7 +111,7 @@ class Sqs:
         options: dict[str, Any] = {} if visibility is None else {"VisibilityTimeout": visibility}
 
         async def call(url: str) -> list[Received]:
-            answer = await self._client.receive_message(
+            response = await self._client.receive_message(
                 QueueUrl=url,
                 MaxNumberOfMessages=min(max_messages, MAX_BATCH_ENTRIES),
                 WaitTimeSeconds=min(wait_seconds, MAX_WAIT_SECONDS),
@@ -119,7 +119,7 @@ class Sqs:
                 MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
                 **options,
             )
-            return [_received(message) for message in answer.get("Messages", [])]
+            return [_received(message) for message in response.get("Messages", [])]
 
         return await self._queues.call(queue, call)
 
@@ -148,8 +148,8 @@ class Sqs:
         """Count what waits, is in flight and is delayed, as approximately as SQS does."""
 
         async def call(url: str) -> QueueDepth:
-            answer = await self._client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
-            counts: Mapping[str, str] = cast("Any", answer["Attributes"])
+            response = await self._client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
+            counts: Mapping[str, str] = cast("Any", response["Attributes"])
             oldest = counts.get("ApproximateAgeOfOldestMessage")
             return QueueDepth(
                 waiting=int(counts["ApproximateNumberOfMessages"]),
@@ -176,8 +176,8 @@ class Sqs:
         entries: Any = [_entry(i, message) for i, message in enumerate(messages)]
 
         async def call(url: str) -> list[str]:
-            answer = await self._client.send_message_batch(QueueUrl=url, Entries=entries)
-            return [message.id for message in _refused(queue, messages, answer)]
+            response = await self._client.send_message_batch(QueueUrl=url, Entries=entries)
+            return [message.id for message in _refused(queue, messages, response)]
 
         try:
             async with gate:
@@ -198,8 +198,8 @@ class Sqs:
         refused: list[T] = []
         for start in range(0, len(items), MAX_BATCH_ENTRIES):
             chunk = items[start : start + MAX_BATCH_ENTRIES]
-            answer = await self._queues.call(queue, lambda url, chunk=chunk: call(url, chunk))  # type: ignore[misc]
-            refused += _refused(queue, chunk, answer)
+            response = await self._queues.call(queue, lambda url, chunk=chunk: call(url, chunk))  # type: ignore[misc]
+            refused += _refused(queue, chunk, response)
         return refused
 
 
@@ -225,8 +225,8 @@ def _received(message: Any) -> Received:
     )
 
 
-def _refused(queue: str, items: Sequence[T], answer: Any) -> list[T]:
-    failures = answer.get("Failed", [])
+def _refused(queue: str, items: Sequence[T], response: Any) -> list[T]:
+    failures = response.get("Failed", [])
     if failures:
         log.warning("sqs.entries.refused", queue=queue, codes=sorted({f["Code"] for f in failures}))
     return [items[index] for index in sorted(int(failure["Id"]) for failure in failures)]

@@ -49,8 +49,8 @@ async def _ensure_queue(client: "SQSClient", spec: QueueSpec) -> str:
 
 
 async def _arn(client: "SQSClient", queue: str) -> str:
-    answer = await client.get_queue_attributes(QueueUrl=await _url(client, queue), AttributeNames=["QueueArn"])
-    return answer["Attributes"]["QueueArn"]
+    response = await client.get_queue_attributes(QueueUrl=await _url(client, queue), AttributeNames=["QueueArn"])
+    return response["Attributes"]["QueueArn"]
 
 
 async def _url(client: "SQSClient", queue: str) -> str:

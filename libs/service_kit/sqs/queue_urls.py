@@ -26,6 +26,7 @@ class QueueUrls:
     def __init__(self, client: "SQSClient", create_missing: Sequence[QueueSpec]) -> None:
         self._client, self._create_missing = client, create_missing
         self._urls: dict[str, str] = {}
+        self._used: set[str] = set()
         self._creating = asyncio.Lock()
 
     async def call(self, queue: str, call: Callable[[str], Awaitable[T]]) -> T:
@@ -43,6 +44,7 @@ class QueueUrls:
     async def ensure(self, specs: Sequence[QueueSpec]) -> None:
         """Create each queue as specified; an existing queue is changed to its specification."""
         self._urls |= await ensure_queues(self._client, specs)
+        self._used |= self._urls.keys()
 
     async def _call(self, queue: str, call: Callable[[str], Awaitable[T]]) -> T:
         try:
@@ -56,6 +58,7 @@ class QueueUrls:
     async def _url(self, queue: str) -> str:
         if queue not in self._urls:
             self._urls[queue] = (await self._client.get_queue_url(QueueName=queue))["QueueUrl"]
+            self._used.add(queue)
         return self._urls[queue]
 
     async def _create_again(self, queue: str) -> bool:
@@ -63,7 +66,10 @@ class QueueUrls:
         if queue not in known:
             return False
         async with self._creating:
-            log.warning("sqs.queue.created", queue=queue)
+            if queue in self._used:
+                log.warning("sqs.queue.created", queue=queue)
+            else:
+                log.info("sqs.queue.created", queue=queue)  # as at each start of a local SQS, which begins empty
             self._urls.clear()
             await self.ensure(self._create_missing)
         return True

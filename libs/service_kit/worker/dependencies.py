@@ -3,10 +3,9 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
-from prometheus_client import Counter
 
 from service_kit.backoff import Backoff
 from service_kit.database.engine import Database
@@ -15,6 +14,9 @@ from service_kit.database.outages import describe_outage, is_unavailable
 from service_kit.lifecycle import Stop
 from service_kit.sqs.outages import describe_sqs_outage, is_sqs_unavailable
 from service_kit.worker.waiting import in_thread
+
+if TYPE_CHECKING:
+    from prometheus_client import Counter  # the command line starts without it
 
 log = structlog.get_logger()
 
@@ -66,7 +68,7 @@ class OutageEvents(Protocol):
 class LoggedOutages:
     """Logs outages as `<service>.outage.began` and `.ended`, and counts them by dependency."""
 
-    def __init__(self, service: str, outages: Counter) -> None:
+    def __init__(self, service: str, outages: "Counter") -> None:
         self._service, self._outages = service, outages
 
     def began(self, dependency: str, reason: str) -> None:

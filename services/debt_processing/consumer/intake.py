@@ -16,10 +16,10 @@ from debt_processing.consumer.prefetch import STANDARD_TURN, Prefetch, Prefetche
 from debt_processing.consumer.visibility import Visibility
 from debt_processing.metrics import BATCHES, MESSAGE_WAIT_SECONDS, REDELIVERIES
 from debt_processing.queues.envelopes import Envelope, dead_result, envelope_of
-from debt_processing.queues.queries import LANES
 from debt_processing.settings import Settings
 from recovery_core.messages.batch import BatchHeader, decode_batch, resolve_policy
 from recovery_core.messages.wire import UnreadableMessage, digest_of
+from recovery_core.policies.parts import LANES
 from service_kit.database.engine import Database
 from service_kit.lifecycle import Stop
 from service_kit.sqs.messages import MAX_BATCH_ENTRIES

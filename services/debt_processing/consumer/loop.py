@@ -20,7 +20,7 @@ from debt_processing.consumer.recording import end_attempt
 from debt_processing.consumer.visibility import Visibility
 from debt_processing.metrics import OUTAGES, QUEUE_MESSAGES
 from debt_processing.queues import queries
-from debt_processing.settings import Settings
+from debt_processing.settings import PACKAGE, Settings
 from service_kit.clock import utc_now
 from service_kit.database.engine import Database
 from service_kit.lifecycle import Stop
@@ -31,7 +31,6 @@ from service_kit.worker.waiting import Bell, in_thread
 
 log = structlog.get_logger()
 
-PACKAGE = "debt_processing"
 STOP_SECONDS = 18.0  # within the 20 that an operator is promised
 LOOK_SECONDS = 1.0
 WATCH_SECONDS = 15.0  # how often the queues are counted, for the metrics

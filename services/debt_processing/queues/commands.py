@@ -8,14 +8,12 @@ import typer
 from debt_processing.metadata import audit_records
 from debt_processing.queues import service
 from debt_processing.queues.schemas import Redriven, RedriveRequest
-from debt_processing.settings import Settings
+from debt_processing.settings import PACKAGE, Settings
 from recovery_core.policies.parts import Lane
 from service_kit.audit import Audit
 from service_kit.cli import audit_of_command, clear_errors, fail, opened, start_command
 from service_kit.database.engine import Database
 from service_kit.sqs.queues import open_sqs
-
-PACKAGE = "debt_processing"
 
 
 def add_queue_commands(app: typer.Typer) -> None:

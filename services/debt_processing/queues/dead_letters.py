@@ -7,11 +7,10 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
 
 from debt_processing.queues.envelopes import DEAD_LETTER_ATTRIBUTES, envelope_of
-from debt_processing.queues.queries import LANES
 from debt_processing.queues.schemas import DeadLetter, DeadLetters, Redriven, RedriveRequest
 from debt_processing.settings import Settings
 from recovery_core.messages.wire import digest_of
-from recovery_core.policies.parts import Lane
+from recovery_core.policies.parts import LANES, Lane
 from service_kit.sqs.client import Sqs
 from service_kit.sqs.messages import MAX_BATCH_ENTRIES, Outgoing, Received
 from service_kit.sqs.queues import dead_letter_queue

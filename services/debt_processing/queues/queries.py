@@ -4,12 +4,8 @@ import asyncio
 
 from debt_processing.queues.schemas import LaneDepth, QueuesReport
 from debt_processing.settings import Settings
-from recovery_core.policies.parts import Lane
 from service_kit.sqs.client import Sqs
 from service_kit.sqs.queues import dead_letter_queue
-
-LANES = (Lane.HIGH.value, Lane.STANDARD.value)
-"""The lanes, the more urgent one first."""
 
 
 def all_queues(settings: Settings) -> list[str]:

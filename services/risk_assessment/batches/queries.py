@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Row, Select, func, or_, select
 
-from recovery_core.policies.parts import Lane
+from recovery_core.policies.parts import LANES
 from recovery_core.ranking.manifest import unpack_entries
 from recovery_core.ranking.queue import Entry
 from risk_assessment.batches.tables import BatchState, run_batches, run_entries
@@ -14,8 +14,6 @@ from risk_assessment.runs.tables import SENDING, RunState, runs
 
 MAX_SENDS = 8
 """A batch that was sent this often and never reported is given up as dead."""
-
-LANES = (Lane.HIGH.value, Lane.STANDARD.value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from risk_assessment.debtors.importing import import_file
 from risk_assessment.fields import PortfolioName
 from risk_assessment.metadata import audit_records
 from risk_assessment.policies.registry import PolicyRegistry, load_registry
-from risk_assessment.settings import Settings
+from risk_assessment.settings import PACKAGE, Settings
 from service_kit.cli import (
     AsJson,
     audit_of_command,
@@ -32,7 +32,6 @@ from service_kit.cli import (
 from service_kit.database.engine import Database
 from service_kit.database.migrations import MigrationError
 
-PACKAGE = "risk_assessment"
 KNOWN = (MigrationError, PolicyError, PortfolioInUseError)
 
 

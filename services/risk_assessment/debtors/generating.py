@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import NamedTuple
 
-from recovery_core.profile import ContractType, EmploymentStatus, FamilySituation, IndustrySector
+from recovery_core.profile import ContractType, EmploymentStatus, FamilySituation, IndustrySector, PaymentStatus
 from risk_assessment.debtors.bulk import DebtorRow
 
 _FIRST = (
@@ -123,5 +123,5 @@ def _debtor(rng: random.Random, shape: _Shape, ref: str) -> DebtorRow:
 def _payment_status(rng: random.Random, paid_share: float) -> str:
     draw = rng.random()
     if draw < paid_share:
-        return "PAID"
-    return "PARTIAL" if draw < paid_share + 0.2 else "UNPAID"
+        return PaymentStatus.PAID.value
+    return (PaymentStatus.PARTIAL if draw < paid_share + 0.2 else PaymentStatus.UNPAID).value

@@ -14,10 +14,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from recovery_client.client import ClientError, RecoveryClient
 from risk_assessment.runs.tables import FINISHED, RunState
-from risk_assessment.settings import Settings
+from risk_assessment.settings import PACKAGE, Settings
 from service_kit.cli import AsJson, clear_errors, print_json, start_command
 
-PACKAGE = "risk_assessment"
 POLL_SECONDS = 0.25
 PLAIN_LINE_SECONDS = 2.0
 PATIENCE_SECONDS = 60.0

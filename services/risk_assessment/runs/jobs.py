@@ -136,7 +136,7 @@ class Publisher:
         self._parts = parts
 
     async def publish(self) -> bool:
-        """Send what may be sent; return whether to look again at once."""
+        """Send what may be sent, shipment after shipment; there is never a reason to look again at once."""
         shipment, sent = await self._build(frozenset()), True
         while shipment and sent:
             in_flight = frozenset(shipment.bodies)

@@ -27,7 +27,7 @@ class Completion(NamedTuple):
     run_id: str
     seconds: float
     published: bool
-    """By this alone: its last report came before its last send was marked."""
+    """Whether completing it also publishes it, because its last report came before its last send was marked."""
 
 
 _END_OF_CANCELLED = (BatchState.CANCELLED, "not reported before its run was cancelled")

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from recovery_core.messages.wire import MAX_BATCH_SIZE
 from recovery_core.money import Money, Threshold
 from recovery_core.policies.parts import Lane, RiskLevel
 from recovery_core.profile import PaymentStatus
@@ -12,7 +13,6 @@ from recovery_core.whole_number import WHOLE
 from risk_assessment.fields import PolicyName, PolicyRefOut, PortfolioName
 from risk_assessment.runs.tables import RunState
 
-MAX_BATCH_SIZE = 1000  # keeps a batch message under 256 KiB
 DEFAULT_THRESHOLD = 50_000_000  # 500000.00 in minor units
 
 

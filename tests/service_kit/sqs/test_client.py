@@ -3,7 +3,7 @@
 import contextlib
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, MutableMapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from structlog.testing import capture_logs
 from tests.support.processes import free_port
 from tests.support.servers import moto_server
 
@@ -162,16 +163,23 @@ async def test_a_local_server_that_lost_its_memory_gets_its_queues_again(
     spec = QueueSpec(queue_names("work"), dead_letter=queue_names("dead"), max_receive_count=2)
     port = free_port()
     async with contextlib.AsyncExitStack() as stack:
+        logs = stack.enter_context(capture_logs())
         with moto_server(tmp_path, port) as url:
             forgetful = await stack.enter_async_context(Sqs("eu-west-1", url, create_missing=[spec]))
             plain = await stack.enter_async_context(Sqs("eu-west-1", url))
             assert await forgetful.send(spec.name, messages(1)) == []
             assert (await plain.depth(spec.name)).waiting == 1
+        assert levels(logs) == ["info"]
         with moto_server(tmp_path, port):
             with pytest.raises(QueueMissing):
                 await plain.receive(spec.name)
             assert await forgetful.receive(spec.name) == []
             assert (await plain.depth(str(spec.dead_letter))).waiting == 0
+    assert levels(logs) == ["info", "warning"]
+
+
+def levels(logs: list[MutableMapping[str, Any]]) -> list[str]:
+    return [line["log_level"] for line in logs if line["event"] == "sqs.queue.created"]
 
 
 @pytest.mark.anyio

@@ -1,4 +1,4 @@
-"""Paths: rejects paths and queries that are not UTF-8, drops trailing slashes, answers HEAD as GET without its body."""
+"""Paths: rejects paths and queries that are not UTF-8, drops trailing slashes, handles HEAD as GET without its body."""
 
 from urllib.parse import unquote_to_bytes
 
