@@ -17,7 +17,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import QueuePool
 
 from service_kit.backoff import Backoff
-from service_kit.database import sqlite
+from service_kit.database import mysql, sqlite
 from service_kit.database.mysql import mysql_engine
 from service_kit.database.outages import is_contention
 from service_kit.database.pool import READ_ONLY
@@ -118,7 +118,10 @@ class Database:
             time.sleep(backoff.next())
 
     def ping(self) -> None:
-        """Raise unless the database answers a query now."""
+        """Raise unless the database answers a query now; on MySQL also unless it takes writes."""
+        if self.dialect == "mysql":
+            mysql.ping(self.engine)
+            return
         with self.engine.connect() as connection:
             connection.execution_options(**{READ_ONLY: True}).exec_driver_sql("SELECT 1")
 

@@ -29,6 +29,7 @@ _MYSQL = {
     1040: _BUSY,
     1044: _DENIED,
     1045: _DENIED,
+    1047: "the database is a cluster node that is not ready",  # Galera, without its primary component
     1049: "the database does not exist on its server",
     1053: _STOPPING,
     1114: _FULL,
@@ -42,7 +43,7 @@ _MYSQL = {
     1205: _LOCKED,
     1213: _LOCKED,
     1226: _BUSY,
-    1290: _READ_ONLY,  # --read-only, also while a replica is being promoted
+    1290: _READ_ONLY,  # --read-only, also while a replica is being promoted, and on the primary that it replaced
     1317: _STOPPED,
     1836: _READ_ONLY,
     1927: _LOST,
@@ -59,6 +60,8 @@ _MYSQL = {
     4031: _LOST,
 }
 _MYSQL_CONTENTION = {1020, 1205, 1213}
+# 1792 is none of these: it is a write of ours in a transaction that only reads.
+_MYSQL_LEFT_BEHIND = {1047, 1290, 1836}
 
 _SQLITE = {
     sqlite3.SQLITE_PERM: _DENIED,
@@ -73,6 +76,10 @@ _SQLITE = {
     sqlite3.SQLITE_NOTADB: _BROKEN,
 }
 _SQLITE_CONTENTION = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
+
+
+class ReadOnlyServer(Exception):  # noqa: N818 - named by its consequence
+    """The server responds, and takes no writes."""
 
 
 def is_unavailable(error: BaseException) -> bool:
@@ -94,7 +101,14 @@ def is_contention(error: BaseException) -> bool:
     return False
 
 
+def is_left_behind(error: BaseException) -> bool:
+    """Return whether the connection leads to a server that takes no writes, where a new one may lead to another."""
+    return any(_mysql_code(cause) in _MYSQL_LEFT_BEHIND for cause in _drivers_errors(error) if _is_mysql_error(cause))
+
+
 def _reason(error: BaseException) -> str | None:
+    if isinstance(error, ReadOnlyServer):
+        return _READ_ONLY
     if isinstance(error, PoolTimeout):
         return "every database connection of this process is in use"
     for cause in _drivers_errors(error):
