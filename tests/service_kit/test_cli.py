@@ -16,6 +16,7 @@ from service_kit import cli
 from service_kit.audit import Caller
 from service_kit.cli import clear_errors, command_line_caller, explain
 from service_kit.database.engine import Database
+from service_kit.database.migrations import MigrationError
 from service_kit.settings import OpenDoorError, ServiceSettings, WrongSettingError
 from service_kit.sqs.outages import QueueMissing
 from service_kit.worker.dependencies import SchemaNotCurrent
@@ -71,6 +72,28 @@ def test_a_missing_table_is_a_schema_that_is_not_current(database_url: str) -> N
     assert line == "the database's schema is not the one of this version: run `demo-service migrate`"
 
 
+def test_any_other_refused_statement_is_no_schema_that_is_not_current(database_url: str) -> None:
+    database = Database(database_url)
+    with pytest.raises(DBAPIError) as caught, database.read() as connection:
+        connection.execute(text("SELEKT 'secret'"))
+    database.dispose()
+
+    line = explain(caught.value, PACKAGE)
+
+    assert line.startswith("the database refused a statement: ")
+    assert "migrate" not in line
+
+
+def test_a_migration_that_fails_says_what_was_refused(database_url: str) -> None:
+    database = Database(database_url)
+    with database.write() as connection:
+        connection.execute(text("CREATE TABLE shelves (id INT)"))
+    database.dispose()
+
+    with pytest.raises(MigrationError, match="refused a statement: .able '?shelves'? already exists"):
+        cli.migrate(database_url, "tests.support.demo_service", "head", None)
+
+
 @pytest.mark.parametrize(
     ("error", "code"),
     [
@@ -103,6 +126,7 @@ def configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[st
     """Collect the log configurations, as (service, level)."""
     found: list[tuple[str, str]] = []
     monkeypatch.chdir(tmp_path)  # without a .env
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", "http://127.0.0.1:9324")
     monkeypatch.setattr(cli, "configure", lambda service, level: found.append((service, level)))
     return found
 

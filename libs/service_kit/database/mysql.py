@@ -22,6 +22,7 @@ IDLE_WRITER_SECONDS = 30  # MariaDB only: MySQL does not distinguish a silent wr
 _SESSION = (
     "SET SESSION time_zone='+00:00', "
     "sql_mode='STRICT_ALL_TABLES,ONLY_FULL_GROUP_BY,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', "
+    "sql_safe_updates=0, "
     f"innodb_lock_wait_timeout={LOCK_WAIT_SECONDS}, net_write_timeout={STREAM_PAUSE_SECONDS}, "
     f"group_concat_max_len={GROUP_CONCAT_BYTES}, "
     # Only MariaDB reads what stands between /*M! and */, from the version that is named there.
@@ -43,7 +44,8 @@ def mysql_engine(url: URL, pool_size: int, statement_timeout: int) -> Engine:
         pool_pre_ping=True,
         **pool_options(pool_size),
     )
-    event.listen(engine, "connect", _prepare)
+    # Before SQLAlchemy's own look at the server, which reads from `sql_mode` how it quotes names.
+    event.listen(engine, "connect", _prepare, insert=True)
     event.listen(engine, "begin", _begin)
     event.listen(engine, "handle_error", _leave_old_primary)
     return engine
