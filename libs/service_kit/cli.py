@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 from sqlalchemy import Table
+from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from service_kit.audit import COMPLETED, MAX_ACTOR_CHARS, RECORDS, Audit, Caller
@@ -119,7 +120,7 @@ def progress_bar(what: str, total: int | None) -> Iterator[Callable[[int], None]
 
 
 @contextmanager
-def opened(url: str) -> Iterator[Database]:
+def opened(url: str | URL) -> Iterator[Database]:
     """Open a database for one command."""
     database = Database(url)
     try:
@@ -142,7 +143,7 @@ def command_line_caller() -> Caller:
     return Caller(f"cli:{user}"[:MAX_ACTOR_CHARS], Role.ADMIN)
 
 
-def migrate(url: str, package: str, revision: str, down: str | None, grant_to: str | None = None) -> None:
+def migrate(url: str | URL, package: str, revision: str, down: str | None, grant_to: str | None = None) -> None:
     """Bring a database's schema up to `revision`, or `down` to another one; `base` removes everything.
 
     Then the account `grant_to` may use the tables; audit records it may only add.

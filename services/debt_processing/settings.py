@@ -1,8 +1,8 @@
 """The settings of the debt service, read once at start."""
 
 from pydantic import Field
+from sqlalchemy.engine import URL
 
-from service_kit.database.engine import database_url
 from service_kit.settings import DatabaseUrl, Port, ServiceSettings
 
 
@@ -10,7 +10,8 @@ class Settings(ServiceSettings):
     """Environment variables (or `.env`) of `debt-processing`; names are the fields' names in upper case."""
 
     debt_database_url: DatabaseUrl = Field(
-        "sqlite:///.smartrecover/debt.db", description="SQLAlchemy URL of this service's own database"
+        URL.create("sqlite", database=".smartrecover/debt.db"),
+        description="SQLAlchemy URL of this service's own database",
     )
     debt_host: str = Field("127.0.0.1", min_length=1, description="Address the API listens on")
     debt_port: Port = Field(8002, description="Port the API listens on")
@@ -40,5 +41,5 @@ class Settings(ServiceSettings):
     @property
     def workers(self) -> int:
         """How many batches are processed at the same time."""
-        on_sqlite = database_url(self.debt_database_url).get_backend_name() == "sqlite"
+        on_sqlite = self.debt_database_url.get_backend_name() == "sqlite"
         return self.debt_workers or (1 if on_sqlite else 2)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from pydantic import Field, field_validator
+from sqlalchemy.engine import URL
 
 from service_kit.settings import DatabaseUrl, Port, ServiceSettings
 from service_kit.sqs.specs import MAX_RETENTION_SECONDS
@@ -15,7 +16,8 @@ class Settings(ServiceSettings):
     """Environment variables (or `.env`) of `risk-assessment`; names are the fields' names in upper case."""
 
     risk_database_url: DatabaseUrl = Field(
-        "sqlite:///.smartrecover/risk.db", description="SQLAlchemy URL of this service's own database"
+        URL.create("sqlite", database=".smartrecover/risk.db"),
+        description="SQLAlchemy URL of this service's own database",
     )
     risk_host: str = Field("127.0.0.1", min_length=1, description="Address the API listens on")
     risk_port: Port = Field(8001, description="Port the API listens on")

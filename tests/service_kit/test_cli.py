@@ -90,7 +90,7 @@ def test_a_migration_that_fails_says_what_was_refused(database_url: str) -> None
         connection.execute(text("CREATE TABLE shelves (id INT)"))
     database.dispose()
 
-    with pytest.raises(MigrationError, match="refused a statement: .able '?shelves'? already exists"):
+    with pytest.raises(MigrationError, match=r"refused a statement: .able '?shelves'? already exists"):
         cli.migrate(database_url, "tests.support.demo_service", "head", None)
 
 

@@ -10,8 +10,8 @@ from sqlalchemy import Connection, create_engine, inspect
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
-from service_kit.database.engine import database_url
 from service_kit.database.mysql import CONNECT_TIMEOUT_SECONDS
+from service_kit.database.urls import database_url
 
 _ACCOUNT = re.compile(r"[a-z][a-z0-9_]{0,30}")
 _NO_SUCH_GRANT = 1141
