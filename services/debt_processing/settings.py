@@ -1,14 +1,21 @@
 """The settings of the debt service, read once at start."""
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 from sqlalchemy.engine import URL
 
-from service_kit.settings import DatabaseUrl, Port, ServiceSettings
+from service_kit.database.credentials import with_password_from
+from service_kit.settings import DatabaseUrl, Port, SecretFile, ServiceSettings
 
 
 class Settings(ServiceSettings):
     """Environment variables (or `.env`) of `debt-processing`; names are the fields' names in upper case."""
 
+    debt_database_password_file: SecretFile = Field(
+        None, description="File that holds the password for DEBT_DATABASE_URL, read each time a connection is opened"
+    )
+    debt_database_iam: bool = Field(
+        False, description="Open connections with RDS IAM tokens, signed with the process's AWS credentials"
+    )
     debt_database_url: DatabaseUrl = Field(
         URL.create("sqlite", database=".smartrecover/debt.db"),
         description="SQLAlchemy URL of this service's own database",
@@ -37,6 +44,12 @@ class Settings(ServiceSettings):
         600, gt=0, le=40_000, description="A batch that takes longer than this is no longer hidden from other consumers"
     )
     debt_metrics_port: Port = Field(0, description="Port of the consumer's /metrics; 0 = none")
+
+    @field_validator("debt_database_url")
+    @classmethod
+    def _has_one_password(cls, url: URL, others: ValidationInfo) -> URL:
+        file, iam = others.data.get("debt_database_password_file"), others.data.get("debt_database_iam", False)
+        return with_password_from(url, file, iam)
 
     @property
     def workers(self) -> int:

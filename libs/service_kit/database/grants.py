@@ -10,6 +10,7 @@ from sqlalchemy import Connection, create_engine, inspect
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
+from service_kit.database.credentials import password_of, supply
 from service_kit.database.mysql import CONNECT_TIMEOUT_SECONDS
 from service_kit.database.urls import database_url
 
@@ -37,7 +38,9 @@ def grant_use(url: str | URL, account: str, append_only: Mapping[str, tuple[str,
     if not _ACCOUNT.fullmatch(account) or account == parsed.username:
         raise GrantError("name another account than the migration's own, in small letters, digits and _")
     arguments = {"connect_timeout": CONNECT_TIMEOUT_SECONDS, "init_command": _SESSION}
+    parsed, password = password_of(parsed)
     engine = create_engine(parsed, connect_args=arguments, isolation_level="AUTOCOMMIT")
+    supply(engine, password)
     try:
         with engine.connect() as connection:
             _grant(connection, str(parsed.database), account, append_only)

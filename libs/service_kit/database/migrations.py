@@ -1,8 +1,8 @@
 """Brings a database to the schema revision that a service was built for, one process at a time, from its wheel alone.
 
 A service has an Alembic folder `<package>/migrations`: env.py only calls `run_migrations(context.config, metadata)`,
-and `__init__` names in OWN_TABLE a table that no other service has. An unknown revision, a broken foreign key or another
-service's database raises `MigrationError`. A database that newer code has migrated stays as it is.
+and `__init__` names in OWN_TABLE a table that no other service has. An unknown revision, a broken foreign key or the
+database of another service raises `MigrationError`. A database that newer code has migrated stays as it is.
 """
 
 import hashlib

@@ -6,6 +6,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, ExceptionContext
 
 from service_kit.database import bulk, keepalive
+from service_kit.database.credentials import password_of, supply
 from service_kit.database.outages import ReadOnlyServer, is_left_behind
 from service_kit.database.pool import READ_ONLY, pool_options
 
@@ -38,12 +39,14 @@ def mysql_engine(url: URL, pool_size: int, statement_timeout: int) -> Engine:
         "read_timeout": str(statement_timeout),
         "write_timeout": str(statement_timeout),
     }
+    url, password = password_of(url)
     engine = create_engine(
         url.set(query={**defaults, **url.query}),
         pool_recycle=POOL_RECYCLE_SECONDS,
         pool_pre_ping=True,
         **pool_options(pool_size),
     )
+    supply(engine, password)
     # Before SQLAlchemy's own look at the server, which reads from `sql_mode` how it quotes names.
     event.listen(engine, "connect", _prepare, insert=True)
     event.listen(engine, "begin", _begin)

@@ -5,8 +5,10 @@ import sqlite3
 import ssl
 from collections.abc import Iterator
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from service_kit.database.credentials import PasswordUnavailable
 
 _LOST = "the connection to the database was lost"
 _REFUSED = "the database cannot be reached"
@@ -89,8 +91,11 @@ _SQLITE_OLD_SCHEMA = re.compile(r"no such (table|column)|has no column named")
 _SQLITE_CONTENTION = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
 
 
-class ReadOnlyServer(Exception):  # noqa: N818 - named by its consequence
+class ReadOnlyServer(SQLAlchemyError):  # noqa: N818 - named by its consequence
     """The server responds, and takes no writes."""
+
+    def __init__(self) -> None:
+        super().__init__(_READ_ONLY)
 
 
 def is_unavailable(error: BaseException) -> bool:
@@ -140,8 +145,8 @@ def is_left_behind(error: BaseException) -> bool:
 
 
 def _reason(error: BaseException) -> str | None:
-    if isinstance(error, ReadOnlyServer):
-        return _READ_ONLY
+    if isinstance(error, ReadOnlyServer | PasswordUnavailable):
+        return str(error)
     if isinstance(error, PoolTimeout):
         return "every database connection of this process is in use"
     for cause in _drivers_errors(error):

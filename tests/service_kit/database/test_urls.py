@@ -15,7 +15,7 @@ SERVER = "mysql+pymysql://root:hunter2@localhost/x"
 
 
 def complaint(url: str) -> str:
-    with pytest.raises(ValueError, match=".") as caught:
+    with pytest.raises(ValueError, match=r"\w") as caught:
         database_url(url)
     for part in ("hunter2", "hun", "ter2"):
         assert part not in str(caught.value)
@@ -49,7 +49,8 @@ def test_white_space_around_a_url_counts_for_nothing(space: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "password", ["hun@ter2", "@hunter2", "hun@te:ter2", "hun@te/ter2", "hun@te?ter2", "hun@te#ter2", "hunter2%", "hun%te"]
+    "password",
+    ["hun@ter2", "@hunter2", "hun@te:ter2", "hun@te/ter2", "hun@te?ter2", "hun@te#ter2", "hunter2%", "hun%te"],
 )
 def test_a_password_that_must_be_escaped_is_answered_with_how(password: str) -> None:
     assert HINT in complaint(f"mysql+pymysql://root:{password}@localhost:3306/x")
