@@ -13,6 +13,7 @@ from pydantic import (
     AfterValidator,
     AwareDatetime,
     Field,
+    PlainSerializer,
     PlainValidator,
     SecretStr,
     ValidationError,
@@ -112,7 +113,7 @@ def _checked_endpoint(url: str | None) -> str | None:
 
 
 Address = Annotated[str | None, AfterValidator(_checked_address)]
-DatabaseUrl = Annotated[URL, NoDecode, PlainValidator(database_url), Field(validate_default=True)]
+DatabaseUrl = Annotated[URL, NoDecode, PlainValidator(database_url), PlainSerializer(str), Field(validate_default=True)]
 """It shows itself without its password."""
 SecretFile = Annotated[Path | None, AfterValidator(_checked_secret_file)]
 QueueName = Annotated[str, Field(pattern=rf"^[A-Za-z0-9_-]{{1,{MAX_QUEUE_NAME_CHARS}}}$")]
