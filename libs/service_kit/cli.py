@@ -15,7 +15,8 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 from sqlalchemy import Table
-from sqlalchemy.exc import OperationalError, ProgrammingError, SQLAlchemyError
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from service_kit.audit import COMPLETED, MAX_ACTOR_CHARS, RECORDS, Audit, Caller
 from service_kit.auth import keys
@@ -23,7 +24,8 @@ from service_kit.auth.identity import Role
 from service_kit.clock import utc_now
 from service_kit.database.engine import Database
 from service_kit.database.grants import grant_use
-from service_kit.database.migrations import downgrade, upgrade
+from service_kit.database.migrations import MigrationError, downgrade, upgrade
+from service_kit.database.outages import describe_refusal, is_old_schema, is_unavailable
 from service_kit.observability.logs import configure
 from service_kit.private_files import keep_files_private
 from service_kit.settings import OpenDoorError, ServiceSettings, WrongSettingError, read_settings
@@ -87,9 +89,11 @@ def explain(error: Exception, package: str, known: tuple[type[Exception], ...] =
         return " ".join(str(error).split())
     if outage := explain_outage(error):
         return outage
-    if isinstance(error, OperationalError | ProgrammingError):
+    if is_old_schema(error):
         command = f"{package.replace('_', '-')} migrate"
         return f"the database's schema is not the one of this version: run `{command}`"
+    if isinstance(error, DBAPIError):
+        return describe_refusal(error)
     if isinstance(error, OSError):
         return f"{error.filename or ''}: {error.strerror or error}".lstrip(": ")
     kind = type(error).__name__
@@ -116,7 +120,7 @@ def progress_bar(what: str, total: int | None) -> Iterator[Callable[[int], None]
 
 
 @contextmanager
-def opened(url: str) -> Iterator[Database]:
+def opened(url: str | URL) -> Iterator[Database]:
     """Open a database for one command."""
     database = Database(url)
     try:
@@ -139,15 +143,20 @@ def command_line_caller() -> Caller:
     return Caller(f"cli:{user}"[:MAX_ACTOR_CHARS], Role.ADMIN)
 
 
-def migrate(url: str, package: str, revision: str, down: str | None, grant_to: str | None = None) -> None:
+def migrate(url: str | URL, package: str, revision: str, down: str | None, grant_to: str | None = None) -> None:
     """Bring a database's schema up to `revision`, or `down` to another one; `base` removes everything.
 
     Then the account `grant_to` may use the tables; audit records it may only add.
     """
-    if down is not None:
-        downgrade(url, package, down)
-    else:
-        upgrade(url, package, revision)
+    try:
+        if down is not None:
+            downgrade(url, package, down)
+        else:
+            upgrade(url, package, revision)
+    except DBAPIError as error:
+        if is_unavailable(error):
+            raise
+        raise MigrationError(describe_refusal(error)) from error
     if grant_to is not None:
         grant_use(url, grant_to, {RECORDS: COMPLETED})
 

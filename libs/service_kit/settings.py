@@ -5,18 +5,34 @@ valid value.
 """
 
 import re
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, AwareDatetime, Field, SecretStr, ValidationError, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from sqlalchemy.engine import URL
 
 from service_kit.addresses import check_address, is_loopback
-from service_kit.database.engine import database_url
+from service_kit.database.urls import database_url
 from service_kit.message_keys import MessageKeys
 from service_kit.observability.tracing import check_installed
+from service_kit.text_files import encoding_of, read_secret
 
 MAX_QUEUE_NAME_CHARS = 76  # SQS takes 80, and "-dlq" must fit
+
+_KEY = re.compile(r"[!-~]*")
 
 S = TypeVar("S", bound="ServiceSettings")
 
@@ -31,20 +47,28 @@ class OpenDoorError(ValueError):
 
 def read_settings(kind: type[S], **given: Any) -> S:
     """Read a service's settings; a value in `given` that is not None wins. Raises WrongSettingError."""
+    chosen = {name: value for name, value in given.items() if value is not None}
     try:
-        return kind(**{name: value for name, value in given.items() if value is not None})
+        return kind(_env_file_encoding=_env_file_encoding(kind), **chosen)
     except ValidationError as error:
         problems = error.errors(include_url=False, include_context=False, include_input=False)
         raise WrongSettingError("; ".join(_describe(p["loc"], p["msg"]) for p in problems)) from None
 
 
+def _env_file_encoding(kind: type[BaseSettings]) -> str | None:
+    file = Path(str(kind.model_config.get("env_file")))
+    if not file.is_file():
+        return None
+    try:
+        return encoding_of(file.read_bytes())
+    except OSError as error:
+        raise WrongSettingError(f"{file}: {error.strerror}") from None
+    except ValueError as error:
+        raise WrongSettingError(f"{file}: {error}") from None
+
+
 def _describe(location: tuple[int | str, ...], message: str) -> str:
     return f"{'.'.join(map(str, location)).upper()}: {message.removeprefix('Value error, ')}"
-
-
-def _checked_database_url(text: str) -> str:
-    database_url(text)
-    return text
 
 
 def _items(text: str) -> tuple[str, ...]:
@@ -69,6 +93,19 @@ def _checked_message_keys(keys: SecretStr) -> SecretStr:
     return keys
 
 
+def _checked_key(key: SecretStr) -> SecretStr:
+    if not _KEY.fullmatch(key.get_secret_value()):
+        raise ValueError("must be one line of visible ASCII characters without blanks")
+    return key
+
+
+def _checked_secret_file(file: Path | None) -> Path | None:
+    if file is None or str(file) == ".":  # Path("")
+        return None
+    read_secret(file)
+    return file
+
+
 def _checked_endpoint(url: str | None) -> str | None:
     if url and not (url.startswith(("http://", "https://")) and urlsplit(url).hostname):
         raise ValueError("write an address such as http://127.0.0.1:9324")
@@ -76,7 +113,9 @@ def _checked_endpoint(url: str | None) -> str | None:
 
 
 Address = Annotated[str | None, AfterValidator(_checked_address)]
-DatabaseUrl = Annotated[str, AfterValidator(_checked_database_url)]
+DatabaseUrl = Annotated[URL, NoDecode, PlainValidator(database_url), PlainSerializer(str), Field(validate_default=True)]
+"""It shows itself without its password."""
+SecretFile = Annotated[Path | None, AfterValidator(_checked_secret_file)]
 QueueName = Annotated[str, Field(pattern=rf"^[A-Za-z0-9_-]{{1,{MAX_QUEUE_NAME_CHARS}}}$")]
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -93,8 +132,12 @@ class ServiceSettings(BaseSettings):
     recovery_queue_high: QueueName = Field("debt-batches-high", description="Queue of the high lane")
     recovery_queue_standard: QueueName = Field("debt-batches-standard", description="Queue of the standard lane")
     recovery_queue_results: QueueName = Field("debt-batch-results", description="Queue of the reports on batches")
+    recovery_message_keys_file: SecretFile = Field(
+        None, description="File that holds RECOVERY_MESSAGE_KEYS, read at start"
+    )
     recovery_message_keys: Annotated[SecretStr, AfterValidator(_checked_message_keys)] = Field(
         SecretStr(""),
+        validate_default=True,
         description="Keys that authenticate the messages between the services, as id:secret pairs; the first signs, "
         "all verify",
     )
@@ -113,7 +156,10 @@ class ServiceSettings(BaseSettings):
         le=1000,
         description="The queues' maxReceiveCount: at the last receive a failing batch is a dead letter",
     )
-    recovery_api_key: str | None = Field(None, description="The key with which the command line calls the APIs")
+    recovery_api_key_file: SecretFile = Field(None, description="File that holds RECOVERY_API_KEY, read at start")
+    recovery_api_key: Annotated[SecretStr, AfterValidator(_checked_key)] = Field(
+        SecretStr(""), validate_default=True, description="The key with which the command line calls the APIs"
+    )
     recovery_emf_seconds: float = Field(
         0,
         ge=0,
@@ -160,6 +206,22 @@ class ServiceSettings(BaseSettings):
         "127.0.0.1", min_length=1, description="Address on which a loop's /metrics listens, if it has a port"
     )
     recovery_docs: bool = Field(True, description="Serve /docs and /openapi.json")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_surrounding_space(cls, given: dict[str, object]) -> dict[str, object]:
+        # A copied line, a file or Windows leave spaces, newlines and carriage returns behind.
+        return {name: value.strip() if isinstance(value, str) else value for name, value in given.items()}
+
+    @field_validator("recovery_message_keys", "recovery_api_key", mode="before")
+    @classmethod
+    def _from_its_file(cls, value: str | SecretStr, others: ValidationInfo) -> str | SecretStr:
+        file = others.data.get(f"{others.field_name}_file")
+        if file is None:
+            return value
+        if value not in ("", SecretStr("")):
+            raise ValueError("set either this or its file")
+        return read_secret(file)
 
     @field_validator("recovery_unsigned_until", mode="before")
     @classmethod

@@ -1,9 +1,10 @@
 """The settings of the debt service, read once at start."""
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
+from sqlalchemy.engine import URL
 
-from service_kit.database.engine import database_url
-from service_kit.settings import DatabaseUrl, Port, ServiceSettings
+from service_kit.database.credentials import with_password_from
+from service_kit.settings import DatabaseUrl, Port, SecretFile, ServiceSettings
 
 PACKAGE = "debt_processing"
 
@@ -11,8 +12,15 @@ PACKAGE = "debt_processing"
 class Settings(ServiceSettings):
     """Environment variables (or `.env`) of `debt-processing`; names are the fields' names in upper case."""
 
+    debt_database_password_file: SecretFile = Field(
+        None, description="File that holds the password for DEBT_DATABASE_URL, read each time a connection is opened"
+    )
+    debt_database_iam: bool = Field(
+        False, description="Open connections with RDS IAM tokens, signed with the process's AWS credentials"
+    )
     debt_database_url: DatabaseUrl = Field(
-        "sqlite:///.smartrecover/debt.db", description="SQLAlchemy URL of this service's own database"
+        URL.create("sqlite", database=".smartrecover/debt.db"),
+        description="SQLAlchemy URL of this service's own database",
     )
     debt_host: str = Field("127.0.0.1", min_length=1, description="Address the API listens on")
     debt_port: Port = Field(8002, description="Port the API listens on")
@@ -39,8 +47,14 @@ class Settings(ServiceSettings):
     )
     debt_metrics_port: Port = Field(0, description="Port of the consumer's /metrics; 0 = none")
 
+    @field_validator("debt_database_url")
+    @classmethod
+    def _has_one_password(cls, url: URL, others: ValidationInfo) -> URL:
+        file, iam = others.data.get("debt_database_password_file"), others.data.get("debt_database_iam", False)
+        return with_password_from(url, file, iam)
+
     @property
     def workers(self) -> int:
         """How many batches are processed at the same time."""
-        on_sqlite = database_url(self.debt_database_url).get_backend_name() == "sqlite"
+        on_sqlite = self.debt_database_url.get_backend_name() == "sqlite"
         return self.debt_workers or (1 if on_sqlite else 2)

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
+from sqlalchemy.engine import URL
 
-from service_kit.settings import DatabaseUrl, Port, ServiceSettings
+from service_kit.database.credentials import with_password_from
+from service_kit.settings import DatabaseUrl, Port, SecretFile, ServiceSettings
 from service_kit.sqs.specs import MAX_RETENTION_SECONDS
 
 PACKAGE = "risk_assessment"
@@ -15,8 +17,15 @@ MAX_RESEND_SECONDS = MAX_RETENTION_SECONDS
 class Settings(ServiceSettings):
     """Environment variables (or `.env`) of `risk-assessment`; names are the fields' names in upper case."""
 
+    risk_database_password_file: SecretFile = Field(
+        None, description="File that holds the password for RISK_DATABASE_URL, read each time a connection is opened"
+    )
+    risk_database_iam: bool = Field(
+        False, description="Open connections with RDS IAM tokens, signed with the process's AWS credentials"
+    )
     risk_database_url: DatabaseUrl = Field(
-        "sqlite:///.smartrecover/risk.db", description="SQLAlchemy URL of this service's own database"
+        URL.create("sqlite", database=".smartrecover/risk.db"),
+        description="SQLAlchemy URL of this service's own database",
     )
     risk_host: str = Field("127.0.0.1", min_length=1, description="Address the API listens on")
     risk_port: Port = Field(8001, description="Port the API listens on")
@@ -41,6 +50,12 @@ class Settings(ServiceSettings):
     )
     risk_rate_limit: int = Field(0, ge=0, description="Requests a minute for each client; 0 = no limit")
     risk_metrics_port: Port = Field(0, description="Port of the dispatcher's /metrics; 0 = none")
+
+    @field_validator("risk_database_url")
+    @classmethod
+    def _has_one_password(cls, url: URL, others: ValidationInfo) -> URL:
+        file, iam = others.data.get("risk_database_password_file"), others.data.get("risk_database_iam", False)
+        return with_password_from(url, file, iam)
 
     @field_validator("risk_policy_dir", mode="before")
     @classmethod

@@ -15,7 +15,7 @@ from risk_assessment.scoring import jobs as scoring
 from risk_assessment.settings import PACKAGE, Settings
 from service_kit.clock import utc_now
 from service_kit.database.engine import Database
-from service_kit.database.migrations import MigrationError, current_revision
+from service_kit.database.migrations import MigrationError, current_revision, is_current
 from service_kit.database.outages import is_unavailable
 from service_kit.lifecycle import Stop
 from service_kit.process import open_process
@@ -82,9 +82,10 @@ class _Leadership:
 
 
 def _refuse_an_empty_database(database: Database) -> None:
-    """Raise MigrationError for a database that was never migrated. One that is away is waited for."""
+    """Raise MigrationError for a database that was never migrated, or not by us. One that is away is waited for."""
     try:
         revision = current_revision(database)
+        is_current(database, PACKAGE)
     except SQLAlchemyError as error:
         if not is_unavailable(error):
             raise

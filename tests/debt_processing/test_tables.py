@@ -14,7 +14,8 @@ from debt_processing.tables import decisions, errors, metadata
 from recovery_core.decisions.decide import decide
 from recovery_core.policies.builtin import built_in_policy
 from service_kit.database.engine import Database
-from service_kit.database.migrations import current_revision, downgrade, upgrade
+from service_kit.database.migrations import ForeignSchemaError, current_revision, downgrade, upgrade
+from service_kit.worker.dependencies import check_database
 
 PACKAGE = "debt_processing"
 
@@ -27,6 +28,22 @@ def test_migrations_go_up_down_and_up_again(database_url: str) -> None:
         downgrade(database_url, PACKAGE, "base")
         with database.read() as connection:
             assert set(inspect(connection).get_table_names()) <= {"alembic_version"}
+    database.dispose()
+
+
+@pytest.mark.parametrize(("first", "second"), [(PACKAGE, "risk_assessment"), ("risk_assessment", PACKAGE)])
+def test_the_services_cannot_share_a_database(database_url: str, first: str, second: str) -> None:
+    upgrade(database_url, first)
+    database = Database(database_url)
+    before = set(inspect(database.engine).get_table_names())
+
+    with pytest.raises(ForeignSchemaError, match="give each service a database of its own"):
+        upgrade(database_url, second)
+    with pytest.raises(ForeignSchemaError):
+        check_database(database, second)
+
+    check_database(database, first)
+    assert set(inspect(database.engine).get_table_names()) == before
     database.dispose()
 
 

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tomllib
@@ -116,9 +117,14 @@ class Answers(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-@pytest.fixture
-def port() -> Iterator[int]:
-    server = HTTPServer(("127.0.0.1", 0), Answers)
+class Ipv6Server(HTTPServer):
+    address_family = socket.AF_INET6
+
+
+@pytest.fixture(params=[(HTTPServer, "127.0.0.1"), (Ipv6Server, "::1")], ids=["ipv4", "ipv6"])
+def port(request) -> Iterator[int]:
+    kind, address = request.param
+    server = kind((address, 0), Answers)
     Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
     yield server.server_port
     server.shutdown()

@@ -10,6 +10,7 @@ from tests.support.processes import free_port
 
 from risk_assessment.tables import metadata
 from service_kit.database.engine import Database
+from service_kit.database.migrations import upgrade
 
 COMMANDS = (
     "serve",
@@ -67,6 +68,14 @@ def test_migrate_brings_a_schema_up_and_down(folder: Path) -> None:
     assert inspect(database.engine).get_table_names() == ["alembic_version"]
     assert "no-such" in the_error(run("migrate", "--revision", "no-such", **env))
     database.dispose()
+
+
+def test_the_database_of_the_other_service_is_refused_by_name(folder: Path) -> None:
+    env = {"RISK_DATABASE_URL": "sqlite:///debt.db"} | LOCAL_SQS
+    upgrade(f"sqlite:///{folder / 'debt.db'}", "debt_processing")
+
+    for command in ("migrate", "dispatch"):
+        assert "give each service a database of its own" in the_error(run(command, **env))
 
 
 BAD_SETTINGS = [

@@ -16,6 +16,7 @@ from service_kit import cli
 from service_kit.audit import Caller
 from service_kit.cli import clear_errors, command_line_caller, explain
 from service_kit.database.engine import Database
+from service_kit.database.migrations import MigrationError
 from service_kit.settings import OpenDoorError, ServiceSettings, WrongSettingError
 from service_kit.sqs.outages import QueueMissing
 from service_kit.worker.dependencies import SchemaNotCurrent
@@ -69,6 +70,28 @@ def test_a_missing_table_is_a_schema_that_is_not_current(database_url: str) -> N
     line = explain(caught.value, PACKAGE)
 
     assert line == "the database's schema is not the one of this version: run `demo-service migrate`"
+
+
+def test_any_other_refused_statement_is_no_schema_that_is_not_current(database_url: str) -> None:
+    database = Database(database_url)
+    with pytest.raises(DBAPIError) as caught, database.read() as connection:
+        connection.execute(text("SELEKT 'secret'"))
+    database.dispose()
+
+    line = explain(caught.value, PACKAGE)
+
+    assert line.startswith("the database refused a statement: ")
+    assert "migrate" not in line
+
+
+def test_a_migration_that_fails_says_what_was_refused(database_url: str) -> None:
+    database = Database(database_url)
+    with database.write() as connection:
+        connection.execute(text("CREATE TABLE shelves (id INT)"))
+    database.dispose()
+
+    with pytest.raises(MigrationError, match=r"refused a statement: .able '?shelves'? already exists"):
+        cli.migrate(database_url, "tests.support.demo_service", "head", None)
 
 
 @pytest.mark.parametrize(

@@ -162,4 +162,4 @@ def create_app(sqlite_url: str = "") -> FastAPI:
 
 if __name__ == "__main__":
     logs.configure("demo")
-    sys.exit(serve(create_app(sys.argv[2]), "127.0.0.1", int(sys.argv[1]), grace=5))
+    sys.exit(serve(create_app(sys.argv[2]), (sys.argv[3:] or ["127.0.0.1"])[0], int(sys.argv[1]), grace=5))

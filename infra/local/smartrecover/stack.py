@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from service_kit.private_files import FOLDER_MODE, make_private
 
@@ -53,8 +54,9 @@ class Stack:
         """Return the processes' environment: given values stay, missing ones get their local value."""
         data = self.data_dir.resolve()
         local = {
-            "RISK_DATABASE_URL": f"sqlite:///{data / 'risk.db'}",
-            "DEBT_DATABASE_URL": f"sqlite:///{data / 'debt.db'}",
+            # A folder's name may have a ? or a %, which mean something else in a URL.
+            "RISK_DATABASE_URL": f"sqlite:///{quote(str(data / 'risk.db'))}",
+            "DEBT_DATABASE_URL": f"sqlite:///{quote(str(data / 'debt.db'))}",
             "AWS_ENDPOINT_URL_SQS": f"http://127.0.0.1:{self.sqs_port}",
             "AWS_REGION": "us-east-1",
             "RISK_MAX_OUTSTANDING": str(LOCAL_MAX_OUTSTANDING),

@@ -12,16 +12,16 @@ from typing import Any, Literal, TypeVar, cast
 
 import structlog
 from sqlalchemy import Connection, Row, Select
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.engine import URL
 from sqlalchemy.pool import QueuePool
 
 from service_kit.backoff import Backoff
-from service_kit.database import sqlite
+from service_kit.database import mysql, sqlite
 from service_kit.database.mysql import mysql_engine
 from service_kit.database.outages import is_contention
 from service_kit.database.pool import READ_ONLY
 from service_kit.database.sqlite import sqlite_engine
+from service_kit.database.urls import database_url
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -30,19 +30,6 @@ log = structlog.get_logger(__name__)
 # long instead of the usual 5 ms a row.
 SWITCH_SECONDS = 0.0005
 RETRY_FOR_SECONDS = 30
-
-
-def database_url(url: str | URL) -> URL:
-    """Parse and check a database URL. Raises ValueError, whose text never contains the password."""
-    try:
-        parsed = make_url(url)
-    except ArgumentError:
-        raise ValueError("not a database URL; write sqlite:///file.db or mysql+pymysql://user@host/name") from None
-    if parsed.drivername not in {"sqlite", "sqlite+pysqlite", "mysql+pymysql", "mysql+mysqldb"}:
-        raise ValueError(f"unknown database driver {parsed.drivername!r}; use sqlite, mysql+pymysql or mysql+mysqldb")
-    if not parsed.database or parsed.database == ":memory:":
-        raise ValueError("the database URL names no database (in-memory SQLite is not supported)")
-    return parsed
 
 
 class Database:
@@ -118,7 +105,10 @@ class Database:
             time.sleep(backoff.next())
 
     def ping(self) -> None:
-        """Raise unless the database responds to a query now."""
+        """Raise unless the database responds to a query now; on MySQL also unless it takes writes."""
+        if self.dialect == "mysql":
+            mysql.ping(self.engine)
+            return
         with self.engine.connect() as connection:
             connection.execution_options(**{READ_ONLY: True}).exec_driver_sql("SELECT 1")
 

@@ -1,14 +1,15 @@
 """Brings a database to the schema revision that a service was built for, one process at a time, from its wheel alone.
 
-A service has an Alembic folder `<package>/migrations`; env.py only calls `run_migrations(context.config, metadata)`.
-An unknown revision or a broken foreign key raises `MigrationError`. A database that newer code has migrated stays as
-it is.
+A service has an Alembic folder `<package>/migrations`: env.py only calls `run_migrations(context.config, metadata)`,
+and `__init__` names in OWN_TABLE a table that no other service has. An unknown revision, a broken foreign key or the
+database of another service raises `MigrationError`. A database that newer code has migrated stays as it is.
 """
 
 import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from importlib import import_module
 from typing import NamedTuple
 
 import structlog
@@ -17,7 +18,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection, MetaData
+from sqlalchemy import Connection, MetaData, inspect
 from sqlalchemy.engine import URL
 
 from service_kit.database.engine import Database
@@ -32,6 +33,16 @@ _CONNECTION = "connection"
 
 class MigrationError(Exception):
     """The schema could not be brought to the wanted revision; the message says why."""
+
+
+class ForeignSchemaError(MigrationError):
+    """The database belongs to another service. Revisions cannot show it: each service counts its own from 0001."""
+
+    def __init__(self, revision: str, missing: str) -> None:
+        super().__init__(
+            f"the database belongs to another service (it has revision {revision}, and no table {missing}): give each "
+            "service a database of its own"
+        )
 
 
 def upgrade(url: str | URL, package: str, revision: str = "head") -> None:
@@ -50,9 +61,12 @@ def downgrade(url: str | URL, package: str, revision: str) -> None:
 def is_current(database: Database, package: str) -> bool:
     """Return whether the schema serves this code: the newest it knows, or one made for newer code.
 
-    A migration leaves the version before it working, so that a deployment interrupts no user.
+    A migration leaves the version before it working, so that a deployment interrupts no user. Raises
+    ForeignSchemaError.
     """
-    revisions, current = _revisions(package), current_revision(database)
+    revisions = _revisions(package)
+    with database.read() as connection:
+        current = _own_revision(connection, package)
     return current is not None and (current in revisions.heads or current not in revisions.all)
 
 
@@ -60,6 +74,15 @@ def current_revision(database: Database) -> str | None:
     """Return the revision that the database is at, or None when it was never migrated."""
     with database.read() as connection:
         return MigrationContext.configure(connection).get_current_revision()
+
+
+def _own_revision(connection: Connection, package: str) -> str | None:
+    """Return the revision that this service has brought the database to; refuse the database of another one."""
+    current = MigrationContext.configure(connection).get_current_revision()
+    own: str = import_module(f"{package}.migrations").OWN_TABLE
+    if current is not None and not inspect(connection).has_table(own):
+        raise ForeignSchemaError(current, own)
+    return current
 
 
 class _Revisions(NamedTuple):
@@ -75,9 +98,8 @@ def _revisions(package: str) -> _Revisions:
     return _Revisions(frozenset(script.revision for script in folder.walk_revisions()), frozenset(folder.get_heads()))
 
 
-def _is_newer(database: Database, package: str) -> bool:
+def _is_newer(current: str | None, package: str) -> bool:
     """Return whether the database is at a revision that this code does not know, and log it."""
-    current = current_revision(database)
     newer = current is not None and current not in _revisions(package).all
     if newer:
         log.warning("database.schema.newer", revision=current)
@@ -112,9 +134,12 @@ def _migrate(url: str | URL, package: str, act: Callable[[Config], None], leave_
     alone = _alone_on_sqlite if database.dialect == "sqlite" else _alone_on_mysql
     config = _config(package)
     try:
-        if leave_newer and _is_newer(database, package):
-            return
         with alone(database) as connection:
+            current = _own_revision(connection, package)
+            if database.dialect == "mysql":
+                connection.commit()  # Alembic commits only what begins with it
+            if _is_newer(current, package) and leave_newer:
+                return
             config.attributes[_CONNECTION] = connection
             act(config)
     except CommandError as error:

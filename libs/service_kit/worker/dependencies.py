@@ -9,7 +9,7 @@ import structlog
 
 from service_kit.backoff import Backoff
 from service_kit.database.engine import Database
-from service_kit.database.migrations import is_current
+from service_kit.database.migrations import ForeignSchemaError, is_current
 from service_kit.database.outages import describe_outage, is_unavailable
 from service_kit.lifecycle import Stop
 from service_kit.sqs.outages import describe_sqs_outage, is_sqs_unavailable
@@ -47,7 +47,7 @@ def explain_database_outage(error: BaseException) -> str | None:
     """Return in one clause why the database is away; None when the error is no outage of it."""
     if is_unavailable(error):
         return describe_outage(error)
-    return str(error) if isinstance(error, SchemaNotCurrent) else None
+    return str(error) if isinstance(error, SchemaNotCurrent | ForeignSchemaError) else None
 
 
 def explain_sqs_outage(error: BaseException) -> str | None:

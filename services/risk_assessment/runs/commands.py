@@ -53,9 +53,8 @@ def add_run_commands(app: typer.Typer) -> None:
     ) -> None:
         """Prioritize a portfolio, send it out, and follow it to the report."""
         settings = start_command(Settings, PACKAGE)
-        client = RecoveryClient(
-            settings.risk_api_url.rstrip("/"), settings.debt_api_url.rstrip("/"), settings.recovery_api_key
-        )
+        key = settings.recovery_api_key.get_secret_value() or None
+        client = RecoveryClient(settings.risk_api_url.rstrip("/"), settings.debt_api_url.rstrip("/"), key)
         options = {"portfolio": portfolio, "threshold": threshold, "limit": limit, "policy": policy}
         console = Console(stderr=as_json)
         with clear_errors(PACKAGE, (ClientError,)):

@@ -1,5 +1,8 @@
 """The settings are in words that the programs understand, and none is forgotten."""
 
+from typing import Any
+
+import yaml
 from tests.infra.helm.chart import (
     APIS,
     DEFAULTS,
@@ -7,6 +10,7 @@ from tests.infra.helm.chart import (
     SCHEMA,
     SETTINGS,
     chart,
+    container_of,
     each_example,
     each_process,
     environment_of,
@@ -23,7 +27,9 @@ from risk_assessment.settings import Settings as RiskSettings
 OTHER_VARIABLES = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "TMPDIR", "FORWARDED_ALLOW_IPS"}
 SECRETS = {"RECOVERY_MESSAGE_KEYS": f"20260101000000:{'0' * 64}"}
 # The command line's own, and one for local stacks: queues are provisioned here.
-NOT_OFFERED = {"RISK_API_URL", "DEBT_API_URL", "RECOVERY_API_KEY", "RECOVERY_CREATE_QUEUES"}
+NOT_OFFERED = {"RISK_API_URL", "DEBT_API_URL", "RECOVERY_API_KEY", "RECOVERY_API_KEY_FILE", "RECOVERY_CREATE_QUEUES"}
+# The chart has the same from a secret.
+NOT_OFFERED |= {"RECOVERY_MESSAGE_KEYS_FILE"}
 
 
 @each_process
@@ -61,6 +67,36 @@ def test_an_upgrade_may_accept_unsigned_messages_for_some_time():
     assert deployments.count('{name: RECOVERY_UNSIGNED_UNTIL, value: "2027-01-31T18:00:00Z"}') == len(SETTINGS)
 
 
+def rendered_deployments(path: str, value: object) -> list[dict[str, Any]]:
+    values = values_with(path, value)
+    chart().validate_schema(values)
+    files = chart().render(values, name="recovery", namespace="debts")
+    return [found for found in yaml.safe_load_all(files["smartrecover/templates/deployments.yaml"]) if found]
+
+
+def test_a_cluster_of_ipv6_addresses_is_listened_to():
+    found = [environment_of(deployment) for deployment in rendered_deployments("listenAddress", "::")]
+
+    listens = [value for variables in found for name, value in variables.items() if name.endswith("_HOST")]
+    assert listens == ["::"] * len(SETTINGS)
+
+
+def test_a_rotated_password_is_mounted_where_its_service_reads_it():
+    secret = {"existingSecret": "rotated", "key": "word"}
+    deployments = rendered_deployments("databases.risk.password", secret)
+
+    files = {
+        found["metadata"]["name"]: environment_of(found).get("RISK_DATABASE_PASSWORD_FILE") for found in deployments
+    }
+    assert set(files.values()) == {"/etc/smartrecover/database-password/word", None}
+    for found in deployments:
+        name, mounted = found["metadata"]["name"], pod_of(found)["volumes"]
+        secrets = [volume["secret"]["secretName"] for volume in mounted if "secret" in volume]
+        paths = [mount["mountPath"] for mount in container_of(found)["volumeMounts"]]
+        assert secrets == (["rotated"] if files[name] else [])
+        assert ("/etc/smartrecover/database-password" in paths) is bool(files[name])
+
+
 def test_a_large_number_stays_a_number():
     assert environment_of(the("eks", "Deployment", "-dispatcher"))["RISK_RANK_SPILL_AFTER"] == "1000000"
     assert environment_of(the("oidc", "Deployment", "-risk-api"))["RECOVERY_DOCS"] == "false"
@@ -76,6 +112,7 @@ def test_every_setting_is_offered_or_made_by_the_chart_or_left_out_on_purpose():
         for process in SETTINGS
         for name in environment_of(the(example, "Deployment", f"-{process}"))
     } | {"AWS_ENDPOINT_URL_SQS", "RECOVERY_OIDC_JWKS_URL", "RECOVERY_UNSIGNED_UNTIL"}
+    made |= {"RISK_DATABASE_PASSWORD_FILE", "DEBT_DATABASE_PASSWORD_FILE"}
     known = {field.upper() for kind in (RiskSettings, DebtSettings) for field in kind.model_fields}
 
     assert (made | offered | NOT_OFFERED) - OTHER_VARIABLES == known

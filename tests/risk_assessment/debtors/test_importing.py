@@ -1,6 +1,6 @@
 """Portfolios come in from CSV: every row is accounted for, and the same file again changes nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ from sqlalchemy import select
 from tests.risk_assessment import independent
 from tests.risk_assessment.builders import change_debtor, debtor_rows, every_row, row_counts
 from tests.risk_assessment.debtors.csv_files import COLUMNS, Importer, a_row, text_of
+from tests.support.servers import MariaDb
 
 from recovery_core.scoring.scorer import Score, Scorer
 from risk_assessment.debtors.bulk import CHUNK
@@ -41,6 +42,27 @@ def test_a_file_with_our_own_columns_comes_in(imported: Importer, database: Data
     assert {(entry.debtor_id, entry.version, entry.priority) for entry in history} == {
         (row["id"], 1, row["priority"]) for row in stored
     }
+
+
+@pytest.fixture
+def unusual_server(database: Database, mariadb: MariaDb) -> Iterator[None]:
+    """A server whose administrator has set other SQL modes for everyone."""
+    if database.dialect == "mysql":
+        mariadb.execute("SET GLOBAL sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES'")
+    yield
+    mariadb.execute("SET GLOBAL sql_mode = DEFAULT")
+
+
+@pytest.mark.usefixtures("unusual_server")
+def test_quotes_and_backslashes_come_in_as_they_are(imported: Importer, database: Database) -> None:
+    name = 'O\'Neil \\ "x" %s :a ; --'
+    content = text_of(a_row("O'Neil\\1", name=name.replace('"', '""')))
+
+    assert imported(content)["created"] == 1
+    assert imported(content)["unchanged"] == 1
+
+    [stored] = debtor_rows(database, "default")
+    assert (stored["external_ref"], stored["name"]) == ("O'Neil\\1", name)
 
 
 def test_the_same_file_again_changes_nothing(imported: Importer, database: Database) -> None:

@@ -103,7 +103,7 @@ def test_what_an_earlier_version_granted_is_taken_back(accounts: Accounts) -> No
 
 
 def test_an_account_that_is_not_there_is_not_made(accounts: Accounts) -> None:
-    with pytest.raises((OperationalError, ProgrammingError)):
+    with pytest.raises(GrantError, match="there is no account 'missing'@'%': create it first"):
         grant_use(accounts.owner_url, "missing", APPEND_ONLY)
 
 

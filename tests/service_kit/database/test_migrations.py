@@ -12,7 +12,14 @@ from tests.support.demo_service.tables import metadata
 from tests.support.processes import environment, python, start
 
 from service_kit.database.engine import Database
-from service_kit.database.migrations import MigrationError, current_revision, downgrade, is_current, upgrade
+from service_kit.database.migrations import (
+    ForeignSchemaError,
+    MigrationError,
+    current_revision,
+    downgrade,
+    is_current,
+    upgrade,
+)
 
 DEMO = "tests.support.demo_service"
 BROKEN = "tests.support.broken_service"
@@ -62,6 +69,27 @@ def test_a_schema_made_for_newer_code_serves_this_code_too(database: Database, d
     assert is_current(database, DEMO)
     upgrade(database_url, DEMO)  # as a deployment of the version before does
     assert current_revision(database) == "0003"
+
+
+def test_the_database_of_another_service_is_refused(database: Database, database_url: str) -> None:
+    other = "tests.support.broken_service"
+    upgrade(database_url, DEMO)
+    before = tables(database)
+    refusal = "belongs to another service .*revision 0002, and no table finished.*: give each service a database"
+
+    for attempt in (
+        lambda: is_current(database, other),
+        lambda: upgrade(database_url, other),
+        lambda: upgrade(database_url, other, "0001"),
+        lambda: downgrade(database_url, other, "base"),
+    ):
+        with pytest.raises(ForeignSchemaError, match=refusal):
+            attempt()
+
+    assert tables(database) == before
+    assert current_revision(database) == "0002"
+    downgrade(database_url, DEMO, "base")
+    assert not is_current(database, other)  # an empty database belongs to whichever service comes first
 
 
 def test_a_schema_can_go_one_step_and_back(database: Database, database_url: str) -> None:

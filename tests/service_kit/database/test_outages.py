@@ -1,5 +1,6 @@
 """Outages and mistakes are distinguished: each test causes one of them."""
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -13,7 +14,13 @@ from tests.support.processes import free_port
 from tests.support.servers import MariaDb
 
 from service_kit.database.engine import Database
-from service_kit.database.outages import describe_outage, is_contention, is_unavailable
+from service_kit.database.outages import (
+    describe_outage,
+    describe_refusal,
+    is_contention,
+    is_old_schema,
+    is_unavailable,
+)
 
 
 @pytest.fixture
@@ -86,6 +93,40 @@ def test_a_missing_database(mariadb: MariaDb) -> None:
     assert describe_outage(failure(Database(mariadb.url("nowhere")))) == "the database does not exist on its server"
 
 
+@pytest.fixture
+def reader(mariadb: MariaDb, mariadb_url: str) -> Iterator[Database]:
+    """A database as an account sees it that may only read it."""
+    name = mariadb_url.rpartition("/")[2]
+    mariadb.execute("CREATE USER reader", f"GRANT SELECT ON {name}.* TO reader", f"CREATE TABLE {name}.t (id INT)")
+    database = Database(mariadb.url(name, "reader"))
+    yield database
+    database.dispose()
+    mariadb.execute("DROP USER reader")
+
+
+@pytest.mark.parametrize(
+    ("statement", "privilege"),
+    [
+        ("CREATE TABLE more (id INT)", "CREATE"),
+        ("ALTER TABLE t ADD COLUMN more INT", "ALTER"),
+        ("INSERT INTO t VALUES (1)", "INSERT"),
+        ("CREATE INDEX i ON t (id)", "INDEX"),
+        ("FLUSH TABLES", "RELOAD"),
+    ],
+)
+def test_an_account_without_a_privilege(reader: Database, statement: str, privilege: str) -> None:
+    error = failure(reader, statement)
+
+    assert is_unavailable(error)
+    assert describe_outage(error) == f"the database account lacks the privilege {privilege}"
+
+
+def test_an_account_that_may_not_use_the_database(reader: Database, mariadb: MariaDb) -> None:
+    error = failure(Database(mariadb.url("mysql", "reader")))
+
+    assert describe_outage(error) == "the database account may not use this database"
+
+
 def test_a_server_made_read_only(mariadb: MariaDb, mariadb_url: str) -> None:
     name = mariadb_url.rpartition("/")[2]
     mariadb.execute("CREATE USER app", f"GRANT ALL ON {name}.* TO app", "SET GLOBAL read_only = 1")
@@ -110,6 +151,17 @@ def test_a_wait_for_a_lock_that_took_too_long(mysql: Database) -> None:
     assert is_unavailable(error)
 
 
+def test_a_table_that_a_migration_has_changed_since_the_snapshot(mysql: Database, mariadb: MariaDb) -> None:
+    name = mysql.engine.url.database
+    with mysql.read() as connection:
+        mariadb.execute(f"CREATE TABLE {name}.t (id INT) ENGINE=InnoDB")
+        with pytest.raises(DBAPIError) as caught:
+            connection.execute(text("SELECT * FROM t"))
+
+    assert is_contention(caught.value)
+    assert is_unavailable(caught.value)
+
+
 @pytest.mark.parametrize("statement", ["SELECT * FROM missing", "SELEKT 1"])
 def test_a_mistake_of_ours(database_url: str, statement: str) -> None:
     error = failure(Database(database_url), statement)
@@ -117,6 +169,28 @@ def test_a_mistake_of_ours(database_url: str, statement: str) -> None:
     assert not is_unavailable(error)
     assert not is_contention(error)
     assert describe_outage(error) == "the database failed in an unexpected way"
+
+
+@pytest.mark.parametrize("missing", ["SELECT * FROM missing", "SELECT missing FROM t", "INSERT INTO t (a) VALUES (1)"])
+def test_a_table_or_column_that_is_not_there_is_an_old_schema(database_url: str, missing: str) -> None:
+    database = Database(database_url)
+
+    assert is_old_schema(failure(database, "CREATE TABLE IF NOT EXISTS t (id INT)", missing))
+    assert not is_old_schema(failure(database, "SELEKT 1"))
+    assert not is_old_schema(OSError("no such table"))
+
+
+def test_what_a_database_refuses_is_described_by_names_and_never_by_values(database_url: str) -> None:
+    table = "CREATE TABLE t (id INT PRIMARY KEY, name VARCHAR(50) UNIQUE)"
+    twice = "INSERT INTO t VALUES (1, 'Ann Secret'), (2, 'Ann Secret')"
+    database = Database(database_url)
+
+    refused = describe_refusal(failure(database, table, twice))
+
+    assert re.fullmatch(r"the database refused a statement: error (1062|SQLITE_CONSTRAINT_UNIQUE)", refused)
+    exists = describe_refusal(failure(database, "CREATE TABLE IF NOT EXISTS t (id INT)", "CREATE TABLE t (id INT)"))
+    assert re.fullmatch(r"the database refused a statement: [Tt]able '?t'? already exists", exists)
+    assert describe_refusal(OSError("disk")) == "unexpected OSError"
 
 
 def test_an_error_of_something_else() -> None:

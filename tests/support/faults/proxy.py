@@ -59,6 +59,10 @@ class Proxy:
         self._thread.join(10)
         self._loop.close()
 
+    def lead_to(self, port: int) -> None:
+        """Lead new connections there, as a name does after a failover; those that stand stay where they are."""
+        self._target = port
+
     def go_away(self) -> None:
         """Cut every connection and take no new one."""
         self.weather.away = True

@@ -1,12 +1,15 @@
 """An API process ends as it should: it finishes its requests, and it fails when its port is taken."""
 
 import socket
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
+import pytest
 from tests.service_kit.programs import Starter, serve
-from tests.support.processes import eventually, free_port
+from tests.support.processes import eventually, free_port, repository
 
 
 def test_an_api_asked_to_stop_finishes_its_requests_and_exits_with_0(starter: Starter) -> None:
@@ -33,6 +36,19 @@ def test_a_stream_can_end_when_the_process_stops(starter: Starter) -> None:
         process.terminate()
 
         assert list(lines)[-1] == "bye"
+    assert process.wait(10) == 0
+
+
+@pytest.mark.parametrize("host", ["::", "::1"])
+def test_an_api_on_ipv6_is_found_by_clients_and_by_the_health_check(starter: Starter, host: str) -> None:
+    port = free_port()
+    process = starter("demo_api.py", str(port), "sqlite:///unused", host)
+    check = [sys.executable, "-I", "-S", repository() / "infra/docker/healthcheck.py", str(port), "/metrics"]
+
+    eventually(lambda: subprocess.run(check, check=False, capture_output=True).returncode == 0, 20, "the API")
+
+    assert httpx.get(f"http://[::1]:{port}/metrics").status_code == 200
+    process.terminate()
     assert process.wait(10) == 0
 
 

@@ -1,0 +1,1 @@
+OWN_TABLE = "finished"
