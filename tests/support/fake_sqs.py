@@ -134,9 +134,9 @@ class FakeSqs:
         hidden = sum(m.visible_at > time.monotonic() for m in found.messages)
         return QueueDepth(waiting=len(found.messages) - hidden, in_flight=hidden, delayed=0)
 
-    async def ping(self, *queues: str) -> None:
+    async def ping(self, *queues: str, receive: Sequence[str] = (), send: Sequence[str] = ()) -> None:
         self._check_up()
-        for queue in queues:
+        for queue in (*queues, *receive, *send):
             await self.depth(queue)
 
     async def ensure_queues(self, specs: Sequence[QueueSpec]) -> None:
