@@ -40,8 +40,8 @@ class DeliveryQueues:
         self._keys = settings.message_keys
 
     async def ping(self) -> None:
-        """Raise unless every queue that the loop needs responds."""
-        await self._sqs.ping(*self._queues.values(), self._results)
+        """Raise unless the loop may receive batches and send reports."""
+        await self._sqs.ping(receive=list(self._queues.values()), send=[self._results])
 
     async def receive(self, lane: str, room: int, wait_seconds: int) -> list[Delivery]:
         """Receive up to `room` messages of a lane, ten at most. Never cancel this: the messages would stay hidden."""

@@ -29,8 +29,8 @@ class BatchQueues:
         self._hidden = min(RESULTS_HIDDEN_SECONDS, settings.recovery_visibility_seconds)
 
     async def ping(self) -> None:
-        """Raise unless every queue responds."""
-        await self._sqs.ping(*self._queues.values(), self._results)
+        """Raise unless the loop may send batches and receive reports."""
+        await self._sqs.ping(send=list(self._queues.values()), receive=[self._results])
 
     async def send(self, shipment: Shipment) -> list[BatchKey]:
         """Send each batch, the high lane first; return those that went out. Raises only when none did."""

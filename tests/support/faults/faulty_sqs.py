@@ -38,6 +38,8 @@ class FaultySqs:
     """The most message attributes that it takes, as SQS does and moto does not; more refuse the whole request."""
     dropped: set[str] = field(default_factory=set)
     """Attributes of queues that it does not know."""
+    lenient: set[str] = field(default_factory=set)
+    """Actions of which it refuses nothing and does nothing."""
     seen: list[str] = field(default_factory=list)
 
 
@@ -84,6 +86,8 @@ def _own_answer(proxy: FaultySqs, action: str, body: bytes) -> Answer | None:
         return fault.status, "text/html", b"<html><body><h1>from a proxy</h1></body></html>", {}
     if fault is not None:
         return _error(fault.status, fault.code)
+    if action in proxy.lenient:
+        return 200, JSON, b"{}", {}
     entries = json.loads(body).get("Entries", [])
     most = max((len(entry.get("MessageAttributes", {})) for entry in entries), default=0)
     if action == "SendMessageBatch" and proxy.max_attributes is not None and most > proxy.max_attributes:
