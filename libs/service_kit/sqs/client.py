@@ -18,6 +18,7 @@ from service_kit.sqs.messages import (
     MAX_BATCH_ENTRIES,
     MAX_MESSAGE_BYTES,
     MAX_REQUEST_BYTES,
+    MessageRefused,
     Outgoing,
     Received,
     pack,
@@ -78,6 +79,20 @@ class Sqs:
         if errors and len(errors) == len(packs):
             raise errors[0]
         return [failed for p, outcome in zip(packs, outcomes, strict=True) for failed in _failed_ids(queue, p, outcome)]
+
+    async def offer(self, queue: str, message: Outgoing) -> bool:
+        """Send one message; return False when it was refused for now. Raises MessageRefused when for what it is."""
+
+        async def call(client: "SQSClient", url: str) -> Any:
+            return await client.send_message_batch(QueueUrl=url, Entries=[_entry(0, message)])  # type: ignore[list-item]
+
+        try:
+            answer = await self._queues.call(queue, call)
+        except ClientError as error:
+            if is_sqs_unavailable(error):
+                raise
+            raise MessageRefused(error_code(error)) from error
+        return _is_accepted(queue, message, answer)
 
     async def receive(
         self,
@@ -145,10 +160,7 @@ class Sqs:
         asked = [self._queues.look_up(queue) for queue in queues]
         asked += [self._queues.call(queue, prove_sending) for queue in send]
         asked += [self._queues.call(queue, self._prove_receiving) for queue in receive]
-        outcomes = await asyncio.gather(*asked or [self._queues.look_around()], return_exceptions=True)
-        for outcome in outcomes:
-            if isinstance(outcome, BaseException):
-                raise outcome
+        _raise_first(await asyncio.gather(*asked or [self._queues.look_around()], return_exceptions=True))
 
     async def ensure_queues(self, specs: Sequence[QueueSpec]) -> None:
         """Create each queue as specified; an existing queue is changed to its specification."""
@@ -187,6 +199,12 @@ class Sqs:
             answer = await self._queues.call(queue, lambda client, url, chunk=chunk: call(client, url, chunk))  # type: ignore[misc]
             refused += _refused(queue, chunk, answer)
         return refused
+
+
+def _raise_first(outcomes: Sequence[BaseException | None]) -> None:
+    for outcome in outcomes:
+        if outcome is not None:
+            raise outcome
 
 
 def _entry(index: int, message: Outgoing) -> dict[str, Any]:
@@ -228,6 +246,13 @@ def _refused(queue: str, items: Sequence[T], answer: Any) -> list[T]:
         return []
     taken = {int(success["Id"]) for success in answer.get("Successful", [])}
     return [item for index, item in enumerate(items) if index not in taken]
+
+
+def _is_accepted(queue: str, message: Outgoing, answer: Any) -> bool:
+    refused = _refused(queue, [message], answer)
+    if any(failure.get("SenderFault") for failure in answer.get("Failed", [])):
+        raise MessageRefused(message.id)
+    return not refused
 
 
 def _failed_ids(queue: str, messages: Sequence[Outgoing], outcome: list[str] | BaseException) -> list[str]:

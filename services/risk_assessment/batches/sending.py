@@ -9,7 +9,7 @@ from risk_assessment.batches.shipments import RunTrace, Shipment
 from risk_assessment.settings import Settings
 from service_kit.observability.tracing import TRACEPARENT
 from service_kit.sqs.client import Sqs
-from service_kit.sqs.dead_letters import CannotBeDeadLettered, dead_letter_copy, printable
+from service_kit.sqs.dead_letters import CannotBeDeadLettered, dead_letter, printable
 from service_kit.sqs.messages import Outgoing, Received
 from service_kit.sqs.outages import is_sqs_unavailable
 from service_kit.sqs.queues import dead_letter_queue
@@ -63,14 +63,12 @@ class BatchQueues:
         self, refused: Mapping[str, str], messages: Sequence[Received], now: datetime
     ) -> None:
         """Copy reports that are not believed to the dead-letter queue, each with the reason given by message id."""
-        copies = []
+        queue = dead_letter_queue(self._results)
         for message in messages:
             if reason := refused.get(message.message_id):
                 about = {"reason": printable(reason), "failed_at": now.isoformat()}
                 with suppress(CannotBeDeadLettered):  # the log has said why it was refused
-                    copies.append(dead_letter_copy(message, about))
-        if copies:
-            await self._sqs.send(dead_letter_queue(self._results), copies)
+                    await dead_letter(self._sqs, queue, message, about)
 
     async def delete_results(self, messages: Sequence[Received]) -> None:
         """Delete reports that are recorded."""
