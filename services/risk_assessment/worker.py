@@ -25,6 +25,7 @@ from service_kit.sqs.client import Sqs
 from service_kit.worker.dependencies import database_dependency, queues_dependency
 from service_kit.worker.leader import Leader
 from service_kit.worker.leader_lease import LeaderLease
+from service_kit.worker.temporary_files import room_dependency
 
 log = structlog.get_logger()
 
@@ -52,9 +53,10 @@ async def dispatch(settings: Settings, database: Database, sqs: Sqs, registry: P
     batch_queues = BatchQueues(sqs, settings)
     here = database_dependency(database, PACKAGE, _Outages())
     queues = queues_dependency(batch_queues.ping, _Outages())
+    room = room_dependency(_Outages())
     lease = LeaderLease(database, leases, LEASE)
     leader = Leader(lease, here, _Leadership(), utc_now)
-    parts = RunParts(settings, database, registry, batch_queues, lease, leader, (here,), (here, queues))
+    parts = RunParts(settings, database, registry, batch_queues, lease, leader, (here,), (here, queues), (here, room))
     await leader.run([*steps_of(parts), *ScoringSteps(database, registry, lease, (here,)).steps()], stop)
     log.info("risk.dispatcher.stopped")
 

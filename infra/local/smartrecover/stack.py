@@ -25,8 +25,8 @@ LOCAL_AWS = {
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     "AWS_EC2_METADATA_DISABLED": "true",
 }
-"""All that AWS's client may know when the SQS is our own. With the profile that a shell has chosen for work it would ask
-for a login, and sign with keys that are none of the local SQS's business."""
+"""All that AWS's client may know when the SQS is our own. With the profile that a shell has chosen for work it would
+ask for a login, and sign with keys that are none of the local SQS's business."""
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
 _PARTS_OF_LOCAL = ("moto", "flask", "flask_cors", "werkzeug")  # what moto's server is made of
 

@@ -43,6 +43,7 @@ from service_kit.worker.dependencies import Dependency, explain_outage
 from service_kit.worker.leader import Leader
 from service_kit.worker.leader_lease import LeaderLease, LeaseLostError
 from service_kit.worker.steps import Step
+from service_kit.worker.temporary_files import explain_lack_of_room
 from service_kit.worker.waiting import Bell, in_thread
 
 log = structlog.get_logger()
@@ -66,6 +67,7 @@ class RunParts:
     leader: Leader
     needs_database: Sequence[Dependency]
     needs_both: Sequence[Dependency]
+    needs_to_plan: Sequence[Dependency]
 
 
 def steps_of(parts: RunParts) -> list[Step]:
@@ -74,7 +76,7 @@ def steps_of(parts: RunParts) -> list[Step]:
     planner, publisher = Planner(parts, bell), Publisher(parts)
     reader, tidier, resender = ResultsReader(parts, bell), Tidier(parts), Resender(parts, publisher)
     return [
-        Step("plan", LOOK_SECONDS, planner.plan_next, parts.needs_database),
+        Step("plan", LOOK_SECONDS, planner.plan_next, parts.needs_to_plan),
         Step("publish", LOOK_SECONDS, publisher.publish, parts.needs_both, bell),
         Step("results", 0, reader.read, parts.needs_both),
         Step("tidy", TIDY_SECONDS, tidier.tidy, parts.needs_database),
@@ -113,7 +115,8 @@ class Planner:
         except planning.PlanInterruptedError:
             log.info("risk.run.plan_interrupted", run_id=run.id)
         except Exception as error:
-            if explain_outage(error) is not None or isinstance(error, LeaseLostError):
+            # Ranking spills to disk, so a full disk is waited out: it is no fault of the run.
+            if isinstance(error, LeaseLostError) or explain_outage(error) or explain_lack_of_room(error):
                 raise
             # One run that cannot be planned must not keep the others from being planned.
             log.exception("risk.run.failed", run_id=run.id)
