@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -51,9 +52,8 @@ async def test_a_folder_that_is_gone_is_away_until_it_is_back(tmp_path: Path, mo
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_a_probe_writes_what_it_asks_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        temporary_files.tempfile, "TemporaryFile", lambda **_: Path("/dev/full").open("wb", buffering=0)
-    )
+    full = partial(open, "/dev/full", "wb", 0)
+    monkeypatch.setattr(temporary_files.tempfile, "TemporaryFile", lambda **_: full())
 
     with pytest.raises(OSError, match="No space left") as caught:
         check_room()
