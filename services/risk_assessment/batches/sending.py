@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 
+from recovery_core.messages.run_ends import RunEnd, encode_run_end
+from recovery_core.policies.parts import Lane
 from risk_assessment.batches.queries import BatchKey
 from risk_assessment.batches.shipments import RunTrace, Shipment
 from risk_assessment.settings import Settings
@@ -54,6 +56,13 @@ class BatchQueues:
         ]
         failed = set(await self._sqs.send(queue, messages))
         return [key for index, key in enumerate(keys) if str(index) not in failed]
+
+    async def send_ends(self, ends: Sequence[RunEnd]) -> list[RunEnd]:
+        """Send the ends of runs, in the high lane, where no backlog delays them; return those that went out."""
+        bodies = [encode_run_end(end).decode() for end in ends]
+        messages = [self._outgoing(index, body, None) for index, body in enumerate(bodies)]
+        failed = set(await self._sqs.send(self._queues[Lane.HIGH.value], messages))
+        return [end for index, end in enumerate(ends) if str(index) not in failed]
 
     async def receive_results(self) -> list[Received]:
         """Receive reports of the debt service, waiting a moment for the first."""

@@ -14,6 +14,7 @@ import structlog
 
 from recovery_core.messages.wire import digest_of
 from risk_assessment.batches import queries as batch_queries
+from risk_assessment.batches import run_ends
 from risk_assessment.batches.queries import BatchKey
 from risk_assessment.batches.sending import BatchQueues
 from risk_assessment.batches.shipments import Shipment, build_shipment, rebuilt_digests
@@ -81,6 +82,7 @@ def steps_of(parts: RunParts) -> list[Step]:
         Step("results", 0, reader.read, parts.needs_both),
         Step("tidy", TIDY_SECONDS, tidier.tidy, parts.needs_database),
         Step("resend", TIDY_SECONDS, resender.resend, parts.needs_both),
+        run_ends.step(parts.settings, parts.database, parts.lease, parts.batch_queues, parts.needs_both),
     ]
 
 
@@ -226,13 +228,8 @@ class ResultsReader:
 def _record_refused(refused: reports.Refused) -> None:
     result = refused.result
     about = {} if result is None else {"run_id": result.run_id, "sequence": result.sequence}
-    log.error(
-        "risk.report.refused",
-        message_id=refused.message_id,
-        reason=refused.refusal,
-        detail=refused.detail,
-        **about,
-    )
+    reason, detail = refused.refusal, refused.detail
+    log.error("risk.report.refused", message_id=refused.message_id, reason=reason, detail=detail, **about)
     REPORTS_REFUSED.labels(refused.refusal).inc()
 
 
