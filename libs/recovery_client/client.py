@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -54,13 +55,21 @@ class RecoveryClient:
     def _call(self, method: str, url: str, **options: Any) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {self.api_key}"} if self.api_key else {}
         try:
-            response = httpx.request(method, url, headers=headers, timeout=TIMEOUT_SECONDS, **options)
-        except httpx.HTTPError as error:
+            # A proxy that the shell names cannot reach this machine's own addresses.
+            response = httpx.request(
+                method, url, headers=headers, timeout=TIMEOUT_SECONDS, trust_env=not _is_local(url), **options
+            )
+        except (httpx.HTTPError, httpx.InvalidURL, ImportError, ValueError) as error:  # also for what a proxy is set to
             raise ClientError(f"cannot reach {url}: {error or type(error).__name__}") from error
         if response.is_error:
             raise RejectedError(response)
         body: dict[str, Any] = response.json()
         return body
+
+
+def _is_local(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:

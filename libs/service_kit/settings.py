@@ -125,7 +125,9 @@ class ServiceSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_file=".env", extra="ignore", case_sensitive=False)
 
-    aws_region: str = Field("us-east-1", pattern=r"^[A-Za-z0-9-]{1,63}$", description="AWS region of the queues")
+    aws_region: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,63}$")] | None = Field(
+        None, description="AWS region of the queues; unset: AWS_DEFAULT_REGION, the profile's, or us-east-1"
+    )
     aws_endpoint_url_sqs: Annotated[str | None, AfterValidator(_checked_endpoint)] = Field(
         None, description="SQS endpoint other than AWS's own"
     )

@@ -11,7 +11,7 @@ from debt_processing.batches.queries import RunUnknown
 from debt_processing.decisions import routes as decisions
 from debt_processing.metadata import api_keys, audit_records
 from debt_processing.queues import routes as queues
-from debt_processing.queues.queries import all_queues
+from debt_processing.queues.queries import check_queues
 from debt_processing.runs import routes as runs
 from debt_processing.settings import PACKAGE, Settings
 from service_kit.auth.access import access_of
@@ -57,7 +57,9 @@ def create_app(settings: Settings) -> FastAPI:
     add_health(
         app,
         ROOT,
-        lambda: readiness_checks(app.state.resources.database, PACKAGE, app.state.resources.sqs, *all_queues(settings)),
+        lambda: readiness_checks(
+            app.state.resources.database, PACKAGE, check_queues(app.state.resources.sqs, settings)
+        ),
     )
     install(app, PROBLEMS)
     return app

@@ -6,7 +6,7 @@ Money and priority are whole minor units (cents); times are UTC.
 from debt_processing.batches.tables import batches, delivery_attempts, vouched_messages
 from debt_processing.decisions.tables import decisions, errors
 from debt_processing.metadata import api_keys, audit_records, metadata
-from debt_processing.runs.tables import runs
+from debt_processing.runs.tables import ended_runs, runs
 
 __all__ = [
     "api_keys",
@@ -14,6 +14,7 @@ __all__ = [
     "batches",
     "decisions",
     "delivery_attempts",
+    "ended_runs",
     "errors",
     "metadata",
     "runs",

@@ -74,9 +74,12 @@ def create_app(settings: Settings) -> FastAPI:
     )
     for router in (debtors.router, scoring.router, runs.router):
         app.include_router(router, prefix=ROOT)
+    # This API sends and receives nothing, and its role may not: the dispatcher proves that, by itself.
     queues = (*settings.lane_queues.values(), settings.recovery_queue_results)
     add_health(
-        app, ROOT, lambda: readiness_checks(app.state.resources.database, PACKAGE, app.state.resources.sqs, *queues)
+        app,
+        ROOT,
+        lambda: readiness_checks(app.state.resources.database, PACKAGE, app.state.resources.sqs.ping(*queues)),
     )
     install(app, PROBLEMS)
     return app

@@ -28,7 +28,7 @@ MESSAGE_BYTES = Histogram(
 )
 RANKED = Counter("risk_debtors_ranked_total", "Debtors put in order by a plan")
 SCORED = Counter("risk_debtors_scored_total", "Debtors scored again by a scoring job")
-OUTAGES = Counter("risk_outages_total", "Times the database or the queues were away", ["what"])
+OUTAGES = Counter("risk_outages_total", "Times the database, the queues or the temporary folder were away", ["what"])
 
 # Shown from the start, so that the first of each is seen as a change.
 for stage in ("planned", "published", "completed", "failed", "cancelled", "withdrawn"):
@@ -40,5 +40,5 @@ for outcome in Outcome:
     BATCHES.labels(outcome, "")
 for reason in ("unreadable", "unauthentic", "unknown_run", "unknown_batch", "batch_id", "digest", "counts"):
     REPORTS_REFUSED.labels(reason)
-for what in ("database", "queues"):
+for what in ("database", "queues", "temporary_files"):
     OUTAGES.labels(what)

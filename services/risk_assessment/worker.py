@@ -23,6 +23,7 @@ from service_kit.sqs.client import Sqs
 from service_kit.worker.dependencies import LoggedOutages, database_dependency, queues_dependency
 from service_kit.worker.leader import Leader
 from service_kit.worker.leader_lease import LeaderLease
+from service_kit.worker.temporary_files import room_dependency
 
 log = structlog.get_logger()
 
@@ -55,9 +56,11 @@ async def dispatch(settings: Settings, database: Database, sqs: Sqs, registry: P
     outages = LoggedOutages("risk", OUTAGES)
     here = database_dependency(database, PACKAGE, outages)
     queues = queues_dependency(batch_queues.ping, outages)
+    room = room_dependency(outages)
     lease = LeaderLease(database, leases, LEASE)
     leader = Leader(lease, here, _Leadership(), utc_now)
-    parts = runs.RunParts(settings, database, registry, batch_queues, lease, leader, (here,), (here, queues))
+    needs = (here,), (here, queues), (here, room)
+    parts = runs.RunParts(settings, database, registry, batch_queues, lease, leader, *needs)
     await leader.run([*runs.steps_of(parts), *scoring.steps_of(database, registry, lease, (here,))], stop)
     log.info("risk.dispatcher.stopped")
 

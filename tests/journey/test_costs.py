@@ -154,7 +154,7 @@ def test_ten_batches_sent(risk: Database) -> None:
     asyncio.run(sqs.ensure_queues(queue_specs(settings)))
     queues, lease = BatchQueues(sqs, settings), LeaderLease(risk, leases, "dispatcher")  # type: ignore[arg-type]
     assert lease.acquire(NOON)
-    parts = RunParts(settings, risk, a_registry(), queues, lease, None, (), ())  # type: ignore[arg-type]
+    parts = RunParts(settings, risk, a_registry(), queues, lease, None, (), (), ())  # type: ignore[arg-type]
 
     cost = asyncio.run(_sent(risk, sqs, Publisher(parts)))
 

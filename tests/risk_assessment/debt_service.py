@@ -14,6 +14,7 @@ from tests.support.processes import eventually
 
 from recovery_core.messages.batch import ItemError, decode_batch
 from recovery_core.messages.results import BatchResult, encode_results
+from recovery_core.messages.run_ends import RunEnd, decode_run_end, is_run_end
 from risk_assessment.settings import Settings
 from service_kit.database.engine import Database
 
@@ -39,6 +40,7 @@ class DebtService:
         self._keys = settings.message_keys
         self._urls: dict[str, str] = {}
         self.got: list[Got] = []
+        self.ends: list[RunEnd] = []
 
     def receive(self, most: int = 10) -> list[Got]:
         """Receive what waits, at most so many of each lane, and delete it from the queues."""
@@ -46,7 +48,10 @@ class DebtService:
         for queue in self._lanes.values():
             for body, attributes in self._take(queue, most):
                 assert self._keys.refusal(body, attributes, datetime.now(UTC)) is None
-                found.append(_read(body))
+                if is_run_end(body):
+                    self.ends.append(decode_run_end(body))
+                else:
+                    found.append(_read(body))
         self.got += found
         return found
 

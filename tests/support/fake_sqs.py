@@ -6,7 +6,7 @@ Both pass the same contract tests: tests/service_kit/sqs/test_contract.py.
 import asyncio
 import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Self
@@ -14,7 +14,7 @@ from typing import Self
 from botocore.exceptions import EndpointConnectionError
 
 from service_kit.sqs.client import MAX_VISIBILITY_SECONDS, MAX_WAIT_SECONDS
-from service_kit.sqs.messages import MAX_BATCH_ENTRIES, Outgoing, Received, pack
+from service_kit.sqs.messages import MAX_BATCH_ENTRIES, MessageRefused, Outgoing, Received, pack
 from service_kit.sqs.outages import QueueMissing
 from service_kit.sqs.specs import QueueDepth, QueueSpec
 
@@ -46,6 +46,7 @@ class FakeSqs:
         self._create_missing = tuple(create_missing)
         self._queues: dict[str, _Queue] = {}
         self.fail_sends: set[str] = set()  # each of these ids is rejected once
+        self.refuse_for_good: Callable[[Outgoing], bool] = lambda _: False  # offers that are refused for what they are
         self.down = False  # every call fails, as without a server
         self.requests = 0  # that the real client would make to send, receive, hide and delete
 
@@ -92,6 +93,11 @@ class FakeSqs:
                 found.history.append(stored)
         return failed
 
+    async def offer(self, queue: str, message: Outgoing) -> bool:
+        if self.refuse_for_good(message):
+            raise MessageRefused
+        return not await self.send(queue, [message])
+
     async def receive(
         self,
         queue: str,
@@ -134,9 +140,9 @@ class FakeSqs:
         hidden = sum(m.visible_at > time.monotonic() for m in found.messages)
         return QueueDepth(waiting=len(found.messages) - hidden, in_flight=hidden, delayed=0)
 
-    async def ping(self, *queues: str) -> None:
+    async def ping(self, *queues: str, receive: Sequence[str] = (), send: Sequence[str] = ()) -> None:
         self._check_up()
-        for queue in queues:
+        for queue in (*queues, *receive, *send):
             await self.depth(queue)
 
     async def ensure_queues(self, specs: Sequence[QueueSpec]) -> None:

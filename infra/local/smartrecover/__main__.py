@@ -109,7 +109,7 @@ def _run(job: Callable[[Stop], Awaitable[None]]) -> int:
     async def guarded(stop: Stop) -> None:
         try:
             await job(stop)
-        except (StartFailedError, OSError) as error:
+        except (StartFailedError, ModuleNotFoundError, OSError) as error:
             failures.append(getattr(error, "strerror", None) or str(error))
 
     configure("smartrecover", "warning")

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 
-from smartrecover.stack import Stack, check_ports, own_environment
+from smartrecover.stack import Stack, check_installed, check_ports, own_environment
 from smartrecover.supervisor import Say, StartFailedError, Supervisor
 
 READY_SECONDS = 60.0
@@ -17,10 +17,13 @@ LOOK_SECONDS = 0.1
 async def running(stack: Stack, say: Say, *, fresh: bool = False) -> AsyncIterator[None]:
     """Run the whole system, ready for as long as the block lasts; `fresh` deletes the data in its folder first.
 
-    Raises StartFailedError or OSError. Nothing is deleted when another system uses the folder or a port.
+    Raises StartFailedError, ModuleNotFoundError or OSError. Nothing is deleted when another system uses the folder or
+    a port.
     """
     given = own_environment()
     needs_sqs = stack.needs_sqs(given)
+    if needs_sqs:
+        check_installed()
     check_ports(stack.risk_port, stack.debt_port, *((stack.sqs_port,) if needs_sqs else ()))
     with stack.locked():
         if fresh:
@@ -48,7 +51,8 @@ async def _started(stack: Stack, supervisor: Supervisor, needs_sqs: bool) -> Asy
 
 
 async def _responding(url: str, name: str) -> None:
-    async with httpx.AsyncClient() as client, asyncio.timeout(READY_SECONDS):
+    # Past any proxy that the shell names: it cannot reach this machine's own addresses.
+    async with httpx.AsyncClient(trust_env=False) as client, asyncio.timeout(READY_SECONDS):
         last = "no response"
         try:
             while True:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
 
@@ -16,6 +17,19 @@ LOCAL_MAX_OUTSTANDING = 40
 """The local SQS slows down with its backlog, so the local stack never lets one grow."""
 LOCAL_RESEND_AFTER_SECONDS = 20
 """The local SQS forgets everything when it dies, so what it lost is sent again soon."""
+
+LOCAL_AWS = {
+    "AWS_REGION": "us-east-1",
+    "AWS_ACCESS_KEY_ID": "local",
+    "AWS_SECRET_ACCESS_KEY": "local",
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+"""All that AWS's client may know when the SQS is our own. With the profile that a shell has chosen for work it would
+ask for a login, and sign with keys that are none of the local SQS's business."""
+LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
+_PARTS_OF_LOCAL = ("moto", "flask", "flask_cors", "werkzeug")  # what moto's server is made of
 
 _DATABASES = ("risk.db", "debt.db")
 _DATABASE_SUFFIXES = ("", "-wal", "-shm")
@@ -53,19 +67,18 @@ class Stack:
     def environment(self, given: Mapping[str, str]) -> dict[str, str]:
         """Return the processes' environment: given values stay, missing ones get their local value."""
         data = self.data_dir.resolve()
+        proxied = _around_proxies(given)
+        if self.needs_sqs(given):
+            given = {name: value for name, value in given.items() if not name.startswith("AWS_")} | LOCAL_AWS
         local = {
             # A folder's name may have a ? or a %, which mean something else in a URL.
             "RISK_DATABASE_URL": f"sqlite:///{quote(str(data / 'risk.db'))}",
             "DEBT_DATABASE_URL": f"sqlite:///{quote(str(data / 'debt.db'))}",
             "AWS_ENDPOINT_URL_SQS": f"http://127.0.0.1:{self.sqs_port}",
-            "AWS_REGION": "us-east-1",
             "RISK_MAX_OUTSTANDING": str(LOCAL_MAX_OUTSTANDING),
             "RISK_RESEND_AFTER_SECONDS": str(LOCAL_RESEND_AFTER_SECONDS),
             "RECOVERY_CREATE_QUEUES": "true",
         }
-        if not given.get("AWS_ENDPOINT_URL_SQS"):
-            # Only the local SQS may be called with invented credentials.
-            local |= {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
         ours = {
             "RISK_HOST": "127.0.0.1",
             "RISK_PORT": str(self.risk_port),
@@ -75,7 +88,7 @@ class Stack:
             "DEBT_API_URL": self.debt_url,
             "PYTHONUNBUFFERED": "1",
         }
-        return local | {name: value for name, value in given.items() if value} | ours
+        return local | {name: value for name, value in given.items() if value} | ours | proxied
 
     def needs_sqs(self, given: Mapping[str, str]) -> bool:
         """Return whether a local SQS has to be started."""
@@ -147,9 +160,29 @@ def check_ports(*ports: int) -> None:
                 ) from error
 
 
+def check_installed() -> None:
+    """Raise ModuleNotFoundError, which says what to install, when the local SQS is not."""
+    missing = [name for name in _PARTS_OF_LOCAL if find_spec(name) is None]
+    if missing:
+        raise ModuleNotFoundError(
+            f"the local SQS is not installed ({', '.join(missing)} is missing): "
+            "pip install 'smartrecover[local]', or set AWS_ENDPOINT_URL_SQS"
+        )
+
+
 def own_environment() -> dict[str, str]:
     """Return this process's environment."""
     return dict(os.environ)
+
+
+def _around_proxies(given: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that keep requests to this machine from going through a proxy; others still do.
+
+    Some programs read one of the two, some the other.
+    """
+    named = [given.get(name, "") for name in ("NO_PROXY", "no_proxy")]
+    hosts = ",".join([*filter(None, dict.fromkeys(named)), *LOOPBACK_NAMES])
+    return {"NO_PROXY": hosts, "no_proxy": hosts}
 
 
 def _python(module: str, *arguments: str) -> tuple[str, ...]:

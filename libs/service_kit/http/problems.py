@@ -21,7 +21,7 @@ from starlette.routing import Match
 from starlette.types import Scope
 
 from service_kit.database.outages import describe_outage, is_unavailable
-from service_kit.sqs.outages import QueueMissing, describe_sqs_outage, is_sqs_unavailable
+from service_kit.sqs.outages import QueuesUnavailable, describe_sqs_outage, is_sqs_unavailable
 
 log = structlog.get_logger(__name__)
 MEDIA_TYPE = "application/problem+json"
@@ -130,7 +130,7 @@ def install(app: FastAPI, table: Mapping[type[Exception], ProblemSpec]) -> None:
     app.add_exception_handler(RequestValidationError, _invalid_input)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(SQLAlchemyError, _database_error)
-    for sqs_error in (ClientError, BotoCoreError, QueueMissing):
+    for sqs_error in (ClientError, BotoCoreError, QueuesUnavailable):
         app.add_exception_handler(sqs_error, _sqs_error)
     for error_type, spec in table.items():
         app.add_exception_handler(error_type, _mapped(spec))

@@ -25,6 +25,10 @@ class MessageTooLarge(ValueError):  # noqa: N818
     """A message is over MAX_MESSAGE_BYTES."""
 
 
+class MessageRefused(Exception):  # noqa: N818
+    """The server refuses a message for what it is: sent again as it is, it would be refused again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outgoing:
     """A message to send. Its `id` is for the sender alone and does not travel."""
@@ -42,7 +46,7 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A message as one delivery; `receive_count` starts at 1."""
+    """A message as one delivery; `receive_count` starts at 1. Attributes that are no text (`Binary`) are left out."""
 
     message_id: str
     receipt_handle: str

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, TypeVar
 import structlog
 from botocore.exceptions import ClientError
 
-from service_kit.sqs.outages import QueueMissing, error_code
+from service_kit.sqs.connection import Connection
+from service_kit.sqs.outages import QueueMissing, QueuesUnavailable, at_the_boundary, error_code
 from service_kit.sqs.provision import ensure_queues
 from service_kit.sqs.specs import QueueSpec
 
@@ -17,22 +18,22 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
-_MISSING = {"QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue"}
+_MISSING = {"QueueDoesNotExist", "NonExistentQueue"}
 
 
 class QueueUrls:
     """The URLs that one client has learned."""
 
-    def __init__(self, client: "SQSClient", create_missing: Sequence[QueueSpec]) -> None:
-        self._client, self._create_missing = client, create_missing
+    def __init__(self, connection: Connection, create_missing: Sequence[QueueSpec]) -> None:
+        self._connection, self._create_missing = connection, tuple(create_missing)
         self._urls: dict[str, str] = {}
         self._used: set[str] = set()
         self._creating = asyncio.Lock()
 
-    async def call(self, queue: str, call: Callable[[str], Awaitable[T]]) -> T:
+    async def call(self, queue: str, call: Callable[["SQSClient", str], Awaitable[T]]) -> T:
         """Make a call with the queue's URL, once more when the queue was missing and may be created.
 
-        Raises QueueMissing.
+        Raises QueueMissing, QueuesUnavailable, ClientError.
         """
         try:
             return await self._call(queue, call)
@@ -41,23 +42,44 @@ class QueueUrls:
                 raise
         return await self._call(queue, call)
 
+    async def look_up(self, queue: str) -> None:
+        """Ask for the queue's URL now, known or not: every process may do so, unlike reading attributes."""
+
+        async def ask(client: "SQSClient", _: str) -> None:
+            await client.get_queue_url(QueueName=queue)
+
+        await self.call(queue, ask)
+
+    async def look_around(self) -> None:
+        """Ask for the name of some queue."""
+        client = await self._connection.client()
+        with at_the_boundary(self._connection.where):
+            await client.list_queues(MaxResults=1)
+
     async def ensure(self, specs: Sequence[QueueSpec]) -> None:
         """Create each queue as specified; an existing queue is changed to its specification."""
-        self._urls |= await ensure_queues(self._client, specs)
+        client = await self._connection.client()
+        with at_the_boundary(self._connection.where):
+            self._urls |= await ensure_queues(client, specs)
         self._used |= self._urls.keys()
 
-    async def _call(self, queue: str, call: Callable[[str], Awaitable[T]]) -> T:
+    async def _call(self, queue: str, call: Callable[["SQSClient", str], Awaitable[T]]) -> T:
+        client = await self._connection.client()
         try:
-            return await call(await self._url(queue))
+            with at_the_boundary(self._connection.where):
+                return await call(client, await self._url(client, queue))
         except ClientError as error:
             if error_code(error) not in _MISSING:
                 raise
             self._urls.pop(queue, None)
-            raise QueueMissing(queue) from error
+            raise QueueMissing(queue, self._connection.where) from error
 
-    async def _url(self, queue: str) -> str:
+    async def _url(self, client: "SQSClient", queue: str) -> str:
         if queue not in self._urls:
-            self._urls[queue] = (await self._client.get_queue_url(QueueName=queue))["QueueUrl"]
+            url = (await client.get_queue_url(QueueName=queue)).get("QueueUrl")
+            if not url:
+                raise QueuesUnavailable(f"the queue service names no URL of queue {queue}")
+            self._urls[queue] = url
             self._used.add(queue)
         return self._urls[queue]
 

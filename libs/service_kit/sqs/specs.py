@@ -1,6 +1,8 @@
 """How a queue should be configured, and what is in one."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 MAX_RETENTION_SECONDS = 1_209_600  # SQS
 
@@ -18,9 +20,20 @@ class QueueSpec:
 
 @dataclass(frozen=True, slots=True)
 class QueueDepth:
-    """Approximate counts. The age of the oldest message is known only where the server returns it (AWS does not)."""
+    """Approximate counts, 0 where the server names none. AWS does not return the age of the oldest message."""
 
     waiting: int
     in_flight: int
     delayed: int
     oldest_seconds: int | None = None
+
+
+def depth_of(attributes: Mapping[Any, str]) -> QueueDepth:
+    """Return what the attributes of a queue say of its contents. Not every server has all of them."""
+    oldest = attributes.get("ApproximateAgeOfOldestMessage")
+    return QueueDepth(
+        waiting=int(attributes.get("ApproximateNumberOfMessages", 0)),
+        in_flight=int(attributes.get("ApproximateNumberOfMessagesNotVisible", 0)),
+        delayed=int(attributes.get("ApproximateNumberOfMessagesDelayed", 0)),
+        oldest_seconds=None if oldest is None else int(oldest),
+    )

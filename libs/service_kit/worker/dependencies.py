@@ -1,6 +1,7 @@
 """The database and the queue service as a loop sees them: available, or away and probed with growing pauses."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
@@ -22,6 +23,9 @@ log = structlog.get_logger()
 
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
+STEADY_SECONDS = 2.0
+"""A dependency that fails again sooner has not recovered: its probe does not see what its users see. Its pauses go on
+growing, so that it is not tried, and logged, twice a second for ever."""
 
 
 class SchemaNotCurrent(Exception):  # noqa: N818 - named by its consequence
@@ -96,6 +100,7 @@ class Dependency:
         self._reason: str | None = None
         self._known = False  # nothing is assumed before the first probe
         self._backoff = Backoff(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
+        self._back_at = float("-inf")
         self._probing = asyncio.Lock()
 
     def explains(self, error: BaseException) -> bool:
@@ -108,6 +113,8 @@ class Dependency:
         if reason is None:
             raise error
         if self._reason is None:
+            if time.monotonic() - self._back_at >= STEADY_SECONDS:
+                self._backoff.reset()
             self._events.began(self.name, reason)
         self._reason = reason
 
@@ -129,9 +136,9 @@ class Dependency:
             self.note_outage(error)
             return False
         if self._reason is not None:
+            self._back_at = time.monotonic()
             self._events.ended(self.name)
         self._known, self._reason = True, None
-        self._backoff.reset()
         return True
 
 

@@ -12,7 +12,7 @@ import structlog
 from debt_processing.settings import Settings
 from recovery_core.messages.results import BatchResult, encode_results
 from service_kit.sqs.client import Sqs
-from service_kit.sqs.dead_letters import dead_letter_copy, printable
+from service_kit.sqs.dead_letters import dead_letter, printable
 from service_kit.sqs.messages import Outgoing, Received
 from service_kit.sqs.queues import dead_letter_queue
 
@@ -40,8 +40,8 @@ class DeliveryQueues:
         self._keys = settings.message_keys
 
     async def ping(self) -> None:
-        """Raise unless every queue that the loop needs responds."""
-        await self._sqs.ping(*self._queues.values(), self._results)
+        """Raise unless the loop may receive batches and send reports."""
+        await self._sqs.ping(receive=list(self._queues.values()), send=[self._results])
 
     async def receive(self, lane: str, room: int, wait_seconds: int) -> list[Delivery]:
         """Receive up to `room` messages of a lane, ten at most. Never cancel this: the messages would stay hidden."""
@@ -64,8 +64,7 @@ class DeliveryQueues:
         Raises CannotBeDeadLettered when no request can carry it.
         """
         queue = dead_letter_queue(self._queues[delivery.lane])
-        failed = await self._sqs.send(queue, [_dead_letter(delivery, reason, now)])
-        return not failed
+        return await dead_letter(self._sqs, queue, delivery.message, _about(delivery, reason, now))
 
     async def report(self, results: Sequence[BatchResult]) -> list[BatchResult]:
         """Send results, many a message; return those that went out."""
@@ -96,11 +95,10 @@ class DeliveryQueues:
         return found
 
 
-def _dead_letter(delivery: Delivery, reason: str, now: datetime) -> Outgoing:
-    about = {
+def _about(delivery: Delivery, reason: str, now: datetime) -> dict[str, str]:
+    return {
         "reason": printable(reason),
         "receive_count": str(delivery.message.receive_count),
         "lane": delivery.lane,
         "failed_at": now.isoformat(),
     }
-    return dead_letter_copy(delivery.message, about)

@@ -13,6 +13,7 @@ from debt_processing.batches import attempts
 from debt_processing.consumer.acknowledger import Acknowledgement, Acknowledger
 from debt_processing.consumer.deliveries import Delivery, DeliveryQueues
 from debt_processing.consumer.prefetch import STANDARD_TURN, Prefetch, PrefetchedBatch
+from debt_processing.consumer.run_ends import RunEnds
 from debt_processing.consumer.visibility import Visibility
 from debt_processing.metrics import BATCHES, MESSAGE_WAIT_SECONDS, REDELIVERIES
 from debt_processing.queues.envelopes import Envelope, dead_result, envelope_of
@@ -48,6 +49,7 @@ class Intake:
     ) -> None:
         self._queues, self._visibility, self._prefetch = queues, visibility, prefetch
         self._acknowledger, self._database, self._bell, self._clock = acknowledger, database, bell, clock
+        self._ends = RunEnds(database, visibility, acknowledger, clock)
         self._keys = settings.message_keys
         self._room_in_all, self._wait_seconds = settings.debt_prefetch, settings.debt_wait_seconds
         self._share = min(MAX_BATCH_ENTRIES, settings.debt_prefetch // 2)
@@ -131,6 +133,7 @@ class Intake:
         for batch in found:
             self._prefetch.add(batch)
         self._bell.ring()
+        await self._ends.record()
 
     def _read(self, delivery: Delivery) -> PrefetchedBatch | None:
         message, header = delivery.message, None
@@ -143,7 +146,8 @@ class Intake:
             header = batch.header
             return PrefetchedBatch(delivery, batch, resolve_policy(header))
         except UnreadableMessage as error:
-            self._reject(delivery, header or envelope_of(message.body), error.reason)
+            if not self._ends.take(delivery):
+                self._reject(delivery, header or envelope_of(message.body), error.reason)
         except Exception as error:  # no message may stop the others, whatever it contains
             reason = f"reading failed: {type(error).__name__}"
             self._reject(delivery, header or envelope_of(message.body), reason)

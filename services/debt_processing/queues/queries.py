@@ -8,10 +8,10 @@ from service_kit.sqs.client import Sqs
 from service_kit.sqs.queues import dead_letter_queue
 
 
-def all_queues(settings: Settings) -> list[str]:
-    """Return every queue that the service needs for its work."""
+async def check_queues(sqs: Sqs, settings: Settings) -> None:
+    """Raise unless this API can do with the queues what it has to: a redrive takes from one and sends to another."""
     lanes = list(settings.lane_queues.values())
-    return [*lanes, *map(dead_letter_queue, lanes), settings.recovery_queue_results]
+    await sqs.ping(settings.recovery_queue_results, send=lanes, receive=[dead_letter_queue(lane) for lane in lanes])
 
 
 async def report(sqs: Sqs, settings: Settings) -> QueuesReport:

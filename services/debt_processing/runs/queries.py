@@ -12,6 +12,7 @@ from debt_processing.batches.queries import find_run
 from debt_processing.batches.tables import batches
 from debt_processing.decisions.queries import error_page
 from debt_processing.runs.schemas import Counts, RunReport
+from debt_processing.runs.tables import ended_runs
 from recovery_core.money import format_money
 from service_kit.auth.portfolios import Portfolios
 
@@ -27,7 +28,7 @@ def report(connection: Connection, run_id: str, within: Portfolios) -> RunReport
     seconds = _seconds(sums.started_at, sums.finished_at)
     return RunReport(
         run_id=run.run_id,
-        state="completed" if sums.batches >= run.batches_total and processed == run.debtors_total else "processing",
+        state=_state(connection, run, int(sums.batches), processed),
         portfolio=run.portfolio,
         policy={"name": run.policy_name, "version": run.policy_version, "hash": run.policy_hash},
         as_of=run.as_of,
@@ -49,6 +50,14 @@ def report(connection: Connection, run_id: str, within: Portfolios) -> RunReport
         actions_by_level=by_level,
         first_errors=error_page(connection, run_id, within, FIRST_ERRORS, None).items,
     )
+
+
+def _state(connection: Connection, run: Row[Any], recorded: int, processed: int) -> str:
+    """Return how far the run is. What was cancelled too late to stop any batch is completed all the same."""
+    if recorded >= run.batches_total and processed == run.debtors_total:
+        return "completed"
+    ended = select(ended_runs.c.state).where(ended_runs.c.run_id == run.run_id)
+    return connection.execute(ended).scalar() or "processing"
 
 
 def _sums(connection: Connection, number: int) -> Row[Any]:

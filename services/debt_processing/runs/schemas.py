@@ -14,8 +14,9 @@ class RunReport(BaseModel):
     """What came of a run so far."""
 
     run_id: RunId
-    state: Literal["processing", "completed"] = Field(
-        description="completed: every batch and every debtor of the run is recorded"
+    state: Literal["processing", "completed", "cancelled"] = Field(
+        description="completed: every batch and every debtor of the run is recorded. cancelled: the risk service sends "
+        "no more of it; batches that it had sent may still be recorded"
     )
     portfolio: str
     policy: dict[str, Any] = Field(examples=[{"name": "standard", "version": 1, "hash": "…"}])

@@ -1,4 +1,4 @@
-"""Runs as their batches describe them."""
+"""Runs as their batches describe them, and those that ended early."""
 
 from sqlalchemy import BigInteger, Column, Integer, String, Table, UniqueConstraint
 
@@ -22,5 +22,16 @@ runs = Table(
     Column("created_at", UtcDateTime, nullable=False),
     UniqueConstraint("run_id", name="uq_runs_run_id"),
     sqlite_autoincrement=True,
+    **table_options(),
+)
+
+# A run may be known here before any batch of it, and for its end alone.
+ended_runs = Table(
+    "ended_runs",
+    metadata,
+    Column("run_id", String(64), primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("ended_at", UtcDateTime, nullable=False),
+    Column("recorded_at", UtcDateTime, nullable=False),
     **table_options(),
 )

@@ -75,7 +75,7 @@ def due_again(connection: Connection, now: datetime, resend_after: float) -> lis
     return [
         BatchKey(row.run_number, row.sequence, row.lane)
         for row in connection.execute(statement)
-        if row.sent_at <= now - timedelta(seconds=resend_after * _patience(row.sends))
+        if row.sent_at <= now - timedelta(seconds=resend_after * patience(row.sends))
     ]
 
 
@@ -114,7 +114,8 @@ def by_run(keys: Sequence[BatchKey]) -> dict[int, list[int]]:
     return runs_of
 
 
-def _patience(sends: int) -> int:
+def patience(sends: int) -> int:
+    """Return how many times the usual wait comes before the next send, after so many."""
     return int(min(2 ** (sends - 1), 4))
 
 

@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 
+from recovery_core.messages.run_ends import RunEnd, encode_run_end
+from recovery_core.policies.parts import Lane
 from risk_assessment.batches.queries import BatchKey
 from risk_assessment.batches.shipments import RunTrace, Shipment
 from risk_assessment.settings import Settings
 from service_kit.observability.tracing import TRACEPARENT
 from service_kit.sqs.client import Sqs
-from service_kit.sqs.dead_letters import CannotBeDeadLettered, dead_letter_copy, printable
+from service_kit.sqs.dead_letters import CannotBeDeadLettered, dead_letter, printable
 from service_kit.sqs.messages import Outgoing, Received
 from service_kit.sqs.outages import is_sqs_unavailable
 from service_kit.sqs.queues import dead_letter_queue
@@ -29,8 +31,8 @@ class BatchQueues:
         self._hidden = min(RESULTS_HIDDEN_SECONDS, settings.recovery_visibility_seconds)
 
     async def ping(self) -> None:
-        """Raise unless every queue responds."""
-        await self._sqs.ping(*self._queues.values(), self._results)
+        """Raise unless the loop may send batches and receive reports."""
+        await self._sqs.ping(send=list(self._queues.values()), receive=[self._results])
 
     async def send(self, shipment: Shipment) -> list[BatchKey]:
         """Send each batch, the high lane first; return those that went out. Raises only when none did."""
@@ -55,6 +57,13 @@ class BatchQueues:
         failed = set(await self._sqs.send(queue, messages))
         return [key for index, key in enumerate(keys) if str(index) not in failed]
 
+    async def send_ends(self, ends: Sequence[RunEnd]) -> list[RunEnd]:
+        """Send the ends of runs, in the high lane, where no backlog delays them; return those that went out."""
+        bodies = [encode_run_end(end).decode() for end in ends]
+        messages = [self._outgoing(index, body, None) for index, body in enumerate(bodies)]
+        failed = set(await self._sqs.send(self._queues[Lane.HIGH.value], messages))
+        return [end for index, end in enumerate(ends) if str(index) not in failed]
+
     async def receive_results(self) -> list[Received]:
         """Receive reports of the debt service, waiting a moment for the first."""
         return await self._sqs.receive(self._results, wait_seconds=RESULTS_WAIT_SECONDS, visibility=self._hidden)
@@ -63,14 +72,12 @@ class BatchQueues:
         self, refused: Mapping[str, str], messages: Sequence[Received], now: datetime
     ) -> None:
         """Copy reports that are not believed to the dead-letter queue, each with the reason given by message id."""
-        copies = []
+        queue = dead_letter_queue(self._results)
         for message in messages:
             if reason := refused.get(message.message_id):
                 about = {"reason": printable(reason), "failed_at": now.isoformat()}
                 with suppress(CannotBeDeadLettered):  # the log has said why it was refused
-                    copies.append(dead_letter_copy(message, about))
-        if copies:
-            await self._sqs.send(dead_letter_queue(self._results), copies)
+                    await dead_letter(self._sqs, queue, message, about)
 
     async def delete_results(self, messages: Sequence[Received]) -> None:
         """Delete reports that are recorded."""

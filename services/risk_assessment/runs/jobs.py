@@ -14,6 +14,7 @@ import structlog
 
 from recovery_core.messages.wire import digest_of
 from risk_assessment.batches import queries as batch_queries
+from risk_assessment.batches import run_ends
 from risk_assessment.batches.queries import BatchKey
 from risk_assessment.batches.sending import BatchQueues
 from risk_assessment.batches.shipments import Shipment, build_shipment, rebuilt_digests
@@ -43,6 +44,7 @@ from service_kit.worker.dependencies import Dependency
 from service_kit.worker.leader import Leader, concerns_all_work
 from service_kit.worker.leader_lease import LeaderLease
 from service_kit.worker.steps import Step
+from service_kit.worker.temporary_files import explain_lack_of_room
 from service_kit.worker.waiting import Bell, in_thread
 
 log = structlog.get_logger()
@@ -66,6 +68,7 @@ class RunParts:
     leader: Leader
     needs_database: Sequence[Dependency]
     needs_both: Sequence[Dependency]
+    needs_to_plan: Sequence[Dependency]
 
 
 def steps_of(parts: RunParts) -> list[Step]:
@@ -74,11 +77,12 @@ def steps_of(parts: RunParts) -> list[Step]:
     planner, publisher = Planner(parts, bell), Publisher(parts)
     reader, tidier, resender = ResultsReader(parts, bell), Tidier(parts), Resender(parts, publisher)
     return [
-        Step("plan", LOOK_SECONDS, planner.plan_next, parts.needs_database),
+        Step("plan", LOOK_SECONDS, planner.plan_next, parts.needs_to_plan),
         Step("publish", LOOK_SECONDS, publisher.publish, parts.needs_both, bell),
         Step("results", 0, reader.read, parts.needs_both),
         Step("tidy", TIDY_SECONDS, tidier.tidy, parts.needs_database),
         Step("resend", TIDY_SECONDS, resender.resend, parts.needs_both),
+        run_ends.step(parts.settings, parts.database, parts.lease, parts.batch_queues, parts.needs_both),
     ]
 
 
@@ -113,7 +117,8 @@ class Planner:
         except planning.PlanInterruptedError:
             log.info("risk.run.plan_interrupted", run_id=run.id)
         except Exception as error:
-            if concerns_all_work(error):
+            # Ranking spills to disk, so a full disk is waited out: it is no fault of the run.
+            if concerns_all_work(error) or explain_lack_of_room(error):
                 raise
             # One run that cannot be planned must not keep the others from being planned.
             log.exception("risk.run.failed", run_id=run.id)
@@ -224,13 +229,8 @@ class ResultsReader:
 def _record_refused(refused: reports.Refused) -> None:
     result = refused.result
     about = {} if result is None else {"run_id": result.run_id, "sequence": result.sequence}
-    log.error(
-        "risk.report.refused",
-        message_id=refused.message_id,
-        reason=refused.refusal,
-        detail=refused.detail,
-        **about,
-    )
+    reason, detail = refused.refusal, refused.detail
+    log.error("risk.report.refused", message_id=refused.message_id, reason=reason, detail=detail, **about)
     REPORTS_REFUSED.labels(refused.refusal).inc()
 
 

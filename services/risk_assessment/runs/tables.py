@@ -49,6 +49,8 @@ runs = Table(
     Column("completed_at", UtcDateTime),
     Column("error", Text),
     Column("traceparent", String(55)),  # the trace that the run was started in
+    Column("end_sends", Integer),  # how often the debt service was sent its end; NULL before the first
+    Column("end_sent_at", UtcDateTime),
     sqlite_autoincrement=True,
     **table_options(),
 )

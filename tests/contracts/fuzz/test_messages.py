@@ -194,7 +194,7 @@ LARGE = [2**31, 2**63, 2**64, 10**30]
 
 def a_results_reader(database: Database) -> ResultsReader:
     """The dispatcher's reader of reports, over a database alone."""
-    parts = RunParts(some_settings(), database, a_registry(), None, None, None, (), ())  # type: ignore[arg-type]
+    parts = RunParts(some_settings(), database, a_registry(), None, None, None, (), (), ())  # type: ignore[arg-type]
     return ResultsReader(parts, Bell())
 
 

@@ -56,6 +56,31 @@ async def test_a_message_too_large_to_be_dead_lettered_is_left_to_the_queue(
     assert dead(fake_sqs, settings)[0].body == body
 
 
+async def test_a_message_that_the_server_refuses_to_take_again_is_left_to_the_queue_and_stops_nothing(
+    settings: Settings, database: Database, fake_sqs: FakeSqs
+) -> None:
+    fake_sqs.refuse_for_good = lambda _: True
+    await fake_sqs.send(settings.recovery_queue_high, [Outgoing("foreign", "\x00", {"k": "v"}), a_message()])
+
+    async with consuming(settings, database, fake_sqs):
+        await until(lambda: dead(fake_sqs, settings) and count(database, batches) == 1)
+
+    assert [(letter.body, letter.attributes) for letter in dead(fake_sqs, settings)] == [("\x00", {"k": "v"})]
+
+
+async def test_a_foreign_message_of_eight_attributes_is_buried_with_the_reason(
+    settings: Settings, database: Database, fake_sqs: FakeSqs
+) -> None:
+    fake_sqs.refuse_for_good = lambda message: len(message.attributes) > 10
+    attributes = {f"k{n}": str(n) for n in range(8)}
+    await fake_sqs.send(settings.recovery_queue_high, [Outgoing("foreign", '{"Records": []}', attributes)])
+
+    await process_all(settings, database, fake_sqs)
+
+    [letter] = dead(fake_sqs, settings)
+    assert set(letter.attributes) == {"reason", "receive_count", "lane", "failed_at"}
+
+
 async def test_a_refused_report_is_sent_again_before_the_message_is_deleted(
     settings: Settings, database: Database, fake_sqs: FakeSqs
 ) -> None:

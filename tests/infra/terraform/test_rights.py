@@ -11,6 +11,7 @@ from tests.infra.terraform.state import each_example, of_type
 # What each method of the SQS client asks of SQS, as IAM calls it. Every call first looks up the queue's URL.
 ASKS = {
     "send": {"sqs:SendMessage"},
+    "offer": {"sqs:SendMessage"},
     "receive": {"sqs:ReceiveMessage"},
     "delete": {"sqs:DeleteMessage"},
     "change_visibility": {"sqs:ChangeMessageVisibility"},

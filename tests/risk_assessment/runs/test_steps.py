@@ -25,7 +25,7 @@ from service_kit.worker.waiting import Bell
 def parts_with(database: Any, queues: Any) -> RunParts:
     """The parts of a dispatcher that nothing interrupts."""
     lease, leader = SimpleNamespace(write=database.transact), SimpleNamespace(interrupted=lambda: False)
-    return RunParts(some_settings(), database, a_registry(), queues, lease, leader, (), ())  # type: ignore[arg-type]
+    return RunParts(some_settings(), database, a_registry(), queues, lease, leader, (), (), ())  # type: ignore[arg-type]
 
 
 class ReportQueue:

@@ -1,12 +1,16 @@
 """A database or queues that go away stop the dispatcher's steps for a while, and do no harm."""
 
 import asyncio
+import errno
+import os
 from collections.abc import Iterator
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from sqlalchemy import event
+from structlog.testing import capture_logs
 from tests.risk_assessment.builders import accept_run, generate_debtors
 from tests.risk_assessment.debt_service import DebtService, order_of, ranking
 from tests.risk_assessment.dispatching import (
@@ -25,6 +29,7 @@ from tests.support.processes import eventually
 from tests.support.servers import MariaDb
 
 from recovery_core.messages.results import encode_results
+from recovery_core.ranking import spill_file
 from risk_assessment.settings import Settings
 from service_kit.database.engine import Database
 from service_kit.sqs.messages import Outgoing, Received
@@ -134,3 +139,31 @@ def test_queues_that_go_away_and_come_back_do_no_harm(sqlite: Database, sqs_url:
 
     assert state_of(sqlite, run_id) == "completed"
     assert set(order_of(debt_service.got)) == set(ranking(sqlite))
+
+
+def test_a_run_waits_while_the_temporary_folder_is_full_and_goes_on_when_there_is_room(
+    sqlite: Database, sqs_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generate_debtors(sqlite, 1_500)
+    full = True
+
+    def write(descriptor: int, data: Any, offset: int) -> int:
+        if full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return os.pwrite(descriptor, data, offset)
+
+    monkeypatch.setattr(spill_file, "os", SimpleNamespace(**vars(os) | {"pwrite": write}))
+    monkeypatch.setattr(dependencies, "LONGEST_PAUSE_SECONDS", 0.5)
+    settings = dispatcher_settings(sqs_url, risk_rank_spill_after=1_000)
+    run_id = accept_run(sqlite)
+    before = measured("risk_outages_total", what="temporary_files")
+
+    with capture_logs() as logs, Dispatching(sqlite, settings):
+        eventually(lambda: measured("risk_outages_total", what="temporary_files") >= before + 2, 30, "two outages")
+        assert state_of(sqlite, run_id) == "planning"
+        full = False
+        wait_for(sqlite, run_id, "published")
+
+    said = {(line.get("what"), line.get("reason")) for line in logs if line["event"] == "risk.outage.began"}
+    assert said == {("temporary_files", "the temporary folder is full")}
+    assert not [line for line in logs if line["event"] == "risk.run.failed"]

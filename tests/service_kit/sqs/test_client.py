@@ -17,7 +17,7 @@ from tests.support.servers import moto_server
 
 from service_kit.sqs.client import Sqs
 from service_kit.sqs.messages import MAX_MESSAGE_BYTES, MAX_REQUEST_BYTES, Outgoing
-from service_kit.sqs.outages import QueueMissing, describe_sqs_outage, is_sqs_unavailable
+from service_kit.sqs.outages import QueueMissing, QueuesUnavailable, describe_sqs_outage, is_sqs_unavailable
 from service_kit.sqs.specs import QueueSpec
 
 
@@ -149,11 +149,11 @@ async def test_a_server_that_only_rejects_is_unavailable(stub: StubSqs, status: 
 @pytest.mark.anyio
 async def test_a_server_that_does_not_listen_is_unavailable(aws_environment: None) -> None:
     async with Sqs("eu-west-1", f"http://127.0.0.1:{free_port()}") as sqs:
-        with pytest.raises(Exception, match="Could not connect") as caught:
+        with pytest.raises(QueuesUnavailable) as caught:
             await sqs.send("queue", messages(1))
 
     assert is_sqs_unavailable(caught.value)
-    assert describe_sqs_outage(caught.value) == "the queue service cannot be reached"
+    assert describe_sqs_outage(caught.value) == "the queue service cannot be reached at AWS_ENDPOINT_URL_SQS"
 
 
 @pytest.mark.anyio
@@ -189,9 +189,10 @@ async def test_queues_made_here_are_encrypted_at_rest(sqs_url: str, queue_names:
         await sqs.ensure_queues([spec])
         await sqs.ensure_queues([spec])
 
+        client = await sqs._connection.client()
         for queue in (spec.name, spec.dead_letter):
-            url = (await sqs._client.get_queue_url(QueueName=str(queue)))["QueueUrl"]
-            found = await sqs._client.get_queue_attributes(QueueUrl=url, AttributeNames=["SqsManagedSseEnabled"])
+            url = (await client.get_queue_url(QueueName=str(queue)))["QueueUrl"]
+            found = await client.get_queue_attributes(QueueUrl=url, AttributeNames=["SqsManagedSseEnabled"])
             assert found["Attributes"]["SqsManagedSseEnabled"] == "true"
 
 

@@ -186,6 +186,22 @@ def test_a_service_logs_and_counts_outages_under_its_own_name() -> None:
     assert counter.labels("queues")._value.get() == 1
 
 
+@pytest.mark.parametrize(("steady", "resets"), [(0.0, 4), (3_600.0, 1)], ids=["recovered", "only for its probe"])
+async def test_pauses_go_on_growing_while_only_the_probe_succeeds(
+    outages: Outages, monkeypatch: pytest.MonkeyPatch, steady: float, resets: int
+) -> None:
+    counted: list[None] = []
+    monkeypatch.setattr(NoPause, "reset", lambda _: counted.append(None))
+    monkeypatch.setattr(dependencies, "STEADY_SECONDS", steady)
+    dependency = a_dependency(outages)
+
+    for _ in range(4):
+        assert await ready(dependency)
+        dependency.note_outage(away())
+
+    assert len(counted) == resets
+
+
 def test_an_outage_is_noted_with_the_dependency_that_explains_it(outages: Outages) -> None:
     database = a_dependency(outages)
     queues = Dependency("queues", Probe(), explain_sqs_outage, outages)

@@ -5,7 +5,8 @@ locals {
   lanes = ["batches-high", "batches-standard"]
   dead  = [for lane in local.lanes : "${lane}-dlq"]
 
-  # Every call first looks up the queue's URL by its name; readiness and the depths shown are its attributes.
+  # Every call first looks up the queue's URL by its name; the depths shown are its attributes. Readiness asks only for what a
+  # process does anyway: the risk API, which neither sends nor receives, for the URLs alone.
   look = ["sqs:GetQueueUrl", "sqs:GetQueueAttributes"]
   find = ["sqs:GetQueueUrl"]
   take = ["sqs:ReceiveMessage", "sqs:DeleteMessage"]

@@ -55,7 +55,7 @@ def put(sqs: FakeSqs, *bodies: str, **attributes: str) -> None:
 def read(database: Database, sqs: FakeSqs) -> None:
     """Let the dispatcher read reports once."""
     queues = BatchQueues(sqs, SETTINGS)  # type: ignore[arg-type]
-    parts = RunParts(SETTINGS, database, a_registry(), queues, None, None, (), ())  # type: ignore[arg-type]
+    parts = RunParts(SETTINGS, database, a_registry(), queues, None, None, (), (), ())  # type: ignore[arg-type]
     assert asyncio.run(ResultsReader(parts, Bell()).read())
 
 
