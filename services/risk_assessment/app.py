@@ -11,6 +11,7 @@ from recovery_core.scoring.scorer import ScoringError
 from risk_assessment.debtors import routes as debtors
 from risk_assessment.debtors.queries import DebtorNotFoundError
 from risk_assessment.debtors.service import ExternalRefTakenError, StaleVersionError
+from risk_assessment.fields import PATTERN_WORDS
 from risk_assessment.metadata import api_keys, audit_records
 from risk_assessment.policies.registry import load_registry
 from risk_assessment.runs import routes as runs
@@ -79,5 +80,5 @@ def create_app(settings: Settings) -> FastAPI:
     add_health(
         app, ROOT, lambda: readiness_checks(app.state.resources.database, PACKAGE, app.state.resources.sqs, *queues)
     )
-    install(app, PROBLEMS)
+    install(app, PROBLEMS, PATTERN_WORDS)
     return app

@@ -7,6 +7,7 @@ from fastapi import Depends, Header, Path, Request
 
 from risk_assessment.policies.registry import PolicyRegistry
 from service_kit.http.context import RequestContext, request_context
+from service_kit.http.input.wording import PRINTABLE_PATTERN
 from service_kit.http.middleware.guard import Reason
 from service_kit.http.openapi import header, with_headers
 
@@ -32,7 +33,7 @@ async def _risk_context(request: Request, reason: Reason = None) -> RiskContext:
 
 Context = Annotated[RiskContext, Depends(_risk_context)]
 # Any printable text may be asked for, and is then not found.
-RunId = Annotated[str, Path(pattern=r"^[^\x00-\x1f\x7f]+$")]
+RunId = Annotated[str, Path(pattern=PRINTABLE_PATTERN)]
 IfMatch = Annotated[
     str | None,
     Header(

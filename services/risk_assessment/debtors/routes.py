@@ -28,7 +28,8 @@ from risk_assessment.metadata import IDEMPOTENCY
 from service_kit.auth.portfolios import Origin
 from service_kit.http.context import operator, viewer
 from service_kit.http.idempotent_posts import Effect, IdempotencyKey, respond_once
-from service_kit.http.middleware.json_bodies import JsonRoute, parsed_body
+from service_kit.http.input.routes import JsonRoute
+from service_kit.http.middleware.json_bodies import parsed_body
 from service_kit.http.openapi import with_headers
 from service_kit.http.pages import Cursor, Limit
 from service_kit.http.problems import problem_responses

@@ -28,7 +28,8 @@ from service_kit.database.engine import Database
 from service_kit.http.context import long_viewer, operator, viewer
 from service_kit.http.event_streams import EventStream, Snapshot
 from service_kit.http.idempotent_posts import Effect, IdempotencyKey, respond_once
-from service_kit.http.middleware.json_bodies import JsonRoute, parsed_body
+from service_kit.http.input.routes import JsonRoute
+from service_kit.http.middleware.json_bodies import parsed_body
 from service_kit.http.pages import Cursor, Limit
 from service_kit.http.problems import problem_responses
 from service_kit.http.responses import json_response

@@ -15,7 +15,8 @@ from service_kit.auth.portfolios import Origin
 from service_kit.clock import utc_now
 from service_kit.http.context import operator, resources_of, viewer
 from service_kit.http.idempotent_posts import Effect, IdempotencyKey, respond_once
-from service_kit.http.middleware.json_bodies import JsonRoute, parsed_body
+from service_kit.http.input.routes import JsonRoute
+from service_kit.http.middleware.json_bodies import parsed_body
 from service_kit.http.problems import problem_responses
 from service_kit.http.responses import json_response
 

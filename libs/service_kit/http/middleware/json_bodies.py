@@ -8,12 +8,11 @@ import asyncio
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import orjson
-from fastapi import Request, Response
-from fastapi.routing import APIRoute
+from fastapi import Request
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -85,24 +84,6 @@ class JsonBodies:
 def parsed_body(request: Request) -> Any:
     """Return the request's JSON body as Python values; None when it had none."""
     return request.scope.get(_PARSED)
-
-
-class JsonRoute(APIRoute):
-    """A route that takes the body as `JsonBodies` parsed it, instead of parsing it again."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return FastAPI's handler, on a request that knows its body."""
-        handle = super().get_route_handler()
-
-        async def handle_parsed(request: Request) -> Response:
-            return await handle(_ParsedRequest(request.scope, request.receive))
-
-        return handle_parsed
-
-
-class _ParsedRequest(Request):
-    async def json(self) -> Any:
-        return parsed_body(self)
 
 
 class _Rejected(Exception):  # noqa: N818
