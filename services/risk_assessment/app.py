@@ -27,6 +27,7 @@ from service_kit.http.app import base_app
 from service_kit.http.context import open_resources
 from service_kit.http.event_streams import TooManyStreamsError
 from service_kit.http.health import add_health, readiness_checks
+from service_kit.http.input.preconditions import BadETagsError
 from service_kit.http.pages import BadCursor
 from service_kit.http.problems import RETRY_AFTER_SECONDS, ProblemSpec, install
 from service_kit.idempotency import IdempotencyKeyReusedError
@@ -41,6 +42,7 @@ PROBLEMS = {
     RunNotFoundError: ProblemSpec(404, "No such run"),
     ScoringJobNotFoundError: ProblemSpec(404, "No such scoring job"),
     StaleVersionError: ProblemSpec(412, "The debtor has changed"),
+    BadETagsError: ProblemSpec(422, "Bad precondition"),
     ExternalRefTakenError: ProblemSpec(409, "External reference taken"),
     RunFinishedError: ProblemSpec(409, "The run is over"),
     ScoringError: ProblemSpec(422, "The policy cannot score this"),

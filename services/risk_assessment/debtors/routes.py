@@ -12,22 +12,21 @@ from recovery_core.profile import PaymentStatus
 from risk_assessment.debtors import queries, service
 from risk_assessment.debtors.queries import HIGH_RISK, DebtorFilter, Sort
 from risk_assessment.debtors.schemas import DebtorIn, DebtorOut, DebtorPage, DebtorPatch, HistoryPage, ScoreOut
-from risk_assessment.debtors.service import WrittenDebtor
+from risk_assessment.debtors.service import StaleVersionError, VersionCheck, WrittenDebtor
 from risk_assessment.dependencies import (
     ETAG,
     LOCATION,
     WITH_ETAG,
     Context,
-    IfMatch,
     RiskContext,
     etag,
-    expected_version,
 )
 from risk_assessment.fields import MAX_ID, PortfolioName
 from risk_assessment.metadata import IDEMPOTENCY
 from service_kit.auth.portfolios import Origin
 from service_kit.http.context import operator, viewer
 from service_kit.http.idempotent_posts import Effect, IdempotencyKey, respond_once
+from service_kit.http.input.preconditions import CONDITIONAL, preconditions_of
 from service_kit.http.input.routes import JsonRoute
 from service_kit.http.middleware.json_bodies import parsed_body
 from service_kit.http.openapi import with_headers
@@ -48,7 +47,8 @@ register_url_convertor("debtor_id", _DebtorIdConvertor())
 DebtorId = Annotated[int, Path(ge=1, le=MAX_ID)]
 CREATED = {201: with_headers(Location=LOCATION, ETag=ETAG)} | problem_responses(404, 409)
 LISTED = problem_responses(404)
-READ: dict[int | str, dict[str, Any]] = {200: WITH_ETAG}
+NOT_MODIFIED: dict[str, Any] = {"description": "`If-None-Match` names the current version"} | WITH_ETAG
+READ = problem_responses(412) | {200: WITH_ETAG, 304: NOT_MODIFIED}
 CHANGED = {200: WITH_ETAG} | problem_responses(409, 412)
 DELETED = problem_responses(412)
 CHANGE = operator(Origin.PATH, Origin.BODY)
@@ -102,44 +102,76 @@ def high_risk(
     return _page(context, DebtorFilter(portfolio, HIGH_RISK, within=context.portfolios), "priority", cursor, limit)
 
 
-@router.get("/{debtor_id:debtor_id}", response_model=DebtorOut, responses=READ, dependencies=viewer(Origin.PATH))
-def read(debtor_id: DebtorId, context: Context) -> Response:
+@router.get(
+    "/{debtor_id:debtor_id}",
+    response_model=DebtorOut,
+    responses=READ,
+    dependencies=viewer(Origin.PATH),
+    openapi_extra=CONDITIONAL,
+)
+def read(debtor_id: DebtorId, request: Request, context: Context) -> Response:
     """One debtor with its current assessment; the ETag is its version."""
+    preconditions = preconditions_of(request)
     with context.reading() as connection:
-        shown = queries.view(connection, queries.read(connection, debtor_id, context.portfolios), context.registry)
+        row = queries.read(connection, debtor_id, context.portfolios)
+        version = etag(row.version)
+        if not preconditions.holds(version):
+            raise StaleVersionError(row.version)
+        if preconditions.is_known(version):
+            return Response(status_code=304, headers={"ETag": version})
+        shown = queries.view(connection, row, context.registry)
     context.audit.read("debtor.read", f"debtor:{debtor_id}")
-    return json_response(DebtorOut.model_validate(shown), headers={"ETag": etag(shown["version"])})
+    return json_response(DebtorOut.model_validate(shown), headers={"ETag": version})
 
 
-@router.put("/{debtor_id:debtor_id}", response_model=DebtorOut, responses=CHANGED, dependencies=CHANGE)
-def replace(debtor_id: DebtorId, body: DebtorIn, context: Context, if_match: IfMatch = None) -> Response:
+@router.put(
+    "/{debtor_id:debtor_id}",
+    response_model=DebtorOut,
+    responses=CHANGED,
+    dependencies=CHANGE,
+    openapi_extra=CONDITIONAL,
+)
+def replace(debtor_id: DebtorId, body: DebtorIn, request: Request, context: Context) -> Response:
     """Overwrite a debtor; it is scored again."""
     context.require_portfolio(body.portfolio)
-    registry, audit, expected, within = context.registry, context.audit, expected_version(if_match), context.portfolios
+    registry, audit, within, allowed = context.registry, context.audit, context.portfolios, _allowed(request)
     with context.writing() as connection:
-        written = service.replace(connection, debtor_id, body, registry, audit.at, expected=expected, within=within)
+        written = service.replace(connection, debtor_id, body, registry, audit.at, allowed=allowed, within=within)
         audit.changed(connection, "debtor.replaced", f"debtor:{debtor_id}", version=written.columns["version"])
     return _changed(written)
 
 
-@router.patch("/{debtor_id:debtor_id}", response_model=DebtorOut, responses=CHANGED, dependencies=CHANGE)
-def patch(debtor_id: DebtorId, body: DebtorPatch, context: Context, if_match: IfMatch = None) -> Response:
+@router.patch(
+    "/{debtor_id:debtor_id}",
+    response_model=DebtorOut,
+    responses=CHANGED,
+    dependencies=CHANGE,
+    openapi_extra=CONDITIONAL,
+)
+def patch(debtor_id: DebtorId, body: DebtorPatch, request: Request, context: Context) -> Response:
     """Change some fields of a debtor; it is scored again."""
-    registry, audit, expected, within = context.registry, context.audit, expected_version(if_match), context.portfolios
+    registry, audit, within, allowed = context.registry, context.audit, context.portfolios, _allowed(request)
     changes = body.changes()
     context.require_portfolio(changes.get("portfolio"))
     with context.writing() as connection:
-        written = service.patch(connection, debtor_id, changes, registry, audit.at, expected=expected, within=within)
+        written = service.patch(connection, debtor_id, changes, registry, audit.at, allowed=allowed, within=within)
         version = written.columns["version"]
         audit.changed(connection, "debtor.patched", f"debtor:{debtor_id}", version=version, fields=sorted(changes))
     return _changed(written)
 
 
-@router.delete("/{debtor_id:debtor_id}", status_code=204, responses=DELETED, dependencies=operator(Origin.PATH))
-def delete(debtor_id: DebtorId, context: Context, if_match: IfMatch = None) -> Response:
+@router.delete(
+    "/{debtor_id:debtor_id}",
+    status_code=204,
+    responses=DELETED,
+    dependencies=operator(Origin.PATH),
+    openapi_extra=CONDITIONAL,
+)
+def delete(debtor_id: DebtorId, request: Request, context: Context) -> Response:
     """Delete a debtor. Its assessments, which name no person, are kept as evidence."""
+    allowed = _allowed(request)
     with context.writing() as connection:
-        service.remove(connection, debtor_id, expected=expected_version(if_match), within=context.portfolios)
+        service.remove(connection, debtor_id, allowed=allowed, within=context.portfolios)
         context.audit.changed(connection, "debtor.deleted", f"debtor:{debtor_id}")
     return Response(status_code=204)
 
@@ -162,6 +194,11 @@ def assessments(debtor_id: DebtorId, context: Context, limit: Limit = 100, curso
         items = [queries.history_view(connection, row, context.registry) for row in page.items]
     context.audit.read("debtor.history_read", f"debtor:{debtor_id}")
     return json_response(HistoryPage.model_validate({"items": items, "next_cursor": page.next_cursor}))
+
+
+def _allowed(request: Request) -> VersionCheck:
+    preconditions = preconditions_of(request)
+    return lambda version: preconditions.allows_change(etag(version))
 
 
 def _body(written: WrittenDebtor) -> DebtorOut:
