@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from recovery_core.policies.builtin import UnknownPolicyError
 from recovery_core.scoring.scorer import ScoringError
 from risk_assessment.debtors import routes as debtors
-from risk_assessment.debtors.queries import DebtorNotFoundError
+from risk_assessment.debtors.queries import DebtorNotFoundError, PortfolioMissingError
 from risk_assessment.debtors.service import ExternalRefTakenError, StaleVersionError
 from risk_assessment.fields import PATTERN_WORDS
 from risk_assessment.metadata import api_keys, audit_records
@@ -26,6 +26,7 @@ from service_kit.database.engine import Database
 from service_kit.http.app import base_app
 from service_kit.http.context import open_resources
 from service_kit.http.event_streams import TooManyStreamsError
+from service_kit.http.exports import NotAcceptable
 from service_kit.http.health import add_health, readiness_checks
 from service_kit.http.input.preconditions import BadETagsError
 from service_kit.http.pages import BadCursor
@@ -45,6 +46,8 @@ PROBLEMS = {
     BadETagsError: ProblemSpec(422, "Bad precondition"),
     ExternalRefTakenError: ProblemSpec(409, "External reference taken"),
     RunFinishedError: ProblemSpec(409, "The run is over"),
+    PortfolioMissingError: ProblemSpec(422, "Portfolio missing"),
+    NotAcceptable: ProblemSpec(406, "No such format", field="accept"),
     ScoringError: ProblemSpec(422, "The policy cannot score this"),
     UnknownPolicyError: ProblemSpec(422, "Unknown policy", field="policy"),
     IdempotencyKeyReusedError: ProblemSpec(422, "Idempotency-Key reused", field="Idempotency-Key"),

@@ -1,5 +1,6 @@
 """`/debtors`: create, read, change, delete, list, score, history."""
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
@@ -21,10 +22,11 @@ from risk_assessment.dependencies import (
     RiskContext,
     etag,
 )
-from risk_assessment.fields import MAX_ID, PortfolioName
+from risk_assessment.fields import MAX_ID, ExternalRef, PortfolioName
 from risk_assessment.metadata import IDEMPOTENCY
 from service_kit.auth.portfolios import Origin
 from service_kit.http.context import operator, viewer
+from service_kit.http.exports import EXPORT_RESPONSES, ChosenFormat, Format, export
 from service_kit.http.idempotent_posts import Effect, IdempotencyKey, respond_once
 from service_kit.http.input.preconditions import CONDITIONAL, preconditions_of
 from service_kit.http.input.routes import JsonRoute
@@ -52,6 +54,9 @@ READ = problem_responses(412) | {200: WITH_ETAG, 304: NOT_MODIFIED}
 CHANGED = {200: WITH_ETAG} | problem_responses(409, 412)
 DELETED = problem_responses(412)
 CHANGE = operator(Origin.PATH, Origin.BODY)
+EXPORT_CHUNK = 1_000
+ASSESSED = ("total_score", "risk_percentage", "risk_level")
+EXPORTED = (*(name for name in DebtorOut.model_fields if name != "assessment"), *ASSESSED)
 PortfolioQuery = Annotated[PortfolioName | None, Query(description="Only this portfolio")]
 
 
@@ -76,10 +81,12 @@ def create(
     return respond_once(IDEMPOTENCY, context, "debtor", key, parsed, act)
 
 
-@router.get("", response_model=DebtorPage, responses=LISTED, dependencies=viewer(Origin.QUERY))
+@router.get("", response_model=DebtorPage, responses=LISTED | EXPORT_RESPONSES, dependencies=viewer(Origin.QUERY))
 def list_debtors(
     context: Context,
+    as_format: ChosenFormat,
     portfolio: PortfolioQuery = None,
+    external_ref: Annotated[ExternalRef | None, Query(description="The creditor's own number, exactly")] = None,
     risk_level: Annotated[list[RiskLevel] | None, Query(max_length=4)] = None,
     payment_status: PaymentStatus | None = None,
     min_debt: Annotated[Money | None, Query(description="Debt at least this")] = None,
@@ -88,9 +95,11 @@ def list_debtors(
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Response:
-    """A page of debtors."""
+    """A page of debtors, or all of them as CSV or NDJSON by `Accept`."""
     levels = tuple(risk_level) if risk_level else None
-    wanted = DebtorFilter(portfolio, levels, payment_status, min_debt, max_debt, context.portfolios)
+    wanted = DebtorFilter(portfolio, levels, payment_status, min_debt, max_debt, external_ref, context.portfolios)
+    if as_format != "json":
+        return _export(context, as_format, wanted, sort)
     return _page(context, wanted, sort, cursor, limit)
 
 
@@ -99,7 +108,9 @@ def high_risk(
     context: Context, portfolio: PortfolioQuery = None, limit: Limit = 100, cursor: Cursor = None
 ) -> Response:
     """`HIGH` and `CRITICAL` debtors, highest priority first."""
-    return _page(context, DebtorFilter(portfolio, HIGH_RISK, within=context.portfolios), "priority", cursor, limit)
+    return _page(
+        context, DebtorFilter(portfolio, risk_levels=HIGH_RISK, within=context.portfolios), "priority", cursor, limit
+    )
 
 
 @router.get(
@@ -216,3 +227,21 @@ def _page(context: RiskContext, wanted: DebtorFilter, sort: Sort, cursor: str | 
         items = [queries.view(connection, row, context.registry) for row in page.items]
     context.audit.read("debtor.listed", *(f"debtor:{row.id}" for row in page.items))
     return json_response(DebtorPage.model_validate({"items": items, "next_cursor": page.next_cursor}))
+
+
+def _export(context: RiskContext, as_format: Format, wanted: DebtorFilter, sort: Sort) -> Response:
+    context.require_portfolio(wanted.portfolio)
+    context.audit.read("debtor.exported", *(f"portfolio:{name}" for name in wanted.portfolios or ("*",)))
+    return export(as_format, "debtors", EXPORTED, _chunks(context, wanted, sort))
+
+
+def _chunks(context: RiskContext, wanted: DebtorFilter, sort: Sort) -> Iterator[list[dict[str, Any]]]:
+    """Yield all debtors, page after page, as rows that have the numbers of the assessment beside the debtor's facts."""
+    cursor, more = None, True
+    while more:
+        with context.reading() as connection:
+            page = queries.page(connection, wanted, sort, cursor, EXPORT_CHUNK)
+            shown = [queries.view(connection, row, context.registry) for row in page.items]
+        items = [DebtorOut.model_validate(one).model_dump(mode="json") for one in shown]
+        yield [item | {name: item["assessment"][name] for name in ASSESSED} for item in items]
+        cursor, more = page.next_cursor, page.next_cursor is not None

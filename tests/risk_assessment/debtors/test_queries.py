@@ -154,6 +154,28 @@ def test_high_risk_shows_high_and_critical_best_first(api: Api, book: str, every
         assert float(better["priority"]) >= float(worse["priority"])
 
 
+def test_a_debtor_is_looked_up_by_its_external_reference(api: Api, portfolio: str) -> None:
+    one = created(api.post("/debtors", json=a_debtor(portfolio=portfolio, external_ref="ACC-1 é%_")))
+    created(api.post("/debtors", json=a_debtor(portfolio=portfolio, external_ref="acc-1 é%_")))
+    created(api.post("/debtors", json=a_debtor(portfolio=f"{portfolio}-2", external_ref="ACC-1 é%_")))
+    wanted = {"portfolio": portfolio, "external_ref": "ACC-1 é%_"}
+    found = {"items": [one], "next_cursor": None}
+
+    assert shown(api.get("/debtors", params=wanted)) == found
+    assert shown(api.get("/debtors", params=wanted | {"sort": "priority", "limit": 1})) == found
+    assert shown(api.get("/debtors", params=wanted | {"payment_status": "UNPAID"})) == found
+    nothing = {"items": [], "next_cursor": None}
+    assert shown(api.get("/debtors", params=wanted | {"payment_status": "PAID"})) == nothing
+    assert shown(api.get("/debtors", params=wanted | {"risk_level": "CRITICAL"})) == nothing
+    assert shown(api.get("/debtors", params=wanted | {"external_ref": "ACC-1"})) == nothing
+
+
+def test_a_reference_is_looked_up_in_one_portfolio_and_in_one_page(api: Api, portfolio: str) -> None:
+    assert fields_of(api.get("/debtors", params={"external_ref": "A"}), 422) == ["portfolio"]
+    wanted = {"portfolio": portfolio, "external_ref": "A", "cursor": cursor_of([1])}
+    assert fields_of(api.get("/debtors", params=wanted), 422) == ["cursor"]
+
+
 def test_a_portfolio_without_debtors_is_an_empty_page(api: Api, portfolio: str) -> None:
     for path in ("/debtors", "/debtors/high-risk", "/debtors?sort=priority"):
         page = shown(api.get(path, params={"portfolio": portfolio} | ({"sort": "priority"} if "?" in path else {})))
@@ -195,6 +217,11 @@ BAD_QUERIES = [
     ("cursor", cursor_of([1.0])),
     ("cursor", cursor_of({"id": 1})),
     ("cursor", cursor_of(1)),
+    ("external_ref", ""),
+    ("external_ref", " A"),
+    ("external_ref", "a" * 129),
+    ("payment_staus", "PAID"),
+    ("Portfolio", "default"),
 ]
 
 

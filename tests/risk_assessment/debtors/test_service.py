@@ -74,6 +74,7 @@ def test_patch_responds_what_get_then_shows(api: Api, portfolio: str, changes: d
 
 @pytest.mark.parametrize("path", ["/runs", "/scoring-jobs"])
 def test_what_is_promised_responds_what_get_then_shows(api: Api, portfolio: str, path: str) -> None:
+    created(api.post("/debtors", json=a_debtor(portfolio=portfolio)))
     posted = api.post(path, json={"portfolio": portfolio, "policy": "classic"})
 
     assert api.get(f"{path}/{created(posted)['id']}").content == posted.content
