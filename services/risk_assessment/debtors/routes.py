@@ -57,6 +57,10 @@ CHANGE = operator(Origin.PATH, Origin.BODY)
 EXPORT_CHUNK = 1_000
 ASSESSED = ("total_score", "risk_percentage", "risk_level")
 EXPORTED = (*(name for name in DebtorOut.model_fields if name != "assessment"), *ASSESSED)
+SORT = (
+    "`priority`: highest first. A debtor whose priority changes while you read the pages may come twice or be missed; "
+    "by `id` each comes once"
+)
 PortfolioQuery = Annotated[PortfolioName | None, Query(description="Only this portfolio")]
 
 
@@ -91,7 +95,7 @@ def list_debtors(
     payment_status: PaymentStatus | None = None,
     min_debt: Annotated[Money | None, Query(description="Debt at least this")] = None,
     max_debt: Annotated[Money | None, Query(description="Debt at most this")] = None,
-    sort: Annotated[Literal["id", "priority"], Query(description="`priority`: highest first")] = "id",
+    sort: Annotated[Literal["id", "priority"], Query(description=SORT)] = "id",
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Response:
@@ -107,7 +111,7 @@ def list_debtors(
 def high_risk(
     context: Context, portfolio: PortfolioQuery = None, limit: Limit = 100, cursor: Cursor = None
 ) -> Response:
-    """`HIGH` and `CRITICAL` debtors, highest priority first."""
+    """`HIGH` and `CRITICAL` debtors, highest priority first. Who changes while you page may come twice or be missed."""
     return _page(
         context, DebtorFilter(portfolio, risk_levels=HIGH_RISK, within=context.portfolios), "priority", cursor, limit
     )
