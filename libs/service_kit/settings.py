@@ -79,6 +79,7 @@ Address = Annotated[str | None, AfterValidator(_checked_address)]
 DatabaseUrl = Annotated[str, AfterValidator(_checked_database_url)]
 QueueName = Annotated[str, Field(pattern=rf"^[A-Za-z0-9_-]{{1,{MAX_QUEUE_NAME_CHARS}}}$")]
 Port = Annotated[int, Field(ge=0, le=65535)]
+ApiWorkers = Annotated[int, Field(ge=1, le=64)]
 
 
 class ServiceSettings(BaseSettings):

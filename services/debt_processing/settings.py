@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from service_kit.database.engine import database_url
-from service_kit.settings import DatabaseUrl, Port, ServiceSettings
+from service_kit.settings import ApiWorkers, DatabaseUrl, Port, ServiceSettings
 
 
 class Settings(ServiceSettings):
@@ -14,6 +14,7 @@ class Settings(ServiceSettings):
     )
     debt_host: str = Field("127.0.0.1", min_length=1, description="Address the API listens on")
     debt_port: Port = Field(8002, description="Port the API listens on")
+    debt_api_workers: ApiWorkers = Field(1, description="Processes that share the API's port")
     debt_api_url: str = Field("http://127.0.0.1:8002", description="Where clients find the debt API")
     debt_rate_limit: int = Field(0, ge=0, description="Requests a minute for each client; 0 = no limit")
     debt_workers: int = Field(

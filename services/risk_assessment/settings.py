@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import Field, field_validator
 
-from service_kit.settings import DatabaseUrl, Port, ServiceSettings
+from service_kit.settings import ApiWorkers, DatabaseUrl, Port, ServiceSettings
 from service_kit.sqs.specs import MAX_RETENTION_SECONDS
 
 # A queue keeps its messages no longer: a batch that was not reported by then is lost.
@@ -19,6 +19,7 @@ class Settings(ServiceSettings):
     )
     risk_host: str = Field("127.0.0.1", min_length=1, description="Address the API listens on")
     risk_port: Port = Field(8001, description="Port the API listens on")
+    risk_api_workers: ApiWorkers = Field(1, description="Processes that share the API's port")
     risk_api_url: str = Field("http://127.0.0.1:8001", description="Where the command line finds the risk API")
     debt_api_url: str = Field("http://127.0.0.1:8002", description="Where the command line finds the debt API")
     risk_policy: str = Field(
