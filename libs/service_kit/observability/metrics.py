@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
-"""prometheus_client reads this variable when it is imported: whoever starts the workers sets it for them."""
+"""prometheus_client reads this variable when it is imported: the process that starts workers sets it for them."""
 POOL_SECONDS = 1.0
 
 Gauge = partial(PrometheusGauge, multiprocess_mode="livemax")

@@ -24,6 +24,7 @@ OTHER_VARIABLES = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "TMPDIR", "FORW
 SECRETS = {"RECOVERY_MESSAGE_KEYS": f"20260101000000:{'0' * 64}"}
 # The command line's own, and one for local stacks: queues are provisioned here.
 NOT_OFFERED = {"RISK_API_URL", "DEBT_API_URL", "RECOVERY_API_KEY", "RECOVERY_CREATE_QUEUES"}
+NOT_OFFERED |= {"RISK_API_WORKERS", "DEBT_API_WORKERS"}  # a cluster has replicas
 
 
 @each_process

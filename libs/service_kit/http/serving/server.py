@@ -83,7 +83,7 @@ class _Server(uvicorn.Server):
 
 
 def _stop_alone() -> None:
-    """Stop as if asked to: the other end of the standard input has closed, so nobody keeps this worker any more."""
+    """Stop as if asked to: the other end of the standard input has closed, so nothing keeps this worker any more."""
     asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
     log.warning("process.worker.left_alone")
     os.kill(os.getpid(), signal.SIGTERM)

@@ -75,7 +75,7 @@ async def _supervise(
 
 
 async def _close_when_asked(listener: socket.socket, stop: Stop) -> None:
-    """Let go of the socket, so that nobody waits in its queue for workers that no longer accept."""
+    """Let go of the socket, so that no client waits in its queue for workers that no longer accept."""
     await stop.wait()
     listener.close()
 

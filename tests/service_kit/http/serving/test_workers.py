@@ -77,7 +77,7 @@ def is_running(pid: int) -> bool:
 @contextlib.contextmanager
 def serving(folder: Path) -> Iterator[Served]:
     port = free_port()
-    command = python("-m", "tests.support.worker_api", str(port), str(WORKERS))
+    command = python("-m", "tests.service_kit.http.serving.worker_api", str(port), str(WORKERS))
     env = environment(TMPDIR=str(folder))
     with running(command, port, folder / "log", env=env, cwd=folder) as process:
         yield Served(process, port, folder)

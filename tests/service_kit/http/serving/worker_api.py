@@ -1,4 +1,4 @@
-"""The demo API behind several workers: `python -m tests.support.worker_api PORT WORKERS`, in a folder of its own."""
+"""The demo API behind several workers: `python -m tests.service_kit.http.serving.worker_api PORT WORKERS`, in a folder of its own."""
 
 import asyncio
 import os
@@ -12,7 +12,7 @@ from service_kit.http.serving.server import serve
 from service_kit.http.serving.workers import serve_with_workers
 from service_kit.observability import logs, metrics
 
-MODULE = "tests.support.worker_api"
+MODULE = "tests.service_kit.http.serving.worker_api"
 HOST = "127.0.0.1"
 
 SEEN = metrics.Gauge("demo_seen", "The largest number that a worker was shown")
