@@ -1,4 +1,4 @@
-"""The demo API behind several workers: `python -m tests.service_kit.http.serving.worker_api PORT WORKERS`, in a folder of its own."""
+"""The demo API behind several workers, in a folder of its own: `python -m ...worker_api PORT WORKERS`."""
 
 import asyncio
 import os
