@@ -40,6 +40,8 @@ GrantTo = Annotated[
     typer.Option(help="Then let this MySQL account, which the service uses, work with the tables and not alter them"),
 ]
 
+ListenFd = Annotated[int | None, typer.Option(hidden=True, help="The socket that a worker shares, as it inherited it")]
+
 
 def command_app(help_text: str) -> typer.Typer:
     """Return the app to which a service adds its commands."""

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager, contextmanager
 
 from service_kit.database.engine import Database
 from service_kit.observability.emf import emitting
-from service_kit.observability.metrics import serve_metrics, watch_process
+from service_kit.observability.metrics import serve_metrics, sharing_pool, watch_process
 from service_kit.observability.tracing import traced
 from service_kit.settings import ServiceSettings
 from service_kit.sqs.client import Sqs
@@ -27,7 +27,7 @@ async def open_process(
             emitting(settings.recovery_emf_seconds, package, command),
             traced(settings.recovery_traces, package, command),
         ):
-            async with open_sqs(settings) as sqs:
+            async with sharing_pool(database), open_sqs(settings) as sqs:
                 yield sqs
     finally:
         database.dispose()

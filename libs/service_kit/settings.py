@@ -118,6 +118,7 @@ DatabaseUrl = Annotated[URL, NoDecode, PlainValidator(database_url), PlainSerial
 SecretFile = Annotated[Path | None, AfterValidator(_checked_secret_file)]
 QueueName = Annotated[str, Field(pattern=rf"^[A-Za-z0-9_-]{{1,{MAX_QUEUE_NAME_CHARS}}}$")]
 Port = Annotated[int, Field(ge=0, le=65535)]
+ApiWorkers = Annotated[int, Field(ge=1, le=64)]
 
 
 class ServiceSettings(BaseSettings):

@@ -10,7 +10,16 @@ import typer
 from debt_processing.metadata import api_keys, audit_records
 from debt_processing.queues.commands import add_queue_commands
 from debt_processing.settings import PACKAGE, Settings
-from service_kit.cli import GrantTo, add_key_commands, clear_errors, command_app, opened, start_command, start_process
+from service_kit.cli import (
+    GrantTo,
+    ListenFd,
+    add_key_commands,
+    clear_errors,
+    command_app,
+    opened,
+    start_command,
+    start_process,
+)
 from service_kit.cli import migrate as migrate_database
 from service_kit.database.engine import Database
 from service_kit.database.grants import GrantError
@@ -30,15 +39,24 @@ def main() -> None:
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on (DEBT_HOST)")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on (DEBT_PORT)")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes that share the port, for several cores (DEBT_API_WORKERS)")
+    ] = None,
+    listen_fd: ListenFd = None,
 ) -> None:
     """Serve the HTTP API until asked to stop."""
     from debt_processing.app import create_app  # noqa: PLC0415 - the other commands start without it
     from service_kit.http.serving.server import serve as serve_app  # noqa: PLC0415
+    from service_kit.http.serving.workers import serve_with_workers  # noqa: PLC0415
 
-    settings = start_process(Settings, PACKAGE, "debt_host", debt_host=host, debt_port=port)
+    given = {"debt_host": host, "debt_port": port, "debt_api_workers": workers}
+    settings = start_process(Settings, PACKAGE, "debt_host", **given)
     with clear_errors(PACKAGE, KNOWN):
         application = create_app(settings)
-    raise typer.Exit(serve_app(application, settings.debt_host, settings.debt_port))
+        if settings.debt_api_workers > 1 and listen_fd is None:
+            code = serve_with_workers(PACKAGE, settings.debt_host, settings.debt_port, settings.debt_api_workers)
+            raise typer.Exit(code)
+    raise typer.Exit(serve_app(application, settings.debt_host, settings.debt_port, listen_fd=listen_fd))
 
 
 @app.command()

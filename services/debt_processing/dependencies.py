@@ -7,6 +7,7 @@ from fastapi import Depends, Path, Request
 from debt_processing.settings import Settings
 from recovery_core.messages.shapes import MAX_DEBTOR_ID
 from service_kit.http.context import RequestContext, request_context
+from service_kit.http.input.wording import PRINTABLE_PATTERN
 
 
 def _settings(request: Request) -> Settings:
@@ -21,7 +22,7 @@ RunId = Annotated[
     Path(
         min_length=1,
         max_length=64,
-        pattern=r"^[^\x00-\x1f\x7f]+$",
+        pattern=PRINTABLE_PATTERN,
         description="As the risk service named the run",
     ),
 ]

@@ -4,7 +4,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from sqlalchemy.engine import URL
 
 from service_kit.database.credentials import with_password_from
-from service_kit.settings import DatabaseUrl, Port, SecretFile, ServiceSettings
+from service_kit.settings import ApiWorkers, DatabaseUrl, Port, SecretFile, ServiceSettings
 
 PACKAGE = "debt_processing"
 
@@ -24,6 +24,7 @@ class Settings(ServiceSettings):
     )
     debt_host: str = Field("127.0.0.1", min_length=1, description="Address the API listens on")
     debt_port: Port = Field(8002, description="Port the API listens on")
+    debt_api_workers: ApiWorkers = Field(1, description="Processes that share the API's port")
     debt_api_url: str = Field("http://127.0.0.1:8002", description="Where clients find the debt API")
     debt_rate_limit: int = Field(0, ge=0, description="Requests a minute for each client; 0 = no limit")
     debt_workers: int = Field(

@@ -12,7 +12,16 @@ from risk_assessment.debtors.commands import add_debtor_commands
 from risk_assessment.metadata import api_keys, audit_records
 from risk_assessment.runs.commands import add_run_commands
 from risk_assessment.settings import PACKAGE, Settings
-from service_kit.cli import GrantTo, add_key_commands, clear_errors, command_app, opened, start_command, start_process
+from service_kit.cli import (
+    GrantTo,
+    ListenFd,
+    add_key_commands,
+    clear_errors,
+    command_app,
+    opened,
+    start_command,
+    start_process,
+)
 from service_kit.cli import migrate as migrate_database
 from service_kit.database.engine import Database
 from service_kit.database.grants import GrantError
@@ -32,15 +41,24 @@ def main() -> None:
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on (RISK_HOST)")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on (RISK_PORT)")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes that share the port, for several cores (RISK_API_WORKERS)")
+    ] = None,
+    listen_fd: ListenFd = None,
 ) -> None:
     """Serve the HTTP API until asked to stop."""
     from risk_assessment.app import create_app  # noqa: PLC0415 - the other commands start without it
     from service_kit.http.serving.server import serve as serve_app  # noqa: PLC0415
+    from service_kit.http.serving.workers import serve_with_workers  # noqa: PLC0415
 
-    settings = start_process(Settings, PACKAGE, "risk_host", risk_host=host, risk_port=port)
+    given = {"risk_host": host, "risk_port": port, "risk_api_workers": workers}
+    settings = start_process(Settings, PACKAGE, "risk_host", **given)
     with clear_errors(PACKAGE, KNOWN):
         application = create_app(settings)
-    raise typer.Exit(serve_app(application, settings.risk_host, settings.risk_port))
+        if settings.risk_api_workers > 1 and listen_fd is None:
+            code = serve_with_workers(PACKAGE, settings.risk_host, settings.risk_port, settings.risk_api_workers)
+            raise typer.Exit(code)
+    raise typer.Exit(serve_app(application, settings.risk_host, settings.risk_port, listen_fd=listen_fd))
 
 
 @app.command()

@@ -9,8 +9,9 @@ from fastapi import FastAPI
 from recovery_core.policies.builtin import UnknownPolicyError
 from recovery_core.scoring.scorer import ScoringError
 from risk_assessment.debtors import routes as debtors
-from risk_assessment.debtors.queries import DebtorNotFoundError
+from risk_assessment.debtors.queries import DebtorNotFoundError, PortfolioMissingError
 from risk_assessment.debtors.service import ExternalRefTakenError, StaleVersionError
+from risk_assessment.fields import PATTERN_WORDS
 from risk_assessment.metadata import api_keys, audit_records
 from risk_assessment.policies.registry import load_registry
 from risk_assessment.runs import routes as runs
@@ -25,7 +26,9 @@ from service_kit.database.engine import Database
 from service_kit.http.app import base_app
 from service_kit.http.context import open_resources
 from service_kit.http.event_streams import TooManyStreamsError
+from service_kit.http.exports import NotAcceptable
 from service_kit.http.health import add_health, readiness_checks
+from service_kit.http.input.preconditions import BadETagsError
 from service_kit.http.pages import BadCursor
 from service_kit.http.problems import RETRY_AFTER_SECONDS, ProblemSpec, install
 from service_kit.idempotency import IdempotencyKeyReusedError
@@ -39,8 +42,11 @@ PROBLEMS = {
     RunNotFoundError: ProblemSpec(404, "No such run"),
     ScoringJobNotFoundError: ProblemSpec(404, "No such scoring job"),
     StaleVersionError: ProblemSpec(412, "The debtor has changed"),
+    BadETagsError: ProblemSpec(422, "Bad precondition"),
     ExternalRefTakenError: ProblemSpec(409, "External reference taken"),
     RunFinishedError: ProblemSpec(409, "The run is over"),
+    PortfolioMissingError: ProblemSpec(422, "Portfolio missing"),
+    NotAcceptable: ProblemSpec(406, "No such format", field="accept"),
     ScoringError: ProblemSpec(422, "The policy cannot score this"),
     UnknownPolicyError: ProblemSpec(422, "Unknown policy", field="policy"),
     IdempotencyKeyReusedError: ProblemSpec(422, "Idempotency-Key reused", field="Idempotency-Key"),
@@ -81,5 +87,5 @@ def create_app(settings: Settings) -> FastAPI:
         ROOT,
         lambda: readiness_checks(app.state.resources.database, PACKAGE, app.state.resources.sqs.ping(*queues)),
     )
-    install(app, PROBLEMS)
+    install(app, PROBLEMS, PATTERN_WORDS)
     return app

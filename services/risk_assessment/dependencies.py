@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Depends, Header, Path, Request
+from fastapi import Depends, Path, Request
 
 from risk_assessment.policies.registry import PolicyRegistry
 from service_kit.http.context import RequestContext, request_context
+from service_kit.http.input.wording import PRINTABLE_PATTERN
 from service_kit.http.middleware.guard import Reason
 from service_kit.http.openapi import header, with_headers
 
@@ -32,27 +33,12 @@ async def _risk_context(request: Request, reason: Reason = None) -> RiskContext:
 
 Context = Annotated[RiskContext, Depends(_risk_context)]
 # Any printable text may be asked for, and is then not found.
-RunId = Annotated[str, Path(pattern=r"^[^\x00-\x1f\x7f]+$")]
-IfMatch = Annotated[
-    str | None,
-    Header(
-        alias="If-Match",
-        pattern=r'^((W/)?"[0-9]{1,18}"|\*)$',
-        description="The ETag you read; 412 if it has changed since",
-    ),
-]
+RunId = Annotated[str, Path(pattern=PRINTABLE_PATTERN)]
 
-ETAG = header("The version, to be sent as If-Match", '"3"')
+ETAG = header("The version, to be sent as If-Match or If-None-Match", '"3"')
 LOCATION = header("Where the new thing can be read", "/risk-service/debtors/7")
 WITH_ETAG = with_headers(ETag=ETAG)
 WITH_LOCATION = with_headers(Location=LOCATION)
-
-
-def expected_version(if_match: str | None) -> int | None:
-    """Return the version that an If-Match header names, None when any will do."""
-    if if_match is None or if_match == "*":
-        return None
-    return int(if_match.removeprefix("W/").strip('"'))
 
 
 def etag(version: int) -> str:

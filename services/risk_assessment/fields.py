@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field, StringConstraints
 from recovery_core.policies.document import POLICY_NAME_PATTERN
 from recovery_core.policies.parts import RiskLevel
 from service_kit.auth.portfolios import MAX_PORTFOLIO_CHARS, PORTFOLIO_PATTERN
+from service_kit.http.input.wording import PATTERN_WORDS as KIT_PATTERN_WORDS
 
 MAX_ID = 2**63 - 1
 # One line of printable text with something in it; no NUL, no other control characters.
@@ -19,6 +20,11 @@ ExternalRef = Annotated[str, StringConstraints(min_length=1, max_length=128, pat
 PortfolioName = Annotated[
     str, StringConstraints(min_length=1, max_length=MAX_PORTFOLIO_CHARS, pattern=PORTFOLIO_PATTERN)
 ]
+PATTERN_WORDS = KIT_PATTERN_WORDS | {
+    _LINE: "must be one line of text with something in it, without control characters",
+    _KEY: "must be one line of text, without blanks at its ends and without control characters",
+    PORTFOLIO_PATTERN: "must consist of letters, digits and . _ -, and begin with a letter or a digit",
+}
 # The pattern is for readers of the description: an unknown name of any form gets a response that lists the known ones.
 PolicyName = Annotated[
     str,

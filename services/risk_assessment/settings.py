@@ -6,7 +6,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from sqlalchemy.engine import URL
 
 from service_kit.database.credentials import with_password_from
-from service_kit.settings import DatabaseUrl, Port, SecretFile, ServiceSettings
+from service_kit.settings import ApiWorkers, DatabaseUrl, Port, SecretFile, ServiceSettings
 from service_kit.sqs.specs import MAX_RETENTION_SECONDS
 
 PACKAGE = "risk_assessment"
@@ -29,6 +29,7 @@ class Settings(ServiceSettings):
     )
     risk_host: str = Field("127.0.0.1", min_length=1, description="Address the API listens on")
     risk_port: Port = Field(8001, description="Port the API listens on")
+    risk_api_workers: ApiWorkers = Field(1, description="Processes that share the API's port")
     risk_api_url: str = Field("http://127.0.0.1:8001", description="Where the command line finds the risk API")
     debt_api_url: str = Field("http://127.0.0.1:8002", description="Where the command line finds the debt API")
     risk_policy: str = Field(

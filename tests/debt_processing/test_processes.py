@@ -178,14 +178,18 @@ def run(settings: Settings, *arguments: str, **changes: str) -> Done:
     return run_service("debt_processing", *arguments, env=env(settings, **changes))
 
 
-def test_the_api_is_served_until_sigterm(sqlite_url: str, queue_names: Names, sqs_url: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_the_api_is_served_until_sigterm(
+    sqlite_url: str, queue_names: Names, sqs_url: str, tmp_path: Path, workers: str
+) -> None:
     here = make_settings(sqlite_url, queue_names, aws_endpoint_url_sqs=sqs_url, recovery_create_queues=True)
     migrated = run(here, "migrate")
     port = free_port()
     log = tmp_path / "log"
-    process = start_service("debt_processing", "serve", "--port", str(port), log=log, cwd=tmp_path, env=env(here))
+    command = ("debt_processing", "serve", "--port", str(port), "--workers", workers)
+    process = start_service(*command, log=log, cwd=tmp_path, env=env(here))
     try:
-        eventually(lambda: is_listening(port), 20, "the API")
+        eventually(lambda: is_listening(port), 60, "the API")
         ready = httpx.get(f"http://127.0.0.1:{port}/debt-service/readyz")
         docs = httpx.get(f"http://127.0.0.1:{port}/docs")
     finally:

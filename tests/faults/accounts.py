@@ -10,6 +10,17 @@ from tests.support.system.system import BASE, OVER, System, pause
 from risk_assessment.tables import runs
 from service_kit.database.engine import Database
 
+PAID = {
+    "name": "Alex Example",
+    "total_debt_amount": "10.00",
+    "monthly_income": "10.00",
+    "late_payments_count": 0,
+    "employment_status": "EMPLOYED",
+    "contract_type": "PERMANENT",
+    "industry_sector": "RETAIL",
+    "payment_status": "PAID",
+}
+
 
 class Accounts:
     """Starts runs in a system and says afterwards whether all of them balance."""
@@ -33,6 +44,11 @@ class Accounts:
     def eligible(self) -> set[int]:
         """The debtors that a run has to process, now."""
         return eligible(self.risk_database)
+
+    def add_paid_portfolio(self, name: str) -> None:
+        """Add a portfolio in which there is nothing to process: its only debtor has paid."""
+        body = PAID | {"portfolio": name}
+        assert self.system.http.post(f"{self.system.risk_url}/risk-service/debtors", json=body).status_code == 201
 
     def start_run(self, **options: Any) -> str:
         """Start a run over every debtor that is eligible now."""

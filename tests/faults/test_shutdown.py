@@ -92,12 +92,13 @@ def test_a_dispatcher_stops_amid_its_work_and_goes_on_when_started_again(
 
 def test_an_api_finishes_the_request_that_it_has_begun(patient: Accounts) -> None:
     system = patient.system
+    patient.add_paid_portfolio("paid")
     slow = system.processes["risk-api"].faults
     slow.arm(Fault("run.accept", "after", do="sleep", seconds=1.0))
     responses: list[int] = []
 
     def ask() -> None:
-        responses.append(httpx.post(f"{system.risk_url}/risk-service/runs", json={"portfolio": "empty"}).status_code)
+        responses.append(httpx.post(f"{system.risk_url}/risk-service/runs", json={"portfolio": "paid"}).status_code)
 
     asking = threading.Thread(target=ask)
     asking.start()
@@ -110,8 +111,9 @@ def test_an_api_finishes_the_request_that_it_has_begun(patient: Accounts) -> Non
 
 def test_an_api_ends_its_event_streams(patient: Accounts) -> None:
     system = patient.system
+    patient.add_paid_portfolio("paid")
     system.stop("dispatcher")
-    run_id = patient.start_run(portfolio="empty")
+    run_id = patient.start_run(portfolio="paid")
     with system.http.stream("GET", f"{system.risk_url}/risk-service/runs/{run_id}/events") as events:
         lines = events.iter_lines()
         assert next(lines) == "event: run"

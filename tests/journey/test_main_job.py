@@ -259,7 +259,8 @@ def test_a_run_cancelled_while_it_is_planned_leaves_nothing_open(journey: Journe
     assert (ledger.decided, ledger.open_batches) == (0, 0)
 
 
-def test_a_run_over_no_debtors_is_completed_at_once(journey: Journey) -> None:
-    run = journey.system.wait_until_over(journey.accounts.start_run(portfolio="empty"))
+def test_a_run_without_anyone_to_process_is_completed_at_once(journey: Journey) -> None:
+    journey.accounts.add_paid_portfolio("paid")
+    run = journey.system.wait_until_over(journey.accounts.start_run(portfolio="paid"))
 
     assert (run["state"], run["debtors_ranked"], run["batches_total"], run["error"]) == ("completed", 0, 0, None)

@@ -59,7 +59,7 @@ def add_debtor(database: Database, registry: PolicyRegistry | None = None, **cha
 
 def change_debtor(database: Database, debtor_id: int, registry: PolicyRegistry | None = None, **changes: Any) -> None:
     """Patch a debtor with values as they are stored: amounts in minor units."""
-    database.transact(lambda c: debtors.patch(c, debtor_id, changes, registry or a_registry(), NOON, expected=None))
+    database.transact(lambda c: debtors.patch(c, debtor_id, changes, registry or a_registry(), NOON))
 
 
 def accept_run(database: Database, registry: PolicyRegistry | None = None, **options: Any) -> str:

@@ -14,6 +14,7 @@ from service_kit.auth.portfolios import Origin
 from service_kit.database.engine import Database
 from service_kit.http import problems
 from service_kit.http.app import base_app
+from service_kit.http.input.routes import JsonRoute
 from service_kit.http.middleware.guard import Reason, caller_of, requires
 from service_kit.observability import metrics
 
@@ -21,7 +22,7 @@ metadata = MetaData()
 api_keys = api_keys_table(metadata)
 audit_records = audit_records_table(metadata)
 
-router = APIRouter(prefix="/demo")
+router = APIRouter(prefix="/demo", route_class=JsonRoute)
 
 
 def _audit(request: Request, reason: Reason = None) -> Audit:

@@ -32,7 +32,7 @@ class Origin(StrEnum):
 
 
 class PortfolioNotFoundError(LookupError):
-    """The caller is not bound to this portfolio, so that for it there is none, whether it exists or not."""
+    """There is no such portfolio, or the caller is not bound to it: the answer is the same."""
 
     def __init__(self) -> None:
         super().__init__("there is no such portfolio")

@@ -26,7 +26,15 @@ from service_kit.http.problems import METHODS
 
 OPENAPI_PATH = "/openapi.json"
 
-_CORS_REQUEST_HEADERS = ("Authorization", "Content-Type", "Idempotency-Key", "If-Match", "X-Reason", "X-Request-Id")
+_CORS_REQUEST_HEADERS = (
+    "Authorization",
+    "Content-Type",
+    "Idempotency-Key",
+    "If-Match",
+    "If-None-Match",
+    "X-Reason",
+    "X-Request-Id",
+)
 _CORS_RESPONSE_HEADERS = (
     "ETag",
     "Idempotency-Replayed",

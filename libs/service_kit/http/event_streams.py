@@ -24,7 +24,7 @@ IDENTIFY_SECONDS = 60.0
 MAX_STREAMS_PER_ACTOR = 50
 MAX_STREAMS = 300  # well below the connections that the server takes
 
-OPEN = Gauge("http_event_streams", "Streams of events that are open")
+OPEN = Gauge("http_event_streams", "Streams of events that are open", multiprocess_mode="livesum")
 
 
 class TooManyStreamsError(Exception):

@@ -8,9 +8,10 @@ import asyncio
 import csv
 import io
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import orjson
@@ -92,16 +93,13 @@ class ExportableList(Generic[Place]):
             return self.chunk(connection, key, context.portfolios, place)
 
     async def _export(self, context: RequestContext, wanted: Format, key: str) -> Response:
-        write: Write = _ndjson if wanted == "ndjson" else _Csv(self.columns, self.cell)
+        write = _writer(wanted, self.columns, self.cell)
 
         async def fetch(place: Place) -> list[Row]:
             return await asyncio.to_thread(self._chunk, context, key, place)
 
         first = await fetch(self.start)  # before the response begins, so that an unknown id still gets its 404
-        media_type = next(media_type for media_type, name in MEDIA_TYPES.items() if name == wanted)
-        file_name = re.sub(r"[^A-Za-z0-9._-]", "_", f"{self.name}-{key}.{wanted}")
-        headers = {"Content-Disposition": f'attachment; filename="{file_name}"'}
-        return StreamingResponse(self._stream(fetch, write, first), headers=headers, media_type=media_type)
+        return _file(wanted, f"{self.name}-{key}", self._stream(fetch, write, first))
 
     async def _stream(
         self, fetch: Callable[[Place], Awaitable[list[Row]]], write: Write, rows: list[Row]
@@ -110,6 +108,24 @@ class ExportableList(Generic[Place]):
         while rows:
             rows = await fetch(self.place_of(rows[-1]))
             yield await asyncio.to_thread(write, rows)
+
+
+def export(wanted: Format, name: str, columns: Sequence[str], chunks: Iterator[list[Row]]) -> Response:
+    """Return all rows as a file. Each chunk is read in a thread; the first one before the response begins."""
+    write = _writer(wanted, columns, lambda value: value)
+    first = next(chunks, [])
+    return _file(wanted, name, (write(rows) for rows in chain([first], chunks)))
+
+
+def _writer(wanted: Format, columns: Sequence[str], cell: Callable[[Any], Any]) -> Write:
+    return _ndjson if wanted == "ndjson" else _Csv(columns, cell)
+
+
+def _file(wanted: Format, name: str, content: AsyncIterator[bytes] | Iterator[bytes]) -> Response:
+    media_type = next(media_type for media_type, known in MEDIA_TYPES.items() if known == wanted)
+    file_name = re.sub(r"[^A-Za-z0-9._-]", "_", f"{name}.{wanted}")
+    headers = {"Content-Disposition": f'attachment; filename="{file_name}"'}
+    return StreamingResponse(content, headers=headers, media_type=media_type)
 
 
 def _quality(media_type: str, accept: str) -> float:

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from sqlalchemy import Connection
 
 from service_kit.http.context import RequestContext
+from service_kit.http.input.wording import KEY_PATTERN
 from service_kit.idempotency import IdempotencyKeys, StoredResponse
 
 IdempotencyKey = Annotated[
@@ -16,7 +17,7 @@ IdempotencyKey = Annotated[
         alias="Idempotency-Key",
         min_length=1,
         max_length=128,
-        pattern=r"^[\x21-\x7e]+$",
+        pattern=KEY_PATTERN,
         description="Makes a repeat of this request harmless: it gets the first one's response. Kept for a day.",
     ),
 ]

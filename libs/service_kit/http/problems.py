@@ -21,6 +21,7 @@ from starlette.routing import Match
 from starlette.types import Scope
 
 from service_kit.database.outages import describe_outage, is_unavailable
+from service_kit.http.input.wording import PATTERN_WORDS, worded
 from service_kit.sqs.outages import QueuesUnavailable, describe_sqs_outage, is_sqs_unavailable
 
 log = structlog.get_logger(__name__)
@@ -125,9 +126,14 @@ def problem_response(
     return Response(body, status, headers=headers, media_type=MEDIA_TYPE)
 
 
-def install(app: FastAPI, table: Mapping[type[Exception], ProblemSpec]) -> None:
-    """Respond with problems to invalid input, unknown paths, outages and the errors in `table`."""
-    app.add_exception_handler(RequestValidationError, _invalid_input)
+def install(
+    app: FastAPI, table: Mapping[type[Exception], ProblemSpec], patterns: Mapping[str, str] = PATTERN_WORDS
+) -> None:
+    """Respond with problems to invalid input, unknown paths, outages and the errors in `table`.
+
+    `patterns` says in words what the regular expressions of the service's fields allow.
+    """
+    app.add_exception_handler(RequestValidationError, _invalid_input(patterns))
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(SQLAlchemyError, _database_error)
     for sqs_error in (ClientError, BotoCoreError, QueuesUnavailable):
@@ -152,12 +158,15 @@ def _mapped(spec: ProblemSpec) -> Callable[[Request, Exception], Awaitable[Respo
     return handle
 
 
-async def _invalid_input(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)  # noqa: S101 - as registered
-    found = error.errors()
-    errors = [(_field(one["loc"]), _message(one)) for one in found[:MAX_ERRORS]]
-    detail = f"{len(found)} values are not valid" if len(found) > 1 else f"{errors[0][0]}: {errors[0][1]}"
-    return problem_response(422, detail, errors=errors, total=len(found))
+def _invalid_input(patterns: Mapping[str, str]) -> Callable[[Request, Exception], Awaitable[Response]]:
+    async def handle(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)  # noqa: S101 - as registered
+        found = error.errors()
+        errors = [(_field(one["loc"]), worded(one, patterns)) for one in found[:MAX_ERRORS]]
+        detail = f"{len(found)} values are not valid" if len(found) > 1 else f"{errors[0][0]}: {errors[0][1]}"
+        return problem_response(422, detail, errors=errors, total=len(found))
+
+    return handle
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
@@ -217,10 +226,6 @@ def field_name(path: Iterable[int | str]) -> str:
     # Parts with a bracket are pydantic's own, naming a validator or a member of a union.
     parts = [str(part) for part in path if "[" not in str(part)]
     return ".".join(part if _FIELD_NAME.fullmatch(part) else "(no field)" for part in parts)
-
-
-def _message(error: Mapping[str, Any]) -> str:
-    return str(error["msg"]).removeprefix("Value error, ")
 
 
 def _shown(text: str) -> str:

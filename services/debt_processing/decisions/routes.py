@@ -12,10 +12,11 @@ from debt_processing.dependencies import Context, DebtorId, RunId
 from service_kit.auth.portfolios import Origin
 from service_kit.http.context import viewer
 from service_kit.http.exports import EXPORT_RESPONSES, ChosenFormat, ExportableList
+from service_kit.http.input.routes import JsonRoute
 from service_kit.http.pages import Cursor, Limit
 from service_kit.http.responses import json_response
 
-router = APIRouter()
+router = APIRouter(route_class=JsonRoute)
 
 
 def _cell(value: Any) -> Any:

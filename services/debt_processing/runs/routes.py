@@ -7,9 +7,10 @@ from debt_processing.runs import queries
 from debt_processing.runs.schemas import RunReport
 from service_kit.auth.portfolios import Origin
 from service_kit.http.context import viewer
+from service_kit.http.input.routes import JsonRoute
 from service_kit.http.responses import json_response
 
-router = APIRouter(prefix="/runs", tags=["runs"])
+router = APIRouter(prefix="/runs", tags=["runs"], route_class=JsonRoute)
 
 
 @router.get("/{run_id}", response_model=RunReport, dependencies=viewer(Origin.PATH))

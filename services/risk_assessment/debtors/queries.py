@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, or_, select, union_all
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, literal, or_, select, union_all
 
 from recovery_core.money import format_money
 from recovery_core.policies.parts import RiskLevel
@@ -18,8 +18,8 @@ from recovery_core.scoring.explain import Assessment, assess
 from recovery_core.scoring.scorer import scorer_for
 from risk_assessment.debtors.tables import assessments, debtors
 from risk_assessment.policies.registry import PolicyRegistry
-from service_kit.auth.portfolios import Portfolios, admits
-from service_kit.http.pages import Page, decode_cursor, fetch_page
+from service_kit.auth.portfolios import PortfolioNotFoundError, Portfolios, admits
+from service_kit.http.pages import BadCursor, Page, decode_cursor, fetch_page
 
 Sort = Literal["id", "priority"]
 HIGH_RISK = (RiskLevel.CRITICAL.value, RiskLevel.HIGH.value)
@@ -27,6 +27,7 @@ HIGH_RISK = (RiskLevel.CRITICAL.value, RiskLevel.HIGH.value)
 # Built once: building a statement costs several times as much as executing it.
 _ONE = select(debtors).where(debtors.c.id == bindparam("wanted"))
 _ONE_LOCKED = _ONE.with_for_update()
+_ANY_OF = select(literal(1)).where(debtors.c.portfolio == bindparam("wanted")).limit(1)
 
 
 class DebtorNotFoundError(LookupError):
@@ -34,6 +35,15 @@ class DebtorNotFoundError(LookupError):
 
     def __init__(self, debtor_id: int) -> None:
         super().__init__(f"there is no debtor {debtor_id}")
+
+
+class PortfolioMissingError(ValueError):
+    """An external reference is looked up without its portfolio. It is unique, and indexed, in its portfolio only."""
+
+    field = "portfolio"
+
+    def __init__(self) -> None:
+        super().__init__("must be given with external_ref, which is unique in its portfolio only")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +58,7 @@ class DebtorFilter:
     payment_status: str | None = None
     min_debt: int | None = None
     max_debt: int | None = None
+    external_ref: str | None = None
     within: Portfolios = None
 
     @property
@@ -62,6 +73,8 @@ class DebtorFilter:
         wanted: list[ColumnElement[bool]] = []
         if self.portfolios is not None:
             wanted.append(_is_one_of(self.portfolios))
+        if self.external_ref is not None:
+            wanted.append(debtors.c.external_ref == self.external_ref)
         if self.payment_status is not None:
             wanted.append(debtors.c.payment_status == self.payment_status)
         if self.min_debt is not None:
@@ -90,8 +103,16 @@ def read(connection: Connection, debtor_id: int, within: Portfolios = None, *, l
     return row
 
 
+def require_portfolio(connection: Connection, name: str) -> None:
+    """Raise PortfolioNotFoundError unless a debtor names this portfolio: a misspelt one would be processed as empty."""
+    if connection.execute(_ANY_OF, {"wanted": name}).first() is None:
+        raise PortfolioNotFoundError
+
+
 def page(connection: Connection, wanted: DebtorFilter, sort: Sort, cursor: str | None, limit: int) -> Page[Row[Any]]:
-    """Return one page by id, or by priority (highest first, then lower id). Raises BadCursor."""
+    """Return one page by id, or by priority (highest first, then lower id). Raises BadCursor, PortfolioMissingError."""
+    if wanted.external_ref is not None:
+        return _page_by_reference(connection, wanted, cursor)
     if sort == "id":
         return _page_by_id(connection, wanted, cursor, limit)
     return _page_by_priority(connection, wanted, cursor, limit)
@@ -145,6 +166,16 @@ def history_view(connection: Connection, row: Row[Any], registry: PolicyRegistry
     assessment = assess(registry.scorer(connection, row.policy_id), profile, row.assessed_at)
     about = {"version": row.version, "priority": format_money(row.priority), "profile": profile.model_dump()}
     return about | assessment.to_dict()
+
+
+def _page_by_reference(connection: Connection, wanted: DebtorFilter, cursor: str | None) -> Page[Row[Any]]:
+    """Return the one debtor of a portfolio that has this reference, or none: in no order, lest its index be read."""
+    if wanted.portfolio is None:
+        raise PortfolioMissingError
+    if cursor is not None:
+        raise BadCursor
+    statement = select(debtors).where(*wanted.conditions(), *wanted.level_condition())
+    return Page(list(connection.execute(statement).all()), None)
 
 
 def _page_by_id(connection: Connection, wanted: DebtorFilter, cursor: str | None, limit: int) -> Page[Row[Any]]:

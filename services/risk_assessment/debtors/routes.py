@@ -1,5 +1,6 @@
 """`/debtors`: create, read, change, delete, list, score, history."""
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
@@ -12,23 +13,24 @@ from recovery_core.profile import PaymentStatus
 from risk_assessment.debtors import queries, service
 from risk_assessment.debtors.queries import HIGH_RISK, DebtorFilter, Sort
 from risk_assessment.debtors.schemas import DebtorIn, DebtorOut, DebtorPage, DebtorPatch, HistoryPage, ScoreOut
-from risk_assessment.debtors.service import WrittenDebtor
+from risk_assessment.debtors.service import StaleVersionError, VersionCheck, WrittenDebtor
 from risk_assessment.dependencies import (
     ETAG,
     LOCATION,
     WITH_ETAG,
     Context,
-    IfMatch,
     RiskContext,
     etag,
-    expected_version,
 )
-from risk_assessment.fields import MAX_ID, PortfolioName
+from risk_assessment.fields import MAX_ID, ExternalRef, PortfolioName
 from risk_assessment.metadata import IDEMPOTENCY
 from service_kit.auth.portfolios import Origin
 from service_kit.http.context import operator, viewer
+from service_kit.http.exports import EXPORT_RESPONSES, ChosenFormat, Format, export
 from service_kit.http.idempotent_posts import Effect, IdempotencyKey, respond_once
-from service_kit.http.middleware.json_bodies import JsonRoute, parsed_body
+from service_kit.http.input.preconditions import CONDITIONAL, preconditions_of
+from service_kit.http.input.routes import JsonRoute
+from service_kit.http.middleware.json_bodies import parsed_body
 from service_kit.http.openapi import with_headers
 from service_kit.http.pages import Cursor, Limit
 from service_kit.http.problems import problem_responses
@@ -47,10 +49,18 @@ register_url_convertor("debtor_id", _DebtorIdConvertor())
 DebtorId = Annotated[int, Path(ge=1, le=MAX_ID)]
 CREATED = {201: with_headers(Location=LOCATION, ETag=ETAG)} | problem_responses(404, 409)
 LISTED = problem_responses(404)
-READ: dict[int | str, dict[str, Any]] = {200: WITH_ETAG}
+NOT_MODIFIED: dict[str, Any] = {"description": "`If-None-Match` names the current version"} | WITH_ETAG
+READ = problem_responses(412) | {200: WITH_ETAG, 304: NOT_MODIFIED}
 CHANGED = {200: WITH_ETAG} | problem_responses(409, 412)
 DELETED = problem_responses(412)
 CHANGE = operator(Origin.PATH, Origin.BODY)
+EXPORT_CHUNK = 1_000
+ASSESSED = ("total_score", "risk_percentage", "risk_level")
+EXPORTED = (*(name for name in DebtorOut.model_fields if name != "assessment"), *ASSESSED)
+SORT = (
+    "`priority`: highest first. A debtor whose priority changes while you read the pages may come twice or be missed; "
+    "by `id` each comes once"
+)
 PortfolioQuery = Annotated[PortfolioName | None, Query(description="Only this portfolio")]
 
 
@@ -75,21 +85,25 @@ def create(
     return respond_once(IDEMPOTENCY, context, "debtor", key, parsed, act)
 
 
-@router.get("", response_model=DebtorPage, responses=LISTED, dependencies=viewer(Origin.QUERY))
+@router.get("", response_model=DebtorPage, responses=LISTED | EXPORT_RESPONSES, dependencies=viewer(Origin.QUERY))
 def list_debtors(
     context: Context,
+    as_format: ChosenFormat,
     portfolio: PortfolioQuery = None,
+    external_ref: Annotated[ExternalRef | None, Query(description="The creditor's own number, exactly")] = None,
     risk_level: Annotated[list[RiskLevel] | None, Query(max_length=4)] = None,
     payment_status: PaymentStatus | None = None,
     min_debt: Annotated[Money | None, Query(description="Debt at least this")] = None,
     max_debt: Annotated[Money | None, Query(description="Debt at most this")] = None,
-    sort: Annotated[Literal["id", "priority"], Query(description="`priority`: highest first")] = "id",
+    sort: Annotated[Literal["id", "priority"], Query(description=SORT)] = "id",
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Response:
-    """A page of debtors."""
+    """A page of debtors, or all of them as CSV or NDJSON by `Accept`."""
     levels = tuple(risk_level) if risk_level else None
-    wanted = DebtorFilter(portfolio, levels, payment_status, min_debt, max_debt, context.portfolios)
+    wanted = DebtorFilter(portfolio, levels, payment_status, min_debt, max_debt, external_ref, context.portfolios)
+    if as_format != "json":
+        return _export(context, as_format, wanted, sort)
     return _page(context, wanted, sort, cursor, limit)
 
 
@@ -97,48 +111,82 @@ def list_debtors(
 def high_risk(
     context: Context, portfolio: PortfolioQuery = None, limit: Limit = 100, cursor: Cursor = None
 ) -> Response:
-    """`HIGH` and `CRITICAL` debtors, highest priority first."""
-    return _page(context, DebtorFilter(portfolio, HIGH_RISK, within=context.portfolios), "priority", cursor, limit)
+    """`HIGH` and `CRITICAL` debtors, highest priority first. Who changes while you page may come twice or be missed."""
+    return _page(
+        context, DebtorFilter(portfolio, risk_levels=HIGH_RISK, within=context.portfolios), "priority", cursor, limit
+    )
 
 
-@router.get("/{debtor_id:debtor_id}", response_model=DebtorOut, responses=READ, dependencies=viewer(Origin.PATH))
-def read(debtor_id: DebtorId, context: Context) -> Response:
+@router.get(
+    "/{debtor_id:debtor_id}",
+    response_model=DebtorOut,
+    responses=READ,
+    dependencies=viewer(Origin.PATH),
+    openapi_extra=CONDITIONAL,
+)
+def read(debtor_id: DebtorId, request: Request, context: Context) -> Response:
     """One debtor with its current assessment; the ETag is its version."""
+    preconditions = preconditions_of(request)
     with context.reading() as connection:
-        shown = queries.view(connection, queries.read(connection, debtor_id, context.portfolios), context.registry)
+        row = queries.read(connection, debtor_id, context.portfolios)
+        version = etag(row.version)
+        if not preconditions.holds(version):
+            raise StaleVersionError(row.version)
+        if preconditions.is_known(version):
+            return Response(status_code=304, headers={"ETag": version})
+        shown = queries.view(connection, row, context.registry)
     context.audit.read("debtor.read", f"debtor:{debtor_id}")
-    return json_response(DebtorOut.model_validate(shown), headers={"ETag": etag(shown["version"])})
+    return json_response(DebtorOut.model_validate(shown), headers={"ETag": version})
 
 
-@router.put("/{debtor_id:debtor_id}", response_model=DebtorOut, responses=CHANGED, dependencies=CHANGE)
-def replace(debtor_id: DebtorId, body: DebtorIn, context: Context, if_match: IfMatch = None) -> Response:
+@router.put(
+    "/{debtor_id:debtor_id}",
+    response_model=DebtorOut,
+    responses=CHANGED,
+    dependencies=CHANGE,
+    openapi_extra=CONDITIONAL,
+)
+def replace(debtor_id: DebtorId, body: DebtorIn, request: Request, context: Context) -> Response:
     """Overwrite a debtor; it is scored again."""
     context.require_portfolio(body.portfolio)
-    registry, audit, expected, within = context.registry, context.audit, expected_version(if_match), context.portfolios
+    registry, audit, within, allowed = context.registry, context.audit, context.portfolios, _allowed(request)
     with context.writing() as connection:
-        written = service.replace(connection, debtor_id, body, registry, audit.at, expected=expected, within=within)
+        written = service.replace(connection, debtor_id, body, registry, audit.at, allowed=allowed, within=within)
         audit.changed(connection, "debtor.replaced", f"debtor:{debtor_id}", version=written.columns["version"])
     return _changed(written)
 
 
-@router.patch("/{debtor_id:debtor_id}", response_model=DebtorOut, responses=CHANGED, dependencies=CHANGE)
-def patch(debtor_id: DebtorId, body: DebtorPatch, context: Context, if_match: IfMatch = None) -> Response:
+@router.patch(
+    "/{debtor_id:debtor_id}",
+    response_model=DebtorOut,
+    responses=CHANGED,
+    dependencies=CHANGE,
+    openapi_extra=CONDITIONAL,
+)
+def patch(debtor_id: DebtorId, body: DebtorPatch, request: Request, context: Context) -> Response:
     """Change some fields of a debtor; it is scored again."""
-    registry, audit, expected, within = context.registry, context.audit, expected_version(if_match), context.portfolios
+    registry, audit, within, allowed = context.registry, context.audit, context.portfolios, _allowed(request)
     changes = body.changes()
     context.require_portfolio(changes.get("portfolio"))
     with context.writing() as connection:
-        written = service.patch(connection, debtor_id, changes, registry, audit.at, expected=expected, within=within)
+        written = service.patch(connection, debtor_id, changes, registry, audit.at, allowed=allowed, within=within)
         version = written.columns["version"]
         audit.changed(connection, "debtor.patched", f"debtor:{debtor_id}", version=version, fields=sorted(changes))
     return _changed(written)
 
 
-@router.delete("/{debtor_id:debtor_id}", status_code=204, responses=DELETED, dependencies=operator(Origin.PATH))
-def delete(debtor_id: DebtorId, context: Context, if_match: IfMatch = None) -> Response:
+@router.delete(
+    "/{debtor_id:debtor_id}",
+    status_code=204,
+    responses=DELETED,
+    dependencies=operator(Origin.PATH),
+    openapi_extra=CONDITIONAL,
+)
+def delete(debtor_id: DebtorId, request: Request, context: Context) -> Response:
     """Delete a debtor. Its assessments, which name no person, are kept as evidence."""
+    allowed = _allowed(request)
     with context.writing() as connection:
-        service.remove(connection, debtor_id, expected=expected_version(if_match), within=context.portfolios)
+        service.remove(connection, debtor_id, allowed=allowed, within=context.portfolios)
         context.audit.changed(connection, "debtor.deleted", f"debtor:{debtor_id}")
     return Response(status_code=204)
 
@@ -163,6 +211,11 @@ def assessments(debtor_id: DebtorId, context: Context, limit: Limit = 100, curso
     return json_response(HistoryPage.model_validate({"items": items, "next_cursor": page.next_cursor}))
 
 
+def _allowed(request: Request) -> VersionCheck:
+    preconditions = preconditions_of(request)
+    return lambda version: preconditions.allows_change(etag(version))
+
+
 def _body(written: WrittenDebtor) -> DebtorOut:
     return DebtorOut.model_validate(queries.shown(written.columns, written.assessment))
 
@@ -178,3 +231,21 @@ def _page(context: RiskContext, wanted: DebtorFilter, sort: Sort, cursor: str | 
         items = [queries.view(connection, row, context.registry) for row in page.items]
     context.audit.read("debtor.listed", *(f"debtor:{row.id}" for row in page.items))
     return json_response(DebtorPage.model_validate({"items": items, "next_cursor": page.next_cursor}))
+
+
+def _export(context: RiskContext, as_format: Format, wanted: DebtorFilter, sort: Sort) -> Response:
+    context.require_portfolio(wanted.portfolio)
+    context.audit.read("debtor.exported", *(f"portfolio:{name}" for name in wanted.portfolios or ("*",)))
+    return export(as_format, "debtors", EXPORTED, _chunks(context, wanted, sort))
+
+
+def _chunks(context: RiskContext, wanted: DebtorFilter, sort: Sort) -> Iterator[list[dict[str, Any]]]:
+    """Yield all debtors, page after page, as rows that have the numbers of the assessment beside the debtor's facts."""
+    cursor, more = None, True
+    while more:
+        with context.reading() as connection:
+            page = queries.page(connection, wanted, sort, cursor, EXPORT_CHUNK)
+            shown = [queries.view(connection, row, context.registry) for row in page.items]
+        items = [DebtorOut.model_validate(one).model_dump(mode="json") for one in shown]
+        yield [item | {name: item["assessment"][name] for name in ASSESSED} for item in items]
+        cursor, more = page.next_cursor, page.next_cursor is not None

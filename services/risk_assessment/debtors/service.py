@@ -3,6 +3,7 @@
 Rejected: a stale version, and a second debtor under one external reference. Functions take a connection, never commit.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -22,6 +23,15 @@ IDENTITY_FIELDS = ("portfolio", "external_ref", "name")
 # Built once: building a statement costs several times as much as executing it.
 _INSERT, _INSERT_ASSESSMENT = insert(debtors), insert(assessments)
 _UPDATE = update(debtors).where(debtors.c.id == bindparam("wanted"))
+
+
+VersionCheck = Callable[[int], bool]
+"""Whether a client knows the version that it is about to change."""
+
+
+def any_version(_version: int) -> bool:
+    """Allow every version: the check of a client that names none."""
+    return True
 
 
 class StaleVersionError(Exception):
@@ -66,14 +76,14 @@ def replace(
     registry: PolicyRegistry,
     now: datetime,
     *,
-    expected: int | None,
+    allowed: VersionCheck = any_version,
     within: Portfolios = None,
 ) -> WrittenDebtor:
-    """Overwrite a debtor of these portfolios and score it. `expected` is the version the client read, None for any.
+    """Overwrite a debtor of these portfolios and score it. `allowed` says which versions may be overwritten.
 
     Raises DebtorNotFoundError, StaleVersionError, ExternalRefTakenError.
     """
-    return _write(connection, _locked_at(connection, debtor_id, expected, within), body, registry, now)
+    return _write(connection, _locked_at(connection, debtor_id, allowed, within), body, registry, now)
 
 
 def patch(
@@ -83,24 +93,26 @@ def patch(
     registry: PolicyRegistry,
     now: datetime,
     *,
-    expected: int | None,
+    allowed: VersionCheck = any_version,
     within: Portfolios = None,
 ) -> WrittenDebtor:
     """Change the fields given, each already validated, and score the debtor. Raises as `replace` does."""
-    current = _locked_at(connection, debtor_id, expected, within)
+    current = _locked_at(connection, debtor_id, allowed, within)
     kept = {field: current._mapping[field] for field in IDENTITY_FIELDS + PROFILE_FIELDS}
     return _write(connection, current, DebtorIn.model_construct(**kept | changes), registry, now)
 
 
-def remove(connection: Connection, debtor_id: int, *, expected: int | None, within: Portfolios = None) -> None:
+def remove(
+    connection: Connection, debtor_id: int, *, allowed: VersionCheck = any_version, within: Portfolios = None
+) -> None:
     """Delete the debtor's personal row. Its assessments, which name no person, stay as evidence and for active runs."""
-    _locked_at(connection, debtor_id, expected, within)
+    _locked_at(connection, debtor_id, allowed, within)
     connection.execute(delete(debtors).where(debtors.c.id == debtor_id))
 
 
-def _locked_at(connection: Connection, debtor_id: int, expected: int | None, within: Portfolios) -> Row[Any]:
+def _locked_at(connection: Connection, debtor_id: int, allowed: VersionCheck, within: Portfolios) -> Row[Any]:
     current = read(connection, debtor_id, within, lock=True)
-    if expected is not None and current.version != expected:
+    if not allowed(current.version):
         raise StaleVersionError(current.version)
     return current
 

@@ -112,9 +112,6 @@ def _table(lines: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def _report_lines(run: dict[str, Any], report: dict[str, Any] | None) -> Iterator[tuple[str, str]]:
-    if report is None and not run["debtors_ranked"] and not run["excluded"]:
-        yield "none", f"there are no debtors in portfolio {run['portfolio']}"
-        return
     yield "left out", _counts(run["excluded"]) or "none"
     if run["error"]:
         yield "problem", run["error"]

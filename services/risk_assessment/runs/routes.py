@@ -13,6 +13,7 @@ from recovery_core.money import Money, Threshold
 from recovery_core.policies.parts import RiskLevel
 from recovery_core.profile import PaymentStatus
 from recovery_core.scoring.scorer import scorer_for
+from risk_assessment.debtors import queries as debtors
 from risk_assessment.dependencies import WITH_LOCATION, Context, RunId
 from risk_assessment.fields import PolicyName, PortfolioName
 from risk_assessment.metadata import IDEMPOTENCY
@@ -28,7 +29,8 @@ from service_kit.database.engine import Database
 from service_kit.http.context import long_viewer, operator, viewer
 from service_kit.http.event_streams import EventStream, Snapshot
 from service_kit.http.idempotent_posts import Effect, IdempotencyKey, respond_once
-from service_kit.http.middleware.json_bodies import JsonRoute, parsed_body
+from service_kit.http.input.routes import JsonRoute
+from service_kit.http.middleware.json_bodies import parsed_body
 from service_kit.http.pages import Cursor, Limit
 from service_kit.http.problems import problem_responses
 from service_kit.http.responses import json_response
@@ -74,6 +76,7 @@ def preview(
         risk_level=risk_level, payment_status=payment_status, min_debt=min_debt, max_debt=max_debt
     )
     with context.reading() as connection:
+        debtors.require_portfolio(connection, portfolio)
         policy_id = context.registry.find_id(connection, chosen)
         selection = Selection(portfolio, policy_id, scorer_for(chosen), service.stored_filters(filters))
         shown = previews.preview(context.database, connection, selection, threshold, top_k, limit)
@@ -93,6 +96,7 @@ def start(
     context.require_portfolio(body.portfolio)
 
     def act(connection: Connection) -> Effect:
+        debtors.require_portfolio(connection, body.portfolio)
         traceparent = request.scope.get("traceparent")
         run_id = service.accept(connection, body, context.registry, context.audit.at, traceparent)
         context.audit.changed(connection, "run.started", f"run:{run_id}", portfolio=body.portfolio)

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from sqlalchemy import Connection
 
 from recovery_core.policies.document import Policy
+from risk_assessment.debtors import queries as debtors
 from risk_assessment.dependencies import WITH_LOCATION, Context, RunId
 from risk_assessment.metadata import IDEMPOTENCY
 from risk_assessment.scoring import queries, service
@@ -15,7 +16,8 @@ from service_kit.auth.portfolios import Origin
 from service_kit.clock import utc_now
 from service_kit.http.context import operator, resources_of, viewer
 from service_kit.http.idempotent_posts import Effect, IdempotencyKey, respond_once
-from service_kit.http.middleware.json_bodies import JsonRoute, parsed_body
+from service_kit.http.input.routes import JsonRoute
+from service_kit.http.middleware.json_bodies import parsed_body
 from service_kit.http.problems import problem_responses
 from service_kit.http.responses import json_response
 
@@ -57,6 +59,7 @@ def start(
     context.require_portfolio(body.portfolio)
 
     def act(connection: Connection) -> Effect:
+        debtors.require_portfolio(connection, body.portfolio)
         job_id = service.accept(connection, body, context.registry, context.audit.at)
         context.audit.changed(connection, "scoring_job.started", f"scoring_job:{job_id}", portfolio=body.portfolio)
         shown = queries.view(connection, queries.read(connection, job_id), context.registry)

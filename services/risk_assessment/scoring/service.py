@@ -13,9 +13,11 @@ from recovery_core.profile import Profile
 from recovery_core.ranking.objective import priority_of
 from recovery_core.scoring.explain import assess
 from recovery_core.scoring.scorer import Scorer, ScoringError, scorer_for
+from risk_assessment.fields import PATTERN_WORDS
 from risk_assessment.policies.registry import PolicyRegistry
 from risk_assessment.scoring.schemas import ScoringJobIn
 from risk_assessment.scoring.tables import JobState, scoring_jobs
+from service_kit.http.input.wording import worded
 from service_kit.http.problems import field_name
 
 MAX_PROFILE_ERRORS = 20
@@ -53,8 +55,8 @@ def _result(given: Any, scorer: Scorer, now: datetime) -> dict[str, Any]:
         profile = Profile.model_validate(given)
         assessment = assess(scorer, profile, now)
     except ValidationError as error:
-        problems = error.errors(include_url=False, include_input=False, include_context=False)
-        named = [(field_name(problem["loc"]) or "profile", problem["msg"]) for problem in problems[:MAX_PROFILE_ERRORS]]
+        problems = error.errors(include_url=False, include_input=False)[:MAX_PROFILE_ERRORS]
+        named = [(field_name(problem["loc"]) or "profile", worded(problem, PATTERN_WORDS)) for problem in problems]
         return _rejected(named)
     except ScoringError as error:
         return _rejected([(error.field, error.message)])

@@ -43,6 +43,21 @@ class TestReads:
         ]
         assert risk.records() == before
 
+    @pytest.mark.parametrize(("params", "subject"), [({}, "*"), ({"portfolio": "default"}, "default")])
+    def test_an_export_is_logged_with_its_portfolio(
+        self, risk: Guarded, log: Log, params: dict[str, str], subject: str
+    ) -> None:
+        created(risk)
+
+        response = risk.request(
+            "viewer", "GET", "/risk-service/debtors", params=params, headers=WHY | {"Accept": "text/csv"}
+        )
+
+        assert "Alex Example" in response.text
+        assert [(event["action"], event["subjects"], event["reason"]) for event in log.events] == [
+            ("debtor.exported", [f"portfolio:{subject}"], "Ticket 7")
+        ]
+
     def test_a_debtors_history_of_decisions_is_logged(self, debt: Guarded, log: Log) -> None:
         ok(debt.request("viewer", "GET", "/debt-service/debtors/7/decisions", headers=WHY))
 

@@ -68,9 +68,9 @@ class Story:
         elif how == "change":
             now = self.world.now
             new, debtor_id = DebtorIn.model_validate(a_debtor(**_a_debtor(chance))), chance.choice(ids)
-            self.world.risk.transact(lambda c: debtors.replace(c, debtor_id, new, REGISTRY, now, expected=None))
+            self.world.risk.transact(lambda c: debtors.replace(c, debtor_id, new, REGISTRY, now))
         else:
-            self.world.risk.transact(lambda c: debtors.remove(c, chance.choice(ids), expected=None))
+            self.world.risk.transact(lambda c: debtors.remove(c, chance.choice(ids)))
 
     def start_run(self, chance: Random) -> None:
         if len(self.world.runs()) < MAX_RUNS:

@@ -133,10 +133,18 @@ def test_json_by_its_other_names_is_taken(api: Api, portfolio: str, media_type: 
 
 
 @pytest.mark.parametrize(
-    "path", ["/debtors/%00", "/runs/%00", "/runs/%FF", "/scoring-jobs/%C3%28", "/debtors?portfolio=%00"]
+    ("path", "status", "field"),
+    [
+        ("/debtors/%00", 422, "debtor_id"),
+        ("/debtors/%00/score", 422, "debtor_id"),
+        ("/runs/%00", 422, "run_id"),
+        ("/runs/%FF", 400, "run_id"),
+        ("/scoring-jobs/%C3%28", 400, "job_id"),
+        ("/debtors?portfolio=%00", 422, "portfolio"),
+    ],
 )
-def test_an_address_that_is_no_text_is_refused(api: Api, path: str) -> None:
-    problem_of(api.get(path), 400)
+def test_an_address_that_is_no_text_is_refused_by_name(api: Api, path: str, status: int, field: str) -> None:
+    assert fields_of(api.get(path), status) == [field]
 
 
 @pytest.mark.parametrize("key", [b"", b"a b", b"x" * 129, b"\xe9", b"a\tb"])

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from tests.risk_assessment.apis import Api
-from tests.risk_assessment.builders import NOON, a_debtor, row_counts
+from tests.risk_assessment.builders import NOON, a_debtor, add_debtor, row_counts
 from tests.risk_assessment.responses import created, fields_of, problem_of, shown
 
 from risk_assessment.metadata import IDEMPOTENCY
@@ -18,6 +18,13 @@ from service_kit.database.engine import Database
 from service_kit.idempotency import IdempotencyKeyReusedError, StoredResponse
 
 POSTS = {"/debtors": "debtors", "/scoring-jobs": "scoring_jobs", "/runs": "runs"}
+
+
+@pytest.fixture
+def portfolio(api: Api, portfolio: str) -> str:
+    """A portfolio of this test alone, which exists because a debtor names it."""
+    add_debtor(api.database, portfolio=portfolio, payment_status="PAID")
+    return portfolio
 
 
 def a_body(path: str, portfolio: str) -> dict[str, Any]:

@@ -3,13 +3,21 @@
 import base64
 import json
 import random
+from collections import Counter
 from itertools import pairwise
 from typing import Any
 
 import pytest
 from tests.risk_assessment import independent
 from tests.risk_assessment.apis import Api
-from tests.risk_assessment.builders import a_debtor, debtor_rows, generate_debtors
+from tests.risk_assessment.builders import (
+    a_debtor,
+    a_registry,
+    add_debtor,
+    change_debtor,
+    debtor_rows,
+    generate_debtors,
+)
 from tests.risk_assessment.responses import DEBTOR, all_pages, created, fields_of, shown
 
 
@@ -85,6 +93,42 @@ def test_pages_lose_and_repeat_no_debtor_while_rows_are_inserted(api: Api, portf
     assert set(before) <= set(walked)
 
 
+@pytest.mark.parametrize("path", ["/debtors?sort=priority", "/debtors/high-risk", "/debtors?sort=id"])
+@pytest.mark.parametrize("everywhere", [False, True])
+def test_pages_lose_and_repeat_no_debtor_that_stays_the_same_while_others_change(
+    api: Api, portfolio: str, path: str, everywhere: bool
+) -> None:
+    registry, chance = a_registry(), random.Random(7)
+    risky = {"late_payments_count": 9, "employment_status": "UNEMPLOYED", "contract_type": "FREELANCE"}
+    made = [
+        add_debtor(api.database, registry, portfolio=portfolio, **risky, total_debt_amount=f"{50_000 + number}.00")
+        for number in range(40)
+    ]
+    changing, staying = set(made[::3]), set(made) - set(made[::3])
+    scope = {"limit": "60"} if everywhere else {"limit": "6", "portfolio": portfolio}
+    walked: list[int] = []
+    cursor: str | None = None
+    while True:
+        page = shown(api.get(path, params=scope | after(cursor) | sorted_as(path)))
+        walked += ids(page["items"])
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+        for debtor_id in chance.sample(sorted(changing), 4):
+            change_debtor(api.database, debtor_id, registry, total_debt_amount=chance.randint(45_000_00, 55_000_00))
+
+    # Who was in front and falls behind the page comes again; who rises from behind to the front is missed.
+    counts = Counter(walked)
+    assert {debtor_id: counts[debtor_id] for debtor_id in staying} == dict.fromkeys(staying, 1)
+    if "sort=id" in path:
+        assert {debtor_id: counts[debtor_id] for debtor_id in made} == dict.fromkeys(made, 1)
+
+
+def sorted_as(path: str) -> dict[str, str]:
+    """httpx drops the query of an address when it is given parameters."""
+    return {"sort": path.partition("sort=")[2]} if "sort=" in path else {}
+
+
 def after(cursor: str | None) -> dict[str, str]:
     return {"cursor": cursor} if cursor else {}
 
@@ -154,6 +198,28 @@ def test_high_risk_shows_high_and_critical_best_first(api: Api, book: str, every
         assert float(better["priority"]) >= float(worse["priority"])
 
 
+def test_a_debtor_is_looked_up_by_its_external_reference(api: Api, portfolio: str) -> None:
+    one = created(api.post("/debtors", json=a_debtor(portfolio=portfolio, external_ref="ACC-1 é%_")))
+    created(api.post("/debtors", json=a_debtor(portfolio=portfolio, external_ref="acc-1 é%_")))
+    created(api.post("/debtors", json=a_debtor(portfolio=f"{portfolio}-2", external_ref="ACC-1 é%_")))
+    wanted = {"portfolio": portfolio, "external_ref": "ACC-1 é%_"}
+    found = {"items": [one], "next_cursor": None}
+
+    assert shown(api.get("/debtors", params=wanted)) == found
+    assert shown(api.get("/debtors", params=wanted | {"sort": "priority", "limit": 1})) == found
+    assert shown(api.get("/debtors", params=wanted | {"payment_status": "UNPAID"})) == found
+    nothing = {"items": [], "next_cursor": None}
+    assert shown(api.get("/debtors", params=wanted | {"payment_status": "PAID"})) == nothing
+    assert shown(api.get("/debtors", params=wanted | {"risk_level": "CRITICAL"})) == nothing
+    assert shown(api.get("/debtors", params=wanted | {"external_ref": "ACC-1"})) == nothing
+
+
+def test_a_reference_is_looked_up_in_one_portfolio_and_in_one_page(api: Api, portfolio: str) -> None:
+    assert fields_of(api.get("/debtors", params={"external_ref": "A"}), 422) == ["portfolio"]
+    wanted = {"portfolio": portfolio, "external_ref": "A", "cursor": cursor_of([1])}
+    assert fields_of(api.get("/debtors", params=wanted), 422) == ["cursor"]
+
+
 def test_a_portfolio_without_debtors_is_an_empty_page(api: Api, portfolio: str) -> None:
     for path in ("/debtors", "/debtors/high-risk", "/debtors?sort=priority"):
         page = shown(api.get(path, params={"portfolio": portfolio} | ({"sort": "priority"} if "?" in path else {})))
@@ -195,6 +261,11 @@ BAD_QUERIES = [
     ("cursor", cursor_of([1.0])),
     ("cursor", cursor_of({"id": 1})),
     ("cursor", cursor_of(1)),
+    ("external_ref", ""),
+    ("external_ref", " A"),
+    ("external_ref", "a" * 129),
+    ("payment_staus", "PAID"),
+    ("Portfolio", "default"),
 ]
 
 

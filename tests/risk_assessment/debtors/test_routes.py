@@ -152,6 +152,10 @@ def test_a_stale_version_changes_nothing(api: Api, portfolio: str) -> None:
         api.patch(path, json={"name": "Third"}, headers={"If-Match": '"1"'}),
         api.put(path, json=a_debtor(name="Third"), headers={"If-Match": '"1"'}),
         api.delete(path, headers={"If-Match": '"3"'}),
+        api.delete(path, headers={"If-Match": '"2-gzip", W/"2", "1"'}),
+        api.patch(path, json={"name": "Third"}, headers={"If-None-Match": '"1", W/"2"'}),
+        api.put(path, json=a_debtor(name="Third"), headers={"If-None-Match": "*"}),
+        api.get(path, headers={"If-Match": '"1"'}),
     ):
         assert "version 2" in problem_of(refused, 412)["detail"]
 
@@ -159,7 +163,7 @@ def test_a_stale_version_changes_nothing(api: Api, portfolio: str) -> None:
     assert shown(api.get(path))["name"] == "Second"
 
 
-@pytest.mark.parametrize("if_match", ['"1"', 'W/"1"', "*"])
+@pytest.mark.parametrize("if_match", ['"1"', '"1-gzip", "1"', "*"])
 def test_the_version_read_or_any_may_be_changed(api: Api, portfolio: str, if_match: str) -> None:
     path = f"/debtors/{create(api, portfolio)['id']}"
 
@@ -167,6 +171,21 @@ def test_the_version_read_or_any_may_be_changed(api: Api, portfolio: str, if_mat
 
     assert (response.status_code, response.headers["etag"]) == (200, '"2"')
     assert api.delete(path, headers={"If-Match": response.headers["etag"]}).status_code == 204
+
+
+@pytest.mark.parametrize("if_none_match", ['"1"', 'W/"1"', '"7", "1"', "*"])
+def test_who_has_the_current_version_is_not_sent_it_again(api: Api, portfolio: str, if_none_match: str) -> None:
+    path = f"/debtors/{create(api, portfolio)['id']}"
+
+    for response in (
+        api.get(path, headers={"If-None-Match": if_none_match}),
+        api.head(path, headers={"If-None-Match": '"1"'}),
+    ):
+        assert (response.status_code, response.content, response.headers["etag"]) == (304, b"", '"1"')
+
+    shown(api.patch(path, json={"name": "Bo"}))
+    changed = api.get(path, headers={"If-None-Match": '"1", W/"1"'})
+    assert (shown(changed)["name"], changed.headers["etag"]) == ("Bo", '"2"')
 
 
 def test_a_deleted_debtor_is_gone_but_its_assessments_are_kept(api: Api, portfolio: str) -> None:

@@ -74,6 +74,7 @@ def test_patch_responds_what_get_then_shows(api: Api, portfolio: str, changes: d
 
 @pytest.mark.parametrize("path", ["/runs", "/scoring-jobs"])
 def test_what_is_promised_responds_what_get_then_shows(api: Api, portfolio: str, path: str) -> None:
+    created(api.post("/debtors", json=a_debtor(portfolio=portfolio)))
     posted = api.post(path, json={"portfolio": portfolio, "policy": "classic"})
 
     assert api.get(f"{path}/{created(posted)['id']}").content == posted.content
@@ -85,10 +86,10 @@ def test_a_written_debtor_is_what_a_read_finds(database: Database) -> None:
 
     made = database.transact(lambda c: service.create(c, body, registry, NOON))
     assert viewed(database, made.columns["id"]) == queries.shown(made.columns, made.assessment)
-    put = database.transact(lambda c: service.replace(c, made.columns["id"], body, registry, NOON, expected=1))
+    put = database.transact(lambda c: service.replace(c, made.columns["id"], body, registry, NOON))
     assert viewed(database, made.columns["id"]) == queries.shown(put.columns, put.assessment)
     changes = {"late_payments_count": 9}
-    patched = database.transact(lambda c: service.patch(c, made.columns["id"], changes, registry, NOON, expected=2))
+    patched = database.transact(lambda c: service.patch(c, made.columns["id"], changes, registry, NOON))
     assert viewed(database, made.columns["id"]) == queries.shown(patched.columns, patched.assessment)
 
     [row] = debtor_rows(database)
@@ -113,7 +114,7 @@ def test_a_write_reads_a_debtor_once_at_most(database: Database) -> None:
     event.listen(database.engine, "before_cursor_execute", note)
     database.transact(lambda c: service.create(c, body, registry, NOON))
     assert reads == []
-    database.transact(lambda c: service.replace(c, debtor_id, body, registry, NOON, expected=1))
-    database.transact(lambda c: service.patch(c, debtor_id, {"name": "Bo"}, registry, NOON, expected=2))
+    database.transact(lambda c: service.replace(c, debtor_id, body, registry, NOON))
+    database.transact(lambda c: service.patch(c, debtor_id, {"name": "Bo"}, registry, NOON))
 
     assert len(reads) == 2  # the rows that these two lock

@@ -153,14 +153,19 @@ def test_a_run_is_followed_to_its_report(risk: Api, debt_url: str, sqs_url: str,
         said = process(risk, DEBT_API_URL=debt_url)
         urls = {"RISK_API_URL": risk.url, "DEBT_API_URL": debt_url}
         as_json = run_child(folder, "process-debtors", "--json", **urls)
-        empty = process(risk, "--portfolio", "empty", DEBT_API_URL=debt_url)
 
     assert said.code == 0, said.err
     assert "completed" in said.out
     assert "36 of 36" in said.out
     assert "it [b]broke[/b]" in said.out
     assert json.loads(as_json.out)["debtors_processed"] == 36
-    assert (empty.code, "no debtors in portfolio empty" in empty.out) == (0, True)
+
+
+@pytest.mark.parametrize("options", [(), ("--dry-run",), ("--no-wait",)])
+def test_a_misspelt_portfolio_is_reported_by_name(risk: Api, options: tuple[str, ...]) -> None:
+    error = the_error(process(risk, "--portfolio", "defualt", *options))
+
+    assert error.endswith("answered 404: portfolio: there is no such portfolio")
 
 
 def test_a_run_that_was_cancelled_is_no_success(risk: Api, debt_url: str) -> None:

@@ -7,7 +7,7 @@ from tests.risk_assessment import independent
 from tests.risk_assessment.apis import Api
 from tests.risk_assessment.builders import debtor_rows, every_row, generate_debtors
 from tests.risk_assessment.planned import plan
-from tests.risk_assessment.responses import created, shown
+from tests.risk_assessment.responses import created, problem_of, shown
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +96,6 @@ def test_a_preview_changes_nothing(api: Api, book: str) -> None:
 
     preview(api, portfolio=book)
     preview(api, portfolio=book, policy="classic", limit=3)
-    preview(api, portfolio="empty")
+    problem_of(api.get("/runs/preview", params={"portfolio": "empty"}), 404)
 
     assert kept() == before

@@ -12,13 +12,20 @@ import pytest
 from sqlalchemy import update
 from tests.risk_assessment import independent
 from tests.risk_assessment.apis import Api
-from tests.risk_assessment.builders import NOON, generate_debtors
+from tests.risk_assessment.builders import NOON, add_debtor, generate_debtors, row_counts
 from tests.risk_assessment.planned import plan
 from tests.risk_assessment.responses import RUN, all_pages, created, problem_of, shown
 
 from risk_assessment.runs import queries, service
 from risk_assessment.tables import runs as runs_table
 from service_kit.http.event_streams import MAX_STREAMS_PER_ACTOR
+
+
+@pytest.fixture
+def portfolio(api: Api, portfolio: str) -> str:
+    """A portfolio of this test alone, which exists because a debtor names it."""
+    add_debtor(api.database, portfolio=portfolio, payment_status="PAID")
+    return portfolio
 
 
 def start(api: Api, portfolio: str, **options: Any) -> dict[str, Any]:
@@ -45,6 +52,17 @@ def test_a_run_is_promised_with_its_defaults(api: Api, portfolio: str) -> None:
         assert run[later] is None
     assert [run[f"batches_{state}"] for state in ("sent", "done", "dead", "cancelled")] == [0, 0, 0, 0]
     assert shown(api.get(f"/runs/{run['id']}")) == shown(api.get(f"/runs/{run['id']}/")) == run
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", "/runs"), ("POST", "/scoring-jobs"), ("GET", "/runs/preview")])
+def test_a_portfolio_that_no_debtor_names_is_not_found(api: Api, portfolio: str, method: str, path: str) -> None:
+    before, misspelt = row_counts(api.database), {"portfolio": portfolio[:-1]}
+    named = {"params": misspelt} if method == "GET" else {"json": misspelt}
+
+    problem = problem_of(api.request(method, path, **named), 404)
+
+    assert problem["errors"] == [{"field": "portfolio", "message": "there is no such portfolio"}]
+    assert row_counts(api.database) == before
 
 
 def test_a_run_keeps_what_was_asked_for(api: Api, portfolio: str) -> None:

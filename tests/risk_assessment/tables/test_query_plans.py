@@ -227,6 +227,31 @@ def test_a_run_and_its_progress_are_read_by_key(book: Book) -> None:
     assert_reads(book, lambda c: runs.page(c, None, encode_cursor([row.number]), 50), {"PRIMARY"})
 
 
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda c: debtors.page(c, DebtorFilter(PORTFOLIO, external_ref="ACC-1"), "id", None, 50),
+        lambda c: debtors.page(c, DebtorFilter(PORTFOLIO, HIGH_RISK, external_ref="ACC-1"), "priority", None, 50),
+    ],
+    ids=["alone", "of a level"],
+)
+def test_a_debtor_is_found_by_its_reference_in_one_look(book: Book, act: Callable[[Connection], Any]) -> None:
+    [[step]] = plans(book, act)
+
+    if book.database.dialect == "sqlite":
+        assert "(portfolio=? AND external_ref=?)" in step.text
+    else:
+        # MySQL knows from the unique index alone that there is no such row.
+        assert "Impossible WHERE noticed after reading const tables" in step.text
+
+
+def test_whether_a_portfolio_exists_is_one_look_at_an_index(book: Book) -> None:
+    [[step]] = plans(book, lambda c: debtors.require_portfolio(c, PORTFOLIO))
+
+    assert step.index is not None
+    assert not reads_all(step)
+
+
 def test_the_next_run_to_plan_is_found_by_its_state(book: Book) -> None:
     run_id = accept_run(book.database, portfolio="empty")
     try:

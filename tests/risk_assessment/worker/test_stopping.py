@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select
 from tests.risk_assessment import independent
 from tests.risk_assessment.apis import queue_environment, serving
-from tests.risk_assessment.builders import accept_run, debtor_rows, generate_debtors
+from tests.risk_assessment.builders import a_debtor, accept_run, debtor_rows, generate_debtors
 from tests.risk_assessment.debt_service import DebtService
 from tests.risk_assessment.dispatching import Dispatching, dispatcher_settings
 from tests.risk_assessment.planned import order_of, plan, run_row, run_view
@@ -156,6 +156,7 @@ def test_a_killed_dispatcher_loses_no_debtor(
 
 def test_an_api_with_watchers_of_a_run_stops_at_once(tmp_path: Path, migrated_sqlite_url: str, sqs_url: str) -> None:
     with serving(tmp_path, migrated_sqlite_url, sqs_url) as api:
+        api.post("/debtors", json=a_debtor())
         run = api.post("/runs", json={}).json()
         with httpx.stream("GET", f"{api.url}/risk-service/runs/{run['id']}/events", timeout=20) as response:
             lines = response.iter_lines()

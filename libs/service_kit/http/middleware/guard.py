@@ -30,6 +30,7 @@ from service_kit.auth.identity import (
 )
 from service_kit.auth.portfolios import Origin, allows
 from service_kit.auth.rate_limit import address_of
+from service_kit.http.input.wording import REASON_PATTERN
 from service_kit.http.problems import RETRY_AFTER_SECONDS, problem_response
 
 log = structlog.get_logger(__name__)
@@ -83,7 +84,7 @@ Reason = Annotated[
         alias="X-Reason",
         min_length=1,
         max_length=MAX_REASON_CHARS,
-        pattern=r"^[!-~]([ -~]*[!-~])?$",
+        pattern=REASON_PATTERN,
         description="Why you do this, for the audit records: printable ASCII, no personal data.",
     ),
 ]

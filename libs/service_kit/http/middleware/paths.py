@@ -1,10 +1,10 @@
-"""Paths: rejects paths and queries that are not UTF-8, drops trailing slashes, handles HEAD as GET without its body."""
+"""Paths: rejects what is not UTF-8 or has a NUL, drops trailing slashes, handles HEAD as GET without its body."""
 
-from urllib.parse import unquote_to_bytes
+from urllib.parse import parse_qsl, unquote_to_bytes
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service_kit.http.problems import problem_response
+from service_kit.http.problems import field_name, problem_response
 
 
 class Paths:
@@ -16,24 +16,49 @@ class Paths:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
         if scope["type"] == "http":
-            if not (_is_clean(scope.get("raw_path") or b"") and _is_clean(scope["query_string"])):
-                rejection = problem_response(400, "the path and the query must be UTF-8 without NUL")
-                await rejection(scope, receive, send)
-                return
             scope["path"] = scope["path"].rstrip("/") or "/"
+            for raw, fields in ((scope.get("raw_path") or b"", _path_fields), (scope["query_string"], _query_fields)):
+                if wrong := _what_is_wrong(unquote_to_bytes(raw)):
+                    status, message = wrong
+                    errors = [(field, message) for field in fields(scope)]
+                    detail = f"{', '.join(field for field, _ in errors)}: {message}"
+                    await problem_response(status, detail, errors=errors)(scope, receive, send)
+                    return
             if scope["method"] == "HEAD":
                 scope["method"] = "GET"
                 send = _without_body(send)
         await self._app(scope, receive, send)
 
 
-def _is_clean(raw: bytes) -> bool:
-    plain = unquote_to_bytes(raw)
+def _what_is_wrong(plain: bytes) -> tuple[int, str] | None:
     try:
         plain.decode()
     except UnicodeDecodeError:
-        return False
-    return b"\0" not in plain
+        return 400, "must be UTF-8"
+    return (422, "must not contain the NUL character") if b"\0" in plain else None
+
+
+def _query_fields(scope: Scope) -> list[str]:
+    """Return the names of the parameters that are wrong."""
+    # Latin-1 keeps every byte as it is.
+    pairs = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True, encoding="latin-1")
+    wrong = [name for name, value in pairs if _what_is_wrong((name + value).encode("latin-1"))]
+    return [field_name([name]) for name in dict.fromkeys(wrong)]
+
+
+def _path_fields(scope: Scope) -> list[str]:
+    """Return the names of the parameters that are wrong; `path` where no documented path has one there."""
+    segments = scope["raw_path"].rstrip(b"/").split(b"/")
+    wrong = [bool(_what_is_wrong(unquote_to_bytes(segment))) for segment in segments]
+    for template in scope["app"].openapi()["paths"]:
+        names = template.split("/")
+        if len(names) == len(segments) and all(map(_fits, names, segments)):
+            return [name.strip("{}") for name, is_wrong in zip(names, wrong, strict=True) if is_wrong]
+    return ["path"]
+
+
+def _fits(name: str, segment: bytes) -> bool:
+    return name.startswith("{") or name.encode() == segment
 
 
 def _without_body(send: Send) -> Send:

@@ -36,7 +36,7 @@ def fail(*_: object) -> None:
 
 @pytest.mark.parametrize(
     ("module", "function"),
-    [(guard, "address_of"), (guard, "_authenticate"), (paths, "_is_clean"), (json_bodies, "_parse")],
+    [(guard, "address_of"), (guard, "_authenticate"), (paths, "_what_is_wrong"), (json_bodies, "_parse")],
 )
 def test_a_middleware_that_fails_is_a_problem_with_the_requests_id(
     monkeypatch: pytest.MonkeyPatch, module: Any, function: str

@@ -12,8 +12,10 @@ from tests.service_kit.http.responses import JSON, assert_problem, fields
 
 from service_kit.http import problems
 from service_kit.http.app import base_app
+from service_kit.http.input.routes import JsonRoute
 from service_kit.http.middleware import json_bodies
-from service_kit.http.middleware.json_bodies import LARGE_BYTES, MAX_DEPTH, MAX_NAMES, JsonRoute, parsed_body
+from service_kit.http.middleware.json_bodies import LARGE_BYTES, MAX_DEPTH, MAX_NAMES, parsed_body
+from service_kit.http.problems import MAX_TEXT_CHARS
 
 router = APIRouter(route_class=JsonRoute)
 
@@ -47,6 +49,63 @@ NUL = b'"a\\u0000b"'
 )
 async def test_a_nul_is_rejected_by_the_name_of_its_field(client: httpx.AsyncClient, body: bytes, field: str) -> None:
     assert fields(assert_problem(await client.post("/anything", content=body), 422)) == [field]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        (b'{"title": 1, "title": 2}', "title"),
+        (b'{"title": 1, "title": 1}', "title"),
+        (b'{"title": "10:30", "count": 1, "title": 2}', "title"),
+        (b'{"title": 1, "t\\u0069tle": 2}', "title"),
+        (b'{"title": "\\u003a", "count": ":", "count": 1}', "count"),
+        (b'{"title": {"at": ":"}, "title": 2}', "title"),
+        (b'{"more": [1, {"title": {"count": 1, "count": [2]}}]}', "more.1.title.count"),
+        (b'{"": 1, "": 2}', "(no field)"),
+        (b'[{"title": 1}, {"title": 1, "title": 2}]', "1.title"),
+        (b'{"more": {"count": 1, "count": 2}, "title": ":", "more": {}}', "more"),
+        (b'{"more": ' * 250 + b'{"count": 1, "count": 2}' + b"}" * 250, "more." * 250 + "count"),
+    ],
+)
+async def test_a_name_that_is_given_twice_is_rejected_by_name(
+    client: httpx.AsyncClient, body: bytes, field: str
+) -> None:
+    problem = assert_problem(await client.post("/anything", content=body), 422)
+
+    assert fields(problem) == [field[:MAX_TEXT_CHARS]]
+    assert problem["detail"] == "the name is given more than once"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"title": "10:30", "count": 1},
+        {"title": ":", ":": {"::": [":", {"title": ":", "more": {"title": ":"}}]}},
+        [{"title": 1}, {"title": 1}],
+        '{"title": {"count": 1}}',
+        {"title": "\\u003a", "count": "\\"},
+        {},
+    ],
+)
+@pytest.mark.parametrize("escape", [False, True])
+async def test_colons_and_equal_names_of_different_objects_are_no_repetition(
+    client: httpx.AsyncClient, body: Any, escape: bool
+) -> None:
+    content = json.dumps(body)
+    content = content.replace('":"', '"\\u003a"') if escape else content
+
+    response = await client.post("/anything", content=content)
+
+    assert (response.status_code, response.json()) == (200, body)
+
+
+@pytest.mark.anyio
+async def test_a_flood_of_one_name_is_rejected_by_name(client: httpx.AsyncClient) -> None:
+    body = b"{" + b'"title": 1,' * 150_000 + b'"title": 1}'
+
+    assert fields(assert_problem(await client.post("/anything", content=body), 422)) == ["title"]
 
 
 @pytest.mark.anyio
