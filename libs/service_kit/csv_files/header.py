@@ -81,12 +81,12 @@ def shown(names: Sequence[str]) -> str:
     return ", ".join(listed) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
 
 
-def find_header(lines: Iterable[str], wanted: Sequence[str], style: Style) -> Header:
+def find_header(text: Iterable[str], wanted: Sequence[str], style: Style) -> Header:
     """Return the first line that has all columns wanted, below titles, whatever separates its columns.
 
     Raises ImportRefusedError with what was found instead.
     """
-    head = _head(lines, SEARCHED_LINES + (style.skip_rows or 0))
+    head = _head(text, SEARCHED_LINES + (style.skip_rows or 0))
     declared = _SEP.fullmatch(head[0].strip("\ufeff\r\n")) if head else None
     first = max(style.skip_rows or 0, 1 if declared else 0)
     starts = [number for number in range(first, len(head)) if head[number].strip(" \t\r\n\x1a,;|\ufeff")]
@@ -104,9 +104,9 @@ def find_header(lines: Iterable[str], wanted: Sequence[str], style: Style) -> He
     raise ImportRefusedError(_what_is_there(head, starts, wanted, delimiters))
 
 
-def _head(lines: Iterable[str], most: int) -> list[str]:
+def _head(text: Iterable[str], most: int) -> list[str]:
     head, chars = [], 0
-    for line in islice(lines, most):
+    for line in islice(text, most):
         head.append(line)
         chars += len(line)
         if chars > _SEARCHED_CHARS:

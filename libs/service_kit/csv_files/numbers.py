@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from service_kit.csv_files.texts import SHORTENED, not_text, trimmed, undecodable
 
 PLAIN_NUMBER = "must be a plain decimal number such as 1234.50"
+WHOLE_NUMBER = "must be a whole number"
 
 _GROUPS = {" ": "[ \u00a0\u2009\u202f]", "'": "['\u2019]", ".": r"\.", ",": ","}
 _CURRENCIES = re.compile(r"[A-Za-z]{1,4}\.?\s*[+-]?[0-9.,' ]+|[+-]?[0-9.,' ]+\s*[A-Za-z]{1,4}\.?")
@@ -51,9 +52,12 @@ class NumberStyle:
 
     def count(self, text: str) -> int:
         """Return a whole number; `3.0` is one. Raises ValueError."""
-        plain = self.plain(text)
+        try:
+            plain = self.plain(text)
+        except ValueError as error:
+            raise ValueError(str(error).replace(PLAIN_NUMBER, WHOLE_NUMBER)) from None
         if "." in plain:
-            raise ValueError("must be a whole number")
+            raise ValueError(WHOLE_NUMBER)
         return int(plain[:20])  # longer ones are far too large in any case
 
     def number(self, text: str) -> float:

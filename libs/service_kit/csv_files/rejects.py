@@ -14,10 +14,14 @@ from typing import TextIO
 
 from service_kit.csv_files.kinds import ImportRefusedError
 from service_kit.csv_files.source import Source
-from service_kit.private_files import make_private
+from service_kit.private_files import FILE_MODE, make_private
 
 HEADER = ("row", "column", "reason")
 _HEADER_LINE = ",".join(HEADER).encode()
+
+
+def _for_its_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, FILE_MODE)
 
 
 class RejectFile:
@@ -34,7 +38,9 @@ class RejectFile:
             self._created = not self.path.exists()
             if not self._created:
                 self._refuse_other_files()
-            self._file: TextIO = self.path.open("a", encoding="utf-8", errors="replace", newline="")
+            self._file: TextIO = open(
+                self.path, "a", encoding="utf-8", errors="replace", newline="", opener=_for_its_owner
+            )
         except OSError as error:
             raise ImportRefusedError(f"cannot write the reject file {self.path}: {error.strerror}") from error
         make_private(self.path)  # one of that name may have been there, readable by others

@@ -8,7 +8,6 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,8 +15,9 @@ from service_kit.csv_files.kinds import ImportRefusedError, refuse_other_kinds
 
 STDIN = Path("-")
 HEAD_BYTES = 65_536
-MAX_LINE = 1 << 22
-"""Characters of a line; without a bound, a file of one endless line would have to fit into memory."""
+MAX_LINE_BYTES = 1 << 23
+"""Without a bound, a file of one endless line would have to fit into memory."""
+_BLOCK = 1 << 20
 
 
 class Source:
@@ -27,6 +27,7 @@ class Source:
         self.file, self.identity = file, identity
         self.head = file.read(HEAD_BYTES)
         refuse_other_kinds(self.head)
+        self._refuse_endless_lines()
         self._before = os.fstat(file.fileno())
 
     @property
@@ -35,19 +36,29 @@ class Source:
         return self._before.st_size
 
     @contextmanager
-    def lines(self, encoding: str) -> Iterator[Iterator[str]]:
-        """Read from the beginning, line by line with their ends, one reader at a time. Raises ImportRefusedError.
+    def text(self, encoding: str) -> Iterator[io.TextIOWrapper]:
+        """Read from the beginning, with line ends as they are, one reader at a time. Raises ImportRefusedError.
 
         Bytes that are no text become surrogates, so that they spoil their own row alone.
         """
         self.file.seek(0)
         text = io.TextIOWrapper(self.file, encoding=encoding, errors="surrogateescape", newline="")
         try:
-            yield _bounded(text)
+            yield text
         except UnicodeError as error:
             raise ImportRefusedError(f"the file is not {encoding} throughout: set encoding in the mapping") from error
         finally:
             text.detach()
+
+    def _refuse_endless_lines(self) -> None:
+        self.file.seek(0)
+        line, without_end = 1, 0
+        while block := self.file.read(_BLOCK):
+            ends = block.count(b"\n")
+            without_end = without_end + len(block) if not ends and b"\r" not in block else 0
+            if without_end > MAX_LINE_BYTES:
+                raise ImportRefusedError(f"line {line} has more than {MAX_LINE_BYTES >> 20} MiB: is this a CSV file?")
+            line += ends
 
     def has_changed(self) -> bool:
         """Return whether another process wrote to the file since it was opened."""
@@ -88,10 +99,3 @@ def _identity(stream: BinaryIO) -> os.stat_result | None:
         return os.fstat(stream.fileno())
     except OSError:  # not a file of the operating system
         return None
-
-
-def _bounded(text: io.TextIOWrapper) -> Iterator[str]:
-    for number, line in enumerate(iter(partial(text.readline, MAX_LINE), ""), 1):
-        if len(line) == MAX_LINE:
-            raise ImportRefusedError(f"line {number} has more than {MAX_LINE:,} characters")
-        yield line

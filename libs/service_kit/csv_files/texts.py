@@ -8,7 +8,8 @@ from typing import Any
 SHORTENED = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)?[Ee]\+?[0-9]+")
 """A number as a spreadsheet shortens it: 1.23457E+11."""
 
-_PLAIN_REFERENCE = re.compile(r"[A-Za-z0-9_/:#-]+")
+PLAIN_REFERENCE = re.compile(r"[A-Za-z0-9_/:#-]+")
+"""A reference that needs no closer look, as most are."""
 _DECIMAL_REFERENCE = re.compile(r"[0-9]+[.,]0+")
 _SHORTENED_REFERENCE = re.compile(r"[0-9](?:[.,][0-9]+)?[Ee]\+[0-9]+|[0-9][.,][0-9]+[Ee][0-9]+")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -28,8 +29,6 @@ def reference(text: str) -> str | None:
 
     Raises ValueError for one that has an invisible character inside, or that a spreadsheet made a number of.
     """
-    if _PLAIN_REFERENCE.fullmatch(text):
-        return text
     found = visible_reference(text)
     if found is not None and _DECIMAL_REFERENCE.fullmatch(found):
         raise ValueError("ends in .0, as spreadsheets write whole numbers: format the column as text and export again")

@@ -1,24 +1,25 @@
 """The rows of a file to import: reads each record as a debtor, by the mapping, or says in which columns it is none."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from recovery_core.money import parse_money
 from risk_assessment.debtors.bulk import DebtorRow
-from risk_assessment.debtors.import_mapping import AMOUNTS, CATEGORIES, COUNT, OPTIONAL, ImportMapping, Reader
+from risk_assessment.debtors.import_mapping import AMOUNTS, CATEGORIES, COUNT, NUMBERS, OPTIONAL, ImportMapping, Reader
 from risk_assessment.debtors.schemas import DebtorIn
 from risk_assessment.fields import ExternalRef
 from service_kit.csv_files.header import Header
-from service_kit.csv_files.texts import constant, in_our_words, reference, visible_reference
+from service_kit.csv_files.table import Record
+from service_kit.csv_files.texts import PLAIN_REFERENCE, constant, in_our_words, reference, visible_reference
 
 # The fields' own types, but for the reference, without which an import recognizes no debtor.
 _TYPES = get_type_hints(DebtorIn, include_extras=True) | {"external_ref": ExternalRef}
 _ROW: Any = tuple[tuple(_TYPES[name] for name in DebtorRow._fields)]  # type: ignore[misc]
 # A tuple is validated in half the time of a model.
 _VALIDATOR: TypeAdapter[tuple[Any, ...]] = TypeAdapter(_ROW, config=ConfigDict(use_enum_values=True))
-_MAX_SPELLINGS = 1_000
 
 
 class RowRejectedError(ValueError):
@@ -37,7 +38,10 @@ class RowReader:
         self._numbers = mapping.numbers
         self._skip = [(rule, header.place_of(rule.column)) for rule in mapping.skip]
         raw = {name: source.reader(header, self._numbers) for name, source in mapping.fields.items()}
-        self.reference = _reference(raw["external_ref"], mapping)
+        # A template is put together on purpose, so only what cannot be seen in it is checked.
+        check = reference if mapping.fields["external_ref"].column is not None else visible_reference
+        self._reference_at = self._cell_of("external_ref")
+        self.reference = _reference(raw["external_ref"], self._reference_at, check)
         self._lenient = {name: self._lenient_reader(name, read) for name, read in raw.items()}
         strict = {name: self._strict_reader(name, read) for name, read in raw.items()}
         self._in_order = [_or_default(name, strict.get(name)) for name in DebtorRow._fields]
@@ -51,6 +55,24 @@ class RowReader:
     def is_skipped(self, record: Sequence[str]) -> bool:
         """Return whether a rule of the mapping leaves this row out."""
         return any(rule.applies(record[at], self._numbers) for rule, at in self._skip)
+
+    def plain_references(self, records: Sequence[Record]) -> list[str] | None:
+        """Return the references of records that all have a plain one, None where a closer look is needed."""
+        at = self._reference_at
+        if at is None or self._skip or isinstance(records[0], str):
+            return None
+        found = [record[at] for record in records]
+        return found if PLAIN_REFERENCE.fullmatch("".join(found)) and "" not in found else None
+
+    def reference_or_none(self, record: Record) -> str | None:
+        """Return the reference of a record, None for one that has none, is skipped, or will be rejected."""
+        if isinstance(record, str) or self.is_skipped(record):
+            return None
+        try:
+            found = self.reference(record)
+        except ValueError:
+            return None
+        return None if found is None else str(found)
 
     def is_row(self, cells: Sequence[str]) -> bool:
         """Return whether cells, as many as there are columns, look like a row: their amount can be read."""
@@ -90,24 +112,29 @@ class RowReader:
 
     def _strict_reader(self, name: str, read: Reader) -> Reader:
         """Return the quick reader of a field, for values as the API takes them."""
-        if name == "external_ref":
-            return self.reference
-        if name in CATEGORIES:
-            return _category(name, read)
-        if name == COUNT and self._numbers.is_ours:
-            return lambda record: _count(read(record))
-        return read if self._numbers.is_ours or name not in (*AMOUNTS, COUNT) else self._lenient[name]
+        if name in NUMBERS and not self._numbers.is_ours:
+            return self._lenient[name]
+        at = self._cell_of(name)
+        if name == COUNT:
+            return (lambda record: _count(read(record))) if at is None else _remembering(at, _count)
+        return read if name in AMOUNTS else self._lenient[name]
 
     def _lenient_reader(self, name: str, read: Reader) -> Reader:
         """Return the reader of a field that takes every harmless spelling."""
+        at = self._cell_of(name)
         if name == "external_ref":
             return self.reference
         if name in CATEGORIES:
-            return _category(name, read)
-        if name in (*AMOUNTS, COUNT) and self._mapping.fields[name].fixed is None:
+            return read if at is None else _remembering(at, partial(_category, frozenset(CATEGORIES[name])))
+        if name in NUMBERS and self._mapping.fields[name].fixed is None:
             parse: Callable[[str], str | int] = self._numbers.plain if name in AMOUNTS else self._numbers.count
             return lambda record: parse(value) if isinstance(value := read(record), str) else value
-        return lambda record: _count(read(record)) if name == COUNT else read(record)
+        return (lambda record: _count(read(record))) if name == COUNT else read
+
+    def _cell_of(self, name: str) -> int | None:
+        """Return which cell of a record has the field as it stands."""
+        source = self._mapping.fields[name]
+        return None if source.column is None or source.map else self._header.place_of(source.column)
 
     def _written_otherwise(self, record: Sequence[str], stand_in: dict[str, str | int] | None = None) -> DebtorRow:
         """Return the debtor in a record with other spellings. Raises RowRejectedError with all its problems."""
@@ -151,46 +178,58 @@ class RowReader:
         return -minor if text.startswith("-") else minor
 
 
-def references_of(records: Iterable[tuple[int, list[str] | str]], reader: RowReader) -> Iterator[tuple[int, str]]:
-    """Yield the row number and the reference of each record that has one and is not skipped."""
-    read, has_rules = reader.reference, reader.has_rules
-    for number, record in records:
-        if isinstance(record, str) or (has_rules and reader.is_skipped(record)):
+def references_of(
+    batches: Iterable[tuple[int, Sequence[Record]]], reader: RowReader
+) -> Iterator[tuple[Sequence[int], Sequence[str]]]:
+    """Yield the row numbers and the references of records that have one and are not skipped, many at a time."""
+    for number, records in batches:
+        plain = reader.plain_references(records)
+        if plain is not None:
+            yield range(number, number + len(records)), plain
             continue
-        try:
-            found = read(record)
-        except ValueError:  # is rejected when its row is read
-            continue
-        if found is not None:
-            yield number, str(found)
+        found = [(row, reader.reference_or_none(record)) for row, record in enumerate(records, number)]
+        yield [row for row, one in found if one is not None], [one for _, one in found if one is not None]
 
 
-def _reference(read: Reader, mapping: ImportMapping) -> Reader:
-    """Return the reader of references. A template is put together on purpose, so only its visibility is checked."""
-    check = reference if mapping.fields["external_ref"].column is not None else visible_reference
-    return lambda record: check(value) if isinstance(value := read(record), str) else value
+def _reference(read: Reader, at: int | None, check: Callable[[str], str | None]) -> Reader:
+    def checked(record: Sequence[str]) -> str | int | None:
+        if at is not None and PLAIN_REFERENCE.fullmatch(cell := record[at]):
+            return cell
+        value = read(record)
+        return None if value is None else check(str(value))
+
+    return checked
 
 
-def _category(name: str, read: Reader) -> Reader:
-    """Return a reader that knows the spellings it has met: a file has few of them."""
-    values = {value.value for value in CATEGORIES[name]}
-    met: dict[str | int | None, str] = dict(zip(values, values, strict=True))
+class _Remembered(dict[str, str | int | None]):
+    """What the first thousand different cells of a column mean. Categories and counts have few."""
 
-    def spelled(record: Sequence[str]) -> str | int | None:
-        text = read(record)
-        known = met.get(text)
-        if known is None and isinstance(text, str):
-            known = value if (value := constant(text)) in values else text
-            if len(met) < _MAX_SPELLINGS:
-                met[text] = known
-        return text if known is None else known
+    def __init__(self, meaning: Callable[[str], str | int | None]) -> None:
+        super().__init__()
+        self._meaning = meaning
 
-    return spelled
+    def __missing__(self, cell: str) -> str | int | None:
+        found = self._meaning(cell.strip())
+        if len(self) < 1_000:
+            self[cell] = found
+        return found
+
+
+def _remembering(at: int, meaning: Callable[[str], str | int | None]) -> Reader:
+    met = _Remembered(meaning)
+    return lambda record: met[record[at]]
+
+
+def _category(known: frozenset[str], text: str) -> str | None:
+    """Return the category that a text spells, the text itself when it spells none."""
+    return found if (found := constant(text)) in known else text or None
 
 
 def _count(value: str | int | None) -> str | int | None:
     """Parse a whole number, which is text in CSV; anything else is left for the validation to reject."""
-    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10 else value
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:
+        return int(value)
+    return None if value == "" else value
 
 
 def _or_default(name: str, read: Reader | None) -> Reader:

@@ -4,7 +4,7 @@ The whole file is read once before anything is written: one without the columns 
 rows, is refused. Importing a file twice changes nothing.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -28,7 +28,7 @@ from service_kit.csv_files.header import Style
 from service_kit.csv_files.kinds import ImportRefusedError
 from service_kit.csv_files.rejects import RejectFile
 from service_kit.csv_files.source import Source, opened
-from service_kit.csv_files.table import Table
+from service_kit.csv_files.table import Record, Table
 from service_kit.database.engine import Database
 
 
@@ -112,13 +112,13 @@ class _Book:
             self.mapping = self.mapping.model_copy(update={"portfolio": portfolio})
         self.reader = RowReader(self.mapping, self._table.header, self._table.encoding)
 
-    def records(self) -> Iterator[tuple[int, list[str] | str]]:
-        """Yield each record with its row number, or what is wrong with it. Raises ImportRefusedError."""
+    def records(self) -> Iterator[tuple[int, Record]]:
+        """Yield each record with its row number. Raises ImportRefusedError."""
         return self._table.records(self.reader.is_row)
 
-    def references(self) -> Iterator[tuple[int, str]]:
-        """Yield the references with their row numbers."""
-        return references_of(self.records(), self.reader)
+    def references(self) -> Iterator[tuple[Sequence[int], Sequence[str]]]:
+        """Yield row numbers and references, many at a time. Raises ImportRefusedError."""
+        return references_of(self._table.batches(self.reader.is_row), self.reader)
 
 
 def _table(source: Source, mapping: ImportMapping | None) -> Table:
@@ -170,7 +170,7 @@ class _Rows:
         for group in self._to_add.groups():
             yield from self._added_up(group)
 
-    def _row(self, number: int, record: list[str] | str) -> ScoredRow | None:
+    def _row(self, number: int, record: Record) -> ScoredRow | None:
         """Return the debtor in a record and its score, None when it is skipped or waits. Raises RowRejectedError."""
         if isinstance(record, str):
             raise RowRejectedError([("", record)])

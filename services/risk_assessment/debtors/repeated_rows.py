@@ -8,7 +8,7 @@ import sqlite3
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any, NamedTuple
 
 from recovery_core.money import MAX_MINOR
@@ -16,8 +16,8 @@ from recovery_core.profile import MAX_LATE_PAYMENTS
 from risk_assessment.debtors.bulk import DebtorRow
 from risk_assessment.debtors.import_mapping import AMOUNTS
 
-References = Callable[[], Iterable[tuple[int, str]]]
-"""Reads the row numbers and references of a file, from its beginning."""
+References = Callable[[], Iterable[tuple[Sequence[int], Sequence[str]]]]
+"""Reads the row numbers and the references of a file from its beginning, many at a time."""
 
 _BUCKETS = 256
 
@@ -44,9 +44,10 @@ def find_repeated(references: References) -> Repeated:
     """Return the references that stand in several rows. Reads the file again only when there are some."""
     # Hashes instead of texts: a million of them are 8 MB. Buckets, so that comparing needs no second copy of all.
     buckets = [array("q") for _ in range(_BUCKETS)]
-    for _, reference in references():
-        hashed = hash(reference)
-        buckets[hashed % _BUCKETS].append(hashed)
+    keep = [bucket.append for bucket in buckets]
+    for _, found in references():
+        for hashed in map(hash, found):
+            keep[hashed % _BUCKETS](hashed)
     suspects = {hashed for bucket in buckets for hashed in _several_times(bucket)}
     buckets.clear()
     return _counted(references, suspects) if suspects else {}
@@ -55,7 +56,11 @@ def find_repeated(references: References) -> Repeated:
 def announcement(repeated: Repeated, summed: Sequence[str]) -> str:
     """Return what becomes of the rows of repeated references, in one line."""
     rows = sum(several.rows for several in repeated.values())
-    found = f"{len(repeated):,} references stand in {rows:,} rows"
+    found = (
+        f"{len(repeated):,} references stand in {rows:,} rows"
+        if len(repeated) > 1
+        else f"a reference stands in {rows:,} rows"
+    )
     if summed:
         return f"{found}, which are added up: {', '.join(summed)}"
     return (
@@ -125,7 +130,7 @@ def _several_times(hashes: "array[int]") -> Iterable[int]:
 
 def _counted(references: References, suspects: set[int]) -> Repeated:
     found: Repeated = {}
-    for row, reference in references():
+    for row, reference in chain.from_iterable(zip(*batch, strict=True) for batch in references()):
         if hash(reference) in suspects:
             before = found.get(reference)
             found[reference] = Several(1, row) if before is None else Several(before.rows + 1, before.first)
