@@ -125,9 +125,9 @@ def _what_is_there(head: list[str], starts: list[int], wanted: Sequence[str], de
     """Return a message about the line that comes closest to a header."""
     tried = [_header_at(head, number, one) for number in starts for one in delimiters]
     headers = [header for header in tried if header is not None]
-    if not headers:
+    best = max(headers, key=lambda header: (_known(header, wanted), -header.line, header.width), default=None)
+    if best is None or (best.line > starts[0] and not _known(best, wanted)):
         return f"the file is not CSV: a quote that line {starts[0] + 1} begins is not closed"
-    best = max(headers, key=lambda header: (_known(header, wanted), -header.line, header.width))
     missing = [name for name in wanted if best.find(name) is None]
     return f"the file has no column {', '.join(missing)}; {_hint(best, head)}"
 
