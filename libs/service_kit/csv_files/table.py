@@ -20,7 +20,7 @@ MAX_RECORD_LINES = 1_000
 
 _LINE_END = re.compile("\r\n|\r|\n")
 _TOGETHER = 1 << 13
-"""Characters of the lines that are parsed together: more at once keeps so many lists alive that garbage collection begins."""
+"""Characters of lines that are parsed together. More keep so many lists alive that the garbage collector runs."""
 _REASONS = {
     "unexpected end of data": "a quote is not closed",
     "field larger than field limit": f"a cell has more than {csv.field_size_limit():,} characters",
@@ -60,8 +60,8 @@ class Table:
                     break
                 yield number, records
                 number, line = number + len(lines), line + len(lines)
-            for number, record in self._one_by_one(chain(lines, text), number, line, is_row):
-                yield number, (record,)
+            for row, record in self._one_by_one(chain(lines, text), number, line, is_row):
+                yield row, (record,)
 
     def _one_a_line(self, lines: list[str]) -> list[list[str]] | None:
         """Return the records of lines, None unless each is one record of the header's width: four times as fast."""
@@ -109,7 +109,8 @@ class Table:
             return
         began = self._where_it_began(start, end)
         raise ImportRefusedError(
-            f"line {began} began a quote that swallowed lines {began}-{end}: close it, or write it twice; nothing was imported"
+            f"line {began} began a quote that swallowed lines {began}-{end}: close it, or write it twice. "
+            "Nothing was imported"
         )
 
     def _inner_rows(self, record: list[str]) -> Iterator[list[str]]:

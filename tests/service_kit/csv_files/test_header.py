@@ -73,12 +73,16 @@ def test_what_may_mean_something_else_is_not_taken(tmp_path: Path, name: str, he
 def test_a_name_that_two_columns_could_have_is_refused_unless_one_has_it(tmp_path: Path) -> None:
     with a_table(tmp_path, "ref,Amount,amount\n") as table:
         assert table.header.place_of("amount") == 2
-    with pytest.raises(ImportRefusedError, match="several that could be meant: Amount, AMOUNT"):
-        with a_table(tmp_path, "ref,Amount,AMOUNT\n"):
-            pass
-    with pytest.raises(ImportRefusedError, match="several columns named amount"):
-        with a_table(tmp_path, "ref,amount,amount\n"):
-            pass
+    with (
+        pytest.raises(ImportRefusedError, match="several that could be meant: Amount, AMOUNT"),
+        a_table(tmp_path, "ref,Amount,AMOUNT\n"),
+    ):
+        pass
+    with (
+        pytest.raises(ImportRefusedError, match="several columns named amount"),
+        a_table(tmp_path, "ref,amount,amount\n"),
+    ):
+        pass
     with a_table(tmp_path, "ref,amount,note,note\n") as table:
         assert table.header.width == 4
 

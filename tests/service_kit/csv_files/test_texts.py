@@ -1,4 +1,4 @@
-"""References keep what they are, lose what cannot be seen at their ends, and are refused where a spreadsheet hurt them."""
+"""References lose what cannot be seen at their ends, and are refused where a spreadsheet damaged them."""
 
 import pytest
 

@@ -152,8 +152,9 @@ def test_a_reject_file_names_columns_as_the_file_does(imported: Importer, folder
 
 
 def test_codes_of_a_map_are_known_in_any_case_unless_it_matters(imported: Importer, database: Database) -> None:
-    field = 'employment_status = { column = "employment_status", map = { "1" = "EMPLOYED", "Y" = "RETIRED", y = "STUDENT", full = "EMPLOYED" } }'
-    mapping = OWN.replace('employment_status = { column = "employment_status" }', field)
+    meanings = '{ "1" = "EMPLOYED", "Y" = "RETIRED", y = "STUDENT", full = "EMPLOYED" }'
+    column = 'column = "employment_status"'
+    mapping = OWN.replace(column, f"{column}, map = {meanings}")
     codes = ["1", "Y", "y", "FULL", "-1"]
     rows = [a_row(f"C-{n}", employment_status=code) for n, code in enumerate(codes)]
 
