@@ -1,4 +1,4 @@
-"""No row is lost: what was read and what was rejected make up the file, or the file is refused before the first write."""
+"""No row is lost: what was read and what was rejected make up the file, or it is refused before the first write."""
 
 import os
 import threading

@@ -1,5 +1,7 @@
 """Files as spreadsheets, accounting systems and databases write them come in, or their message says what to declare."""
 
+import re
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,7 +10,9 @@ import pytest
 from tests.risk_assessment.builders import debtor_rows, every_row
 from tests.risk_assessment.commands import Done, the_error
 from tests.risk_assessment.debtors.csv_files import COLUMNS, Importer, a_row, rejects, text_of
+from tests.support.processes import repository
 
+from risk_assessment.debtors.import_mapping import ImportMapping
 from service_kit.database.engine import Database
 
 OWN = "[fields]\n" + "".join(f'{name} = {{ column = "{name}" }}\n' for name in COLUMNS)
@@ -201,6 +205,15 @@ def test_a_mapping_as_windows_saves_it_is_read(imported: Importer, folder: Path,
     (folder / "windows.toml").write_bytes(OWN.encode(encoding))
 
     assert imported(text_of(a_row()), "--mapping", "windows.toml")["created"] == 1
+
+
+def test_the_mapping_in_the_documents_is_one() -> None:
+    text = (repository() / "docs" / "imports.md").read_text(encoding="utf-8")
+    example = re.findall(r"^```toml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)[0]
+
+    mapping = ImportMapping.model_validate(tomllib.loads(example))
+
+    assert (mapping.decimal, mapping.thousands, mapping.skip_rows, len(mapping.skip)) == (",", ".", 2, 1)
 
 
 def test_a_workbook_is_refused_by_its_name(attempt: Callable[..., Done], database: Database) -> None:
