@@ -10,10 +10,10 @@ from typer.testing import CliRunner
 from risk_assessment.__main__ import app
 
 
-def run(*arguments: Any, **env: str) -> Done:
+def run(*arguments: Any, stdin: str | None = None, **env: str) -> Done:
     """Run a command in this process, whose logs stay as they are."""
     with mock.patch("service_kit.cli.configure"):
-        result = CliRunner().invoke(app, [str(argument) for argument in arguments], env=env)
+        result = CliRunner().invoke(app, [str(argument) for argument in arguments], input=stdin, env=env)
     unhandled = result.exception is not None and not isinstance(result.exception, SystemExit)
     assert not unhandled, f"{result.exception!r}\n{result.output}"
     return Done(result.exit_code, result.stdout, result.stderr)

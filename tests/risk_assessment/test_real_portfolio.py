@@ -40,7 +40,7 @@ def test_a_real_portfolio_comes_in_and_again_changes_nothing(
 
     first = run(*command, RISK_DATABASE_URL=str(sqlite.engine.url))
 
-    assert first.code == 0, first.err
+    assert first.code == 3, first.err  # some rows were rejected
     counted = {"rows": 30_000, "created": len(owing), "skipped": owing_nothing, "rejected": len(unclear), "updated": 0}
     assert json.loads(first.out) | counted == json.loads(first.out)
     with (tmp_path / f"{clients.stem}.rejects.csv").open(newline="") as file:

@@ -14,7 +14,7 @@ from risk_assessment.debtors import bulk
 from risk_assessment.debtors.bulk import CHUNK, BulkLoad, PortfolioInUseError, bulk_scorer
 from risk_assessment.debtors.generating import distribution_named, generate
 from risk_assessment.debtors.import_mapping import read_mapping
-from risk_assessment.debtors.importing import import_file
+from risk_assessment.debtors.importing import FileChangedError, import_file
 from risk_assessment.fields import PortfolioName
 from risk_assessment.metadata import audit_records
 from risk_assessment.policies.registry import PolicyRegistry, load_registry
@@ -29,10 +29,16 @@ from service_kit.cli import (
     progress_bar,
     start_command,
 )
+from service_kit.csv_files.kinds import ImportRefusedError
+from service_kit.csv_files.source import STDIN
 from service_kit.database.engine import Database
 from service_kit.database.migrations import MigrationError
 
-KNOWN = (MigrationError, PolicyError, PortfolioInUseError)
+KNOWN = (MigrationError, PolicyError, PortfolioInUseError, FileChangedError)
+PARTLY_IMPORTED = 3
+"""The exit code when rows were rejected and others came in."""
+NOT_IMPORTED = 4
+"""The exit code when the file or its mapping was refused, or every row was rejected."""
 
 
 def add_debtor_commands(app: typer.Typer) -> None:
@@ -65,7 +71,7 @@ def add_debtor_commands(app: typer.Typer) -> None:
 
     @app.command()
     def import_debtors(
-        file: Annotated[Path, typer.Argument(help="CSV file")],
+        file: Annotated[Path, typer.Argument(help="CSV file, or - for standard input")],
         mapping: Annotated[Path | None, typer.Option(help="Mapping file (TOML): where each field comes from")] = None,
         portfolio: Annotated[str | None, typer.Option(help="Portfolio other than the mapping's")] = None,
         rejects: Annotated[
@@ -73,15 +79,21 @@ def add_debtor_commands(app: typer.Typer) -> None:
         ] = None,
         as_json: AsJson = False,
     ) -> None:
-        """Import a portfolio from CSV. Bad rows are listed and left out; importing a file twice changes nothing."""
-        with _opened() as (database, registry):
+        """Import a portfolio from CSV. Bad rows are listed and left out; importing a file twice changes nothing.
+
+        Exits with 0 when every row came in or was skipped on purpose, with 3 when rows were rejected, with 4 when
+        nothing came in because the file was refused or every row was rejected.
+        """
+        with _opened() as (database, registry), _refusals():
             chosen = read_mapping(mapping) if mapping else None
             name = _checked_portfolio(portfolio) if portfolio else None
-            reject_file = rejects or Path(f"{file.stem}.rejects.csv")
+            reject_file = rejects or Path(f"{'stdin' if file == STDIN else file.stem}.rejects.csv")
             audit = audit_of_command(audit_records)
             with progress_bar("importing", file.stat().st_size if file.is_file() else None) as advance:
-                report = import_file(database, registry, audit, file, chosen, name, reject_file, advance)
+                report = import_file(database, registry, audit, file, chosen, name, reject_file, advance, _announce)
         print_json(report.as_dict()) if as_json else typer.echo(_sentence(report.as_dict()))
+        if report.rejected:
+            raise typer.Exit(NOT_IMPORTED if report.imported_nothing else PARTLY_IMPORTED)
 
 
 @contextmanager
@@ -89,6 +101,18 @@ def _opened() -> Iterator[tuple[Database, PolicyRegistry]]:
     settings = start_command(Settings, PACKAGE)
     with clear_errors(PACKAGE, KNOWN), opened(settings.risk_database_url) as database:
         yield database, load_registry(settings.risk_policy, settings.risk_policy_dir)
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    try:
+        yield
+    except ImportRefusedError as error:
+        fail(" ".join(str(error).split()), code=NOT_IMPORTED)
+
+
+def _announce(text: str) -> None:
+    typer.echo(f"note: {text}", err=True)
 
 
 def _checked_portfolio(name: str) -> str:

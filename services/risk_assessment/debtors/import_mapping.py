@@ -1,34 +1,55 @@
-"""The mapping of an import: where each field of a debtor comes from in another system's CSV.
+"""The mapping of an import: how another system's CSV is written, and where each field of a debtor comes from in it.
 
 What a file does not contain must be declared as a fixed value; nothing is ever guessed.
 """
 
-import math
 import re
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from recovery_core.profile import Profile
+from recovery_core.money import Money
+from recovery_core.profile import (
+    ContractType,
+    EmploymentStatus,
+    FamilySituation,
+    IndustrySector,
+    LatePayments,
+    PaymentStatus,
+    Profile,
+)
 from risk_assessment.debtors.bulk import DebtorRow
 from risk_assessment.fields import PortfolioName
+from service_kit.csv_files.header import Header, Style, loosely
+from service_kit.csv_files.kinds import ImportRefusedError, decode_text, encoding_named
+from service_kit.csv_files.numbers import OURS, NumberStyle
+from service_kit.csv_files.texts import in_our_words
 
 FIELDS = DebtorRow._fields
 OPTIONAL = tuple(name for name, field in Profile.model_fields.items() if not field.is_required())
 REQUIRED = tuple(name for name in FIELDS if name not in OPTIONAL)
+AMOUNTS = ("total_debt_amount", "monthly_income")
+COUNT = "late_payments_count"
+NUMBERS = (*AMOUNTS, COUNT)
+CATEGORIES: Mapping[str, type[StrEnum]] = {
+    "employment_status": EmploymentStatus,
+    "contract_type": ContractType,
+    "industry_sector": IndustrySector,
+    "family_situation": FamilySituation,
+    "payment_status": PaymentStatus,
+}
 
 Reader = Callable[[Sequence[str]], str | int | None]
 """Returns a field's value in a record, None where the record is blank. Raises ValueError when it cannot be read."""
 
 # A place is a column's name and nothing else: str.format would also accept attributes and widths of any size.
 _PLACE = re.compile(r"\{([^{}]+)\}")
-
-
-class ImportRefusedError(ValueError):
-    """The file or its mapping cannot be used at all; nothing was imported."""
+_AMOUNT: TypeAdapter[int] = TypeAdapter(Money)
+_COUNT: TypeAdapter[int] = TypeAdapter(LatePayments)
 
 
 class Source(BaseModel):
@@ -42,6 +63,7 @@ class Source(BaseModel):
     count_above: int | None = Field(None, description="how many of `columns` have a number above this")
     columns: list[str] = Field(default_factory=list)
     map: dict[str, str] = Field(default_factory=dict, description="what each value of the column means")
+    sum: bool = Field(False, description="add the values of all rows with the same reference")
 
     @model_validator(mode="after")
     def _one_source(self) -> "Source":
@@ -52,6 +74,8 @@ class Source(BaseModel):
             raise ValueError("count_above and columns belong together")
         if self.map and self.column is None:
             raise ValueError("map belongs to column")
+        if self.sum and self.column is None and self.count_above is None:
+            raise ValueError("sum belongs to column or count_above")
         if self.template is not None and re.search(r"[{}]", _PLACE.sub("", self.template)):
             raise ValueError("write the places of a template as {COLUMN}")
         return self
@@ -64,25 +88,28 @@ class Source(BaseModel):
             return _PLACE.findall(self.template)
         return self.columns
 
-    def reader(self, header: list[str]) -> Reader:
+    def reader(self, header: Header, style: NumberStyle) -> Reader:
         """Return a function that reads the field from a record under that header."""
         if self.column is not None:
-            at = header.index(self.column)
+            at = header.place_of(self.column)
             return self._translated(at) if self.map else lambda record: record[at].strip() or None
         if self.template is not None:
-            template, places = self.template, {name: header.index(name) for name in self.reads()}
+            template, places = self.template, {name: header.place_of(name) for name in self.reads()}
             return lambda record: _PLACE.sub(lambda place: record[places[place[1]]], template)
         if self.count_above is not None:
-            border, columns = self.count_above, [(name, header.index(name)) for name in self.columns]
-            return lambda record: sum(_number(name, record[at]) > border for name, at in columns)
+            border, columns = self.count_above, [(name, header.place_of(name)) for name in self.columns]
+            return lambda record: sum(_number(name, record[at], style) > border for name, at in columns)
         return lambda _record: self.fixed
 
     def _translated(self, at: int) -> Reader:
+        loose = _unambiguous(self.map)
+
         def meaning(record: Sequence[str]) -> str:
             text = record[at].strip()
-            if text not in self.map:
+            found = self.map.get(text, loose.get(loosely(text)))
+            if found is None:
                 raise ValueError(f"the mapping knows only {', '.join(self.map)} here")
-            return self.map[text]
+            return found
 
         return meaning
 
@@ -102,13 +129,13 @@ class SkipRule(BaseModel):
             raise ValueError("give exactly one of at_most, equals")
         return self
 
-    def applies(self, cell: str) -> bool:
+    def applies(self, cell: str, style: NumberStyle) -> bool:
         """Return whether the row with that cell is skipped; a cell that is no number is never skipped."""
         text = cell.strip()
         if self.at_most is None:
             return text == self.equals
         try:
-            return float(text) <= self.at_most
+            return style.number(text) <= self.at_most
         except ValueError:
             return False
 
@@ -119,13 +146,18 @@ class ImportMapping(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     portfolio: PortfolioName = "default"
-    delimiter: Annotated[str, Field(pattern=r'^[^"\r\n]$')] = ","
-    encoding: Literal["utf-8-sig", "latin-1", "cp1252"] = "utf-8-sig"
+    delimiter: Annotated[str, Field(pattern=r'^[^"\r\n]$', description="what separates columns")] | None = None
+    encoding: Annotated[str, BeforeValidator(lambda name: encoding_named(str(name)))] | None = None
+    skip_rows: Annotated[int, Field(ge=0, le=1_000, description="lines above the header")] | None = None
+    decimal: Literal[".", ","] = "."
+    thousands: Literal["", ".", ",", " ", "'"] = ""
     fields: dict[str, Source]
     skip: list[SkipRule] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _right_fields(self) -> "ImportMapping":
+        if self.decimal == self.thousands:
+            raise ValueError("decimal and thousands must differ")
         unknown = [name for name in self.fields if name not in FIELDS]
         if unknown:
             raise ValueError(f"unknown fields: {', '.join(unknown)}; known are {', '.join(FIELDS)}")
@@ -134,6 +166,8 @@ class ImportMapping(BaseModel):
             raise ValueError(
                 f"no source for {', '.join(missing)}; declare a fixed value for what the file does not contain"
             )
+        for name, source in self.fields.items():
+            _check_declared(name, source)
         return self
 
     @property
@@ -141,43 +175,113 @@ class ImportMapping(BaseModel):
         """The fields that the file does not contain: known debtors keep theirs."""
         return tuple(name for name in OPTIONAL if name not in self.fields)
 
-    def check_columns(self, header: list[str]) -> None:
-        """Raise ImportRefusedError for a file without a column that the mapping reads."""
-        wanted = [name for source in self.fields.values() for name in source.reads()]
-        wanted += [rule.column for rule in self.skip]
-        missing = [name for name in dict.fromkeys(wanted) if name not in header]
-        if missing:
-            raise ImportRefusedError(f"the file has no column {', '.join(missing)}")
+    @property
+    def summed(self) -> tuple[str, ...]:
+        """The fields whose values are added over the rows of one reference."""
+        return tuple(name for name in NUMBERS if name in self.fields and self.fields[name].sum)
+
+    @property
+    def style(self) -> Style:
+        """How the file is written."""
+        return Style(self.encoding, self.delimiter, self.skip_rows)
+
+    @property
+    def numbers(self) -> NumberStyle:
+        """How the file writes numbers."""
+        return NumberStyle(self.decimal, self.thousands)
+
+    @property
+    def wanted(self) -> list[str]:
+        """The columns that the file must have."""
+        names = [name for source in self.fields.values() for name in source.reads()]
+        return list(dict.fromkeys(names + [rule.column for rule in self.skip]))
 
 
 def read_mapping(path: Path) -> ImportMapping:
     """Read a mapping file (TOML). Raises ImportRefusedError naming what is wrong."""
     try:
-        return ImportMapping.model_validate(tomllib.loads(path.read_text("utf-8")))
+        return ImportMapping.model_validate(tomllib.loads(decode_text(path.read_bytes())))
     except OSError as error:
         raise ImportRefusedError(f"cannot read {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ImportRefusedError(f"{path} is not TOML: {error}") from error
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        raise ImportRefusedError(f"{path}: {place}: {first['msg']}" if place else f"{path}: {first['msg']}") from error
+        place = ".".join(str(part) for part in first["loc"])
+        what = _what_is_wrong(first)
+        raise ImportRefusedError(f"{path}: {place}: {what}" if place else f"{path}: {what}") from error
 
 
-def own_columns(header: list[str], portfolio: str) -> ImportMapping:
-    """Return the mapping of a file whose columns already have the fields' names. Raises ImportRefusedError."""
-    missing = [name for name in REQUIRED if name not in header]
-    if missing:
-        raise ImportRefusedError(f"the file has no column {', '.join(missing)}; write a mapping (--mapping)")
-    fields = {name: Source(column=name) for name in FIELDS if name in header}
-    return ImportMapping(portfolio=portfolio, fields=fields)
+def own_columns(header: Header) -> ImportMapping:
+    """Return the mapping of a file whose columns have the fields' names."""
+    return ImportMapping(fields={name: Source(column=name) for name in FIELDS if header.find(name) is not None})
 
 
-def _number(column: str, text: str) -> float:
+def _check_declared(name: str, source: Source) -> None:
+    """Raise ValueError for a declared value that no debtor can have."""
+    if source.sum and name not in NUMBERS:
+        raise ValueError(f"{name} cannot be added over rows; {', '.join(NUMBERS)} can")
+    declared = list(source.map.values()) + ([] if source.fixed is None else [source.fixed])
+    for value in declared:
+        if name in CATEGORIES and value not in list(CATEGORIES[name]):
+            raise ValueError(f"{name} must be one of {', '.join(CATEGORIES[name])}")
+        try:
+            if name in AMOUNTS:
+                _AMOUNT.validate_python(value)
+            if name == COUNT:
+                _COUNT.validate_python(OURS.count(str(value)))
+        except ValidationError as error:
+            raise ValueError(f"{name} {in_our_words(error.errors()[0], value, 'utf-8')}") from None
+        except ValueError as error:
+            raise ValueError(f"{name} {error}") from None
+
+
+def _what_is_wrong(problem: Any) -> str:
+    """Return a problem of the mapping in our words."""
+    kind, limits = problem["type"], problem.get("ctx", {})
+    if kind in _WORDS:
+        return _WORDS[kind].format(**limits)
+    if kind == "string_pattern_mismatch":
+        return _FORMS.get(str(problem["loc"][0]), "has another form")
+    if kind.endswith("_type"):
+        return f"must be {_TYPES.get(kind.removesuffix('_type'), 'of another type')}"
+    return in_our_words(problem, problem["input"], "utf-8")
+
+
+_WORDS = {
+    "value_error": "{error}",
+    "extra_forbidden": "is not a setting of a mapping",
+    "missing": "is missing",
+    "literal_error": "must be {expected}",
+}
+_FORMS = {
+    "delimiter": 'must be one character, such as ";" or "\\t"',
+    "portfolio": "must be letters, digits, points, hyphens and underscores",
+}
+_TYPES = {
+    "string": "a text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "dict": "a table",
+    "list": "a list",
+    "model": "a table",
+}
+
+
+def _unambiguous(meanings: dict[str, str]) -> dict[str, str]:
+    """Return the meanings by loose spelling, without those that two different spellings share."""
+    loose: dict[str, set[str]] = {}
+    for text, meaning in meanings.items():
+        loose.setdefault(loosely(text), set()).add(meaning)
+    return {text: found.pop() for text, found in loose.items() if text and len(found) == 1}
+
+
+def _number(column: str, text: str, style: NumberStyle) -> float:
     try:
-        number = float(text)
+        number = style.number(text)
     except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
+        number = float("nan")
+    if not abs(number) < float("inf"):
         raise ValueError(f"{column} is not a number")
     return number

@@ -1,63 +1,65 @@
 """Imports a portfolio from CSV: a stream in, debtors out, bad rows into a reject file with row, column and reason.
 
-A file without the columns that its mapping reads is rejected. Importing a file twice changes nothing.
+The whole file is read once before anything is written: one without the columns of its mapping, or whose quotes swallow
+rows, is refused. Importing a file twice changes nothing.
 """
 
-import csv
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
-from io import TextIOWrapper
+from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, get_type_hints
-
-from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from recovery_core.scoring.scorer import ScoringError
-from recovery_core.whole_number import WHOLE
 from risk_assessment.debtors.bulk import CHUNK, BulkLoad, BulkScorer, Changes, DebtorRow, ScoredRow, bulk_scorer
-from risk_assessment.debtors.import_mapping import OPTIONAL, ImportMapping, ImportRefusedError, Reader, own_columns
-from risk_assessment.debtors.schemas import DebtorIn
-from risk_assessment.fields import ExternalRef
+from risk_assessment.debtors.import_mapping import REQUIRED, ImportMapping, own_columns
+from risk_assessment.debtors.import_rows import RowReader, RowRejectedError, references_of
+from risk_assessment.debtors.repeated_rows import (
+    NotOneDebtorError,
+    Repeated,
+    RowsToAdd,
+    added_up,
+    announcement,
+    find_repeated,
+)
 from risk_assessment.policies.registry import PolicyRegistry
 from service_kit.audit import Audit
+from service_kit.csv_files.header import Style
+from service_kit.csv_files.kinds import ImportRefusedError
+from service_kit.csv_files.rejects import RejectFile
+from service_kit.csv_files.source import Source, opened
+from service_kit.csv_files.table import Record, Table
 from service_kit.database.engine import Database
-from service_kit.private_files import make_private
-
-REJECT_HEADER = ("row", "column", "reason")
-
-# The fields' own types, but for the reference, without which an import recognizes no debtor.
-_TYPES = get_type_hints(DebtorIn, include_extras=True) | {"external_ref": ExternalRef}
-_WHOLE_NUMBERS = frozenset(name for name, info in DebtorIn.model_fields.items() if WHOLE in info.metadata)
-_ROW: Any = tuple[tuple(_TYPES[name] for name in DebtorRow._fields)]  # type: ignore[misc]
-# A tuple is validated in half the time of a model.
-_VALIDATOR: TypeAdapter[tuple[Any, ...]] = TypeAdapter(_ROW, config=ConfigDict(use_enum_values=True))
 
 
-class RowRejectedError(ValueError):
-    """One row cannot become a debtor; `problems` are pairs of column and reason."""
-
-    def __init__(self, problems: list[tuple[str, str]]) -> None:
-        super().__init__("; ".join(f"{column}: {reason}" for column, reason in problems))
-        self.problems = problems
+class FileChangedError(Exception):
+    """Another process wrote to the file while it was imported."""
 
 
 @dataclass(slots=True)
 class ImportReport:
-    """What became of every row of a file: created + updated + unchanged + skipped + rejected = rows."""
+    """What became of every row of a file: created + updated + unchanged + skipped + rejected + summed = rows."""
 
     portfolio: str
     rows: int = 0
     skipped: int = 0
     rejected: int = 0
+    summed: int | None = None
+    """How many rows were added to the debtor of another row; None when the mapping adds nothing."""
     changes: Changes = field(default_factory=Changes)
     reject_file: Path | None = None
+
+    @property
+    def imported_nothing(self) -> bool:
+        """Whether rows were rejected, and no other row came in."""
+        return 0 < self.rejected == self.rows - self.skipped
 
     def as_dict(self) -> dict[str, object]:
         """Return the report by name; `reject_file` is None when no row was rejected."""
         counted = {"portfolio": self.portfolio, "rows": self.rows, **self.changes.as_dict()}
         rejects = str(self.reject_file) if self.reject_file else None
-        return counted | {"skipped": self.skipped, "rejected": self.rejected, "reject_file": rejects}
+        counted |= {"skipped": self.skipped, "rejected": self.rejected}
+        return counted | ({} if self.summed is None else {"summed": self.summed}) | {"reject_file": rejects}
 
 
 def import_file(
@@ -69,104 +71,81 @@ def import_file(
     portfolio: str | None,
     reject_file: Path,
     advance: Callable[[int], None],
+    announce: Callable[[str], None] = lambda _: None,
 ) -> ImportReport:
-    """Stream a CSV file in, scored by the active policy at one moment. Raises ImportRefusedError.
+    """Import a CSV file, scored by the active policy at one moment. Raises ImportRefusedError, FileChangedError.
 
-    `advance` is called with how many more bytes were read.
+    `advance` is called with how many more bytes were read, `announce` before the first write with what the user
+    should know of the whole file.
     """
     with ExitStack() as open_files:
-        raw = open_files.enter_context(_opened(path))
-        table = _Table(raw, mapping, portfolio)
-        report = ImportReport(table.mapping.portfolio)
-        rejects = _Rejects(reject_file, open_files)
+        source = open_files.enter_context(opened(path))
+        rejects = open_files.enter_context(RejectFile(reject_file, source))
+        book = _Book(source, mapping, portfolio)
+        repeated = find_repeated(book.references)
+        if repeated:
+            announce(announcement(repeated, book.mapping.summed))
+        rejects.begin()
+        report = ImportReport(book.mapping.portfolio, summed=0 if book.mapping.summed else None)
         scorer = bulk_scorer(database, registry, report.portfolio, audit.at)
-        load = BulkLoad(database, report.portfolio, scorer, audit, "portfolio.imported", table.mapping.absent)
+        load = BulkLoad(database, report.portfolio, scorer, audit, "portfolio.imported", book.mapping.absent)
+        to_add = open_files.enter_context(closing(RowsToAdd()))
         read = 0
-        for chunk in _Reader(table, scorer, report, rejects).chunks():
+        for chunk in _Rows(book, scorer, report, rejects, repeated, to_add).chunks():
             load.load(chunk)
             report.changes = load.changes
-            advance(raw.tell() - read)
-            read = raw.tell()
+            advance(source.file.tell() - read)
+            read = source.file.tell()
         report.reject_file = rejects.path if report.rejected else None
+        if source.has_changed():
+            raise FileChangedError("the file changed while it was read: import it again")
     return report
 
 
-def _opened(path: Path) -> BinaryIO:
-    try:
-        return path.open("rb")
-    except OSError as error:
-        raise ImportRefusedError(f"cannot read {path}: {error.strerror}") from error
+class _Book:
+    """The file as a table, and the mapping that fits it."""
 
-
-class _Table:
-    """The file as records under its header, and the mapping that fits it."""
-
-    def __init__(self, raw: BinaryIO, mapping: ImportMapping | None, portfolio: str | None) -> None:
-        encoding, delimiter = (mapping.encoding, mapping.delimiter) if mapping else ("utf-8-sig", ",")
-        # Bytes that are not text survive as surrogates, which the validation of their row then rejects.
-        text = TextIOWrapper(raw, encoding=encoding, errors="surrogateescape", newline="")
-        self._records = csv.reader(text, delimiter=delimiter, strict=True)
-        self.header = self._read_header()
-        self.mapping = mapping or own_columns(self.header, "default")
+    def __init__(self, source: Source, mapping: ImportMapping | None, portfolio: str | None) -> None:
+        self._table = _table(source, mapping)
+        self.mapping = mapping or own_columns(self._table.header)
         if portfolio is not None:
             self.mapping = self.mapping.model_copy(update={"portfolio": portfolio})
-        self.mapping.check_columns(self.header)
+        self.reader = RowReader(self.mapping, self._table.header, self._table.encoding)
 
-    def _read_header(self) -> list[str]:
-        try:
-            header = [name.strip() for name in next(self._records)]
-        except StopIteration:
-            raise ImportRefusedError("the file is empty") from None
-        except csv.Error as error:
-            raise ImportRefusedError(f"the file is not CSV: {error}") from error
-        twice = sorted({name for name in header if header.count(name) > 1})
-        if twice:
-            raise ImportRefusedError(f"the file has several columns named {', '.join(twice)}")
-        return header
+    def records(self) -> Iterator[tuple[int, Record]]:
+        """Yield each record with its row number. Raises ImportRefusedError."""
+        return self._table.records(self.reader.is_row)
 
-    def records(self) -> Iterator[tuple[int, list[str] | csv.Error]]:
-        """Yield records with their row number in a spreadsheet, where the header is row 1; skip blank lines."""
-        number = 1
-        while True:
-            number += 1
-            try:
-                record = next(self._records)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                yield number, error
-                continue
-            if record:
-                yield number, record
+    def references(self) -> Iterator[tuple[Sequence[int], Sequence[str]]]:
+        """Yield row numbers and references, many at a time. Raises ImportRefusedError."""
+        return references_of(self._table.batches(self.reader.is_row), self.reader)
 
 
-class _Rejects:
-    """The reject file, created when the first row is rejected."""
-
-    def __init__(self, path: Path, open_files: ExitStack) -> None:
-        self.path, self._open_files = path, open_files
-        self._writer: Any = None
-
-    def write(self, row: int, problems: list[tuple[str, str]]) -> None:
-        if self._writer is None:
-            file = self._open_files.enter_context(self.path.open("w", encoding="utf-8", newline=""))
-            make_private(self.path)  # one of that name may have been there, readable by others
-            self._writer = csv.writer(file)
-            self._writer.writerow(REJECT_HEADER)
-        self._writer.writerows((row, column, reason) for column, reason in problems)
+def _table(source: Source, mapping: ImportMapping | None) -> Table:
+    if mapping is not None:
+        return Table(source, mapping.wanted, mapping.style)
+    try:
+        return Table(source, REQUIRED, Style())
+    except ImportRefusedError as error:
+        advice = "; write a mapping (--mapping)" if "no column" in str(error) else ""
+        raise ImportRefusedError(f"{error}{advice}") from error
 
 
-class _Reader:
+class _Rows:
     """Turns records into validated and scored rows, counting what is skipped and rejected on the way."""
 
-    def __init__(self, table: _Table, scorer: BulkScorer, report: ImportReport, rejects: _Rejects) -> None:
-        self._table, self._scorer, self._report, self._rejects = table, scorer, report, rejects
-        self._mapping, header = table.mapping, table.header
-        self._skip = [(rule, header.index(rule.column)) for rule in self._mapping.skip]
-        self._readers = {name: source.reader(header) for name, source in self._mapping.fields.items()}
-        self._in_order = [_or_default(name, self._readers.get(name)) for name in DebtorRow._fields]
-        # Kept for the whole file: a reference that comes twice must not make two imports differ.
-        self._seen: dict[str, int] = {}
+    def __init__(
+        self,
+        book: _Book,
+        scorer: BulkScorer,
+        report: ImportReport,
+        rejects: RejectFile,
+        repeated: Repeated,
+        to_add: RowsToAdd,
+    ) -> None:
+        self._book, self._reader, self._scorer = book, book.reader, scorer
+        self._report, self._rejects = report, rejects
+        self._repeated, self._to_add, self._summed = repeated, to_add, book.mapping.summed
 
     def chunks(self) -> Iterator[list[ScoredRow]]:
         chunk: list[ScoredRow] = []
@@ -179,84 +158,74 @@ class _Reader:
             yield chunk
 
     def _rows(self) -> Iterator[ScoredRow]:
-        for number, record in self._table.records():
+        for number, record in self._book.records():
             self._report.rows += 1
             try:
                 scored = self._row(number, record)
             except RowRejectedError as error:
-                self._report.rejected += 1
-                self._rejects.write(number, error.problems)
+                self._reject(number, error)
             else:
-                if scored is None:
-                    self._report.skipped += 1
-                else:
+                if scored is not None:
                     yield scored
+        for group in self._to_add.groups():
+            yield from self._added_up(group)
 
-    def _row(self, number: int, record: list[str] | csv.Error) -> ScoredRow | None:
-        """Return the debtor in a record and its score, None when a rule skips it. Raises RowRejectedError."""
-        if isinstance(record, csv.Error):
-            raise RowRejectedError([("", f"the row is not CSV: {record}")])
-        if len(record) != len(self._table.header):
-            raise RowRejectedError([("", f"the row has {len(record)} columns, the header {len(self._table.header)}")])
-        if any(rule.applies(record[at]) for rule, at in self._skip):
+    def _row(self, number: int, record: Record) -> ScoredRow | None:
+        """Return the debtor in a record and its score, None when it is skipped or waits. Raises RowRejectedError."""
+        if isinstance(record, str):
+            raise RowRejectedError([("", record)])
+        row = None
+        if not (self._reader.has_rules and self._reader.is_skipped(record)):
+            if self._repeated and self._is_one_of_several(number, record):
+                return None
+            row = self._reader.debtor(record)
+        if row is None:
+            self._report.skipped += 1
             return None
-        row = self._debtor(record)
+        return self._scored(row)
+
+    def _scored(self, row: DebtorRow) -> ScoredRow:
         try:
-            score = self._scorer.score(row)
+            return row, self._scorer.score(row)
         except ScoringError as error:
-            raise self._rejected(error.field, error.message) from error
-        first = self._seen.setdefault(row.external_ref, number)
-        if first != number:
-            raise self._rejected("external_ref", f"is already the reference of row {first}")
-        return row, score
+            raise self._reader.rejected(error.field, error.message) from error
 
-    def _debtor(self, record: list[str]) -> DebtorRow:
-        """Return the debtor in a record. Raises RowRejectedError."""
+    def _is_one_of_several(self, number: int, record: list[str]) -> bool:
+        """Keep a row that is to be added to others. Raises RowRejectedError where the mapping adds nothing."""
         try:
-            return DebtorRow._make(_VALIDATOR.validate_python([read(record) for read in self._in_order]))
+            several = self._repeated.get(str(self._reader.reference(record)))
         except ValueError:
-            return self._field_by_field(record)
-
-    def _field_by_field(self, record: list[str]) -> DebtorRow:
-        """Return the debtor, read field by field, so that each problem names its column."""
-        values: dict[str, Any] = {"portfolio": self._mapping.portfolio}
-        for name, read in self._readers.items():
-            try:
-                value = read(record)
-            except ValueError as error:
-                raise self._rejected(name, str(error)) from error
-            if value is not None:
-                values[name] = _whole(value) if name in _WHOLE_NUMBERS else value
-        if "external_ref" not in values:
-            raise self._rejected("external_ref", "must not be empty")
+            return False
+        if several is None:
+            return False
+        if not self._summed:
+            reason = f"stands in {several.rows:,} rows, first in row {several.first}: one debtor has one row"
+            raise self._reader.rejected("external_ref", reason)
+        keep = partial(self._to_add.add, several.first, number)
         try:
-            debtor = DebtorIn.model_validate(values)
-        except ValidationError as error:
-            problems = error.errors(include_url=False, include_input=False, include_context=False)
-            raise RowRejectedError([(self._column(str(p["loc"][0])), p["msg"]) for p in problems]) from error
-        return DebtorRow(*(getattr(debtor, name) for name in DebtorRow._fields))
+            keep(self._reader.debtor_to_add(record))
+        except RowRejectedError:
+            keep(None)
+            raise
+        return True
 
-    def _rejected(self, name: str, reason: str) -> RowRejectedError:
-        return RowRejectedError([(self._column(name), reason)])
+    def _added_up(self, group: list[tuple[int, DebtorRow | None]]) -> Iterator[ScoredRow]:
+        """Yield the debtor of several rows, or reject those of them that were not rejected before."""
+        kept = [number for number, row in group if row is not None]
+        try:
+            scored = self._scored(added_up(group, self._summed))
+        except NotOneDebtorError as error:
+            self._reject_all(kept, self._reader.rejected(error.field, str(error)))
+        except RowRejectedError as error:
+            self._reject_all(kept, error)
+        else:
+            self._report.summed = (self._report.summed or 0) + len(kept) - 1
+            yield scored
 
-    def _column(self, name: str) -> str:
-        """Return the column a field comes from, the field itself when it has none of its own."""
-        source = self._mapping.fields.get(name)
-        return source.column if source is not None and source.column is not None else name
+    def _reject_all(self, numbers: list[int], error: RowRejectedError) -> None:
+        for number in numbers:
+            self._reject(number, error)
 
-
-def _whole(value: str | int | None) -> str | int | None:
-    """Parse a whole number, which is text in CSV; anything else is left for the validation to reject."""
-    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10 else value
-
-
-def _or_default(name: str, read: Reader | None) -> Reader:
-    """Return a reader of a field that is validated by itself, with its default where a file or a record has none."""
-    default = DebtorIn.model_fields[name].default if name in OPTIONAL else None
-    if read is None:
-        return lambda _record: default
-    if name in _WHOLE_NUMBERS:
-        return lambda record: _whole(read(record))
-    if default is None:
-        return read
-    return lambda record: default if (value := read(record)) is None else value
+    def _reject(self, number: int, error: RowRejectedError) -> None:
+        self._report.rejected += 1
+        self._rejects.write(number, error.problems)

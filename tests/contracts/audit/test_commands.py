@@ -17,13 +17,15 @@ from service_kit.database.migrations import upgrade
 
 
 class TestCommands:
-    def run(self, package: str, folder: Path, *arguments: str, given: dict[str, Any] | None = None) -> str:
+    def run(
+        self, package: str, folder: Path, *arguments: str, given: dict[str, Any] | None = None, code: int = 0
+    ) -> str:
         settings = {name.upper(): str(value) for name, value in (given or {}).items()} | {
             "RISK_DATABASE_URL": f"sqlite:///{folder / 'risk.db'}",
             "DEBT_DATABASE_URL": f"sqlite:///{folder / 'debt.db'}",
         }
         done = run_service(package, *arguments, cwd=folder, env=environment(**settings))
-        assert done.code == 0, done.err
+        assert done.code == code, done.err
         return done.out
 
     def records(self, folder: Path, service: str) -> list[tuple[str, str, str, Any]]:
@@ -54,7 +56,7 @@ class TestCommands:
         (tmp_path / "book.csv").write_text("\n".join(rows))
 
         for _ in range(2):
-            self.run("risk_assessment", tmp_path, "import-debtors", "book.csv", "--portfolio", "book")
+            self.run("risk_assessment", tmp_path, "import-debtors", "book.csv", "--portfolio", "book", code=3)
 
         found = self.records(tmp_path, "risk")
         assert [(action, subject, detail) for _, action, subject, detail in found] == [

@@ -1,0 +1,242 @@
+"""The rows of a file to import: reads each record as a debtor, by the mapping, or says in which columns it is none."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from typing import Any, get_type_hints
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from recovery_core.money import parse_money
+from risk_assessment.debtors.bulk import DebtorRow
+from risk_assessment.debtors.import_mapping import AMOUNTS, CATEGORIES, COUNT, NUMBERS, OPTIONAL, ImportMapping, Reader
+from risk_assessment.debtors.schemas import DebtorIn
+from risk_assessment.fields import ExternalRef
+from service_kit.csv_files.header import Header
+from service_kit.csv_files.table import Record
+from service_kit.csv_files.texts import PLAIN_REFERENCE, constant, in_our_words, reference, visible_reference
+
+# The fields' own types, but for the reference, without which an import recognizes no debtor.
+_TYPES = get_type_hints(DebtorIn, include_extras=True) | {"external_ref": ExternalRef}
+_ROW: Any = tuple[tuple(_TYPES[name] for name in DebtorRow._fields)]  # type: ignore[misc]
+# A tuple is validated in half the time of a model.
+_VALIDATOR: TypeAdapter[tuple[Any, ...]] = TypeAdapter(_ROW, config=ConfigDict(use_enum_values=True))
+
+
+class RowRejectedError(ValueError):
+    """One row cannot become a debtor; `problems` are pairs of column and reason."""
+
+    def __init__(self, problems: list[tuple[str, str]]) -> None:
+        super().__init__("; ".join(f"{column}: {reason}" for column, reason in problems))
+        self.problems = problems
+
+
+class RowReader:
+    """Reads the records of one file."""
+
+    def __init__(self, mapping: ImportMapping, header: Header, encoding: str) -> None:
+        self._mapping, self._header, self._encoding = mapping, header, encoding
+        self._numbers = mapping.numbers
+        self._skip = [(rule, header.place_of(rule.column)) for rule in mapping.skip]
+        raw = {name: source.reader(header, self._numbers) for name, source in mapping.fields.items()}
+        # A template is put together on purpose, so only what cannot be seen in it is checked.
+        check = reference if mapping.fields["external_ref"].column is not None else visible_reference
+        self._reference_at = self._cell_of("external_ref")
+        self.reference = _reference(raw["external_ref"], self._reference_at, check)
+        self._lenient = {name: self._lenient_reader(name, read) for name, read in raw.items()}
+        strict = {name: self._strict_reader(name, read) for name, read in raw.items()}
+        self._in_order = [_or_default(name, strict.get(name)) for name in DebtorRow._fields]
+        self._lenient_in_order = [_or_default(name, self._lenient.get(name)) for name in DebtorRow._fields]
+
+    @property
+    def has_rules(self) -> bool:
+        """Whether rows may be skipped on purpose."""
+        return bool(self._skip)
+
+    def is_skipped(self, record: Sequence[str]) -> bool:
+        """Return whether a rule of the mapping leaves this row out."""
+        return any(rule.applies(record[at], self._numbers) for rule, at in self._skip)
+
+    def plain_references(self, records: Sequence[Record]) -> list[str] | None:
+        """Return the references of records that all have a plain one, None where a closer look is needed."""
+        at = self._reference_at
+        if at is None or self._skip or isinstance(records[0], str):
+            return None
+        found = [record[at] for record in records]
+        return found if PLAIN_REFERENCE.fullmatch("".join(found)) and "" not in found else None
+
+    def reference_or_none(self, record: Record) -> str | None:
+        """Return the reference of a record, None for one that has none, is skipped, or will be rejected."""
+        if isinstance(record, str) or self.is_skipped(record):
+            return None
+        try:
+            found = self.reference(record)
+        except ValueError:
+            return None
+        return None if found is None else str(found)
+
+    def is_row(self, cells: Sequence[str]) -> bool:
+        """Return whether cells, as many as there are columns, look like a row: their amount can be read."""
+        try:
+            self._lenient["total_debt_amount"](cells)
+        except ValueError:
+            return False
+        return True
+
+    def debtor(self, record: Sequence[str]) -> DebtorRow | None:
+        """Return the debtor in a record, None for one without any value. Raises RowRejectedError."""
+        try:
+            return DebtorRow._make(_VALIDATOR.validate_python([read(record) for read in self._in_order]))
+        except ValueError:
+            return None if not any(map(str.strip, record)) else self._written_otherwise(record)
+
+    def debtor_to_add(self, record: Sequence[str]) -> DebtorRow:
+        """Return one of several rows to add, whose amounts may be negative. Raises RowRejectedError."""
+        signed: dict[str, Any] = {}
+        stand_in: dict[str, str | int] = {}
+        for name in self._mapping.summed:
+            if name in AMOUNTS:
+                signed[name] = self._signed(name, record)
+                stand_in[name] = "1"
+        return self._written_otherwise(record, stand_in)._replace(**signed)
+
+    def rejected(self, name: str, reason: str) -> RowRejectedError:
+        """Return the error for a problem with one field."""
+        return RowRejectedError([(self.column(name), reason)])
+
+    def column(self, name: str) -> str:
+        """Return the column a field comes from, the field itself when it has none of its own."""
+        source = self._mapping.fields.get(name)
+        if source is None or source.column is None:
+            return name
+        return self._header.names[self._header.place_of(source.column)]
+
+    def _strict_reader(self, name: str, read: Reader) -> Reader:
+        """Return the quick reader of a field, for values as the API takes them."""
+        if name in NUMBERS and not self._numbers.is_ours:
+            return self._lenient[name]
+        at = self._cell_of(name)
+        if name == COUNT:
+            return (lambda record: _count(read(record))) if at is None else _remembering(at, _count)
+        return read if name in AMOUNTS else self._lenient[name]
+
+    def _lenient_reader(self, name: str, read: Reader) -> Reader:
+        """Return the reader of a field that takes every harmless spelling."""
+        at = self._cell_of(name)
+        if name == "external_ref":
+            return self.reference
+        if name in CATEGORIES:
+            return read if at is None else _remembering(at, partial(_category, frozenset(CATEGORIES[name])))
+        if name in NUMBERS and self._mapping.fields[name].fixed is None:
+            parse: Callable[[str], str | int] = self._numbers.plain if name in AMOUNTS else self._numbers.count
+            return lambda record: parse(value) if isinstance(value := read(record), str) else value
+        return (lambda record: _count(read(record))) if name == COUNT else read
+
+    def _cell_of(self, name: str) -> int | None:
+        """Return which cell of a record has the field as it stands."""
+        source = self._mapping.fields[name]
+        return None if source.column is None or source.map else self._header.place_of(source.column)
+
+    def _written_otherwise(self, record: Sequence[str], stand_in: dict[str, str | int] | None = None) -> DebtorRow:
+        """Return the debtor in a record with other spellings. Raises RowRejectedError with all its problems."""
+        values: dict[str, Any] = {"portfolio": self._mapping.portfolio} | (stand_in or {})
+        problems: dict[str, str] = {}
+        for name, read in self._lenient.items():
+            try:
+                value = values[name] if name in values else read(record)
+            except ValueError as error:
+                problems[name] = str(error)
+            else:
+                values |= {} if value is None else {name: value}
+        if "external_ref" not in values:
+            problems.setdefault("external_ref", "must not be empty")
+        problems = self._found_wrong(values) | problems
+        if problems:
+            ordered = [name for name in DebtorRow._fields if name in problems]
+            raise RowRejectedError([(self.column(name), problems[name]) for name in ordered])
+        debtor = DebtorIn.model_validate(values)
+        return DebtorRow(*(getattr(debtor, name) for name in DebtorRow._fields))
+
+    def _found_wrong(self, values: dict[str, Any]) -> dict[str, str]:
+        try:
+            DebtorIn.model_validate(values)
+        except ValidationError as error:
+            return {
+                str(problem["loc"][0]): in_our_words(problem, values.get(str(problem["loc"][0])), self._encoding)
+                for problem in reversed(error.errors(include_url=False))
+            }
+        return {}
+
+    def _signed(self, name: str, record: Sequence[str]) -> int:
+        """Return an amount in minor units, below zero for a credit. Raises RowRejectedError."""
+        try:
+            text = str(self._lenient[name](record) or "")
+            minor = parse_money(text.removeprefix("-")) if text else None
+        except ValueError as error:
+            raise self.rejected(name, str(error)) from error
+        if minor is None:
+            raise self.rejected(name, "must not be empty")
+        return -minor if text.startswith("-") else minor
+
+
+def references_of(
+    batches: Iterable[tuple[int, Sequence[Record]]], reader: RowReader
+) -> Iterator[tuple[Sequence[int], Sequence[str]]]:
+    """Yield the row numbers and the references of records that have one and are not skipped, many at a time."""
+    for number, records in batches:
+        plain = reader.plain_references(records)
+        if plain is not None:
+            yield range(number, number + len(records)), plain
+            continue
+        found = [(row, reader.reference_or_none(record)) for row, record in enumerate(records, number)]
+        yield [row for row, one in found if one is not None], [one for _, one in found if one is not None]
+
+
+def _reference(read: Reader, at: int | None, check: Callable[[str], str | None]) -> Reader:
+    def checked(record: Sequence[str]) -> str | int | None:
+        if at is not None and PLAIN_REFERENCE.fullmatch(cell := record[at]):
+            return cell
+        value = read(record)
+        return None if value is None else check(str(value))
+
+    return checked
+
+
+class _Remembered(dict[str, str | int | None]):
+    """What the first thousand different cells of a column mean. Categories and counts have few."""
+
+    def __init__(self, meaning: Callable[[str], str | int | None]) -> None:
+        super().__init__()
+        self._meaning = meaning
+
+    def __missing__(self, cell: str) -> str | int | None:
+        found = self._meaning(cell.strip())
+        if len(self) < 1_000:
+            self[cell] = found
+        return found
+
+
+def _remembering(at: int, meaning: Callable[[str], str | int | None]) -> Reader:
+    met = _Remembered(meaning)
+    return lambda record: met[record[at]]
+
+
+def _category(known: frozenset[str], text: str) -> str | None:
+    """Return the category that a text spells, the text itself when it spells none."""
+    return found if (found := constant(text)) in known else text or None
+
+
+def _count(value: str | int | None) -> str | int | None:
+    """Parse a whole number, which is text in CSV; anything else is left for the validation to reject."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:
+        return int(value)
+    return None if value == "" else value
+
+
+def _or_default(name: str, read: Reader | None) -> Reader:
+    """Return a reader of a field that is validated by itself, with its default where a file or a record has none."""
+    default = DebtorIn.model_fields[name].default if name in OPTIONAL else None
+    if read is None:
+        return lambda _record: default
+    if default is None:
+        return read
+    return lambda record: default if (value := read(record)) is None else value
