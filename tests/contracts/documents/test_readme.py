@@ -77,7 +77,7 @@ class Terminal:
             check=False,
             capture_output=True,
             text=True,
-            timeout=90,
+            timeout=600,  # only against a command that never ends
         )
         return done.stdout.replace("\r\n", "\n").split(f"\n{MARK}\n")[: len(commands)]
 
@@ -106,7 +106,7 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
     assert "outage" not in said[said.index("process.stopping") :]
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(700)
 def test_up_and_every_command_print_what_is_shown(terminal: Terminal) -> None:
     typed = session()
     [ready] = re.findall(r"^ready .*$", README, re.MULTILINE)

@@ -50,6 +50,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     max_head_bytes = MAX_HEAD_BYTES
     head_seconds = HEAD_SECONDS
+    probe_head_seconds = PROBE_HEAD_SECONDS
     message_seconds = MESSAGE_SECONDS
     max_connections = MAX_CONNECTIONS
     max_probe_connections = MAX_PROBE_CONNECTIONS
@@ -80,7 +81,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if others >= self.max_connections:
             self._only_probes = True
             self.app = _only_probes(self.app)
-            self.head_seconds = PROBE_HEAD_SECONDS
+            self.head_seconds = self.probe_head_seconds
         self._time(_Awaiting.REQUEST, self.head_seconds)
 
     def connection_lost(self, exc: Exception | None) -> None:
