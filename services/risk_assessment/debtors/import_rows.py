@@ -147,7 +147,7 @@ class RowReader:
             return self._field_by_field(record, {})
 
     def _field_by_field(self, record: Sequence[str], stand_in: dict[str, str]) -> DebtorRow:
-        """Return the debtor in a record, but for the fields `stand_in`. Raises RowRejectedError with all its problems."""
+        """Return the debtor in a record, but for the fields `stand_in`. Raises RowRejectedError with all problems."""
         values: dict[str, Any] = {"portfolio": self._mapping.portfolio}
         problems: dict[str, str] = {}
         for name, read in self._lenient.items():
