@@ -6,6 +6,7 @@ What is read is unambiguous or declared; nothing is ever guessed.
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import cached_property
 
 from service_kit.csv_files.texts import SHORTENED, not_text, trimmed, undecodable
 
@@ -42,10 +43,11 @@ class NumberStyle:
 
     def plain(self, text: str) -> str:
         """Return a number as plain decimal text, with no more places than it needs. Raises ValueError."""
-        match = self._pattern().fullmatch(trimmed(text))
+        match = self._pattern.fullmatch(trimmed(text))
         if match is None:
             raise ValueError(self._what_is_wrong(trimmed(text)))
-        whole = re.sub("[^0-9]", "", match["whole"]).lstrip("0") or "0"
+        grouped = match["whole"]
+        whole = (re.sub("[^0-9]", "", grouped) if self.thousands else grouped).lstrip("0") or "0"
         decimals = (match["decimals"] or "").rstrip("0")
         sign = "-" if match["sign"] == "-" else ""
         return f"{sign}{whole}.{decimals}" if decimals else f"{sign}{whole}"
@@ -69,11 +71,12 @@ class NumberStyle:
                 return float(text)  # also 1E+05, which is exact enough for a border
             raise
 
+    @cached_property
     def _pattern(self) -> re.Pattern[str]:
         mark = _GROUPS.get(self.thousands)
         grouped = rf"[0-9]{{1,3}}(?:{mark}[0-9]{{2,3}})*{mark}[0-9]{{3}}|" if mark else ""
         sign = re.escape(self.decimal)
-        return re.compile(  # the module re keeps it
+        return re.compile(
             rf"(?P<sign>[+-]?)(?=[0-9]|{sign}[0-9])(?P<whole>{grouped}[0-9]*)(?:{sign}(?P<decimals>[0-9]*))?"
         )
 

@@ -145,6 +145,7 @@ class _Rows:
     ) -> None:
         self._book, self._reader, self._scorer = book, book.reader, scorer
         self._report, self._rejects = report, rejects
+        self._has_rules, self._debtor = book.reader.has_rules, book.reader.debtor
         self._repeated, self._to_add, self._summed = repeated, to_add, book.mapping.summed
 
     def chunks(self) -> Iterator[list[ScoredRow]]:
@@ -158,10 +159,11 @@ class _Rows:
             yield chunk
 
     def _rows(self) -> Iterator[ScoredRow]:
+        report, read = self._report, self._row
         for number, record in self._book.records():
-            self._report.rows += 1
+            report.rows += 1
             try:
-                scored = self._row(number, record)
+                scored = read(number, record)
             except RowRejectedError as error:
                 self._reject(number, error)
             else:
@@ -174,11 +176,12 @@ class _Rows:
         """Return the debtor in a record and its score, None when it is skipped or waits. Raises RowRejectedError."""
         if isinstance(record, str):
             raise RowRejectedError([("", record)])
-        row = None
-        if not (self._reader.has_rules and self._reader.is_skipped(record)):
-            if self._repeated and self._is_one_of_several(number, record):
-                return None
-            row = self._reader.debtor(record)
+        if self._has_rules and self._reader.is_skipped(record):
+            row = None
+        elif self._repeated and self._is_one_of_several(number, record):
+            return None
+        else:
+            row = self._debtor(record)
         if row is None:
             self._report.skipped += 1
             return None
