@@ -49,7 +49,7 @@ class SideBySide(RuleBasedStateMachine):
         response = self.call(method, path, json=body, headers=headers)
         if known is None:
             assert response.status_code == 404
-        elif match in ("stale", "future"):
+        elif match in ("weak", "stale", "future"):
             assert response.status_code == 412
         elif self.taken(fields, but=debtor_id):
             assert response.status_code == 409
