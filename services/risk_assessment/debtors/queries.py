@@ -43,7 +43,7 @@ class PortfolioMissingError(ValueError):
     field = "portfolio"
 
     def __init__(self) -> None:
-        super().__init__("must be given with external_ref, which is unique in its portfolio only")
+        super().__init__("portfolio must be given with external_ref, which is unique in its portfolio only")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,13 @@ from typing import Any
 
 import schemathesis
 
-# They depend on what is stored or known at the moment, so that a request can be right in form and refused all the same.
+# They depend on what is stored or known at the moment, or on another parameter, so that a request can be right in form
+# and refused all the same.
 STATE_SAYS_NO = {
     "Bad cursor",
     "Unknown policy",
     "Idempotency-Key reused",
+    "Portfolio missing",
     "The policy cannot score this",
     "Bad precondition",
 }
