@@ -192,7 +192,8 @@ def test_two_dispatchers_and_five_consumers_do_no_harm(whole: Whole, kind: str) 
     accounts.balanced(second)
 
     assert system.events("dispatcher-2", "risk.lease.taken")
-    assert not [batch for batch, times in done_batches(system).items() if times > 1]
+    ours = {batch: times for batch, times in done_batches(system).items() if batch.startswith((first, second))}
+    assert set(ours.values()) == {1}
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "mariadb"])
@@ -227,7 +228,7 @@ def test_a_full_disk_is_reported_and_overcome(build: Build) -> None:
     with full_disk(system, "risk-api"):
 
         def refusal() -> Any:
-            response = system.http.post(f"{system.risk_url}/risk-service/runs", json={"portfolio": "empty"})
+            response = system.http.post(f"{system.risk_url}/risk-service/runs", json={"limit": 1})
             return response if response.status_code != 202 else None
 
         response = system.wait_for(refusal, 20, "the API saying that the disk is full")

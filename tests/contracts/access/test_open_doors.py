@@ -124,6 +124,7 @@ def test_the_command_line_shows_its_key(
 ) -> None:
     token = command(package, tmp_path, settings, "create-key", "--name", "ops", "--role", "operator").out.strip()
     here = settings | {"RISK_API_URL": str(guarded.base_url)}
+    assert command(package, tmp_path, settings, "generate-debtors", "--count", "3").code == 0
 
     without = command(package, tmp_path, here, "process-debtors", "--dry-run")
     started = command(package, tmp_path, here | {"RECOVERY_API_KEY": token}, "process-debtors", "--no-wait", "--json")
