@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+import pymysql
 import pytest
 from botocore.exceptions import EndpointConnectionError
 from sqlalchemy import func, select
@@ -238,7 +239,10 @@ def test_what_cannot_be_done_is_one_clear_line(
         (QueueMissing("debt-batches-high"), "queue debt-batches-high does not exist"),
         (PoolTimeout(), "every database connection of this process is in use"),
         (MigrationError("no such\nrevision"), "no such revision"),
-        (IntegrityError("INSERT secret", {}, Exception()), "unexpected IntegrityError"),
+        (
+            IntegrityError("INSERT secret", {}, pymysql.err.IntegrityError(1062, "secret")),
+            "the database refused a statement: error 1062",
+        ),
         (RuntimeError("surprise"), "unexpected RuntimeError: surprise"),
     ],
 )
