@@ -72,7 +72,7 @@ _OUR_CALLS = (
     UnknownParameterError,
     UnknownServiceError,
 )
-_BUGS = (ArithmeticError, AssertionError, AttributeError, LookupError, NameError, NotImplementedError, TypeError)
+_BUGS = (ArithmeticError, AssertionError, AttributeError, LookupError, NameError, TypeError)
 _PREFIX = "AWS.SimpleQueueService."  # of codes in the older protocol, which many servers still speak
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,79}")
 

@@ -3,7 +3,6 @@
 import http.client
 import json
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from typing import Any
@@ -28,6 +27,13 @@ class Quick(BoundedProtocol):
 
     head_seconds = 0.4
     message_seconds = 0.8
+
+
+class SlowBody(BoundedProtocol):
+    """Heads have to come soon; a body has all the time of a test."""
+
+    head_seconds = 1.5
+    message_seconds = 100
 
 
 class Patient(BoundedProtocol):
@@ -58,6 +64,12 @@ def create_app() -> FastAPI:
 @pytest.fixture(scope="module")
 def patient() -> Iterator[httpx.Client]:
     with serving(create_app(), Patient) as client:
+        yield client
+
+
+@pytest.fixture
+def slow_body() -> Iterator[httpx.Client]:
+    with serving(create_app(), SlowBody) as client:
         yield client
 
 
@@ -200,14 +212,15 @@ def test_a_connection_that_asks_nothing_is_closed_without_a_response(quick: http
 
 
 @pytest.mark.parametrize("pieces", [[REQUEST], [HEAD + b"Content-Length: 2\r\n\r\n", b"{", b"}"]], ids=["GET", "POST"])
-def test_a_connection_that_has_asked_may_rest(quick: httpx.Client, pieces: list[bytes]) -> None:
-    with connect(quick) as connection:
+def test_a_connection_that_has_asked_may_rest(slow_body: httpx.Client, pieces: list[bytes]) -> None:
+    with connect(slow_body) as connection, connect(slow_body) as other:
         for _ in range(2):
             for piece in pieces:
                 connection.sendall(piece)
-                time.sleep(Quick.head_seconds / 8)  # so that each arrives by itself
-            assert connection.recv(65_536).startswith(b"HTTP/1.1 200 ")
-            time.sleep(2 * Quick.head_seconds)
+                assert status_of(other, b"/healthz") == b"200"  # by now the piece has arrived, by itself
+            assert read_response(connection) == b"200"
+            # A head that never ends shows when the time for heads is over.
+            assert_problem(exchange(slow_body, b"GET"), 408)
 
 
 def test_a_body_that_no_route_reads_ends_in_time(quick: httpx.Client) -> None:
@@ -219,6 +232,11 @@ def test_a_body_that_no_route_reads_ends_in_time(quick: httpx.Client) -> None:
 
 def status_of(connection: socket.socket, path: bytes) -> bytes:
     connection.sendall(b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % path)
+    return read_response(connection)
+
+
+def read_response(connection: socket.socket) -> bytes:
+    """Read one whole response; return its status."""
     response = http.client.HTTPResponse(connection)
     response.begin()
     response.read()
