@@ -74,9 +74,8 @@ class Mishaps:
         hit = self._down | self._frozen
         return [name for name in names if name not in hit and self._system.is_running(name)]
 
-    def _one_of(self, names: tuple[str, ...]) -> list[str]:
-        standing = self._standing(names)
-        return [self._rng.choice(standing)] if standing else []
+    def _one_of(self, names: list[str]) -> list[str]:
+        return [self._rng.choice(names)] if names else []
 
     def _later(self, undo: Callable[[], None], longest: float) -> None:
         self._due.append((time.monotonic() + self._rng.uniform(0.2, longest), undo))
@@ -93,7 +92,7 @@ class Mishaps:
     # Processes
 
     def _kill_one(self) -> None:
-        for name in self._one_of(SERVICES):
+        for name in self._one_of(self._standing(SERVICES)):
             self._down.add(name)
             self._system.kill(name)
             self._down_for_a_while(name)
@@ -111,7 +110,8 @@ class Mishaps:
             self._down_for_a_while("sqs")
 
     def _stop_one(self) -> None:
-        for name in self._one_of(SERVICES):
+        # One that has not come up yet has nothing to finish: the signal ends it as it ends any program.
+        for name in self._one_of([name for name in self._standing(SERVICES) if self._system.is_up(name)]):
             self._down.add(name)
             try:
                 code = self._system.stop(name)
@@ -124,7 +124,7 @@ class Mishaps:
             self._down_for_a_while(name)
 
     def _freeze_one(self) -> None:
-        for name in self._one_of(LOOPS):
+        for name in self._one_of(self._standing(LOOPS)):
             self._system.signal(name, signal.SIGSTOP)
             self._frozen.add(name)
             self._later(partial(self._thaw, name), 4.0)

@@ -28,6 +28,8 @@ class Process:
     log: Path
     faults: Faults
     running: Forked | None = None
+    starts_before: int = 0
+    """How often it had said that it started, before it was last started."""
 
 
 @dataclass
@@ -68,10 +70,10 @@ class Processes(ABC):
     def start(self, *names: str, wait: bool = True) -> None:
         """Start these processes, or all that do not run; wait until they listen, or say that they have started."""
         chosen = names or [name for name in self.processes if not self.is_running(name)]
-        before = {name: self._starts(name) for name in chosen}
         for name in chosen:
             assert not self.is_running(name), f"{name} runs already"
             process = self.processes[name]
+            process.starts_before = self._starts(name)
             process.running = start_service(
                 process.package,
                 *process.arguments,
@@ -81,16 +83,22 @@ class Processes(ABC):
                 faults=process.faults.path,
             )
         for name in chosen if wait else ():
-            self._until_up(name, before[name])
+            self._until_up(name)
 
     def _starts(self, name: str) -> int:
         return sum(self.log(name).count(said) for said in ('"risk.dispatcher.started"', '"debt.consumer.started"'))
 
-    def _until_up(self, name: str, starts: int) -> None:
+    def _until_up(self, name: str) -> None:
         if name in self.ports:
             eventually(lambda: self._listens(name, self.ports[name]), 30, f"{name} listening")
         else:
-            eventually(lambda: self._starts(name) > starts or not self.is_running(name), 30, f"{name} started")
+            eventually(lambda: self.is_up(name) or not self.is_running(name), 30, f"{name} started")
+
+    def is_up(self, name: str) -> bool:
+        """Return whether a process has come so far that it ends in order when it is asked to stop."""
+        if name in self.ports:
+            return self.is_running(name) and is_listening(self.ports[name])
+        return self.is_running(name) and self._starts(name) > self.processes[name].starts_before
 
     def _listens(self, name: str, port: int) -> bool:
         assert self.is_running(name), f"{name} ended with {self.exit_code(name)}:\n{self.log(name)[-3000:]}"
