@@ -22,6 +22,9 @@ batches = Table(
     Column("started_at", UtcDateTime, nullable=False),
     Column("finished_at", UtcDateTime, nullable=False),
     Column("digest", String(64)),  # of the message that was processed; NULL where version 1.0 recorded it
+    Column("skipped", Integer),  # NULL where the version before recorded it
+    Column("skip_reasons", Text),  # JSON: {reason: n}
+    Column("stops_seen", BigInteger),  # the last stop known when it was decided
     UniqueConstraint("batch_id", name="uq_batches_batch_id"),
     UniqueConstraint("run_number", "sequence", name="uq_batches_run_sequence"),
     sqlite_autoincrement=True,

@@ -45,5 +45,7 @@ run_entries = Table(
     Column("run_number", BigInteger, primary_key=True, autoincrement=False),
     Column("sequence", Integer, primary_key=True, autoincrement=False),
     Column("entries", LongBlob, nullable=False),
+    # For each debtor of the batch with some actions blocked: its id, the mask, the number of the hold that names why.
+    Column("blocked", LongBlob),
     **table_options(),
 )

@@ -47,6 +47,7 @@ debtors = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     Column("version", Integer, nullable=False),
+    Column("person_id", BigInteger),  # NULL: a person of its own
     UniqueConstraint("portfolio", "external_ref", name="uq_debtors_portfolio_external_ref"),
     # A number is never given to a second debtor, even after the newest one was deleted.
     sqlite_autoincrement=True,
@@ -62,7 +63,9 @@ Index(
     debtors.c.risk_level,
     debtors.c.policy_id,
     debtors.c.version,
+    debtors.c.person_id,
 )
+Index("ix_debtors_person", debtors.c.person_id, debtors.c.id)
 Index("ix_debtors_level_priority", debtors.c.risk_level, debtors.c.priority.desc(), debtors.c.id)
 
 assessments = Table(
@@ -72,6 +75,7 @@ assessments = Table(
     Column("version", Integer, primary_key=True, autoincrement=False),
     *_profile_columns(),
     *_assessment_columns(),
+    Column("person_id", BigInteger),
     sqlite_with_rowid=False,
     **table_options(),
 )

@@ -1,0 +1,1 @@
+"""Holds: dated, reasoned stops on debtors and persons."""

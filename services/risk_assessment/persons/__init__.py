@@ -1,0 +1,1 @@
+"""Persons: who stands behind one or more debtors of a portfolio, known only by a reference."""

@@ -1,0 +1,1 @@
+"""Stops: the feed that says to the debt service which debtors may no longer be processed as sent."""
