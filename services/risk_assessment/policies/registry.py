@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, select
 
-from recovery_core.policies.builtin import UnknownPolicyError, built_in_policies
+from recovery_core.policies.builtin import UnknownPolicyError, built_in_policies, built_in_versions
 from recovery_core.policies.document import Policy, PolicyError, canonical_json, load_policy
 from recovery_core.policies.problems import Problem
 from recovery_core.scoring.scorer import Scorer, scorer_for
@@ -34,6 +34,11 @@ class PolicyRegistry:
         if name not in self._known:
             raise UnknownPolicyError(name, sorted(self._known))
         return self._known[name]
+
+    def known_as(self, name_or_hash: str) -> Policy:
+        """Return the policy of that name or hash, built-in ones in all versions. Raises UnknownPolicyError."""
+        by_hash = {**built_in_versions(), **{policy.hash: policy for policy in self._known.values()}}
+        return by_hash.get(name_or_hash) or self.named(name_or_hash)
 
     def active(self, portfolio: str) -> Policy:
         """Return the policy that scores this portfolio now."""
