@@ -2,6 +2,8 @@
 
 EXPECTED = {
     "risk": {
+        ("GET", "/me"): "viewer",
+        ("GET", "/workers"): "viewer",
         ("GET", "/debtors"): "viewer",
         ("POST", "/debtors"): "operator",
         ("GET", "/debtors/high-risk"): "viewer",
@@ -22,6 +24,8 @@ EXPECTED = {
         ("GET", "/runs/{run_id}/events"): "viewer",
     },
     "debt": {
+        ("GET", "/me"): "viewer",
+        ("GET", "/workers"): "viewer",
         ("GET", "/runs/{run_id}"): "viewer",
         ("GET", "/runs/{run_id}/decisions"): "viewer",
         ("GET", "/runs/{run_id}/errors"): "viewer",
