@@ -32,7 +32,7 @@ def score_all(profiles: list[Any], policy: Policy, now: datetime) -> dict[str, A
 
 def accept(connection: Connection, body: ScoringJobIn, registry: PolicyRegistry, now: datetime) -> str:
     """Record the promise to score a portfolio, and return the job's id. Raises UnknownPolicyError."""
-    policy = registry.chosen(body.policy, body.portfolio)
+    policy = registry.chosen(connection, body.policy, body.portfolio)
     job_id = str(uuid4())
     connection.execute(
         insert(scoring_jobs).values(
