@@ -5,7 +5,7 @@ Neither may contain personal data: subjects are ids, details are counts and name
 """
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -77,6 +77,11 @@ class Audit:
     records: Table
     caller: Caller
     at: datetime
+
+    def because(self, reason: str) -> "Audit":
+        """Return the same audit with the reason that the request's body gives, where no header gives one."""
+        caller = replace(self.caller, reason=self.caller.reason or reason[:MAX_REASON_CHARS])
+        return replace(self, caller=caller)
 
     def changed(self, connection: Connection, action: str, subject: str, **detail: Any) -> int:
         """Record a change, such as `debtor.created` of `debtor:7`, in its own transaction; return the record's id."""

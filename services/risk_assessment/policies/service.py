@@ -3,16 +3,28 @@
 Functions take a connection, never commit.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, select
 
-from recovery_core.policies.document import Policy, canonical_json
+from recovery_core.policies.document import MAX_PROBLEMS, Policy, PolicyError, canonical_json, load_policy
 from risk_assessment.policies.queries import Installation, id_of, known
 from risk_assessment.policies.tables import policies, policy_uploads
 from risk_assessment.portfolios.tables import portfolios
 from service_kit.database.bulk import insert_rows
 from service_kit.database.types import utc_text
+from service_kit.http.problems import field_name
+
+
+class NotAPolicyError(ValueError):
+    """A document is no policy; `field_errors` names each place, dotted as in the document, and what is wrong there."""
+
+    def __init__(self, error: PolicyError) -> None:
+        self.field_errors = [(_field(place), message) for place, message in error.problems[:MAX_PROBLEMS]]
+        self.field_errors_total = error.total
+        super().__init__(f"{error.total} places of the document are not valid" if error.total > 1 else _one(self))
 
 
 class PolicyVersionTakenError(Exception):
@@ -20,6 +32,14 @@ class PolicyVersionTakenError(Exception):
 
     def __init__(self) -> None:
         super().__init__("another policy has this name and version; upload it as the next version")
+
+
+def read_document(document: Mapping[str, Any]) -> Policy:
+    """Return the policy in a document that a client sent. Raises NotAPolicyError."""
+    try:
+        return load_policy(document)
+    except PolicyError as error:
+        raise NotAPolicyError(error) from None
 
 
 def upload(connection: Connection, policy: Policy, installation: Installation, actor: str, now: datetime) -> bool:
@@ -66,3 +86,12 @@ def _check_version(connection: Connection, policy: Policy, installation: Install
     for name, version, policy_hash in (*installed, *connection.execute(same)):
         if (name, version) == (policy.name, policy.version) and policy_hash != policy.hash:
             raise PolicyVersionTakenError
+
+
+def _one(error: NotAPolicyError) -> str:
+    [(place, message)] = error.field_errors
+    return f"{place}: {message}"
+
+
+def _field(place: str) -> str:
+    return "body" if place == "document" else field_name(place.split("."))
