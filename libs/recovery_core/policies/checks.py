@@ -66,7 +66,8 @@ def _total_problems(factors: Mapping[str, Mapping[str, Any]], max_points: int | 
     if total > MAX_TOTAL:
         yield Problem("factors", f"the largest total score is {total}, above {MAX_TOTAL}")
     if (total * MAX_MINOR).bit_length() > _MAX_BITS:
-        yield Problem("objective", f"the largest priority, {total} × the largest debt, does not fit {_MAX_BITS} bits")
+        message = f"the largest priority, {total} × the largest debt, does not fit {_MAX_BITS} bits"
+        yield Problem("objective", message, "OBJECTIVE_OVERFLOW")
 
 
 def _factor_problems(name: str, factor: Mapping[str, Any], max_points: int | None) -> Iterator[Problem]:

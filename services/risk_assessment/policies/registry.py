@@ -71,6 +71,13 @@ class PolicyRegistry:
             policy_id = self.register(connection, self.installation.default, now)
         return ActiveScorer(policy_id, self.scorer(connection, policy_id))
 
+    def installed(self, name_or_hash: str) -> Policy:
+        """Return an installed policy, without a database: the newest of a name. Raises UnknownPolicyError."""
+        found = self._known.get(name_or_hash) or self.installation.by_hash.get(name_or_hash)
+        if found is None:
+            raise UnknownPolicyError(name_or_hash, sorted(self._known))
+        return found
+
     def named(self, connection: Connection, name_or_hash: str) -> Policy:
         """Return the newest version of this name that is no draft, or exactly the document of this hash.
 

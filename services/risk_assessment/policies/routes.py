@@ -6,7 +6,8 @@ from fastapi import APIRouter, Body, Path, Request, Response
 
 from recovery_core.policies.builtin import built_in_policy
 from recovery_core.policies.diff import PolicyDiff, diff_policies
-from recovery_core.policies.lint import Findings, Jurisdiction, lint
+from recovery_core.policies.lint import lint
+from recovery_core.policies.linting.findings import Findings, Jurisdiction
 from risk_assessment.dependencies import WITH_LOCATION, Context
 from risk_assessment.policies import queries, service
 from risk_assessment.policies.schemas import PolicyPage, PolicyWithDocument, UploadedPolicyOut

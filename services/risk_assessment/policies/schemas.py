@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from recovery_core.policies.lint import Finding
+from recovery_core.policies.linting.findings import Finding
 
 
 class PolicyState(StrEnum):

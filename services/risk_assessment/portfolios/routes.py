@@ -90,8 +90,6 @@ def activate(
     actor, audit = context.audit.caller.actor, context.audit.because(body.reason)
     with context.reading() as connection:
         policy = context.registry.with_hash(connection, policy_hash)
-        # Here already, because linting and counting take a while, and other writers would wait.
-        service.check(connection, policy, body, actor)
 
     def act(connection: Connection) -> Effect:
         job_id = service.activate(connection, policy, body, context.registry, actor, audit.at)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
-from recovery_core.policies.lint import FindingCode, Jurisdiction
+from recovery_core.policies.linting.findings import FindingCode, Jurisdiction
 from risk_assessment.fields import ATTRIBUTE_NAME_PATTERN, PolicyRefOut, PortfolioName, ReasonText
 
 # ISO 4217, those with two decimals: amounts have exactly these two places.

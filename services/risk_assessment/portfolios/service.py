@@ -13,7 +13,8 @@ import orjson
 from sqlalchemy import Connection, func, insert, select, update
 
 from recovery_core.policies.document import Policy
-from recovery_core.policies.lint import Finding, Jurisdiction, Severity, lint
+from recovery_core.policies.lint import lint
+from recovery_core.policies.linting.findings import Finding, Jurisdiction, Severity
 from risk_assessment.debtors.tables import debtors
 from risk_assessment.policies import queries as policies
 from risk_assessment.policies.registry import PolicyRegistry
