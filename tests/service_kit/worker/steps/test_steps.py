@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from tests.service_kit.worker.looping import PATIENCE_SECONDS, Held, Loop, Work, idle, turns
+from tests.service_kit.worker.steps.looping import PATIENCE_SECONDS, Held, Loop, Work, idle, turns
 from tests.service_kit.worker.recording import Outages, Probe, a_dependency
 
 from service_kit.lifecycle import Stop
