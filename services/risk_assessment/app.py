@@ -17,7 +17,17 @@ from risk_assessment.holds import routes as holds
 from risk_assessment.holds.queries import HoldNotFoundError, PortfolioNotNamedError
 from risk_assessment.holds.service import HeldDebtorNotFoundError, HoldEndedError, HoldTargetMissingError
 from risk_assessment.metadata import api_keys, audit_records
-from risk_assessment.policies.registry import load_registry
+from risk_assessment.policies import routes as policies
+from risk_assessment.policies.queries import PolicyNotFoundError
+from risk_assessment.policies.registry import NeverActivatedError, load_registry
+from risk_assessment.policies.service import NotAPolicyError, PolicyVersionTakenError
+from risk_assessment.portfolios import routes as portfolios
+from risk_assessment.portfolios.service import (
+    DebtorsLackFieldError,
+    OwnUploadError,
+    UnacceptedFindingsError,
+    UnknownTimeZoneError,
+)
 from risk_assessment.runs import routes as runs
 from risk_assessment.runs.queries import RunNotFoundError
 from risk_assessment.runs.service import RunFinishedError
@@ -59,6 +69,14 @@ PROBLEMS = {
     NotAcceptable: ProblemSpec(406, "No such format", field="accept"),
     ScoringError: ProblemSpec(422, "The policy cannot score this"),
     UnknownPolicyError: ProblemSpec(422, "Unknown policy", field="policy"),
+    NeverActivatedError: ProblemSpec(422, "Policy never activated"),
+    PolicyNotFoundError: ProblemSpec(404, "No such policy"),
+    NotAPolicyError: ProblemSpec(422, "Not a policy"),
+    PolicyVersionTakenError: ProblemSpec(409, "Policy version taken"),
+    OwnUploadError: ProblemSpec(403, "Own upload"),
+    UnacceptedFindingsError: ProblemSpec(409, "Findings not accepted"),
+    DebtorsLackFieldError: ProblemSpec(409, "Debtors lack a field"),
+    UnknownTimeZoneError: ProblemSpec(422, "Unknown time zone"),
     IdempotencyKeyReusedError: ProblemSpec(422, "Idempotency-Key reused", field="Idempotency-Key"),
     TooManyStreamsError: ProblemSpec(429, "Too many streams", headers={"Retry-After": str(RETRY_AFTER_SECONDS)}),
     BadCursor: ProblemSpec(422, "Bad cursor", field="cursor"),
@@ -88,7 +106,7 @@ def create_app(settings: Settings) -> FastAPI:
         access=access_of(settings, settings.risk_rate_limit, lambda: app.state.resources.database, api_keys),
         docs=settings.recovery_docs,
     )
-    for router in (debtors.router, holds.router, scoring.router, runs.router):
+    for router in (portfolios.router, policies.router, holds.router, debtors.router, scoring.router, runs.router):
         app.include_router(router, prefix=ROOT)
     # This API sends and receives nothing, and its role may not: the dispatcher proves that, by itself.
     queues = (*settings.lane_queues.values(), settings.recovery_queue_results)
