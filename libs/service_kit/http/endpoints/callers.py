@@ -54,7 +54,7 @@ def add_callers(app: FastAPI, root: str, auth: str, workers: Table) -> None:
         bound = None if identity.portfolios is None else sorted(identity.portfolios)
         return CallerOut(actor=identity.actor, role=identity.role, auth=auth, portfolios=bound)
 
-    @router.get("/workers", response_model=WorkersOut, dependencies=viewer(Origin.NONE))
+    @router.get("/workers", response_model=WorkersOut, dependencies=viewer(Origin.ALL))
     def alive(request: Request) -> Response:
         """The loops that are alive: where, since when, what they hold and what they wait for."""
         with resources_of(request).database.read() as connection:
