@@ -17,9 +17,10 @@ from sqlalchemy import Connection, select
 from recovery_core.holds import HoldTimesError, resolve
 from risk_assessment.debtors.tables import debtors
 from risk_assessment.holds.queries import require_portfolio, zone_of
-from risk_assessment.holds.service import Target, default_mask, note
+from risk_assessment.holds.service import Target, default_mask
 from risk_assessment.holds.tables import holds
 from risk_assessment.persons.service import ids_of
+from risk_assessment.stops import service as stops
 from service_kit.auth.portfolios import PortfolioNotFoundError
 from service_kit.database.bulk import insert_rows
 from service_kit.database.types import utc_text
@@ -81,11 +82,7 @@ def place_all(connection: Connection, rows: Sequence[HoldRow], actor: str, now: 
     for known in _known_keys(connection, by_key):
         del by_key[known]
     _insert(connection, by_key, actor, now)
-    # In one order, so that two imports of the same debtors wait for each other instead of deadlocking.
-    for target in sorted(
-        {target for target, _ in by_key.values()}, key=lambda one: (one.debtor_id or 0, one.person_id or 0)
-    ):
-        note(connection, target.debtor_id, target.person_id, now)
+    _note(connection, [target for target, _ in by_key.values()], now)
     outcome.created, outcome.unchanged = len(by_key), len(timed) - len(by_key)
     return outcome
 
@@ -171,6 +168,15 @@ def _key(target: Target, row: HoldRow) -> str:
 
 def _canonical(time: date | datetime) -> str:
     return time.astimezone(UTC).isoformat() if isinstance(time, datetime) else time.isoformat()
+
+
+def _note(connection: Connection, targets: Sequence[Target], now: datetime) -> None:
+    """Note the debtors that are targets, and those who are a person that is one, as `stops.note_person` does."""
+    person_ids = sorted({target.person_id for target in targets if target.person_id is not None})
+    stops.lock_person(connection, *person_ids)
+    same = select(debtors.c.id).where(debtors.c.person_id.in_(person_ids))
+    of_persons = connection.execute(same).scalars().all() if person_ids else []
+    stops.note(connection, [*of_persons, *(one.debtor_id for one in targets if one.debtor_id is not None)], now)
 
 
 def _known_keys(connection: Connection, keys: Iterable[str]) -> list[str]:

@@ -38,9 +38,12 @@ def note_person(connection: Connection, person_id: int, now: datetime) -> None:
     note(connection, connection.execute(same).scalars().all(), now)
 
 
-def lock_person(connection: Connection, person_id: int) -> None:
-    """Lock a person until the transaction ends: who it is, and what holds it has, change one after the other."""
-    connection.execute(select(persons.c.id).where(persons.c.id == person_id).with_for_update())
+def lock_person(connection: Connection, *person_ids: int) -> None:
+    """Lock persons until the transaction ends: who they are, and what holds they have, change one after the other."""
+    wanted = sorted(person_ids)
+    for start in range(0, len(wanted), ROWS_A_STATEMENT):
+        some = persons.c.id.in_(wanted[start : start + ROWS_A_STATEMENT])
+        connection.execute(select(persons.c.id).where(some).order_by(persons.c.id).with_for_update()).all()
 
 
 def sequence_all(connection: Connection) -> int:
