@@ -89,7 +89,9 @@ def id_of(connection: Connection, policy_hash: str) -> int | None:
 def is_uploaded(connection: Connection, name_or_hash: str) -> bool:
     """Return whether a policy of this name or hash was uploaded, a draft or not."""
     named = or_(policies.c.name == name_or_hash, policies.c.hash == name_or_hash)
-    return connection.execute(_STORED.where(named, policy_uploads.c.policy_id.is_not(None)).limit(1)).first() is not None
+    return (
+        connection.execute(_STORED.where(named, policy_uploads.c.policy_id.is_not(None)).limit(1)).first() is not None
+    )
 
 
 def known(connection: Connection, policy: Policy) -> KnownPolicy:

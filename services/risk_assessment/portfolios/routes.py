@@ -47,9 +47,7 @@ def read(name: KnownName, context: Context) -> Response:
 
 
 @router.put("/portfolios/{name}", response_model=PortfolioOut, responses=PUT, dependencies=operator(Origin.PATH))
-def replace(
-    name: Annotated[PortfolioName, Path()], body: PortfolioIn, request: Request, context: Context
-) -> Response:
+def replace(name: Annotated[PortfolioName, Path()], body: PortfolioIn, request: Request, context: Context) -> Response:
     """Replace the settings of a portfolio, or add it. A field left out takes its default."""
     context.require_portfolio(name)
     with context.writing() as connection:
