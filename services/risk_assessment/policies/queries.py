@@ -71,8 +71,8 @@ def active_policy(connection: Connection, portfolio: str, *, until_commit: bool 
     return connection.execute(statement, {"portfolio": portfolio}).one_or_none()
 
 
-def newest_activated(connection: Connection, name_or_hash: str, portfolio: str | None = None) -> Row[Any] | None:
-    """Return id and version of the newest policy of this name or hash that was ever activated, or was in a portfolio."""
+def newest_activated(connection: Connection, name_or_hash: str, portfolio: str | None = None) -> Row[Any, Any] | None:
+    """Return id and version of the newest policy of this name or hash that was ever activated, there or anywhere."""
     activated = select(policy_activations.c.number).where(policy_activations.c.policy_id == policies.c.id)
     if portfolio is not None:
         activated = activated.where(policy_activations.c.portfolio == portfolio)
@@ -89,7 +89,9 @@ def id_of(connection: Connection, policy_hash: str) -> int | None:
 def is_uploaded(connection: Connection, name_or_hash: str) -> bool:
     """Return whether a policy of this name or hash was uploaded, a draft or not."""
     named = or_(policies.c.name == name_or_hash, policies.c.hash == name_or_hash)
-    return connection.execute(_STORED.where(named, policy_uploads.c.policy_id.is_not(None)).limit(1)).first() is not None
+    return (
+        connection.execute(_STORED.where(named, policy_uploads.c.policy_id.is_not(None)).limit(1)).first() is not None
+    )
 
 
 def known(connection: Connection, policy: Policy) -> KnownPolicy:
@@ -113,7 +115,7 @@ def page(connection: Connection, installation: Installation, cursor: str | None,
 def uses(connection: Connection, some: Sequence[KnownPolicy], default: Policy) -> Uses:
     """Return where these policies are active and which of them ever were. The default is where no other one is."""
     hashes = {one.id: one.hash for one in some if one.id is not None}
-    is_active = portfolios.c.active_policy_id.in_(hashes)
+    is_active: ColumnElement[bool] = portfolios.c.active_policy_id.in_(hashes)
     if any(one.hash == default.hash for one in some):
         is_active = or_(is_active, portfolios.c.active_policy_id.is_(None))
     found = Uses(activated={hashes[policy_id] for policy_id in _activated(connection, hashes)})

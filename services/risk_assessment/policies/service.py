@@ -22,7 +22,7 @@ class NotAPolicyError(ValueError):
     """A document is no policy; `field_errors` names each place, dotted as in the document, and what is wrong there."""
 
     def __init__(self, error: PolicyError) -> None:
-        self.field_errors = [(_field(place), message) for place, message in error.problems[:MAX_PROBLEMS]]
+        self.field_errors = [(_field(place), message) for place, message, _ in error.problems[:MAX_PROBLEMS]]
         self.field_errors_total = error.total
         super().__init__(f"{error.total} places of the document are not valid" if error.total > 1 else _one(self))
 

@@ -28,9 +28,7 @@ MAX_PROFILES_AT_ONCE = 20
 router = APIRouter(tags=["scoring"], route_class=JsonRoute)
 
 
-@router.post(
-    "/scores", response_model=ScoresOut, responses=problem_responses(404), dependencies=viewer(Origin.BODY)
-)
+@router.post("/scores", response_model=ScoresOut, responses=problem_responses(404), dependencies=viewer(Origin.BODY))
 async def score(body: ScoresIn, request: Request, context: Context) -> Response:
     """Score up to 1,000 profiles without storing them: one result or one error for each."""
     context.require_portfolio(body.named_portfolio)
