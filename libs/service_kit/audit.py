@@ -79,9 +79,9 @@ class Audit:
     at: datetime
 
     def because(self, reason: str) -> "Audit":
-        """Return the same audit with the reason that the request's body gives, where no header gives one."""
-        caller = replace(self.caller, reason=self.caller.reason or reason[:MAX_REASON_CHARS])
-        return replace(self, caller=caller)
+        """Return this audit with the reason of the change itself, cut to its column, unless the caller gave one."""
+        given = self.caller.reason or reason[:MAX_REASON_CHARS]
+        return replace(self, caller=replace(self.caller, reason=given))
 
     def changed(self, connection: Connection, action: str, subject: str, **detail: Any) -> int:
         """Record a change, such as `debtor.created` of `debtor:7`, in its own transaction; return the record's id."""

@@ -52,6 +52,24 @@ RUN = {
     "completed_at",
     "error",
 }
+HOLD = {
+    "id",
+    "portfolio",
+    "debtor_id",
+    "person_ref",
+    "kind",
+    "blocks",
+    "reason",
+    "source",
+    "from",
+    "until",
+    "recorded_at",
+    "recorded_by",
+    "ended_at",
+    "end_reason",
+    "ended_by",
+    "active",
+}
 SCORING_JOB = {
     "id",
     "portfolio",
