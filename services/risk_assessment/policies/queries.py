@@ -5,19 +5,21 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, literal, or_, select
 
 from recovery_core.policies.document import Policy
+from risk_assessment.debtors.tables import debtors
 from risk_assessment.policies.schemas import PolicyState
 from risk_assessment.policies.tables import policies, policy_uploads
 from risk_assessment.portfolios.tables import policy_activations, portfolios
-from service_kit.auth.portfolios import Portfolios, admits
+from service_kit.auth.portfolios import PortfolioNotFoundError, Portfolios, admits
 from service_kit.http.pages import Page, decode_cursor, page_of
 
 # Built once: building a statement costs several times as much as executing it.
 _ACTIVE = select(portfolios.c.active_policy_id).where(portfolios.c.name == bindparam("portfolio"))
 # An activation, which changes the row, waits for the transactions that score by it; these do not wait for each other.
 _ACTIVE_UNTIL_COMMIT = _ACTIVE.with_for_update(read=True)
+_ANY_DEBTOR = select(literal(1)).where(debtors.c.portfolio == bindparam("portfolio")).limit(1)
 _STORED = select(
     policies.c.id,
     policies.c.hash,
@@ -69,6 +71,15 @@ def active_policy(connection: Connection, portfolio: str, *, until_commit: bool 
     """
     statement = _ACTIVE_UNTIL_COMMIT if until_commit else _ACTIVE
     return connection.execute(statement, {"portfolio": portfolio}).one_or_none()
+
+
+def require_portfolio(connection: Connection, name: str) -> None:
+    """Raise PortfolioNotFoundError unless this portfolio exists: a misspelt one would be processed as empty.
+
+    Version 1.0 wrote debtors without the row of their portfolio.
+    """
+    if all(connection.execute(one, {"portfolio": name}).first() is None for one in (_ACTIVE, _ANY_DEBTOR)):
+        raise PortfolioNotFoundError
 
 
 def newest_activated(connection: Connection, name_or_hash: str, portfolio: str | None = None) -> Row[Any, Any] | None:

@@ -15,7 +15,6 @@ from risk_assessment.policies.tables import policies, policy_uploads
 from risk_assessment.portfolios.tables import portfolios
 from service_kit.database.bulk import insert_rows
 from service_kit.database.types import utc_text
-from service_kit.http.problems import field_name
 
 
 class NotAPolicyError(ValueError):
@@ -94,4 +93,4 @@ def _one(error: NotAPolicyError) -> str:
 
 
 def _field(place: str) -> str:
-    return "body" if place == "document" else field_name(place.split("."))
+    return "body" if place == "document" else place
