@@ -38,9 +38,6 @@ PolicyName = Annotated[
         json_schema_extra={"pattern": f"{POLICY_NAME_PATTERN}|^[0-9a-f]{{64}}$", "examples": ["standard"]},
     ),
 ]
-ReasonText = Annotated[
-    str, StringConstraints(min_length=1, max_length=1_000, pattern=_LINE), Field(examples=["Approved in the meeting"])
-]
 
 
 class PolicyRefOut(BaseModel):

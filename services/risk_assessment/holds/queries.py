@@ -6,15 +6,14 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, literal, not_, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, not_, or_, select
 
 from recovery_core.holds import ALL_ACTIONS, actions_of, effective_end
-from risk_assessment.debtors.tables import debtors
 from risk_assessment.holds.tables import hold_ends, holds
 from risk_assessment.persons import queries as persons
 from risk_assessment.persons.tables import persons as persons_table
 from risk_assessment.portfolios.tables import portfolios
-from service_kit.auth.portfolios import PortfolioNotFoundError, Portfolios, admits
+from service_kit.auth.portfolios import Portfolios, admits
 from service_kit.http.pages import Page, decode_cursor, fetch_page
 
 DEFAULT_ZONE = ZoneInfo("UTC")
@@ -121,14 +120,6 @@ def view(row: Row[Any], now: datetime) -> dict[str, Any]:
         "until": row.ends_at,
         "active": row.starts_at <= now and (end is None or now < end),
     }
-
-
-def require_portfolio(connection: Connection, name: str) -> None:
-    """Raise PortfolioNotFoundError for a portfolio that is neither declared nor has debtors: it is misspelt."""
-    declared = select(literal(1)).where(portfolios.c.name == name)
-    named = select(literal(1)).where(debtors.c.portfolio == name).limit(1)
-    if connection.execute(declared).first() is None and connection.execute(named).first() is None:
-        raise PortfolioNotFoundError
 
 
 def zone_of(connection: Connection, portfolio: str) -> ZoneInfo:

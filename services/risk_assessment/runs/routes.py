@@ -13,11 +13,11 @@ from recovery_core.money import Money, Threshold
 from recovery_core.policies.parts import RiskLevel
 from recovery_core.profile import PaymentStatus
 from recovery_core.scoring.scorer import scorer_for
-from risk_assessment.debtors import queries as debtors
 from risk_assessment.dependencies import WITH_LOCATION, Context, RunId
 from risk_assessment.fields import PolicyName, PortfolioName
 from risk_assessment.metadata import IDEMPOTENCY
 from risk_assessment.metrics import RUNS
+from risk_assessment.policies.queries import require_portfolio
 from risk_assessment.policies.registry import PolicyRegistry
 from risk_assessment.runs import preview as previews
 from risk_assessment.runs import queries, service
@@ -75,7 +75,7 @@ def preview(
         risk_level=risk_level, payment_status=payment_status, min_debt=min_debt, max_debt=max_debt
     )
     with context.reading() as connection:
-        debtors.require_portfolio(connection, portfolio)
+        require_portfolio(connection, portfolio)
         chosen = context.registry.chosen(connection, policy, portfolio)
         policy_id = context.registry.find_id(connection, chosen)
         selection = Selection(portfolio, policy_id, scorer_for(chosen), service.stored_filters(filters))
@@ -96,7 +96,7 @@ def start(
     context.require_portfolio(body.portfolio)
 
     def act(connection: Connection) -> Effect:
-        debtors.require_portfolio(connection, body.portfolio)
+        require_portfolio(connection, body.portfolio)
         traceparent = request.scope.get("traceparent")
         run_id = service.accept(connection, body, context.registry, context.audit.at, traceparent)
         context.audit.changed(connection, "run.started", f"run:{run_id}", portfolio=body.portfolio)
