@@ -11,7 +11,7 @@ PART_SIZE = 5_000
 """How many debtors one record of exclusions names at most."""
 
 Left = tuple[int, int, int]
-"""A debtor that is left out: its id, the number of the hold that stops it or 0, the id of the debtor that leads or 0."""
+"""A debtor that is left out: its id, the number of the hold that stops it, the debtor that leads; 0 for none."""
 
 
 class Exclusion(StrEnum):
@@ -116,4 +116,3 @@ class Excluded:
 def unpack_left(packed: bytes) -> list[Left]:
     """Read the debtors of a part."""
     return list(struct.iter_unpack("<3q", packed))
-
