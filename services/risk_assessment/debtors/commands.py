@@ -13,8 +13,8 @@ from recovery_core.policies.document import PolicyError
 from risk_assessment.debtors import bulk
 from risk_assessment.debtors.bulk import CHUNK, BulkLoad, PortfolioInUseError, bulk_scorer
 from risk_assessment.debtors.generating import distribution_named, generate
-from risk_assessment.debtors.import_mapping import read_mapping
-from risk_assessment.debtors.importing import FileChangedError, import_file
+from risk_assessment.debtors.importing.mapping import read_mapping
+from risk_assessment.debtors.importing.file_import import FileChangedError, import_file
 from risk_assessment.fields import PortfolioName
 from risk_assessment.metadata import audit_records
 from risk_assessment.policies.registry import PolicyRegistry, load_registry

@@ -5,7 +5,7 @@ import pytest
 from recovery_core.profile import FACTS, PROFILE_FIELDS, Profile
 from risk_assessment.debtors.bulk import DebtorRow
 from risk_assessment.debtors.generating import Distribution, generate
-from risk_assessment.debtors.import_mapping import OPTIONAL, REQUIRED
+from risk_assessment.debtors.importing.mapping import OPTIONAL, REQUIRED
 from risk_assessment.debtors.schemas import DebtorIn, DebtorOut, DebtorPatch
 from risk_assessment.debtors.service import IDENTITY_FIELDS
 from risk_assessment.debtors.tables import assessments, debtors

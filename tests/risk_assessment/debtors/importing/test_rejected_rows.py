@@ -11,7 +11,7 @@ from tests.risk_assessment.commands import Done, run, run_child, the_error
 from tests.risk_assessment.debtors.csv_files import COLUMNS, Importer, a_row, rejects, text_of
 
 from risk_assessment.debtors.bulk import DebtorRow
-from risk_assessment.debtors.import_rows import _ROW
+from risk_assessment.debtors.importing.rows import _ROW
 from risk_assessment.debtors.schemas import DebtorIn
 from risk_assessment.fields import ExternalRef
 from service_kit.database.engine import Database

@@ -10,9 +10,9 @@ from tests.risk_assessment.builders import debtor_rows, row_counts
 from tests.risk_assessment.commands import Done
 from tests.risk_assessment.debtors.csv_files import Importer, a_row, rejects, text_of
 
-from risk_assessment.debtors import repeated_rows
+from risk_assessment.debtors.importing import repeated_rows
 from risk_assessment.debtors.bulk import CHUNK
-from risk_assessment.debtors.repeated_rows import Several, find_repeated
+from risk_assessment.debtors.importing.repeated_rows import Several, find_repeated
 from service_kit.database.engine import Database
 
 INVOICES = """

@@ -8,7 +8,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from recovery_core.money import parse_money
 from risk_assessment.debtors.bulk import DebtorRow
-from risk_assessment.debtors.import_mapping import AMOUNTS, CATEGORIES, COUNT, NUMBERS, OPTIONAL, ImportMapping, Reader
+from risk_assessment.debtors.importing.mapping import AMOUNTS, CATEGORIES, COUNT, NUMBERS, OPTIONAL, ImportMapping, Reader
 from risk_assessment.debtors.schemas import DebtorIn
 from risk_assessment.fields import ExternalRef
 from service_kit.csv_files.header import Header

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from recovery_core.money import MAX_MINOR
 from recovery_core.profile import MAX_LATE_PAYMENTS
 from risk_assessment.debtors.bulk import DebtorRow
-from risk_assessment.debtors.import_mapping import AMOUNTS
+from risk_assessment.debtors.importing.mapping import AMOUNTS
 
 References = Callable[[], Iterable[tuple[Sequence[int], Sequence[str]]]]
 """Reads the row numbers and the references of a file from its beginning, many at a time."""

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from recovery_core.scoring.scorer import ScoringError
 from risk_assessment.debtors.bulk import CHUNK, BulkLoad, BulkScorer, Changes, DebtorRow, ScoredRow, bulk_scorer
-from risk_assessment.debtors.import_mapping import REQUIRED, ImportMapping, own_columns
-from risk_assessment.debtors.import_rows import RowReader, RowRejectedError, references_of
-from risk_assessment.debtors.repeated_rows import (
+from risk_assessment.debtors.importing.mapping import REQUIRED, ImportMapping, own_columns
+from risk_assessment.debtors.importing.rows import RowReader, RowRejectedError, references_of
+from risk_assessment.debtors.importing.repeated_rows import (
     NotOneDebtorError,
     Repeated,
     RowsToAdd,
