@@ -10,7 +10,8 @@ from enum import StrEnum
 from operator import itemgetter
 from typing import Final
 
-from recovery_core.messages.batch import BatchHeader, ItemError, ReceivedBatch
+from recovery_core.messages.batch import BatchHeader, ReceivedBatch
+from recovery_core.messages.entries import ItemError
 from recovery_core.messages.shapes import DebtorEntry
 from recovery_core.money import parse_priority
 from recovery_core.policies.document import Policy

@@ -1,99 +1,190 @@
 """What makes a policy complete and consistent, beyond the shape of its parts.
 
-Every debtor must get points, a level and an action; every border must mean something.
+Every debtor must get points, a level and an action; every border must mean something. The checks read the document and
+pass over values that do not have their shape, so that faults of shape and of sense are found together.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from fractions import Fraction
 from itertools import pairwise
+from typing import Any, TypeVar
 
+from pydantic import TypeAdapter, ValidationError
+
+from recovery_core.money import MAX_MINOR
 from recovery_core.policies.parts import (
     CATEGORIES,
+    MAX_CELLS,
+    MAX_ROWS,
     MAX_TOTAL,
-    BandFactor,
-    CategoryFactor,
-    Factor,
+    Action,
+    Border,
     Factors,
-    LevelBand,
+    MaxPoints,
+    Percent,
+    Points,
     RiskLevel,
     TreatmentRow,
+    Weight,
 )
+from recovery_core.policies.problems import Problem
+
+T = TypeVar("T")
+
+_MAX_BITS = 63
+_MAX_POINTS: TypeAdapter[int] = TypeAdapter(MaxPoints)
+_WEIGHT: TypeAdapter[int] = TypeAdapter(Weight)
+_POINTS: TypeAdapter[int] = TypeAdapter(Points)
+_BORDER: TypeAdapter[int | str] = TypeAdapter(Border)
+_PERCENT: TypeAdapter[int] = TypeAdapter(Percent)
+_LEVEL: TypeAdapter[RiskLevel] = TypeAdapter(RiskLevel)
+_ROW: TypeAdapter[TreatmentRow] = TypeAdapter(TreatmentRow)
 
 
-def find_problems(
-    max_points: int, factors: Factors, levels: Sequence[LevelBand], treatment: Sequence[TreatmentRow]
-) -> Iterator[str]:
-    """Yield all problems of a policy whose parts are valid, each after its place in the document."""
-    yield from _factor_problems(factors, max_points)
-    yield from _level_problems(levels)
-    yield from _treatment_problems(treatment)
+def find_problems(document: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield what makes no sense in a document, as far as its parts have their shape.
+
+    Rows of the treatment may come as they were read, so that amounts are parsed once.
+    """
+    max_points = _sound(_MAX_POINTS, document.get("max_points"))
+    factors = _mapping(document.get("factors"))
+    if factors is not None:
+        used = {name: factors[name] for name in Factors.model_fields if isinstance(factors.get(name), Mapping)}
+        if all(factor is None for factor in factors.values()):
+            yield Problem("factors", "at least one factor is needed")
+        yield from _total_problems(used, max_points)
+        for name, factor in used.items():
+            yield from _factor_problems(name, factor, max_points)
+    yield from _level_problems(_items(document.get("levels"), len(RiskLevel)))
+    yield from _treatment_problems(_items(document.get("treatment"), MAX_ROWS))
 
 
-def _factor_problems(factors: Factors, max_points: int) -> Iterator[str]:
-    used = factors.used()
-    if not used:
-        yield "factors: at least one factor is needed"
-    if (total := max_points * factors.total_weight) > MAX_TOTAL:
-        yield f"factors: the largest total score is {total}, above {MAX_TOTAL}"
-    for name, factor in used.items():
-        place = f"factors.{name}"
-        yield from _points_problems(place, factor, max_points)
-        if isinstance(factor, CategoryFactor):
-            yield from _category_problems(f"{place}.points", factor.points, CATEGORIES[name])
-        else:
-            yield from _band_problems(f"{place}.bands", factor, counts=name == "payment_history")
+def _total_problems(factors: Mapping[str, Mapping[str, Any]], max_points: int | None) -> Iterator[Problem]:
+    weights = (_sound(_WEIGHT, factor.get("weight")) for factor in factors.values())
+    total = (max_points or 0) * sum(weight or 0 for weight in weights)
+    if total > MAX_TOTAL:
+        yield Problem("factors", f"the largest total score is {total}, above {MAX_TOTAL}")
+    if (total * MAX_MINOR).bit_length() > _MAX_BITS:
+        message = f"the largest priority, {total} × the largest debt, does not fit {_MAX_BITS} bits"
+        yield Problem("objective", message, "OBJECTIVE_OVERFLOW")
 
 
-def _points_problems(place: str, factor: Factor, max_points: int) -> Iterator[str]:
-    for where, points in {"neutral": factor.neutral, **factor.all_points()}.items():
-        if points > max_points:
-            yield f"{place}.{where}: {points} points are more than the {max_points} of max_points"
+def _factor_problems(name: str, factor: Mapping[str, Any], max_points: int | None) -> Iterator[Problem]:
+    place = f"factors.{name}"
+    given = {"neutral": factor.get("neutral"), "no_income": factor.get("no_income")}
+    categories = _mapping(factor.get("points"), MAX_CELLS) or {}
+    bands = _items(factor.get("bands"), MAX_CELLS) or ()
+    given |= {f"points.{category}": points for category, points in categories.items()}
+    given |= {f"bands.{index}.points": (_mapping(band) or {}).get("points") for index, band in enumerate(bands)}
+    yield from _points_problems(place, given, max_points)
+    if name not in CATEGORIES:
+        yield from _band_problems(f"{place}.bands", bands, counts=name == "payment_history")
+    elif categories or factor.get("points") == {}:
+        yield from _category_problems(f"{place}.points", categories, CATEGORIES[name])
 
 
-def _category_problems(place: str, points: Mapping[str, int], kind: type[StrEnum]) -> Iterator[str]:
-    known = [str(member) for member in kind]
-    yield from (f"{place}: no points for {category}" for category in known if category not in points)
-    yield from (f"{place}: {category} is unknown" for category in points if category not in known)
-
-
-def _band_problems(place: str, factor: BandFactor, *, counts: bool) -> Iterator[str]:
-    *closed, last = factor.bands
-    if last.up_to is not None:
-        yield f"{place}: the last band must have no up_to, or larger values would get no points"
-    for index, band in enumerate(closed):
-        if band.up_to is None:
-            yield f"{place}.{index}: only the last band may have no up_to"
-        elif counts and isinstance(band.up_to, str):
-            yield f"{place}.{index}.up_to: must be a whole number, for it counts payments"
-    yield from _order_problems(place, [band.border for band in closed if band.up_to is not None])
-
-
-def _level_problems(levels: Sequence[LevelBand]) -> Iterator[str]:
-    if [band.level for band in levels] != [str(level) for level in RiskLevel]:
-        yield f"levels: must be {', '.join(RiskLevel)}, each once and in this order"
+def _points_problems(place: str, given: Mapping[str, Any], max_points: int | None) -> Iterator[Problem]:
+    if max_points is None:
         return
-    *closed, last = levels
-    if last.up_to_percent is not None:
-        yield "levels: the last level must have no up_to_percent, or higher scores would get no level"
-    missing = [index for index, band in enumerate(closed) if band.up_to_percent is None]
-    yield from (f"levels.{index}: only the last level may have no up_to_percent" for index in missing)
-    yield from _order_problems("levels", [band.up_to_percent for band in closed if band.up_to_percent is not None])
+    for where, value in given.items():
+        points = _sound(_POINTS, value)
+        if points is not None and points > max_points:
+            yield Problem(f"{place}.{where}", f"{points} points are more than the {max_points} of max_points")
 
 
-def _order_problems(place: str, borders: Sequence[Fraction | int]) -> Iterator[str]:
-    if any(lower >= upper for lower, upper in pairwise(borders)):
-        yield f"{place}: borders must rise from one to the next"
+def _category_problems(place: str, points: Mapping[str, Any], kind: type[StrEnum]) -> Iterator[Problem]:
+    known = [str(member) for member in kind]
+    for category in known:
+        if category not in points:
+            yield Problem(f"{place}.{category}", f"no points for {category}")
+    for category in points:
+        if category not in known:
+            yield Problem(f"{place}.{category}", f"{category} is unknown; known: {', '.join(known)}")
 
 
-def _treatment_problems(rows: Sequence[TreatmentRow]) -> Iterator[str]:
-    *conditional, last = rows
-    for index, row in enumerate(rows):
-        start, end = row.debt_range
-        if end is not None and start >= end:
-            yield f"treatment.{index}: min_debt must be below max_debt"
-    for index, row in enumerate(conditional):
-        if row.matches_all():
-            yield f"treatment.{index}: matches every debtor, so the rows below it would never apply"
-    if not last.matches_all():
-        yield f"treatment.{len(conditional)}: the last row must match every debtor"
+def _band_problems(place: str, bands: Sequence[Any], *, counts: bool) -> Iterator[Problem]:
+    borders: dict[str, Fraction] = {}
+    for index, band in enumerate(bands):
+        if not isinstance(band, Mapping):
+            continue
+        up_to, last = band.get("up_to"), index == len(bands) - 1
+        if last and up_to is not None:
+            message = "the last band must have no up_to, or larger values would get no points"
+            yield Problem(f"{place}.{index}.up_to", message)
+        elif not last and up_to is None:
+            yield Problem(f"{place}.{index}.up_to", "is missing: only the last band may have no up_to")
+        elif counts and isinstance(up_to, str):
+            yield Problem(f"{place}.{index}.up_to", "must be a whole number, for it counts payments")
+        elif (border := _sound(_BORDER, up_to)) is not None:
+            borders[f"{place}.{index}.up_to"] = Fraction(border)
+    yield from _order_problems(borders)
+
+
+def _level_problems(bands: Sequence[Any] | None) -> Iterator[Problem]:
+    if bands is None or not all(isinstance(band, Mapping) for band in bands):
+        return
+    names = [_sound(_LEVEL, band.get("level")) for band in bands]
+    if None not in names and names != list(RiskLevel):
+        yield Problem("levels", f"must be {', '.join(RiskLevel)}, each once and in this order")
+        return
+    borders: dict[str, int] = {}
+    for index, band in enumerate(bands):
+        percent, last = band.get("up_to_percent"), index == len(bands) - 1
+        if last and percent is not None:
+            message = "the last level must have no up_to_percent, or higher scores would get no level"
+            yield Problem(f"levels.{index}", message)
+        elif not last and percent is None:
+            yield Problem(f"levels.{index}", "only the last level may have no up_to_percent")
+        elif (border := _sound(_PERCENT, percent)) is not None:
+            borders[f"levels.{index}"] = border
+    yield from _order_problems(borders)
+
+
+def _order_problems(borders: Mapping[str, Fraction | int]) -> Iterator[Problem]:
+    for (_, lower), (place, upper) in pairwise(borders.items()):
+        if lower >= upper:
+            yield Problem(place, "borders must rise from one to the next")
+
+
+def _treatment_problems(rows: Sequence[Any] | None) -> Iterator[Problem]:
+    for index, row in enumerate(rows or ()):
+        place, last = f"treatment.{index}", index == len(rows or ()) - 1
+        read = _row(row)
+        if _is_empty(read or _row(row, only=("min_debt", "max_debt"))):
+            yield Problem(place, "min_debt must be below max_debt")
+        if read and read.matches_all() and not last:
+            yield Problem(place, "matches every debtor, so the rows below it would never apply")
+        if read and last and not read.matches_all():
+            yield Problem(place, "the last row must match every debtor")
+
+
+def _row(row: Any, only: Sequence[str] | None = None) -> TreatmentRow | None:
+    """Return the conditions of a row, or some of them, whatever its action; None where they do not have their shape."""
+    if isinstance(row, TreatmentRow) or not isinstance(row, Mapping):
+        return row if isinstance(row, TreatmentRow) else None
+    conditions = {name: value for name, value in row.items() if only is None or name in only}
+    return _sound(_ROW, {**conditions, "action": Action.NO_ACTION})
+
+
+def _is_empty(row: TreatmentRow | None) -> bool:
+    start, end = row.debt_range if row else (0, None)
+    return end is not None and start >= end
+
+
+def _sound(kind: TypeAdapter[T], value: Any) -> T | None:
+    """Return a value that has its shape, None for any other."""
+    try:
+        return kind.validate_python(value)
+    except ValidationError:
+        return None
+
+
+def _mapping(value: Any, limit: int | None = None) -> Mapping[str, Any] | None:
+    fits = isinstance(value, Mapping) and (limit is None or len(value) <= limit)
+    return value if fits else None
+
+
+def _items(value: Any, limit: int) -> Sequence[Any] | None:
+    """Return a list that is not too long, None for anything else: of a longer one each part would be a problem."""
+    return value if isinstance(value, list | tuple) and len(value) <= limit else None

@@ -1,18 +1,20 @@
 """The policy: the numbers people tune, as one immutable document named by the hash of its content.
 
-A policy that could leave any debtor without points, level or action is rejected when it loads, with the exact place.
+A policy that could leave any debtor without points, level or action is rejected when it loads, with the exact place:
+make one with ``load_policy``, which checks sense as well as shape.
 """
 
 import hashlib
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError
 
 from recovery_core.policies.checks import find_problems
-from recovery_core.policies.parts import Factors, LevelBands, PolicyPart, TreatmentRows
+from recovery_core.policies.parts import Factors, LevelBands, MaxPoints, PolicyPart, TreatmentRows
+from recovery_core.policies.problems import Problem
 
 MAX_PROBLEMS = 50
 """How many problems of one document are named; the others are counted."""
@@ -23,11 +25,11 @@ POLICY_NAME_PATTERN = r"^[a-z][a-z0-9_-]{0,63}$"
 class PolicyError(Exception):
     """The document is not a policy; ``problems`` names each place and what is wrong there, up to MAX_PROBLEMS."""
 
-    def __init__(self, problems: Sequence[str]) -> None:
+    def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = list(problems[:MAX_PROBLEMS])
         if len(problems) > MAX_PROBLEMS:
-            self.problems.append(f"document: {len(problems) - MAX_PROBLEMS} more problems")
-        super().__init__("; ".join(self.problems))
+            self.problems.append(Problem("document", f"{len(problems) - MAX_PROBLEMS} more problems"))
+        super().__init__("; ".join(map(str, self.problems)))
 
 
 class PolicyRef(PolicyPart):
@@ -45,16 +47,10 @@ class Policy(PolicyPart):
     version: Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
     description: Annotated[str, Field(max_length=2_000)]
     objective: Literal["score_times_debt"]
-    max_points: Annotated[int, Field(strict=True, ge=1, le=1_000)]
+    max_points: MaxPoints
     factors: Factors
     levels: LevelBands
     treatment: TreatmentRows
-
-    @model_validator(mode="after")
-    def _is_consistent(self) -> Self:
-        if problems := list(find_problems(self.max_points, self.factors, self.levels, self.treatment)):
-            raise PolicyError(problems)
-        return self
 
     @cached_property
     def document(self) -> dict[str, Any]:
@@ -76,6 +72,11 @@ class Policy(PolicyPart):
         """The total score of a debtor with the most points in every factor."""
         return self.max_points * self.factors.total_weight
 
+    def level_of(self, total_score: int) -> str:
+        """Return the risk level of a total score, by its exact percentage of the largest total score."""
+        borders = ((band.up_to_percent or 100, str(band.level)) for band in self.levels)
+        return next(level for percent, level in borders if total_score * 100 <= percent * self.max_score)
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Policy) and self.hash == other.hash
 
@@ -92,13 +93,20 @@ def load_policy(document: Mapping[str, Any] | str | bytes) -> Policy:
     """Build a policy from its document or JSON text. Raises PolicyError that names every place that is wrong."""
     try:
         values = orjson.loads(document) if isinstance(document, str | bytes) else document
-        return Policy.model_validate(values)
     except orjson.JSONDecodeError as error:
-        raise PolicyError([f"document: not JSON: {error}"]) from None
+        raise PolicyError([Problem("document", f"not JSON: {error}")]) from None
+    if not isinstance(values, Mapping):
+        raise PolicyError([Problem("document", "must be an object")])
+    policy, problems = _read_shape(values)
+    problems += find_problems(values if policy is None else {**values, "treatment": policy.treatment})
+    if problems or policy is None:
+        raise PolicyError(problems)
+    return policy
+
+
+def _read_shape(values: Mapping[str, Any]) -> tuple[Policy | None, list[Problem]]:
+    try:
+        return Policy.model_validate(values), []
     except ValidationError as error:
-        problems = error.errors(include_url=False, include_context=False, include_input=False)
-        raise PolicyError([_describe(problem["loc"], problem["msg"]) for problem in problems]) from None
-
-
-def _describe(place: Sequence[str | int], message: str) -> str:
-    return f"{'.'.join(map(str, place)) or 'document'}: {message}"
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        return None, [Problem(".".join(map(str, problem["loc"])), problem["msg"]) for problem in found]

@@ -106,6 +106,7 @@ def _at_most(limit: int, parts: str) -> BeforeValidator:
     return BeforeValidator(bounded)
 
 
+MaxPoints = Annotated[int, Field(strict=True, ge=1, le=1_000)]
 Weight = Annotated[int, Field(strict=True, ge=1, le=MAX_TOTAL)]
 Points = Annotated[int, Field(strict=True, ge=0, le=MAX_TOTAL)]
 Border = Annotated[int | str, PlainValidator(_read_border, json_schema_input_type=int | str)]

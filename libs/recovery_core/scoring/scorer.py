@@ -76,7 +76,6 @@ class Scorer:
             int(b) for b in _borders(factors.payment_history.bands if factors.payment_history else ())
         ]
         self._uses_family = factors.family_situation is not None
-        self._level_borders = [(band.up_to_percent or 100, str(band.level)) for band in policy.levels]
         self._scores: dict[tuple[Cell, ...], Score] = {}
 
     @property
@@ -115,14 +114,11 @@ class Scorer:
         total = sum(table.weight * given for table, given in zip(self._tables, points, strict=True))
         found = [table.reasons.get(by_factor[table.name]) for table in self._tables]
         reasons = sorted((reason for reason in found if reason), key=lambda reason: -reason.contribution)
-        score = Score(total, self._level(total), points, tuple(reason.code for reason in reasons))
+        score = Score(total, self.policy.level_of(total), points, tuple(reason.code for reason in reasons))
         if len(self._scores) >= _MAX_CACHED:
             self._scores.clear()
         self._scores[cells] = score
         return score
-
-    def _level(self, total: int) -> str:
-        return next(level for percent, level in self._level_borders if total * 100 <= percent * self.max_score)
 
 
 @lru_cache(maxsize=64)

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from sqlalchemy import Connection, select
 
-from recovery_core.policies.builtin import UnknownPolicyError, built_in_policies
+from recovery_core.policies.builtin import UnknownPolicyError, built_in_policies, built_in_versions
 from recovery_core.policies.document import Policy, PolicyError, canonical_json, load_policy
+from recovery_core.policies.problems import Problem
 from recovery_core.scoring.scorer import Scorer, scorer_for
 from risk_assessment.policies.tables import policies
 from service_kit.database.bulk import insert_rows
@@ -33,6 +34,11 @@ class PolicyRegistry:
         if name not in self._known:
             raise UnknownPolicyError(name, sorted(self._known))
         return self._known[name]
+
+    def known_as(self, name_or_hash: str) -> Policy:
+        """Return the policy of that name or hash, built-in ones in all versions. Raises UnknownPolicyError."""
+        by_hash = {**built_in_versions(), **{policy.hash: policy for policy in self._known.values()}}
+        return by_hash.get(name_or_hash) or self.named(name_or_hash)
 
     def active(self, portfolio: str) -> Policy:
         """Return the policy that scores this portfolio now."""
@@ -76,23 +82,23 @@ def load_registry(default: str, folder: Path | None) -> PolicyRegistry:
     """Load the built-in policies and the documents (*.json) of a folder. Raises PolicyError naming the bad file."""
     known = dict(built_in_policies())
     if folder and not folder.is_dir():
-        raise PolicyError([f"RISK_POLICY_DIR: there is no folder {folder}"])
+        raise PolicyError([Problem("RISK_POLICY_DIR", f"there is no folder {folder}")])
     for path in sorted(folder.glob("*.json")) if folder else ():
         policy = _read(path)
         if policy.name in known:
-            raise PolicyError([f"{path}: a policy named {policy.name!r} is already known"])
+            raise PolicyError([Problem(str(path), f"a policy named {policy.name!r} is already known")])
         known[policy.name] = policy
     try:
         return PolicyRegistry(known, default)
     except UnknownPolicyError as error:
-        raise PolicyError([f"RISK_POLICY: {error}"]) from error
+        raise PolicyError([Problem("RISK_POLICY", str(error))]) from error
 
 
 def _read(path: Path) -> Policy:
     try:
         return load_policy(path.read_bytes())
     except (PolicyError, OSError) as error:
-        raise PolicyError([f"{path}: {error}"]) from error
+        raise PolicyError([Problem(str(path), str(error))]) from error
 
 
 def _insert(connection: Connection, policy: Policy, now: datetime) -> int:

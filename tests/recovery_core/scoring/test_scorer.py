@@ -100,7 +100,7 @@ def test_a_border_may_be_a_decimal(debt: int, income: int) -> None:
 def test_levels_are_decided_by_integers(total: int) -> None:
     share = Fraction(total * 100, 450)
     expected = "LOW" if share <= 30 else "MEDIUM" if share <= 60 else "HIGH" if share <= 80 else "CRITICAL"
-    assert classic._level(total) == expected
+    assert classic.policy.level_of(total) == expected
 
 
 @given(

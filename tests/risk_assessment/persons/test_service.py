@@ -1,6 +1,7 @@
 """A reference has one person in its portfolio, whoever names it first and however many do so at once."""
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from threading import Barrier
 
 from sqlalchemy import func, select
@@ -60,7 +61,9 @@ def test_writers_at_once_agree_on_who_is_who(database: Database) -> None:
         in_some_order = refs[::-1] if number % 2 else refs
         if number % 3:
             return database.transact(lambda c: ids_of(c, "book", in_some_order))
-        return {ref: database.transact(lambda c: person_id_of(c, "book", ref)) for ref in in_some_order}
+        return {
+            ref: database.transact(partial(person_id_of, portfolio="book", person_ref=ref)) for ref in in_some_order
+        }
 
     with ThreadPoolExecutor(WRITERS) as pool:
         answers = list(pool.map(name_all, range(WRITERS)))
