@@ -26,6 +26,6 @@ def status_of(debt: int, said: str | None, debt_before: int, status_before: str)
     return UNPAID if debt_before == 0 else status_before
 
 
-def with_status(status: str, debt: int) -> str:
-    """Return the status of a debtor of whom nothing is known."""
+def settled(status: str, debt: int) -> str:
+    """Return the status that a debt and what is said beside it come to."""
     return PAID if debt == 0 else status

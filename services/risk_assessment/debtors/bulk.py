@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import Connection, Row, delete, insert, select
+from sqlalchemy import Connection, Row, insert, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from recovery_core.profile import DEBT_AT, FACTS, PROFILE_FIELDS
@@ -134,8 +134,8 @@ def upsert(
 
 def close(
     connection: Connection, portfolio: str, balances: Mapping[str, int | None], registry: PolicyRegistry, now: datetime
-) -> list[str]:
-    """Close up to CHUNK debtors at these balances, None for the one they have. Return the references that changed.
+) -> Changes:
+    """Close up to CHUNK known debtors at these balances, None for the one they have.
 
     Each is scored by the policy that scored it last, because another one might not score it, and it is not ranked.
     """
@@ -154,20 +154,7 @@ def close(
     if changed:
         copy_to_history(connection, debtors.c.id.in_([before.id for before, _ in changed]))
     _note_stops(connection, portfolio, [], changed, now)
-    return [row.external_ref for _, (row, _) in changed]
-
-
-def clear(connection: Connection, portfolio: str, audit: Audit) -> int:
-    """Delete all debtors of a portfolio and return how many; their assessments, which name no person, stay.
-
-    Raises PortfolioInUseError.
-    """
-    active = select(runs.c.number).where(runs.c.portfolio == portfolio, runs.c.state.in_(ACTIVE))
-    if connection.execute(active.limit(1)).first() is not None:
-        raise PortfolioInUseError(portfolio)
-    deleted = connection.execute(delete(debtors).where(debtors.c.portfolio == portfolio)).rowcount
-    audit.changed(connection, "portfolio.cleared", f"portfolio:{portfolio}", deleted=deleted)
-    return deleted
+    return Changes(updated=len(changed), closed=sum(_closes(before, row) for before, (row, _) in changed))
 
 
 def copy_to_history(connection: Connection, *which: ColumnElement[bool]) -> None:
@@ -189,7 +176,7 @@ def _beside(known: Row[Any] | None, scored: ScoredRow, absent: Sequence[str], sc
     """Return the row with a known debtor's own values for the absent fields, scored again when they change a fact."""
     row, score = scored
     if known is None or not absent:
-        return (row._replace(payment_status=PAID), score) if row.total_debt_amount == 0 else scored
+        return scored if row.total_debt_amount else (row._replace(payment_status=PAID), score)
     kept = row._replace(**{field: getattr(known, field) for field in absent if field != "person_ref"})
     said = None if "payment_status" in absent else row.payment_status
     status = status_of(row.total_debt_amount, said, known.total_debt_amount, known.payment_status)
@@ -221,7 +208,7 @@ def _differs(known: dict[str, Row[Any]], row: DebtorRow) -> bool:
 
 
 def _closes(before: Row[Any], row: DebtorRow) -> bool:
-    return row.payment_status == PAID != before.payment_status
+    return row.payment_status == PAID and bool(before.payment_status != PAID)
 
 
 # A row as it is stored has the id of its person in the place of the reference.
@@ -250,15 +237,16 @@ _Changed = list[tuple[Row[Any], ScoredRow]]
 
 def _lock_persons(connection: Connection, new: list[DebtorRow], changed: _Changed) -> None:
     """Lock the persons that gain debtors: a hold that is being placed on one then sees the debtor, or is seen."""
-    gaining = {row.person_ref for row in new} | {row.person_ref for before, (row, _) in changed if before.person_id != row.person_ref}
-    persons.lock(connection, cast("set[int]", gaining - {None}))
+    gaining: set[Any] = {row.person_ref for row in new}
+    gaining |= {row.person_ref for before, (row, _) in changed if before.person_id != row.person_ref}
+    stops.lock_person(connection, *gaining - {None})
 
 
 def _note_stops(connection: Connection, portfolio: str, new: list[DebtorRow], changed: _Changed, now: datetime) -> None:
     """Note the debtors of whom the debt service must hear: of a new one only where its person has holds."""
     noted = [before.id for before, (row, _) in changed if _stop_of(before) != _stop_of(row)]
     of_persons = cast("set[int]", {row.person_ref for row in new} - {None})
-    held = person_queries.with_holds(connection, of_persons, now) if of_persons else set()
+    held: set[Any] = person_queries.with_holds(connection, of_persons, now) if of_persons else set()
     refs = [row.external_ref for row in new if row.person_ref in held]
     if refs:
         which = debtors.c.portfolio == portfolio, debtors.c.external_ref.in_(refs)

@@ -1,6 +1,7 @@
 """Whole portfolios: loaded chunk by chunk under one audit record, and cleared."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from sqlalchemy import Connection, delete, select
 
@@ -32,7 +33,7 @@ class BulkLoad:
         action: str,
         absent: Sequence[str] = (),
     ) -> None:
-        self._database, self._portfolio, self._scorer, self._audit = database, portfolio, scorer, audit
+        self._database, self.portfolio, self._scorer, self._audit = database, portfolio, scorer, audit
         self._absent = absent
         self.changes = Changes()
         self._record = database.transact(
@@ -43,19 +44,23 @@ class BulkLoad:
         """Create or update up to CHUNK debtors in a transaction of their own."""
         self.changes = self._database.transact(
             lambda connection: self._recorded(
-                connection, upsert(connection, self._portfolio, rows, self._scorer, self._absent)
+                connection, upsert(connection, self.portfolio, rows, self._scorer, self._absent)
             )
         )
 
-    def close(self, balances: Mapping[str, int | None], registry: PolicyRegistry) -> list[str]:
-        """Close up to CHUNK known debtors in a transaction of their own. Return the references that changed."""
+    def close(self, balances: Mapping[str, int | None], registry: PolicyRegistry, *, as_rows: bool) -> int:
+        """Close up to CHUNK known debtors in a transaction of their own. Return how many changed.
 
-        def closed(connection: Connection) -> tuple[list[str], Changes]:
-            refs = close(connection, self._portfolio, balances, registry, self._scorer.now)
-            return refs, self._recorded(connection, Changes(closed=len(refs)))
+        They count as `updated` if they are rows of the file.
+        """
 
-        refs, self.changes = self._database.transact(closed)
-        return refs
+        def closed(connection: Connection) -> tuple[int, Changes]:
+            changes = close(connection, self.portfolio, balances, registry, self._scorer.now)
+            counted = changes if as_rows else replace(changes, updated=0)
+            return changes.updated, self._recorded(connection, counted)
+
+        changed, self.changes = self._database.transact(closed)
+        return changed
 
     def _recorded(self, connection: Connection, more: Changes) -> Changes:
         changes = self.changes + more
@@ -71,7 +76,7 @@ def clear(connection: Connection, portfolio: str, audit: Audit) -> int:
     active = select(runs.c.number).where(runs.c.portfolio == portfolio, runs.c.state.in_(ACTIVE))
     if connection.execute(active.limit(1)).first() is not None:
         raise PortfolioInUseError(portfolio)
-    stops.note(connection, _ids(connection, portfolio), audit.at)
+    stops.note_portfolio(connection, portfolio, audit.at)
     deleted = connection.execute(delete(debtors).where(debtors.c.portfolio == portfolio)).rowcount
     audit.changed(connection, "portfolio.cleared", f"portfolio:{portfolio}", deleted=deleted)
     return deleted

@@ -43,6 +43,11 @@ def refs_of(connection: Connection, ids: Iterable[int]) -> dict[int, str]:
     return found
 
 
+def ref_of(connection: Connection, person_id: int | None) -> str | None:
+    """Return the reference of a person, None for a debtor without one."""
+    return None if person_id is None else refs_of(connection, [person_id])[person_id]
+
+
 def with_holds(connection: Connection, ids: Iterable[int], now: datetime) -> set[int]:
     """Return which of these persons have holds that are not over."""
     wanted, found = sorted(set(ids)), set()

@@ -5,11 +5,11 @@ A person is never deleted: holds and the history of debtors name it.
 
 from collections.abc import Iterable
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from risk_assessment.persons.queries import find, find_many
 from risk_assessment.persons.tables import persons
-from service_kit.database.bulk import ROWS_A_STATEMENT, insert_rows
+from service_kit.database.bulk import insert_rows
 
 _COLUMNS = ("portfolio", "person_ref")
 
@@ -33,12 +33,3 @@ def ids_of(connection: Connection, portfolio: str, refs: Iterable[str]) -> dict[
         insert_rows(connection, persons, _COLUMNS, [(portfolio, ref) for ref in new], ignore_duplicates=True)
         found |= find_many(connection, portfolio, new)
     return found
-
-
-def lock(connection: Connection, ids: Iterable[int]) -> None:
-    """Lock persons until the transaction ends: whose debtors they are, and what holds they have, change in turn."""
-    wanted = sorted(set(ids))
-    for start in range(0, len(wanted), ROWS_A_STATEMENT):
-        some = wanted[start : start + ROWS_A_STATEMENT]
-        statement = select(persons.c.id).where(persons.c.id.in_(some)).order_by(persons.c.id).with_for_update()
-        connection.execute(statement).all()
