@@ -15,7 +15,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from recovery_core.profile import DEBT_AT, FACTS, PROFILE_FIELDS
 from recovery_core.ranking.objective import priority_of
-from recovery_core.scoring.scorer import Score, Scorer, scorer_for
+from recovery_core.scoring.scorer import Score, Scorer
 from risk_assessment.debtors.balances import PAID, status_of
 from risk_assessment.debtors.tables import ASSESSMENT_FIELDS, assessments, debtors
 from risk_assessment.persons import queries as person_queries
@@ -102,10 +102,9 @@ class BulkScorer:
 
 
 def bulk_scorer(database: Database, registry: PolicyRegistry, portfolio: str, now: datetime) -> BulkScorer:
-    """Return the bulk scorer of a portfolio's active policy."""
-    policy = registry.active(portfolio)
-    policy_id = database.transact(lambda connection: registry.register(connection, policy, now))
-    return BulkScorer(scorer_for(policy), policy_id, now)
+    """Return the bulk scorer of a portfolio's active policy. The portfolio gets its row where it has none."""
+    active = database.transact(lambda connection: registry.active_scorer(connection, portfolio, now))
+    return BulkScorer(active.scorer, active.policy_id, now)
 
 
 def upsert(

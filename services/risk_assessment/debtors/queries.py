@@ -19,6 +19,7 @@ from recovery_core.scoring.scorer import scorer_for
 from risk_assessment.debtors.tables import assessments, debtors
 from risk_assessment.persons import queries as persons
 from risk_assessment.policies.registry import PolicyRegistry
+from risk_assessment.portfolios.tables import portfolios
 from service_kit.auth.portfolios import PortfolioNotFoundError, Portfolios, admits
 from service_kit.http.pages import BadCursor, Page, decode_cursor, fetch_page
 
@@ -28,6 +29,7 @@ HIGH_RISK = (RiskLevel.CRITICAL.value, RiskLevel.HIGH.value)
 # Built once: building a statement costs several times as much as executing it.
 _ONE = select(debtors).where(debtors.c.id == bindparam("wanted"))
 _ONE_LOCKED = _ONE.with_for_update()
+_PORTFOLIO = select(literal(1)).where(portfolios.c.name == bindparam("wanted"))
 _ANY_OF = select(literal(1)).where(debtors.c.portfolio == bindparam("wanted")).limit(1)
 
 
@@ -110,8 +112,11 @@ def read(connection: Connection, debtor_id: int, within: Portfolios = None, *, l
 
 
 def require_portfolio(connection: Connection, name: str) -> None:
-    """Raise PortfolioNotFoundError unless a debtor names this portfolio: a misspelt one would be processed as empty."""
-    if connection.execute(_ANY_OF, {"wanted": name}).first() is None:
+    """Raise PortfolioNotFoundError unless this portfolio exists: a misspelt one would be processed as empty.
+
+    Version 1.0 wrote debtors without the row of their portfolio.
+    """
+    if all(connection.execute(statement, {"wanted": name}).first() is None for statement in (_PORTFOLIO, _ANY_OF)):
         raise PortfolioNotFoundError
 
 
@@ -179,7 +184,7 @@ def fresh_score(
 ) -> dict[str, Any]:
     """Return what the active policy says of the debtor at this moment. Raises DebtorNotFoundError."""
     row = read(connection, debtor_id, within)
-    assessment = assess(scorer_for(registry.active(row.portfolio)), profile_of(row), now)
+    assessment = assess(scorer_for(registry.active(connection, row.portfolio)), profile_of(row), now)
     priority = priority_of(assessment.total_score, row.total_debt_amount)
     return {"debtor_id": debtor_id, "priority": format_money(priority), **assessment.to_dict()}
 

@@ -182,8 +182,7 @@ def _scored(
     connection: Connection, body: DebtorIn, registry: PolicyRegistry, now: datetime
 ) -> tuple[dict[str, Any], Assessment]:
     """Return the identity, profile and assessment columns under the portfolio's active policy, and the assessment."""
-    policy_id = registry.register(connection, registry.active(body.portfolio), now)
-    scorer = registry.scorer(connection, policy_id)
+    policy_id, scorer = registry.active_scorer(connection, body.portfolio, now)
     score = scorer.score(body.facts)
     columns = {field: getattr(body, field) for field in _COPIED} | {
         "payment_status": settled(body.payment_status, body.total_debt_amount),

@@ -23,7 +23,8 @@ def find(connection: Connection, portfolio: str, person_ref: str) -> int | None:
 
 def find_many(connection: Connection, portfolio: str, refs: Iterable[str]) -> dict[str, int]:
     """Return the ids of those references that the portfolio knows, by reference."""
-    wanted, found = sorted(set(refs)), {}
+    wanted = sorted(set(refs))
+    found: dict[str, int] = {}
     for start in range(0, len(wanted), ROWS_A_STATEMENT):
         statement = select(persons.c.person_ref, persons.c.id).where(
             persons.c.portfolio == portfolio, persons.c.person_ref.in_(wanted[start : start + ROWS_A_STATEMENT])
@@ -34,7 +35,8 @@ def find_many(connection: Connection, portfolio: str, refs: Iterable[str]) -> di
 
 def refs_of(connection: Connection, ids: Iterable[int]) -> dict[int, str]:
     """Return the references of persons, by id."""
-    wanted, found = sorted(set(ids)), {}
+    wanted = sorted(set(ids))
+    found: dict[int, str] = {}
     for start in range(0, len(wanted), ROWS_A_STATEMENT):
         statement = select(persons.c.id, persons.c.person_ref).where(
             persons.c.id.in_(wanted[start : start + ROWS_A_STATEMENT])

@@ -71,12 +71,12 @@ def preview(
 ) -> Response:
     """What a run would do now: the best debtors, counts per lane and who is left out. Nothing is written."""
     context.require_portfolio(portfolio)
-    chosen = context.registry.chosen(policy, portfolio)
     filters = RunFilters.model_construct(
         risk_level=risk_level, payment_status=payment_status, min_debt=min_debt, max_debt=max_debt
     )
     with context.reading() as connection:
         debtors.require_portfolio(connection, portfolio)
+        chosen = context.registry.chosen(connection, policy, portfolio)
         policy_id = context.registry.find_id(connection, chosen)
         selection = Selection(portfolio, policy_id, scorer_for(chosen), service.stored_filters(filters))
         shown = previews.preview(context.database, connection, selection, threshold, top_k, limit)

@@ -82,7 +82,7 @@ def _lock_feed(connection: Connection) -> int:
     """Lock the row of the feed, which the first call writes. Return the last sequence."""
     last = select(stop_feed.c.last_sequence).with_for_update()
     if (found := connection.execute(last).scalar()) is None:
-        columns = ("id", "last_sequence", "sent_through", "acknowledged")
-        insert_rows(connection, stop_feed, columns, [(1, 0, 0, 0)], ignore_duplicates=True)
+        columns = ("id", "last_sequence", "acknowledged")
+        insert_rows(connection, stop_feed, columns, [(1, 0, 0)], ignore_duplicates=True)
         found = connection.execute(last).scalar_one()
     return int(found)

@@ -83,7 +83,10 @@ def _delete(path: str) -> Change:
         (_set("factors.debt_ratio.bands.1.up_to", 1.5), "factors.debt_ratio.bands.1.up_to: must be a whole number"),
         (_set("factors.debt_ratio.bands.1.up_to", "1.23456"), "factors.debt_ratio.bands.1.up_to: must be a whole"),
         (_set("factors.debt_ratio.bands.1.up_to", "٣.٥"), "factors.debt_ratio.bands.1.up_to: must be a whole"),
-        (_delete("factors.debt_ratio.bands.1.up_to"), "factors.debt_ratio.bands.1.up_to: is missing: only the last band"),
+        (
+            _delete("factors.debt_ratio.bands.1.up_to"),
+            "factors.debt_ratio.bands.1.up_to: is missing: only the last band",
+        ),
         (_delete("factors.debt_ratio.bands.3"), "factors.debt_ratio.bands.2.up_to: the last band must have no up_to"),
         (_set("factors.debt_ratio.bands", []), "factors.debt_ratio.bands: "),
         (

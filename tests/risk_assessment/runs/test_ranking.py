@@ -211,7 +211,7 @@ def test_what_others_write_between_two_chunks_is_not_seen(database: Database, po
         for one in others[1::3]:
             change_debtor(database, one, a_registry("classic"), late_payments_count=99)
         for one in (second, *others[2::3]):
-            database.transact(partial(debtors.remove, debtor_id=one))
+            database.transact(partial(debtors.remove, debtor_id=one, now=NOON))
 
     with a_ranking(database, policy) as eligible:
         found = all_of(eligible.entries(), write), eligible.excluded()

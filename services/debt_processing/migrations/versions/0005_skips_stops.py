@@ -37,16 +37,21 @@ def upgrade() -> None:
         sa.Column("payment_status", sa.String(8)),
         sa.Column("total_debt_amount", sa.BigInteger),
         sa.Column("holds", sa.Text, nullable=False),
-        sa.Column("first_turn", UtcDateTime),
-        sa.Column("last_turn", UtcDateTime),
         **table_options(),
     )
-    op.create_index("ix_debtor_stops_turns", "debtor_stops", ["last_turn", "first_turn"])
     op.create_index("ix_debtor_stops_sequence", "debtor_stops", ["sequence"])
+    op.create_table(
+        "stop_turns",
+        sa.Column("debtor_id", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("at", UtcDateTime, primary_key=True),
+        **table_options(),
+    )
+    op.create_index("ix_stop_turns_at", "stop_turns", ["at"])
     op.create_table(
         "stop_feed",
         sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("consumer", sa.String(36), nullable=False),
+        sa.Column("received", sa.BigInteger, nullable=False),
         sa.Column("through", sa.BigInteger, nullable=False),
         sa.Column("as_of", UtcDateTime),
         **table_options(),
@@ -54,8 +59,8 @@ def upgrade() -> None:
     op.create_table(
         "stop_stretches",
         sa.Column("after", sa.BigInteger, primary_key=True, autoincrement=False),
-        sa.Column("through", sa.BigInteger, nullable=False),
-        sa.Column("as_of", UtcDateTime, nullable=False),
+        sa.Column("through", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("as_of", UtcDateTime),
         **table_options(),
     )
     op.add_column("batches", sa.Column("skipped", sa.Integer))
@@ -69,5 +74,5 @@ def downgrade() -> None:
     op.drop_column("decisions", "blocked")
     for column in ("stops_seen", "skip_reasons", "skipped"):
         op.drop_column("batches", column)
-    for table in ("stop_stretches", "stop_feed", "debtor_stops", "skips"):
+    for table in ("stop_stretches", "stop_feed", "stop_turns", "debtor_stops", "skips"):
         op.drop_table(table)

@@ -166,8 +166,6 @@ def _add_stops() -> None:
         "stop_feed",
         sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("last_sequence", sa.BigInteger, nullable=False),
-        sa.Column("sent_through", sa.BigInteger, nullable=False),
-        sa.Column("sent_at", UtcDateTime),
         sa.Column("acknowledged", sa.BigInteger, nullable=False),
         sa.Column("acknowledged_at", UtcDateTime),
         sa.Column("consumer", sa.String(36)),
