@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from tests.risk_assessment import independent
-from tests.risk_assessment.builders import a_registry, add_debtor, change_debtor, debtor_rows, generate_debtors
+from tests.risk_assessment.builders import NOON, a_registry, add_debtor, change_debtor, debtor_rows, generate_debtors
 
 from recovery_core.ranking.queue import Entry
 from recovery_core.scoring.scorer import scorer_for

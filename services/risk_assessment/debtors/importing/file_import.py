@@ -233,7 +233,10 @@ class _Rows:
         if several is None:
             return False
         if not self._summed:
-            reason = f"stands in {several.rows:,} rows, first in row {several.first}: one debtor has one row"
+            reason = (
+                f"stands in {several.rows:,} rows, first in row {several.first}: one debtor has one row, "
+                "and accounts of one person share a person_ref"
+            )
             raise self._reader.rejected("external_ref", reason)
         keep = partial(self._to_add.add, several.first, number)
         try:
