@@ -10,6 +10,7 @@ from recovery_core.holds import HoldTimesError
 from recovery_core.policies.builtin import UnknownPolicyError
 from recovery_core.scoring.scorer import ScoringError
 from risk_assessment.debtors import routes as debtors
+from risk_assessment.debtors.balances import NothingOwedError
 from risk_assessment.debtors.queries import DebtorNotFoundError, PortfolioMissingError
 from risk_assessment.debtors.service import ExternalRefTakenError, StaleVersionError
 from risk_assessment.fields import PATTERN_WORDS
@@ -61,6 +62,7 @@ PROBLEMS = {
     StaleVersionError: ProblemSpec(412, "The debtor has changed"),
     BadETagsError: ProblemSpec(422, "Bad precondition"),
     ExternalRefTakenError: ProblemSpec(409, "External reference taken"),
+    NothingOwedError: ProblemSpec(422, "Nothing is owed"),
     HoldEndedError: ProblemSpec(409, "The hold is over"),
     RunFinishedError: ProblemSpec(409, "The run is over"),
     PortfolioMissingError: ProblemSpec(422, "Portfolio missing"),
