@@ -1,6 +1,7 @@
 """Recorded decisions, skips and errors: a run's in the order of work, a debtor's decisions newest first."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -25,26 +26,50 @@ _OF_BATCH: tuple[ColumnElement[Any], ...] = (batches.c.lane, batches.c.finished_
 _ERROR_FIELDS = ("debtor_id", "batch_sequence", "position", "stage", "error", "detail", "recorded_at")
 
 
+@dataclass(frozen=True, slots=True)
+class Only:
+    """Which decisions are wanted: those of an action and a level, each None for any."""
+
+    action: str | None = None
+    level: str | None = None
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """Return what these decisions have in common, for SQL."""
+        wanted = ((decisions.c.action, self.action), (decisions.c.risk_level, self.level))
+        return [column == value for column, value in wanted if value is not None]
+
+
+EVERY = Only()
+
+
 def place_of(row: dict[str, Any]) -> Place:
     """Return the place of a row as clients see it."""
     return row["batch_sequence"], row["position"]
 
 
 def decision_page(
-    connection: Connection, run_id: str, within: Portfolios, limit: int, cursor: str | None
+    connection: Connection, run_id: str, within: Portfolios, limit: int, cursor: str | None, only: Only = EVERY
 ) -> DecisionPage:
     """Return one page of a run's decisions. Raises RunUnknown, BadCursor."""
-    found = decision_chunk(connection, run_id, within, _place_in(cursor), limit + 1)
+    found = decision_chunk(connection, run_id, within, _place_in(cursor), limit + 1, only)
     page = page_of(found, limit, place_of)
     return DecisionPage.model_validate({"items": page.items, "next_cursor": page.next_cursor})
 
 
 def decision_chunk(
-    connection: Connection, run_id: str, within: Portfolios, place: Place = START, size: int = CHUNK
+    connection: Connection,
+    run_id: str,
+    within: Portfolios,
+    place: Place = START,
+    size: int = CHUNK,
+    only: Only = EVERY,
 ) -> list[dict[str, Any]]:
-    """Return the run's next decisions after a place, as clients see them. Raises RunUnknown."""
+    """Return the run's next decisions after a place, as clients see them. Raises RunUnknown.
+
+    Without an index of actions or levels: where few decisions are wanted, all rows of the run are looked at.
+    """
     run = find_run(connection, run_id, within)
-    rows = _after(connection, decisions, run.number, place, size)
+    rows = _after(connection, decisions, run.number, place, size, *only.conditions())
     about = _batches(connection, run.number, rows)
     return [_shown(row, run, about[row.batch_sequence]) for row in rows]
 
@@ -113,11 +138,18 @@ def _place_in(cursor: str | None) -> Place:
     return int(sequence), int(position)
 
 
-def _after(connection: Connection, table: Table, run_number: int, place: Place, size: int) -> Sequence[Row[Any]]:
+def _after(
+    connection: Connection,
+    table: Table,
+    run_number: int,
+    place: Place,
+    size: int,
+    *conditions: ColumnElement[bool],
+) -> Sequence[Row[Any]]:
     """Return the run's next rows after a place: a walk along the primary key."""
     statement = (
         select(table)
-        .where(table.c.run_number == run_number, _is_after(table, place))
+        .where(table.c.run_number == run_number, _is_after(table, place), *conditions)
         .order_by(table.c.batch_sequence, table.c.position)
         .limit(size)
     )

@@ -29,6 +29,7 @@ EXPECTED = {
         ("GET", "/runs/{run_id}"): "viewer",
         ("GET", "/runs/{run_id}/decisions"): "viewer",
         ("GET", "/runs/{run_id}/errors"): "viewer",
+        ("GET", "/runs/{run_id}/skips"): "viewer",
         ("GET", "/debtors/{debtor_id}/decisions"): "viewer",
         ("GET", "/queues"): "viewer",
         ("GET", "/dead-letters"): "viewer",
