@@ -31,7 +31,8 @@ def take_in(connection: Connection, stretches: Sequence[Stops]) -> Watermark:
 def consumer(connection: Connection) -> str:
     """Return the name of this database in acknowledgements, which the first call gives it."""
     _lock_feed(connection)
-    return connection.execute(select(stop_feed.c.consumer)).scalar_one()
+    found: str = connection.execute(select(stop_feed.c.consumer)).scalar_one()
+    return found
 
 
 def _newest(stretches: Iterable[Stops]) -> dict[int, DebtorStop]:
