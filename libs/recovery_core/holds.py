@@ -127,9 +127,10 @@ def union_of(ranges: Iterable[tuple[datetime, datetime | None]]) -> list[tuple[d
         if end is not None and end <= start:
             continue
         if joined and _reaches(joined[-1][1], start):
-            start, before = joined.pop()
-            end = None if before is None or end is None else max(before, end)
-        joined.append((start, end))
+            first, before = joined.pop()
+            joined.append((first, None if before is None or end is None else max(before, end)))
+        else:
+            joined.append((start, end))
     return joined
 
 

@@ -37,8 +37,9 @@ class Freshness:
 
     @property
     def waiting_for(self) -> str | None:
-        """What batches wait for, as it is shown to operators."""
-        return "stops" if self.reason else None
+        """What batches wait for, or would, as it is shown to operators."""
+        is_stale = self._known.as_of is not None and self._age() is not None
+        return "stops" if self.reason or is_stale else None
 
     async def known_through(self, needed: int) -> float:
         """Return the stop up to which batches may need all to be known, to be begun now.

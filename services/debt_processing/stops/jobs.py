@@ -91,7 +91,7 @@ class StopsReceiver:
         known = await self._freshness.refresh()
         STOPS_THROUGH.set(known.through)
         STOPS_LAG.set(0 if known.as_of is None else (self._clock() - known.as_of).total_seconds())
-        if self._freshness.waiting_for:
+        if self._freshness.reason:
             self._bell.ring()
 
     async def _acknowledge(self) -> None:
