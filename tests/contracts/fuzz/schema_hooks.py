@@ -15,6 +15,8 @@ STATE_SAYS_NO = {
     "Portfolio missing",
     "The policy cannot score this",
     "Bad precondition",
+    "Whom is the hold on?",
+    "Impossible times",
 }
 
 
