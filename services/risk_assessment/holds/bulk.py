@@ -16,10 +16,11 @@ from sqlalchemy import Connection, select
 
 from recovery_core.holds import HoldTimesError, resolve
 from risk_assessment.debtors.tables import debtors
-from risk_assessment.holds.queries import require_portfolio, zone_of
+from risk_assessment.holds.queries import zone_of
 from risk_assessment.holds.service import Target, default_mask
 from risk_assessment.holds.tables import holds
 from risk_assessment.persons.service import ids_of
+from risk_assessment.policies.queries import require_portfolio
 from risk_assessment.stops import service as stops
 from service_kit.auth.portfolios import PortfolioNotFoundError
 from service_kit.database.bulk import insert_rows

@@ -13,10 +13,11 @@ from sqlalchemy.exc import IntegrityError
 from recovery_core.holds import ALL_ACTIONS, HoldKind, HoldTimesError, instant, mask_of, resolve
 from recovery_core.policies.parts import Action
 from risk_assessment.debtors.tables import debtors
-from risk_assessment.holds.queries import PortfolioNotNamedError, read, require_portfolio, zone_of
+from risk_assessment.holds.queries import PortfolioNotNamedError, read, zone_of
 from risk_assessment.holds.schemas import HoldEndIn, HoldIn
 from risk_assessment.holds.tables import hold_ends, holds
 from risk_assessment.persons.service import person_id_of
+from risk_assessment.policies.queries import require_portfolio
 from risk_assessment.stops import service as stops
 from service_kit.auth.portfolios import Portfolios, admits
 

@@ -7,7 +7,7 @@ Functions take a connection, never commit.
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, select, text, update
 
 from risk_assessment.debtors.tables import debtors
 from risk_assessment.persons.tables import persons
@@ -25,6 +25,16 @@ def note(connection: Connection, debtor_ids: Iterable[int], now: datetime) -> No
     rows = [(debtor_id, None, noted_at) for debtor_id in sorted(set(debtor_ids))]
     for start in range(0, len(rows), ROWS_A_STATEMENT):
         replace_rows(connection, stops, ("debtor_id", "sequence", "noted_at"), rows[start : start + ROWS_A_STATEMENT])
+
+
+def note_portfolio(connection: Connection, portfolio: str, now: datetime) -> None:
+    """Note every debtor of a portfolio, however many there are."""
+    # Both databases know REPLACE, and SQLAlchemy knows it of neither.
+    statement = text(
+        "REPLACE INTO stops (debtor_id, sequence, noted_at) "
+        "SELECT id, NULL, :at FROM debtors WHERE portfolio = :portfolio"
+    )
+    connection.execute(statement, {"at": utc_text(now), "portfolio": portfolio})
 
 
 def note_person(connection: Connection, person_id: int, now: datetime) -> None:
