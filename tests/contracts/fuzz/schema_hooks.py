@@ -15,7 +15,7 @@ STATE_SAYS_NO = {
     "Portfolio missing",
     "The policy cannot score this",
     "Bad precondition",
-    "Whom is the hold on?",
+    "Unclear target",
     "Impossible times",
 }
 

@@ -19,7 +19,7 @@ def debtor(api: Api, portfolio: str) -> int:
 
 
 def noted(api: Api) -> set[int]:
-    """The debtors of whom the debt service is to hear."""
+    """The debtors that the debt service is to hear of."""
     with api.database.read() as connection:
         return set(connection.execute(select(stops.c.debtor_id)).scalars())
 
