@@ -1,11 +1,13 @@
 """What the debt service counts and times, in one place so that dashboards have one list to read."""
 
 from recovery_core.decisions.decide import Stage
+from recovery_core.decisions.restraints import SKIP_REASONS
 from recovery_core.policies.parts import LANES, Action, RiskLevel
 from service_kit.observability.metrics import Counter, Gauge, Histogram
 
 DECISIONS = Counter("debt_decisions_total", "Decisions recorded", ["action", "level"])
 ERRORS = Counter("debt_errors_total", "Debtors that could not be decided", ["stage"])
+SKIPS = Counter("debt_skips_total", "Debtors that were not decided because something had changed", ["reason"])
 BATCHES = Counter("debt_batches_total", "Batches by outcome", ["outcome", "lane"])
 BATCH_SECONDS = Histogram(
     "debt_batch_seconds",
@@ -40,6 +42,8 @@ for lane in LANES:
     MESSAGE_WAIT_SECONDS.labels(lane)
 for stage in Stage:
     ERRORS.labels(stage)
+for reason in SKIP_REASONS:
+    SKIPS.labels(reason)
 for action in Action:
     for level in RiskLevel:
         DECISIONS.labels(action, level)

@@ -7,7 +7,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from risk_assessment.batches.sending import BatchQueues
-from risk_assessment.metadata import leases
+from risk_assessment.metadata import leases, workers
 from risk_assessment.metrics import LEASE_HELD, OLDEST, OUTAGES, OUTSTANDING
 from risk_assessment.policies.registry import PolicyRegistry, load_registry
 from risk_assessment.runs import jobs as runs
@@ -23,6 +23,7 @@ from service_kit.sqs.client import Sqs
 from service_kit.worker.dependencies import LoggedOutages, database_dependency, queues_dependency
 from service_kit.worker.leader import Leader
 from service_kit.worker.leader_lease import LeaderLease
+from service_kit.worker.presence import Presence, WorkerState, waiting_for
 from service_kit.worker.temporary_files import room_dependency
 
 log = structlog.get_logger()
@@ -61,7 +62,10 @@ async def dispatch(settings: Settings, database: Database, sqs: Sqs, registry: P
     leader = Leader(lease, here, _Leadership(), utc_now)
     needs = (here,), (here, queues), (here, room)
     parts = runs.RunParts(settings, database, registry, batch_queues, lease, leader, *needs)
-    await leader.run([*runs.steps_of(parts), *scoring.steps_of(database, registry, lease, (here,))], stop)
+    presence = Presence(database, workers, "dispatch", utc_now)
+    beat = presence.step(lambda: WorkerState(0, leader.leads, waiting_for((here, queues, room))), (here,))
+    await leader.run([*runs.steps_of(parts), *scoring.steps_of(database, registry, lease, (here,))], stop, [beat])
+    await presence.leave()
     log.info("risk.dispatcher.stopped")
 
 

@@ -18,6 +18,7 @@ from debt_processing.consumer.prefetch import Prefetch
 from debt_processing.consumer.processing import BatchWork
 from debt_processing.consumer.recording import end_attempt
 from debt_processing.consumer.visibility import Visibility
+from debt_processing.metadata import workers
 from debt_processing.metrics import OUTAGES, QUEUE_MESSAGES
 from debt_processing.queues import queries
 from debt_processing.settings import PACKAGE, Settings
@@ -26,6 +27,7 @@ from service_kit.database.engine import Database
 from service_kit.lifecycle import Stop
 from service_kit.sqs.client import Sqs
 from service_kit.worker.dependencies import LoggedOutages, database_dependency, queues_dependency
+from service_kit.worker.presence import Presence, WorkerState, waiting_for
 from service_kit.worker.steps import Step, run_steps
 from service_kit.worker.waiting import Bell, in_thread
 
@@ -55,6 +57,7 @@ class Consumer:
         )
         self._intake = Intake(settings, queues, visibility, prefetch, acknowledger, database, bell, clock)
         services = (self._database_service, self._queue_service)
+        self._presence = Presence(database, workers, "consume", clock)
         self._work = BatchWork(settings, database, prefetch, visibility, acknowledger, services, bell, clock)
 
     async def run(self, stop: Stop) -> None:
@@ -64,17 +67,18 @@ class Consumer:
         async with asyncio.TaskGroup() as group:
             services = (self._database_service, self._queue_service)
             intake = group.create_task(self._intake.run(stop, services, lambda: len(self._work.in_process)))
-            workers = group.create_task(run_steps(self._workers(stop), stop))
+            working = group.create_task(run_steps(self._workers(stop), stop))
             acknowledging = group.create_task(self._acknowledger.run(finish, self._is_idle))
             upkeep = group.create_task(run_steps(self._upkeep(), end))
             await stop.wait()
             try:
                 async with asyncio.timeout(STOP_SECONDS):
-                    await self._wind_up([intake, workers], acknowledging, finish)
+                    await self._wind_up([intake, working], acknowledging, finish)
             except TimeoutError:
                 log.warning("debt.consumer.abandoned", **self._counts())
-            for task in (intake, workers, acknowledging, upkeep):
+            for task in (intake, working, acknowledging, upkeep):
                 task.cancel()
+        await self._presence.leave()
         log.info("debt.consumer.stopped", **self._counts())
 
     def _workers(self, stop: Stop) -> list[Step]:
@@ -87,6 +91,7 @@ class Consumer:
         return [
             Step("heartbeat", self._settings.recovery_visibility_seconds / 3, self._extend_visibility),
             Step("watch queues", WATCH_SECONDS, self._watch_queues),
+            self._presence.step(self._state, (self._database_service,)),
         ]
 
     async def _wind_up(
@@ -113,6 +118,12 @@ class Consumer:
 
     def _is_idle(self) -> bool:
         return not self._work.in_process and not self._prefetch
+
+    def _state(self) -> WorkerState:
+        holding = len(self._work.in_process) + len(self._prefetch)
+        return WorkerState(
+            holding, leader=False, waiting_for=waiting_for((self._database_service, self._queue_service))
+        )
 
     def _counts(self) -> dict[str, int]:
         return {

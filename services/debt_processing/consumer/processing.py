@@ -20,10 +20,11 @@ from debt_processing.metrics import (
     DECISIONS,
     ERRORS,
     SCORE_MISMATCHES,
+    SKIPS,
 )
 from debt_processing.queues.envelopes import dead_result
 from debt_processing.settings import Settings
-from recovery_core.decisions.decide import STAGE
+from recovery_core.decisions.decide import STAGE, count_reasons
 from service_kit.database.engine import Database
 from service_kit.database.outages import is_unavailable
 from service_kit.lifecycle import Stop
@@ -184,7 +185,7 @@ def record_done(batch: PrefetchedBatch, done: Done, seconds: float) -> None:
         log.info("debt.batch.repeated", **batch.ids())
         BATCHES.labels("repeated", lane).inc()
         return
-    counts = {"succeeded": recorded.succeeded, "failed": recorded.failed}
+    counts = {"succeeded": recorded.succeeded, "failed": recorded.failed, "skipped": recorded.skipped}
     log.info("debt.batch.done", **batch.ids(), **counts, ms=round(seconds * 1_000, 1))
     _trace(batch, done)
     BATCHES.labels("done", lane).inc()
@@ -195,6 +196,8 @@ def record_done(batch: PrefetchedBatch, done: Done, seconds: float) -> None:
             DECISIONS.labels(action, level).inc(count)
     for failure in done.decided.failures:
         ERRORS.labels(failure[STAGE]).inc()
+    for reason, count in count_reasons(done.decided.skips).items():
+        SKIPS.labels(reason).inc(count)
     if done.decided.score_mismatches:
         SCORE_MISMATCHES.inc(done.decided.score_mismatches)
         log.warning("debt.batch.scores_differ", **batch.ids(), debtors=done.decided.score_mismatches)

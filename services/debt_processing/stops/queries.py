@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, or_, select
 
 from debt_processing.stops.tables import debtor_stops, stop_feed, stop_turns
+from recovery_core.messages.batch import BatchHeader
 from recovery_core.messages.stops import DebtorStop, holds_from_json
 
 IDS_A_STATEMENT = 500
@@ -23,18 +24,6 @@ class Known(NamedTuple):
     """The highest sequence of any stop that is known; above `through` where some came before their turn."""
 
 
-class Snapshot(Protocol):
-    """What a batch says of its run's snapshot: `recovery_core.messages.batch.BatchHeader`."""
-
-    @property
-    def as_of(self) -> datetime:
-        """When the run was accepted."""
-
-    @property
-    def stops_before(self) -> int | None:
-        """The last sequence that was given before the snapshot was read; None in a message of version 1."""
-
-
 def known(connection: Connection) -> Known:
     """Return how far and how fresh knowledge is: nothing at all before the first stretch came."""
     highest = select(debtor_stops.c.sequence).order_by(debtor_stops.c.sequence.desc()).limit(1).scalar_subquery()
@@ -43,7 +32,7 @@ def known(connection: Connection) -> Known:
 
 
 def states_for(
-    connection: Connection, known: Known, header: Snapshot, debtor_ids: Sequence[int], now: datetime
+    connection: Connection, known: Known, header: BatchHeader, debtor_ids: Sequence[int], now: datetime
 ) -> dict[int, DebtorStop]:
     """Return the stops that say more than the batch's own snapshot, by debtor.
 

@@ -83,7 +83,7 @@ def place(connection: Connection, body: HoldIn, actor: str, now: datetime, withi
             recorded_by=actor,
         )
     )
-    note(connection, target.debtor_id, target.person_id, now)
+    _note(connection, target.debtor_id, target.person_id, now)
     return hold_id
 
 
@@ -105,10 +105,10 @@ def end(
         connection.execute(insert(hold_ends).values(**values))
     except IntegrityError as error:
         raise HoldEndedError from error
-    note(connection, hold.debtor_id, hold.person_id, now)
+    _note(connection, hold.debtor_id, hold.person_id, now)
 
 
-def note(connection: Connection, debtor_id: int | None, person_id: int | None, now: datetime) -> None:
+def _note(connection: Connection, debtor_id: int | None, person_id: int | None, now: datetime) -> None:
     """Note that the debt service must hear of the debtor, or of every debtor who is the person."""
     if debtor_id is not None:
         stops.note(connection, [debtor_id], now)

@@ -7,7 +7,7 @@ Functions take a connection, never commit.
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, select, text, update
 
 from risk_assessment.debtors.tables import debtors
 from risk_assessment.persons.tables import persons
@@ -27,6 +27,16 @@ def note(connection: Connection, debtor_ids: Iterable[int], now: datetime) -> No
         replace_rows(connection, stops, ("debtor_id", "sequence", "noted_at"), rows[start : start + ROWS_A_STATEMENT])
 
 
+def note_portfolio(connection: Connection, portfolio: str, now: datetime) -> None:
+    """Note every debtor of a portfolio, however many there are."""
+    # Both databases know REPLACE, and SQLAlchemy knows it of neither.
+    statement = text(
+        "REPLACE INTO stops (debtor_id, sequence, noted_at) "
+        "SELECT id, NULL, :at FROM debtors WHERE portfolio = :portfolio"
+    )
+    connection.execute(statement, {"at": utc_text(now), "portfolio": portfolio})
+
+
 def note_person(connection: Connection, person_id: int, now: datetime) -> None:
     """Note every debtor who is this person.
 
@@ -38,9 +48,12 @@ def note_person(connection: Connection, person_id: int, now: datetime) -> None:
     note(connection, connection.execute(same).scalars().all(), now)
 
 
-def lock_person(connection: Connection, person_id: int) -> None:
-    """Lock a person until the transaction ends: who it is, and what holds it has, change one after the other."""
-    connection.execute(select(persons.c.id).where(persons.c.id == person_id).with_for_update())
+def lock_person(connection: Connection, *person_ids: int) -> None:
+    """Lock persons until the transaction ends: who they are, and what holds they have, change one after the other."""
+    wanted = sorted(person_ids)
+    for start in range(0, len(wanted), ROWS_A_STATEMENT):
+        some = persons.c.id.in_(wanted[start : start + ROWS_A_STATEMENT])
+        connection.execute(select(persons.c.id).where(some).order_by(persons.c.id).with_for_update()).all()
 
 
 def sequence_all(connection: Connection) -> int:

@@ -26,7 +26,7 @@ BODIES: Mapping[tuple[str, str], dict[str, Any]] = {
     ("POST", "/scores"): {"profiles": [{}]},
     ("POST", "/dead-letters/redrive"): {},
 }
-EXPORTS = ("/runs/{run_id}/decisions", "/runs/{run_id}/errors")
+EXPORTS = ("/runs/{run_id}/decisions", "/runs/{run_id}/skips", "/runs/{run_id}/errors")
 EMPTY_WHERE_UNKNOWN = {"/debtors/{debtor_id}/decisions"}
 """Lists that are empty, and no 404, for an id that was never heard of."""
 

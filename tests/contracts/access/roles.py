@@ -2,6 +2,8 @@
 
 EXPECTED = {
     "risk": {
+        ("GET", "/me"): "viewer",
+        ("GET", "/workers"): "viewer",
         ("GET", "/debtors"): "viewer",
         ("POST", "/debtors"): "operator",
         ("GET", "/debtors/high-risk"): "viewer",
@@ -22,9 +24,12 @@ EXPECTED = {
         ("GET", "/runs/{run_id}/events"): "viewer",
     },
     "debt": {
+        ("GET", "/me"): "viewer",
+        ("GET", "/workers"): "viewer",
         ("GET", "/runs/{run_id}"): "viewer",
         ("GET", "/runs/{run_id}/decisions"): "viewer",
         ("GET", "/runs/{run_id}/errors"): "viewer",
+        ("GET", "/runs/{run_id}/skips"): "viewer",
         ("GET", "/debtors/{debtor_id}/decisions"): "viewer",
         ("GET", "/queues"): "viewer",
         ("GET", "/dead-letters"): "viewer",

@@ -42,6 +42,7 @@ READS = {
         ("GET", "/runs/{run_id}"): "run.report_read",
         ("GET", "/runs/{run_id}/decisions"): "run.decisions_read",
         ("GET", "/runs/{run_id}/errors"): "run.errors_read",
+        ("GET", "/runs/{run_id}/skips"): "run.skips_read",
     },
 }
 IMPERSONAL = {

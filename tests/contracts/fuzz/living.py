@@ -120,7 +120,7 @@ def _fill_risk(database: Database) -> dict[str, list[Any]]:
     registry = facts.a_registry()
     debtor_ids = [facts.add_debtor(database, registry, **changes) for changes in _SOME_DEBTORS]
     facts.change_debtor(database, debtor_ids[0], registry, late_payments_count=9)
-    database.transact(lambda c: debtors.remove(c, debtor_ids[-1]))
+    database.transact(lambda c: debtors.remove(c, debtor_ids[-1], facts.NOON))
     accepted = facts.accept_run(database, registry, limit=3, filters={"min_debt": "10.00", "risk_level": ["HIGH"]})
     cancelled = facts.accept_run(database, registry)
     database.transact(lambda c: service.cancel(c, cancelled, NOW))
