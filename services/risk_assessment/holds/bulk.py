@@ -1,4 +1,4 @@
-"""Many holds at once, for imports: finds whom each row is on, and records those that were not imported before.
+"""Many holds at once, for imports: finds the target of each row, and records those that were not imported before.
 
 A row is recognized by its target, kind, times and source, so that the same rows again change nothing.
 """

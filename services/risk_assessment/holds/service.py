@@ -25,7 +25,7 @@ LEGAL_ONLY = mask_of([Action.LEGAL_REVIEW])
 
 
 class HoldTargetMissingError(ValueError):
-    """The request does not say, in one way, whom the hold is on."""
+    """The request does not name the target of the hold, or names it in several ways."""
 
     field = "debtor_id"
 
@@ -50,7 +50,7 @@ class HoldEndedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Whom a hold is on: a debtor or a person, and their portfolio."""
+    """What a hold is on: a debtor or a person, and their portfolio."""
 
     portfolio: str
     debtor_id: int | None = None

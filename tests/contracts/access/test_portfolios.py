@@ -47,7 +47,12 @@ def those(*wanted: Origin) -> list[tuple[str, str, str]]:
 
 
 LISTS = [path for _, _, path in those(Origin.CALLER, Origin.QUERY) if path != "/runs/preview"]
-TAKEN = {"/debtors": {"limit", "sort", "portfolio"}, "/debtors/high-risk": {"limit", "portfolio"}, "/runs": {"limit"}}
+TAKEN = {
+    "/debtors": {"limit", "sort", "portfolio"},
+    "/debtors/high-risk": {"limit", "portfolio"},
+    "/runs": {"limit"},
+    "/holds": {"limit", "portfolio"},
+}
 ASKED = [(path, query) for path in LISTS for query in QUERIES if query.keys() <= TAKEN[path]]
 
 
