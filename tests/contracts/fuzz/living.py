@@ -112,7 +112,7 @@ def _serving(package: str, folder: Path, sqs_url: str, **env: str) -> Iterator[t
 
 
 def _queues(port: int) -> dict[str, str]:
-    return {f"RECOVERY_QUEUE_{role.upper()}": f"{role}-{port}" for role in ("high", "standard", "results")}
+    return {f"RECOVERY_QUEUE_{role.upper()}": f"{role}-{port}" for role in ("high", "standard", "results", "stops")}
 
 
 # The risk service's database
