@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import uuid4
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, Row, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from recovery_core.holds import ALL_ACTIONS, HoldKind, HoldTimesError, instant, mask_of, resolve
@@ -114,6 +114,11 @@ def _note(connection: Connection, debtor_id: int | None, person_id: int | None, 
         stops.note(connection, [debtor_id], now)
     if person_id is not None:
         stops.note_person(connection, person_id, now)
+
+
+def move(connection: Connection, debtor_id: int, portfolio: str) -> None:
+    """Let a debtor's own holds follow it to another portfolio, whose callers alone may then see and end them."""
+    connection.execute(update(holds).where(holds.c.debtor_id == debtor_id).values(portfolio=portfolio))
 
 
 def default_mask(kind: str) -> int:
