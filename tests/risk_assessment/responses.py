@@ -18,6 +18,7 @@ DEBTOR = PROFILE_FIELDS | {
     "id",
     "portfolio",
     "external_ref",
+    "person_ref",
     "name",
     "priority",
     "assessment",

@@ -10,11 +10,13 @@ import typer
 from pydantic import TypeAdapter, ValidationError
 
 from recovery_core.policies.document import PolicyError
-from risk_assessment.debtors import bulk
-from risk_assessment.debtors.bulk import CHUNK, BulkLoad, PortfolioInUseError, bulk_scorer
+from risk_assessment.debtors import loading
+from risk_assessment.debtors.bulk import CHUNK, bulk_scorer
 from risk_assessment.debtors.generating import distribution_named, generate
-from risk_assessment.debtors.import_mapping import read_mapping
-from risk_assessment.debtors.importing import FileChangedError, import_file
+from risk_assessment.debtors.importing.closing import WholeFile
+from risk_assessment.debtors.importing.file_import import FileChangedError, import_file
+from risk_assessment.debtors.importing.mapping import read_mapping
+from risk_assessment.debtors.loading import BulkLoad, PortfolioInUseError
 from risk_assessment.fields import PortfolioName
 from risk_assessment.metadata import audit_records
 from risk_assessment.policies.registry import PolicyRegistry, load_registry
@@ -59,14 +61,16 @@ def add_debtor_commands(app: typer.Typer) -> None:
             name = _checked_portfolio(portfolio)
             audit = audit_of_command(audit_records)
             scorer = bulk_scorer(database, registry, name, audit.at)
-            cleared = database.transact(lambda c: bulk.clear(c, name, audit)) if clear else 0
+            cleared = database.transact(lambda c: loading.clear(c, name, audit)) if clear else 0
             load = BulkLoad(database, name, scorer, audit, "portfolio.generated")
             rows = ((row, scorer.score(row)) for row in generate(count, kind, seed))
             with progress_bar("generating", count) as advance:
                 while chunk := list(islice(rows, CHUNK)):
                     load.load(chunk)
                     advance(len(chunk))
-        counted = {"portfolio": name, "cleared": cleared, **load.changes.as_dict()}
+        changes = load.changes
+        counted = {"portfolio": name, "cleared": cleared, "created": changes.created}
+        counted |= {"updated": changes.updated, "unchanged": changes.unchanged}
         print_json(counted) if as_json else typer.echo(_sentence(counted))
 
     @app.command()
@@ -77,9 +81,20 @@ def add_debtor_commands(app: typer.Typer) -> None:
         rejects: Annotated[
             Path | None, typer.Option(help="Where bad rows are listed; by default in FILE.rejects.csv, here")
         ] = None,
+        full: Annotated[
+            bool, typer.Option("--full", help="The file is the whole portfolio: list who is no longer in it")
+        ] = False,
+        close_missing: Annotated[
+            bool, typer.Option("--close-missing", help="With --full (implied): close who is no longer in it as PAID")
+        ] = False,
+        missing: Annotated[
+            Path | None, typer.Option(help="Where missing debtors are listed; by default in FILE.missing.csv, here")
+        ] = None,
         as_json: AsJson = False,
     ) -> None:
         """Import a portfolio from CSV. Bad rows are listed and left out; importing a file twice changes nothing.
+
+        A balance of 0 or a credit closes a debtor as PAID. An unknown debtor who owes nothing is skipped.
 
         Exits with 0 when every row came in or was skipped on purpose, with 3 when rows were rejected, with 4 when
         nothing came in because the file was refused or every row was rejected.
@@ -87,10 +102,16 @@ def add_debtor_commands(app: typer.Typer) -> None:
         with _opened() as (database, registry), _refusals():
             chosen = read_mapping(mapping) if mapping else None
             name = _checked_portfolio(portfolio) if portfolio else None
-            reject_file = rejects or Path(f"{'stdin' if file == STDIN else file.stem}.rejects.csv")
+            stem = "stdin" if file == STDIN else file.stem
+            reject_file = rejects or Path(f"{stem}.rejects.csv")
+            whole = None
+            if full or close_missing or missing:
+                whole = WholeFile(missing or Path(f"{stem}.missing.csv"), close_missing)
             audit = audit_of_command(audit_records)
             with progress_bar("importing", file.stat().st_size if file.is_file() else None) as advance:
-                report = import_file(database, registry, audit, file, chosen, name, reject_file, advance, _announce)
+                report = import_file(
+                    database, registry, audit, file, chosen, name, reject_file, advance, _announce, whole
+                )
         print_json(report.as_dict()) if as_json else typer.echo(_sentence(report.as_dict()))
         if report.rejected:
             raise typer.Exit(NOT_IMPORTED if report.imported_nothing else PARTLY_IMPORTED)

@@ -13,10 +13,11 @@ from sqlalchemy.exc import IntegrityError
 from recovery_core.holds import ALL_ACTIONS, HoldKind, HoldTimesError, instant, mask_of, resolve
 from recovery_core.policies.parts import Action
 from risk_assessment.debtors.tables import debtors
-from risk_assessment.holds.queries import PortfolioNotNamedError, read, require_portfolio, zone_of
+from risk_assessment.holds.queries import PortfolioNotNamedError, read, zone_of
 from risk_assessment.holds.schemas import HoldEndIn, HoldIn
 from risk_assessment.holds.tables import hold_ends, holds
 from risk_assessment.persons.service import person_id_of
+from risk_assessment.policies.queries import require_portfolio
 from risk_assessment.stops import service as stops
 from service_kit.auth.portfolios import Portfolios, admits
 
@@ -24,7 +25,7 @@ LEGAL_ONLY = mask_of([Action.LEGAL_REVIEW])
 
 
 class HoldTargetMissingError(ValueError):
-    """The request does not say, in one way, whom the hold is on."""
+    """The request does not name the target of the hold, or names it in several ways."""
 
     field = "debtor_id"
 
@@ -49,7 +50,7 @@ class HoldEndedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Whom a hold is on: a debtor or a person, and their portfolio."""
+    """What a hold is on: a debtor or a person, and their portfolio."""
 
     portfolio: str
     debtor_id: int | None = None
@@ -82,7 +83,7 @@ def place(connection: Connection, body: HoldIn, actor: str, now: datetime, withi
             recorded_by=actor,
         )
     )
-    note(connection, target.debtor_id, target.person_id, now)
+    _note(connection, target.debtor_id, target.person_id, now)
     return hold_id
 
 
@@ -104,10 +105,10 @@ def end(
         connection.execute(insert(hold_ends).values(**values))
     except IntegrityError as error:
         raise HoldEndedError from error
-    note(connection, hold.debtor_id, hold.person_id, now)
+    _note(connection, hold.debtor_id, hold.person_id, now)
 
 
-def note(connection: Connection, debtor_id: int | None, person_id: int | None, now: datetime) -> None:
+def _note(connection: Connection, debtor_id: int | None, person_id: int | None, now: datetime) -> None:
     """Note that the debt service must hear of the debtor, or of every debtor who is the person."""
     if debtor_id is not None:
         stops.note(connection, [debtor_id], now)

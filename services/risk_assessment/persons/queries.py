@@ -1,9 +1,11 @@
-"""Persons read: the id of a reference, and the references of ids."""
+"""Persons read: the id of a reference, and the references of ids, and who has holds."""
 
 from collections.abc import Iterable
+from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, bindparam, or_, select
 
+from risk_assessment.holds.tables import hold_ends, holds
 from risk_assessment.persons.tables import persons
 from service_kit.database.bulk import ROWS_A_STATEMENT
 
@@ -40,4 +42,23 @@ def refs_of(connection: Connection, ids: Iterable[int]) -> dict[int, str]:
             persons.c.id.in_(wanted[start : start + ROWS_A_STATEMENT])
         )
         found |= {int(row.id): str(row.person_ref) for row in connection.execute(statement)}
+    return found
+
+
+def ref_of(connection: Connection, person_id: int | None) -> str | None:
+    """Return the reference of a person, None for a debtor without one."""
+    return None if person_id is None else refs_of(connection, [person_id])[person_id]
+
+
+def with_holds(connection: Connection, ids: Iterable[int], now: datetime) -> set[int]:
+    """Return which of these persons have holds that are not over."""
+    wanted, found = sorted(set(ids)), set()
+    open_holds = (
+        select(holds.c.person_id)
+        .outerjoin(hold_ends, hold_ends.c.hold_number == holds.c.number)
+        .where(hold_ends.c.hold_number.is_(None), or_(holds.c.ends_at.is_(None), holds.c.ends_at > now))
+    )
+    for start in range(0, len(wanted), ROWS_A_STATEMENT):
+        some = wanted[start : start + ROWS_A_STATEMENT]
+        found |= set(connection.execute(open_holds.where(holds.c.person_id.in_(some))).scalars())
     return found

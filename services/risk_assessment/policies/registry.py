@@ -66,10 +66,10 @@ class PolicyRegistry:
         if row is None:
             service.add_portfolio(connection, portfolio, now)
             row = queries.active_policy(connection, portfolio, until_commit=True)
-        policy_id = row.active_policy_id if row else None
-        if policy_id is None:
-            policy_id = self.register(connection, self.installation.default, now)
-        return ActiveScorer(policy_id, self.scorer(connection, policy_id))
+        if row is not None and row.active_policy_id is not None:
+            return ActiveScorer(row.active_policy_id, self.scorer(connection, row.active_policy_id))
+        default = self.installation.default
+        return ActiveScorer(self.register(connection, default, now), scorer_for(default))
 
     def installed(self, name_or_hash: str) -> Policy:
         """Return an installed policy, without a database: the newest of a name. Raises UnknownPolicyError."""

@@ -26,7 +26,9 @@ router = APIRouter(tags=["portfolios"], route_class=JsonRoute)
 
 # Any printable text may be asked for, and is then not found.
 KnownName = Annotated[str, Path(pattern=PRINTABLE_PATTERN)]
-PUT = {200: {}, 201: {"model": PortfolioOut, "description": "The portfolio is new"} | WITH_LOCATION}
+PUT: dict[int | str, dict[str, Any]] = {
+    201: {"model": PortfolioOut, "description": "The portfolio is new"} | WITH_LOCATION
+}
 ACTIVATED = {202: WITH_LOCATION} | problem_responses(409)
 
 

@@ -8,9 +8,9 @@ from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 
 from recovery_core.policies.document import Policy
-from risk_assessment.debtors import queries as debtors
 from risk_assessment.dependencies import WITH_LOCATION, Context, RunId
 from risk_assessment.metadata import IDEMPOTENCY
+from risk_assessment.policies.queries import require_portfolio
 from risk_assessment.scoring import queries, service
 from risk_assessment.scoring.schemas import ScoresIn, ScoresOut, ScoringJobIn, ScoringJobOut
 from service_kit.auth.portfolios import Origin
@@ -66,7 +66,7 @@ def start(
     context.require_portfolio(body.portfolio)
 
     def act(connection: Connection) -> Effect:
-        debtors.require_portfolio(connection, body.portfolio)
+        require_portfolio(connection, body.portfolio)
         job_id = service.accept(connection, body, context.registry, context.audit.at)
         context.audit.changed(connection, "scoring_job.started", f"scoring_job:{job_id}", portfolio=body.portfolio)
         shown = queries.view(connection, queries.read(connection, job_id), context.registry)

@@ -19,7 +19,7 @@ def debtor(api: Api, portfolio: str) -> int:
 
 
 def noted(api: Api) -> set[int]:
-    """The debtors of whom the debt service is to hear."""
+    """The debtors that the debt service is to hear of."""
     with api.database.read() as connection:
         return set(connection.execute(select(stops.c.debtor_id)).scalars())
 
@@ -148,6 +148,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"until": "9999-12-31"}, "until"),
     ({"debtor_id": "1"}, "debtor_id"),
     ({"debtor_id": 0}, "debtor_id"),
+    ({"debtor_id": 2**63}, "debtor_id"),
     ({"person_ref": " P"}, "person_ref"),
     ({"unit": "person"}, "unit"),
 ]
@@ -175,7 +176,7 @@ class TestRefusing:
             ({"person_ref": "P-1"}, 422, "portfolio"),
             ({"portfolio": "PORTFOLIO", "external_ref": "ACC-2"}, 404, "external_ref"),
             ({"portfolio": "never-heard-of", "person_ref": "P-1"}, 404, "portfolio"),
-            ({"debtor_id": 2**62}, 404, "debtor_id"),
+            ({"debtor_id": 2**53 - 1}, 404, "debtor_id"),
             ({"debtor_id": "DEBTOR", "portfolio": "never-heard-of"}, 404, "debtor_id"),
         ],
     )

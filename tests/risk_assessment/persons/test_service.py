@@ -1,4 +1,4 @@
-"""A reference has one person in its portfolio, whoever names it first and however many do so at once."""
+"""A reference has one person in its portfolio, however many writers name it at once."""
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
