@@ -30,7 +30,7 @@ from risk_assessment.batches.service import delete_planned
 from risk_assessment.batches.shipments import build_shipment
 from risk_assessment.debtors.bulk import CHUNK, DebtorRow, bulk_scorer, upsert
 from risk_assessment.debtors.generating import Distribution, generate
-from risk_assessment.debtors.importing import import_file
+from risk_assessment.debtors.importing.file_import import import_file
 from risk_assessment.policies.registry import load_registry
 from risk_assessment.runs import planning, queries
 from risk_assessment.runs import service as runs

@@ -5,7 +5,7 @@ Neither may contain personal data: subjects are ids, details are counts and name
 """
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -77,6 +77,11 @@ class Audit:
     records: Table
     caller: Caller
     at: datetime
+
+    def because(self, reason: str) -> "Audit":
+        """Return this audit with the reason of the change itself, cut to its column, unless the caller gave one."""
+        given = self.caller.reason or reason[:MAX_REASON_CHARS]
+        return replace(self, caller=replace(self.caller, reason=given))
 
     def changed(self, connection: Connection, action: str, subject: str, **detail: Any) -> int:
         """Record a change, such as `debtor.created` of `debtor:7`, in its own transaction; return the record's id."""

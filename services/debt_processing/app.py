@@ -9,7 +9,7 @@ from fastapi import FastAPI
 import debt_processing.metrics  # noqa: F401 - shown by the API too: its alarm recognises the process by them
 from debt_processing.batches.queries import RunUnknown
 from debt_processing.decisions import routes as decisions
-from debt_processing.metadata import api_keys, audit_records
+from debt_processing.metadata import api_keys, audit_records, workers
 from debt_processing.queues import routes as queues
 from debt_processing.queues.queries import check_queues
 from debt_processing.runs import routes as runs
@@ -18,8 +18,9 @@ from service_kit.auth.access import access_of
 from service_kit.database.engine import Database
 from service_kit.http.app import base_app
 from service_kit.http.context import open_resources
+from service_kit.http.endpoints.callers import add_callers
+from service_kit.http.endpoints.health import add_health, readiness_checks
 from service_kit.http.exports import NotAcceptable
-from service_kit.http.health import add_health, readiness_checks
 from service_kit.http.pages import BadCursor
 from service_kit.http.problems import ProblemSpec, install
 from service_kit.process import open_process
@@ -54,6 +55,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     for router in (runs.router, decisions.router, queues.router):
         app.include_router(router, prefix=ROOT)
+    add_callers(app, ROOT, settings.recovery_auth, workers)
     add_health(
         app,
         ROOT,

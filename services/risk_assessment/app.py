@@ -6,14 +6,29 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
+from recovery_core.holds import HoldTimesError
 from recovery_core.policies.builtin import UnknownPolicyError
 from recovery_core.scoring.scorer import ScoringError
 from risk_assessment.debtors import routes as debtors
+from risk_assessment.debtors.balances import NothingOwedError
 from risk_assessment.debtors.queries import DebtorNotFoundError, PortfolioMissingError
 from risk_assessment.debtors.service import ExternalRefTakenError, StaleVersionError
 from risk_assessment.fields import PATTERN_WORDS
-from risk_assessment.metadata import api_keys, audit_records
-from risk_assessment.policies.registry import load_registry
+from risk_assessment.holds import routes as holds
+from risk_assessment.holds.queries import HoldNotFoundError, PortfolioNotNamedError
+from risk_assessment.holds.service import HeldDebtorNotFoundError, HoldEndedError, HoldTargetMissingError
+from risk_assessment.metadata import api_keys, audit_records, workers
+from risk_assessment.policies import routes as policies
+from risk_assessment.policies.queries import PolicyNotFoundError
+from risk_assessment.policies.registry import NeverActivatedError, load_registry
+from risk_assessment.policies.service import NotAPolicyError, PolicyVersionTakenError
+from risk_assessment.portfolios import routes as portfolios
+from risk_assessment.portfolios.service import (
+    DebtorsLackFieldError,
+    OwnUploadError,
+    UnacceptedFindingsError,
+    UnknownTimeZoneError,
+)
 from risk_assessment.runs import routes as runs
 from risk_assessment.runs.queries import RunNotFoundError
 from risk_assessment.runs.service import RunFinishedError
@@ -25,9 +40,10 @@ from service_kit.auth.portfolios import PortfolioNotFoundError
 from service_kit.database.engine import Database
 from service_kit.http.app import base_app
 from service_kit.http.context import open_resources
+from service_kit.http.endpoints.callers import add_callers
+from service_kit.http.endpoints.health import add_health, readiness_checks
 from service_kit.http.event_streams import TooManyStreamsError
 from service_kit.http.exports import NotAcceptable
-from service_kit.http.health import add_health, readiness_checks
 from service_kit.http.input.preconditions import BadETagsError
 from service_kit.http.pages import BadCursor
 from service_kit.http.problems import RETRY_AFTER_SECONDS, ProblemSpec, install
@@ -39,16 +55,31 @@ ROOT = "/risk-service"
 PROBLEMS = {
     PortfolioNotFoundError: ProblemSpec(404, "No such portfolio", field="portfolio"),
     DebtorNotFoundError: ProblemSpec(404, "No such debtor"),
+    HeldDebtorNotFoundError: ProblemSpec(404, "No such debtor"),
+    HoldNotFoundError: ProblemSpec(404, "No such hold"),
     RunNotFoundError: ProblemSpec(404, "No such run"),
     ScoringJobNotFoundError: ProblemSpec(404, "No such scoring job"),
     StaleVersionError: ProblemSpec(412, "The debtor has changed"),
     BadETagsError: ProblemSpec(422, "Bad precondition"),
     ExternalRefTakenError: ProblemSpec(409, "External reference taken"),
+    NothingOwedError: ProblemSpec(422, "Nothing is owed"),
+    HoldEndedError: ProblemSpec(409, "The hold is over"),
     RunFinishedError: ProblemSpec(409, "The run is over"),
     PortfolioMissingError: ProblemSpec(422, "Portfolio missing"),
+    PortfolioNotNamedError: ProblemSpec(422, "Portfolio missing"),
+    HoldTargetMissingError: ProblemSpec(422, "Unclear target"),
+    HoldTimesError: ProblemSpec(422, "Impossible times"),
     NotAcceptable: ProblemSpec(406, "No such format", field="accept"),
     ScoringError: ProblemSpec(422, "The policy cannot score this"),
     UnknownPolicyError: ProblemSpec(422, "Unknown policy", field="policy"),
+    NeverActivatedError: ProblemSpec(422, "Policy never activated"),
+    PolicyNotFoundError: ProblemSpec(404, "No such policy"),
+    NotAPolicyError: ProblemSpec(422, "Not a policy"),
+    PolicyVersionTakenError: ProblemSpec(409, "Policy version taken"),
+    OwnUploadError: ProblemSpec(403, "Own upload"),
+    UnacceptedFindingsError: ProblemSpec(409, "Findings not accepted"),
+    DebtorsLackFieldError: ProblemSpec(409, "Debtors lack a field"),
+    UnknownTimeZoneError: ProblemSpec(422, "Unknown time zone"),
     IdempotencyKeyReusedError: ProblemSpec(422, "Idempotency-Key reused", field="Idempotency-Key"),
     TooManyStreamsError: ProblemSpec(429, "Too many streams", headers={"Retry-After": str(RETRY_AFTER_SECONDS)}),
     BadCursor: ProblemSpec(422, "Bad cursor", field="cursor"),
@@ -78,10 +109,11 @@ def create_app(settings: Settings) -> FastAPI:
         access=access_of(settings, settings.risk_rate_limit, lambda: app.state.resources.database, api_keys),
         docs=settings.recovery_docs,
     )
-    for router in (debtors.router, scoring.router, runs.router):
+    for router in (portfolios.router, policies.router, holds.router, debtors.router, scoring.router, runs.router):
         app.include_router(router, prefix=ROOT)
     # This API sends and receives nothing, and its role may not: the dispatcher proves that, by itself.
     queues = (*settings.lane_queues.values(), settings.recovery_queue_results)
+    add_callers(app, ROOT, settings.recovery_auth, workers)
     add_health(
         app,
         ROOT,

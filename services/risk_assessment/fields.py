@@ -17,18 +17,29 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_L
 # Without blanks at its ends, which databases compare differently.
 _KEY = r"^[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?$"
 ExternalRef = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=_KEY)]
+PersonRef = ExternalRef
+ReasonText = Annotated[
+    str, StringConstraints(min_length=1, max_length=1_000, pattern=_LINE), Field(examples=["Approved in the meeting"])
+]
 PortfolioName = Annotated[
     str, StringConstraints(min_length=1, max_length=MAX_PORTFOLIO_CHARS, pattern=PORTFOLIO_PATTERN)
 ]
+ATTRIBUTE_NAME_PATTERN = r"^[a-z][a-z0-9_]*$"
 PATTERN_WORDS = KIT_PATTERN_WORDS | {
     _LINE: "must be one line of text with something in it, without control characters",
     _KEY: "must be one line of text, without blanks at its ends and without control characters",
+    ATTRIBUTE_NAME_PATTERN: "must consist of lower-case letters, digits and _, and begin with a letter",
     PORTFOLIO_PATTERN: "must consist of letters, digits and . _ -, and begin with a letter or a digit",
 }
 # The pattern is for readers of the description: an unknown name of any form gets a response that lists the known ones.
 PolicyName = Annotated[
     str,
-    Field(min_length=1, max_length=64, json_schema_extra={"pattern": POLICY_NAME_PATTERN, "examples": ["standard"]}),
+    Field(
+        min_length=1,
+        max_length=64,
+        description="Name or hash of a policy",
+        json_schema_extra={"pattern": f"{POLICY_NAME_PATTERN}|^[0-9a-f]{{64}}$", "examples": ["standard"]},
+    ),
 ]
 
 

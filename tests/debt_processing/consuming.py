@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import func, select
 from tests.support.fake_sqs import FakeSqs
 
-from debt_processing.consumer import recording
+from debt_processing.consumer import deciding
 from debt_processing.consumer.loop import Consumer
 from debt_processing.settings import Settings
 from recovery_core.decisions.decide import DecidedBatch, decide
@@ -80,9 +80,9 @@ class Deciding:
     ) -> None:
         self.order: list[str] = []
         self._misbehave = misbehave
-        monkeypatch.setattr(recording, "decide", self)
+        monkeypatch.setattr(deciding, "decide", self)
 
-    def __call__(self, batch: ReceivedBatch, policy: Policy) -> DecidedBatch:
+    def __call__(self, batch: ReceivedBatch, policy: Policy, *known: Any) -> DecidedBatch:
         self.order.append(batch.header.batch_id)
         self._misbehave(batch.header.batch_id)
-        return decide(batch, policy)
+        return decide(batch, policy, *known)

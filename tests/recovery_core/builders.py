@@ -4,6 +4,7 @@ import copy
 from datetime import UTC, datetime
 from typing import Any
 
+from recovery_core.holds import mask_of
 from recovery_core.messages.batch import BatchHeader, PolicyHeader, batch_id_of, encode_debtor
 from recovery_core.money import format_money, parse_money, parse_priority
 from recovery_core.policies.builtin import built_in_policy
@@ -84,8 +85,13 @@ def a_scored_entry(debtor_id: int = 1, policy: str = "standard", **changes: Any)
 
 def written(entry: dict[str, Any]) -> str:
     """Return an entry as the risk service writes it, from amounts in minor units."""
-    priority = parse_priority(entry["priority"])
-    return encode_debtor(entry["debtor_id"], priority, entry["total_score"], _facts(entry), entry["payment_status"])
+    second = {
+        "version": entry.get("version"),
+        "blocked": mask_of(entry.get("blocked", [])),
+        "blocked_by": entry.get("blocked_by"),
+    }
+    first = entry["debtor_id"], parse_priority(entry["priority"]), entry["total_score"], _facts(entry)
+    return encode_debtor(*first, entry["payment_status"], **second)
 
 
 def _facts(entry: dict[str, Any]) -> list[Any]:

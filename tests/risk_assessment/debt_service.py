@@ -12,7 +12,8 @@ from tests.risk_assessment import independent
 from tests.risk_assessment.builders import debtor_rows
 from tests.support.processes import eventually
 
-from recovery_core.messages.batch import ItemError, decode_batch
+from recovery_core.messages.batch import decode_batch
+from recovery_core.messages.entries import ItemError
 from recovery_core.messages.results import BatchResult, encode_results
 from recovery_core.messages.run_ends import RunEnd, decode_run_end, is_run_end
 from risk_assessment.settings import Settings

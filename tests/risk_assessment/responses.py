@@ -18,6 +18,7 @@ DEBTOR = PROFILE_FIELDS | {
     "id",
     "portfolio",
     "external_ref",
+    "person_ref",
     "name",
     "priority",
     "assessment",
@@ -51,6 +52,24 @@ RUN = {
     "published_at",
     "completed_at",
     "error",
+}
+HOLD = {
+    "id",
+    "portfolio",
+    "debtor_id",
+    "person_ref",
+    "kind",
+    "blocks",
+    "reason",
+    "source",
+    "from",
+    "until",
+    "recorded_at",
+    "recorded_by",
+    "ended_at",
+    "end_reason",
+    "ended_by",
+    "active",
 }
 SCORING_JOB = {
     "id",

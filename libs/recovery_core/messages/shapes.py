@@ -1,18 +1,20 @@
-"""The shapes of batch messages as they travel, and the JSON Schema made of them.
+"""The shapes of batch messages as they travel, in both versions, and the JSON Schemas made of them.
 
-Unknown fields are ignored, so that older readers accept newer senders; known fields must be valid.
+Version 2 adds which stops the consumer must know and what holds block. Unknown fields are ignored, so that older
+readers accept newer senders; known fields must be valid.
 """
 
 from enum import StrEnum
-from typing import Annotated, Any, Literal, NotRequired
+from typing import Annotated, Any, Literal, NamedTuple, NotRequired, get_type_hints
 
 from pydantic import ConfigDict, Field, GetPydanticSchema, TypeAdapter, with_config
 from pydantic_core import core_schema
 from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
 
+from recovery_core.holds import HoldKind
 from recovery_core.messages.wire import MAX_BATCH_SIZE
 from recovery_core.money import MONEY_PATTERN, POSITIVE_MONEY_PATTERN, PRIORITY_PATTERN
-from recovery_core.policies.parts import MAX_TOTAL, Lane
+from recovery_core.policies.parts import MAX_TOTAL, Action, Lane
 from recovery_core.profile import (
     MAX_LATE_PAYMENTS,
     ContractType,
@@ -22,7 +24,8 @@ from recovery_core.profile import (
     PaymentStatus,
 )
 
-BATCH_SCHEMA = "smartrecover.debt-batch.v1"
+BATCH_SCHEMA_V1 = "smartrecover.debt-batch.v1"
+BATCH_SCHEMA_V2 = "smartrecover.debt-batch.v2"
 MAX_DEBTOR_ID = 2**63 - 1
 
 
@@ -55,6 +58,15 @@ class DebtorEntry(TypedDict):
     industry_sector: Annotated[str, _one_of(IndustrySector)]
     family_situation: NotRequired[Annotated[str, _one_of(FamilySituation)] | None]
     payment_status: NotRequired[Annotated[str, _one_of(PaymentStatus)]]
+
+
+@with_config(_STRICT)
+class DebtorEntryV2(DebtorEntry):
+    """One debtor in a batch: also the version that was ranked, and which actions holds blocked then."""
+
+    version: Annotated[int, Field(ge=1, le=MAX_DEBTOR_ID)]
+    blocked: NotRequired[Annotated[list[Annotated[str, _one_of(Action)]], Field(min_length=1, max_length=len(Action))]]
+    blocked_by: NotRequired[Annotated[str, _one_of(HoldKind)]]
 
 
 @with_config(_STRICT)
@@ -92,12 +104,42 @@ class BatchMessage(BatchEnvelope):
     debtors: Annotated[list[DebtorEntry], Field(min_length=1, max_length=MAX_BATCH_SIZE)]
 
 
-DEBTOR_ENTRY = TypeAdapter(DebtorEntry)
-BATCH_ENVELOPE = TypeAdapter(BatchEnvelope)
-BATCH_MESSAGE = TypeAdapter(BatchMessage)
+@with_config(_STRICT)
+class BatchEnvelopeV2(BatchEnvelope):
+    """All of a batch besides its debtors, with the last stop that was known when the run was planned."""
+
+    schema: Literal["smartrecover.debt-batch.v2"]  # type: ignore[misc]  # of the same type, and another value
+    stops_before: Annotated[int, Field(ge=0, le=2**63 - 1)]
 
 
-def batch_json_schema() -> dict[str, Any]:
-    """Return the JSON Schema of a batch message, as it is committed beside this module."""
-    dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": "urn:smartrecover:debt-batch:v1"}
-    return dialect | BATCH_MESSAGE.json_schema()
+@with_config(_STRICT)
+class BatchMessageV2(BatchEnvelopeV2):
+    """A batch of debtors, in the order in which they are to be processed, and which stops must be known first."""
+
+    debtors: Annotated[list[DebtorEntryV2], Field(min_length=1, max_length=MAX_BATCH_SIZE)]
+
+
+class Shape(NamedTuple):
+    """The validators of one version: of a whole message, of its envelope, and of one debtor."""
+
+    message: TypeAdapter[Any]
+    envelope: TypeAdapter[Any]
+    entry: TypeAdapter[Any]
+    entry_fields: frozenset[str]
+
+
+def _shape(message: Any, envelope: Any, entry: Any) -> Shape:
+    return Shape(TypeAdapter(message), TypeAdapter(envelope), TypeAdapter(entry), frozenset(get_type_hints(entry)))
+
+
+SHAPES = {
+    BATCH_SCHEMA_V1: _shape(BatchMessage, BatchEnvelope, DebtorEntry),
+    BATCH_SCHEMA_V2: _shape(BatchMessageV2, BatchEnvelopeV2, DebtorEntryV2),
+}
+"""By the name of their schema."""
+
+
+def batch_json_schema(name: str) -> dict[str, Any]:
+    """Return the JSON Schema of a batch message of this version, as it is committed beside this module."""
+    urn = "urn:" + name.replace(".v", ":v").replace(".", ":")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": urn} | SHAPES[name].message.json_schema()

@@ -26,6 +26,7 @@ class PolicyError(Exception):
     """The document is not a policy; ``problems`` names each place and what is wrong there, up to MAX_PROBLEMS."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
+        self.total = len(problems)
         self.problems = list(problems[:MAX_PROBLEMS])
         if len(problems) > MAX_PROBLEMS:
             self.problems.append(Problem("document", f"{len(problems) - MAX_PROBLEMS} more problems"))

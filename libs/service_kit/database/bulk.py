@@ -52,7 +52,17 @@ def insert_rows(
 
     `ignore_duplicates` skips rows whose key exists already; every other violation still raises.
     """
-    begin, row, end = _insert_sql(table, tuple(columns), connection.dialect, ignore_duplicates)
+    _insert(connection, _insert_sql(table, tuple(columns), connection.dialect, ignore_duplicates), rows)
+
+
+def replace_rows(connection: Connection, table: Table, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
+    """Insert rows, each in place of the one with its key. Columns that are not given become NULL."""
+    begin, row, end = _insert_sql(table, tuple(columns), connection.dialect, False)
+    _insert(connection, (begin.replace("INSERT", "REPLACE", 1), row, end), rows)
+
+
+def _insert(connection: Connection, sql: tuple[str, str, str], rows: Sequence[tuple[Any, ...]]) -> None:
+    begin, row, end = sql
     if connection.dialect.name == "sqlite":
         if rows:
             connection.exec_driver_sql(begin + row + end, list(rows))

@@ -139,4 +139,13 @@ def long_viewer(*origins: Origin) -> list[Any]:
 
 def operator(*origins: Origin) -> list[Any]:
     """Return the dependencies of a route that writes."""
-    return [requires(Role.OPERATOR, *origins), Depends(_write_slot, scope="function")]
+    return _writer(Role.OPERATOR, *origins)
+
+
+def approver(*origins: Origin) -> list[Any]:
+    """Return the dependencies of a route that puts into force what another caller wrote."""
+    return _writer(Role.APPROVER, *origins)
+
+
+def _writer(role: Role, *origins: Origin) -> list[Any]:
+    return [requires(role, *origins), Depends(_write_slot, scope="function")]

@@ -56,7 +56,9 @@ class Problem(BaseModel):
 class ProblemSpec:
     """How an error becomes a response: its text is the detail, so such texts must contain nothing personal.
 
-    With `field`, or when the error itself has one, the text also becomes that field's problem.
+    With `field`, or when the error itself has one, the text also becomes that field's problem. An error may have
+    `field_errors`, (field, message) pairs, with their number in `field_errors_total`, and `problem_members`: further
+    members of the problem document.
     """
 
     status: int
@@ -105,11 +107,12 @@ def problem_response(
     kind: str = "about:blank",
     errors: Iterable[tuple[str, str]] = (),
     total: int | None = None,
+    members: Mapping[str, Any] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """Build the response; `errors` are (field, message) pairs, of which it lists the first MAX_ERRORS.
 
-    `total` says how many there are, where `errors` is cut already.
+    `total` says how many there are, where `errors` is cut already. `members` extend the document (RFC 9457, 3.2).
     """
     errors = list(errors)
     total = len(errors) if total is None else total
@@ -122,7 +125,7 @@ def problem_response(
         errors=[FieldProblem(field=_shown(field), message=_shown(message)) for field, message in errors[:MAX_ERRORS]],
         errors_total=total if total > MAX_ERRORS else None,
     )
-    body = json.dumps(document.model_dump(exclude_none=True))
+    body = json.dumps(document.model_dump(exclude_none=True) | dict(members or {}))
     return Response(body, status, headers=headers, media_type=MEDIA_TYPE)
 
 
@@ -151,11 +154,17 @@ def _mapped(spec: ProblemSpec) -> Callable[[Request, Exception], Awaitable[Respo
             text,
             title=spec.title,
             kind=spec.type,
-            errors=[(field, text)] if field else (),
+            errors=_places(error) or ([(field, text)] if field else ()),
+            total=getattr(error, "field_errors_total", None),
+            members=getattr(error, "problem_members", None),
             headers=spec.headers,
         )
 
     return handle
+
+
+def _places(error: Exception) -> list[tuple[str, str]]:
+    return [(field_name(place.split(".")), message) for place, message in getattr(error, "field_errors", ())]
 
 
 def _invalid_input(patterns: Mapping[str, str]) -> Callable[[Request, Exception], Awaitable[Response]]:

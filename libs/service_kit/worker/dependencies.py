@@ -103,6 +103,11 @@ class Dependency:
         self._back_at = float("-inf")
         self._probing = asyncio.Lock()
 
+    @property
+    def is_away(self) -> bool:
+        """Whether it was away when it was last used or probed."""
+        return self._reason is not None
+
     def explains(self, error: BaseException) -> bool:
         """Return whether the error is an outage of this dependency."""
         return self._explain(error) is not None

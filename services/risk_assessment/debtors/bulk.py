@@ -1,25 +1,27 @@
 """Many debtors at once: thousands a transaction, for imports and generated portfolios.
 
 A debtor is recognized by its external reference. A new one is created, a changed one updated, an equal one left alone,
-so that the same load again changes nothing.
+so that the same load again changes nothing. One who owes nothing is `PAID`, and is never created.
 """
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, astuple, dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
-from sqlalchemy import Connection, Row, delete, insert, select
+from sqlalchemy import Connection, Row, insert, select
 from sqlalchemy.sql.elements import ColumnElement
 
-from recovery_core.profile import FACTS, PROFILE_FIELDS
+from recovery_core.profile import DEBT_AT, FACTS, PROFILE_FIELDS
 from recovery_core.ranking.objective import priority_of
-from recovery_core.scoring.scorer import Score, Scorer, scorer_for
+from recovery_core.scoring.scorer import Score, Scorer
+from risk_assessment.debtors.balances import PAID, status_of
 from risk_assessment.debtors.tables import ASSESSMENT_FIELDS, assessments, debtors
+from risk_assessment.persons import queries as person_queries
+from risk_assessment.persons import service as persons
 from risk_assessment.policies.registry import PolicyRegistry
-from risk_assessment.runs.tables import ACTIVE, runs
-from service_kit.audit import Audit
+from risk_assessment.stops import service as stops
 from service_kit.database.bulk import insert_rows, update_rows
 from service_kit.database.engine import Database
 from service_kit.database.types import utc_text
@@ -32,6 +34,7 @@ class DebtorRow(NamedTuple):
     """A validated debtor, amounts in minor units: its identity, and then `PROFILE_FIELDS` in their order."""
 
     external_ref: str
+    person_ref: str | None
     name: str
     total_debt_amount: int
     monthly_income: int
@@ -50,6 +53,7 @@ class DebtorRow(NamedTuple):
 
 _FACTS_FROM = DebtorRow._fields.index(FACTS[0])
 _FACTS_TO = _FACTS_FROM + len(FACTS)
+_PERSON_AT, _STATUS_AT = DebtorRow._fields.index("person_ref"), DebtorRow._fields.index("payment_status")
 
 ScoredRow = tuple[DebtorRow, Score]
 
@@ -61,20 +65,17 @@ class Changes:
     created: int = 0
     updated: int = 0
     unchanged: int = 0
+    skipped: int = 0
+    """Unknown debtors who owe nothing."""
+    closed: int = 0
+    """Known debtors who became PAID: rows that are `updated` too, and debtors whom a whole file no longer contains."""
 
     def __add__(self, other: "Changes") -> "Changes":
-        return Changes(self.created + other.created, self.updated + other.updated, self.unchanged + other.unchanged)
+        return Changes(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
 
     def as_dict(self) -> dict[str, int]:
         """Return the counts by name."""
         return asdict(self)
-
-
-class PortfolioInUseError(Exception):
-    """A run over the portfolio is active, so its debtors cannot be cleared."""
-
-    def __init__(self, portfolio: str) -> None:
-        super().__init__(f"a run of portfolio {portfolio!r} is active; wait for it or cancel it")
 
 
 @dataclass(frozen=True)
@@ -101,10 +102,9 @@ class BulkScorer:
 
 
 def bulk_scorer(database: Database, registry: PolicyRegistry, portfolio: str, now: datetime) -> BulkScorer:
-    """Return the bulk scorer of a portfolio's active policy."""
-    policy = registry.active(portfolio)
-    policy_id = database.transact(lambda connection: registry.register(connection, policy, now))
-    return BulkScorer(scorer_for(policy), policy_id, now)
+    """Return the bulk scorer of a portfolio's active policy. The portfolio gets its row where it has none."""
+    active = database.transact(lambda connection: registry.active_scorer(connection, portfolio, now))
+    return BulkScorer(active.scorer, active.policy_id, now)
 
 
 def upsert(
@@ -115,82 +115,90 @@ def upsert(
     Known debtors keep the fields `absent`, for which the rows contain only defaults.
     """
     known = _known(connection, portfolio, [row.external_ref for row, _ in rows])
-    if absent:
-        rows = [_keeping(known.get(scored[0].external_ref), scored, absent, scorer) for scored in rows]
-    new = [scored for scored in rows if scored[0].external_ref not in known]
-    changed = [(known[row.external_ref], (row, score)) for row, score in rows if _differs(known, row)]
+    found = [_beside(known.get(scored[0].external_ref), scored, absent, scorer) for scored in rows]
+    owing = [(row, score) for row, score in found if row.total_debt_amount or row.external_ref in known]
+    stored = _with_person_ids(connection, portfolio, owing, known if "person_ref" in absent else {})
+    new = [scored for scored in stored if scored[0].external_ref not in known]
+    changed = [(known[row.external_ref], (row, score)) for row, score in stored if _differs(known, row)]
+    _lock_persons(connection, [row for row, _ in new], changed)
     _create(connection, portfolio, new, scorer)
-    _update(connection, changed, scorer)
+    _update(connection, [_new_values(before, scored, scorer) for before, scored in changed])
     written = [row.external_ref for row, _ in new] + [row.external_ref for _, (row, _) in changed]
     if written:
         copy_to_history(connection, debtors.c.portfolio == portfolio, debtors.c.external_ref.in_(written))
-    return Changes(len(new), len(changed), len(rows) - len(new) - len(changed))
+    _note_stops(connection, portfolio, [row for row, _ in new], changed, scorer.now)
+    closed = sum(_closes(before, row) for before, (row, _) in changed)
+    return Changes(len(new), len(changed), len(stored) - len(new) - len(changed), len(rows) - len(stored), closed)
 
 
-class BulkLoad:
-    """Many chunks into one portfolio under one audit record, whose counts are true after each chunk."""
+def close(
+    connection: Connection, portfolio: str, balances: Mapping[str, int | None], registry: PolicyRegistry, now: datetime
+) -> Changes:
+    """Close up to CHUNK known debtors at these balances, None for the one they have.
 
-    def __init__(
-        self,
-        database: Database,
-        portfolio: str,
-        scorer: BulkScorer,
-        audit: Audit,
-        action: str,
-        absent: Sequence[str] = (),
-    ) -> None:
-        self._database, self._portfolio, self._scorer, self._audit = database, portfolio, scorer, audit
-        self._absent = absent
-        self.changes = Changes()
-        self._record = database.transact(
-            lambda connection: audit.changed(connection, action, f"portfolio:{portfolio}", **self.changes.as_dict())
-        )
-
-    def load(self, rows: Sequence[ScoredRow]) -> None:
-        """Create or update up to CHUNK debtors in a transaction of their own."""
-        self.changes = self._database.transact(lambda connection: self._upsert(connection, rows))
-
-    def _upsert(self, connection: Connection, rows: Sequence[ScoredRow]) -> Changes:
-        changes = self.changes + upsert(connection, self._portfolio, rows, self._scorer, self._absent)
-        self._audit.complete(connection, self._record, **changes.as_dict())
-        return changes
-
-
-def clear(connection: Connection, portfolio: str, audit: Audit) -> int:
-    """Delete all debtors of a portfolio and return how many; their assessments, which name no person, stay.
-
-    Raises PortfolioInUseError.
+    Each is scored by the policy that scored it last, because another one might not score it, and it is not ranked.
     """
-    active = select(runs.c.number).where(runs.c.portfolio == portfolio, runs.c.state.in_(ACTIVE))
-    if connection.execute(active.limit(1)).first() is not None:
-        raise PortfolioInUseError(portfolio)
-    deleted = connection.execute(delete(debtors).where(debtors.c.portfolio == portfolio)).rowcount
-    audit.changed(connection, "portfolio.cleared", f"portfolio:{portfolio}", deleted=deleted)
-    return deleted
+    changed: list[tuple[Row[Any], ScoredRow]] = []
+    values: list[tuple[Any, ...]] = []
+    for ref, before in _known(connection, portfolio, list(balances)).items():
+        debt = balances[ref]
+        row = DebtorRow(*before[: len(DebtorRow._fields)])._replace(
+            total_debt_amount=before.total_debt_amount if debt is None else debt, payment_status=PAID
+        )
+        if before[: len(row)] != row:
+            scorer = BulkScorer(registry.scorer(connection, before.policy_id), before.policy_id, now)
+            changed.append((before, (row, scorer.score(row))))
+            values.append(_new_values(*changed[-1], scorer))
+    _update(connection, values)
+    if changed:
+        copy_to_history(connection, debtors.c.id.in_([before.id for before, _ in changed]))
+    _note_stops(connection, portfolio, [], changed, now)
+    return Changes(updated=len(changed), closed=sum(_closes(before, row) for before, (row, _) in changed))
 
 
 def copy_to_history(connection: Connection, *which: ColumnElement[bool]) -> None:
     """Copy the current assessments of these debtors into their history, which must not contain their version yet."""
-    fields = ("version", *PROFILE_FIELDS, *ASSESSMENT_FIELDS)
+    fields = ("version", *PROFILE_FIELDS, *ASSESSMENT_FIELDS, "person_id")
     source = select(debtors.c.id, *(debtors.c[field] for field in fields)).where(*which)
     connection.execute(insert(assessments).from_select(["debtor_id", *fields], source))
 
 
 def _known(connection: Connection, portfolio: str, refs: list[str]) -> dict[str, Row[Any]]:
-    columns = [debtors.c[field] for field in (*DebtorRow._fields, "id", "version")]
+    columns = [debtors.c[field] for field in (*_ROW_COLUMNS, "id", "version", "policy_id")]
     statement = (
         select(*columns).where(debtors.c.portfolio == portfolio, debtors.c.external_ref.in_(refs)).with_for_update()
     )
     return {row.external_ref: row for row in connection.execute(statement)}
 
 
-def _keeping(known: Row[Any] | None, scored: ScoredRow, absent: Sequence[str], scorer: BulkScorer) -> ScoredRow:
+def _beside(known: Row[Any] | None, scored: ScoredRow, absent: Sequence[str], scorer: BulkScorer) -> ScoredRow:
     """Return the row with a known debtor's own values for the absent fields, scored again when they change a fact."""
-    if known is None:
-        return scored
     row, score = scored
-    kept = row._replace(**{field: getattr(known, field) for field in absent})
+    if known is None or not absent:
+        return scored if row.total_debt_amount else (row._replace(payment_status=PAID), score)
+    kept = row._replace(**{field: getattr(known, field) for field in absent if field != "person_ref"})
+    said = None if "payment_status" in absent else row.payment_status
+    status = status_of(row.total_debt_amount, said, known.total_debt_amount, known.payment_status)
+    kept = kept._replace(payment_status=status)
     return kept, score if kept.facts == row.facts else scorer.score(kept)
+
+
+def _with_person_ids(
+    connection: Connection, portfolio: str, rows: list[ScoredRow], keeping: dict[str, Row[Any]]
+) -> list[ScoredRow]:
+    """Return the rows with the id of their person in the place of its reference; those `keeping` theirs with that."""
+    refs = {row.person_ref for row, _ in rows if row.person_ref is not None}
+    ids = persons.ids_of(connection, portfolio, refs) if refs else {}
+    if not ids and all(before.person_id is None for before in keeping.values()):
+        return rows
+
+    def person_of(row: DebtorRow) -> int | None:
+        before = keeping.get(row.external_ref)
+        if before is not None:
+            return cast("int | None", before.person_id)
+        return None if row.person_ref is None else ids[row.person_ref]
+
+    return [(row._replace(person_ref=cast("Any", person_of(row))), score) for row, score in rows]
 
 
 def _differs(known: dict[str, Row[Any]], row: DebtorRow) -> bool:
@@ -198,9 +206,15 @@ def _differs(known: dict[str, Row[Any]], row: DebtorRow) -> bool:
     return current is not None and current[: len(row)] != row
 
 
-_NEW_COLUMNS = ("portfolio", *DebtorRow._fields, *ASSESSMENT_FIELDS, "created_at", "updated_at", "version")
+def _closes(before: Row[Any], row: DebtorRow) -> bool:
+    return row.payment_status == PAID and bool(before.payment_status != PAID)
+
+
+# A row as it is stored has the id of its person in the place of the reference.
+_ROW_COLUMNS = tuple("person_id" if field == "person_ref" else field for field in DebtorRow._fields)
+_NEW_COLUMNS = ("portfolio", *_ROW_COLUMNS, *ASSESSMENT_FIELDS, "created_at", "updated_at", "version")
 # All but the external reference, by which a debtor is recognized.
-_CHANGED_COLUMNS = (*DebtorRow._fields[1:], *ASSESSMENT_FIELDS, "updated_at", "version")
+_CHANGED_COLUMNS = (*_ROW_COLUMNS[1:], *ASSESSMENT_FIELDS, "updated_at", "version")
 
 
 def _create(connection: Connection, portfolio: str, new: list[ScoredRow], scorer: BulkScorer) -> None:
@@ -208,9 +222,37 @@ def _create(connection: Connection, portfolio: str, new: list[ScoredRow], scorer
     insert_rows(connection, debtors, _NEW_COLUMNS, rows)
 
 
-def _update(connection: Connection, changed: list[tuple[Row[Any], ScoredRow]], scorer: BulkScorer) -> None:
-    rows = [
-        (*row[1:], *scorer.columns(row, score), scorer.at, known.version + 1, known.id)
-        for known, (row, score) in changed
-    ]
-    update_rows(connection, debtors, _CHANGED_COLUMNS, rows)
+def _new_values(before: Row[Any], scored: ScoredRow, scorer: BulkScorer) -> tuple[Any, ...]:
+    row, score = scored
+    return (*row[1:], *scorer.columns(row, score), scorer.at, before.version + 1, before.id)
+
+
+def _update(connection: Connection, values: list[tuple[Any, ...]]) -> None:
+    update_rows(connection, debtors, _CHANGED_COLUMNS, values)
+
+
+_Changed = list[tuple[Row[Any], ScoredRow]]
+
+
+def _lock_persons(connection: Connection, new: list[DebtorRow], changed: _Changed) -> None:
+    """Lock the persons that gain debtors: a hold that is being placed on one then sees the debtor, or is seen."""
+    gaining: set[Any] = {row.person_ref for row in new}
+    gaining |= {row.person_ref for before, (row, _) in changed if before.person_id != row.person_ref}
+    stops.lock_person(connection, *gaining - {None})
+
+
+def _note_stops(connection: Connection, portfolio: str, new: list[DebtorRow], changed: _Changed, now: datetime) -> None:
+    """Note the debtors of whom the debt service must hear: of a new one only where its person has holds."""
+    noted = [before.id for before, (row, _) in changed if _stop_of(before) != _stop_of(row)]
+    of_persons = cast("set[int]", {row.person_ref for row in new} - {None})
+    held: set[Any] = person_queries.with_holds(connection, of_persons, now) if of_persons else set()
+    refs = [row.external_ref for row in new if row.person_ref in held]
+    if refs:
+        which = debtors.c.portfolio == portfolio, debtors.c.external_ref.in_(refs)
+        noted += connection.execute(select(debtors.c.id).where(*which)).scalars()
+    if noted:
+        stops.note(connection, noted, now)
+
+
+def _stop_of(row: Any) -> tuple[Any, ...]:
+    return row[_PERSON_AT], row[_FACTS_FROM + DEBT_AT], row[_STATUS_AT]

@@ -10,11 +10,13 @@ import typer
 from pydantic import TypeAdapter, ValidationError
 
 from recovery_core.policies.document import PolicyError
-from risk_assessment.debtors import bulk
-from risk_assessment.debtors.bulk import CHUNK, BulkLoad, PortfolioInUseError, bulk_scorer
+from risk_assessment.debtors import loading
+from risk_assessment.debtors.bulk import CHUNK, bulk_scorer
 from risk_assessment.debtors.generating import distribution_named, generate
-from risk_assessment.debtors.import_mapping import read_mapping
-from risk_assessment.debtors.importing import FileChangedError, import_file
+from risk_assessment.debtors.importing.closing import WholeFile
+from risk_assessment.debtors.importing.file_import import import_file
+from risk_assessment.debtors.importing.mapping import read_mapping
+from risk_assessment.debtors.loading import BulkLoad, PortfolioInUseError
 from risk_assessment.fields import PortfolioName
 from risk_assessment.metadata import audit_records
 from risk_assessment.policies.registry import PolicyRegistry, load_registry
@@ -23,22 +25,20 @@ from service_kit.cli import (
     AsJson,
     audit_of_command,
     clear_errors,
+    counts_as_text,
     fail,
+    finish_import,
+    import_refusals,
     opened,
     print_json,
     progress_bar,
     start_command,
 )
-from service_kit.csv_files.kinds import ImportRefusedError
-from service_kit.csv_files.source import STDIN
+from service_kit.csv_files.source import STDIN, FileChangedError
 from service_kit.database.engine import Database
 from service_kit.database.migrations import MigrationError
 
 KNOWN = (MigrationError, PolicyError, PortfolioInUseError, FileChangedError)
-PARTLY_IMPORTED = 3
-"""The exit code when rows were rejected and others came in."""
-NOT_IMPORTED = 4
-"""The exit code when the file or its mapping was refused, or every row was rejected."""
 
 
 def add_debtor_commands(app: typer.Typer) -> None:
@@ -59,15 +59,17 @@ def add_debtor_commands(app: typer.Typer) -> None:
             name = _checked_portfolio(portfolio)
             audit = audit_of_command(audit_records)
             scorer = bulk_scorer(database, registry, name, audit.at)
-            cleared = database.transact(lambda c: bulk.clear(c, name, audit)) if clear else 0
+            cleared = database.transact(lambda c: loading.clear(c, name, audit)) if clear else 0
             load = BulkLoad(database, name, scorer, audit, "portfolio.generated")
             rows = ((row, scorer.score(row)) for row in generate(count, kind, seed))
             with progress_bar("generating", count) as advance:
                 while chunk := list(islice(rows, CHUNK)):
                     load.load(chunk)
                     advance(len(chunk))
-        counted = {"portfolio": name, "cleared": cleared, **load.changes.as_dict()}
-        print_json(counted) if as_json else typer.echo(_sentence(counted))
+        changes = load.changes
+        counted = {"portfolio": name, "cleared": cleared, "created": changes.created}
+        counted |= {"updated": changes.updated, "unchanged": changes.unchanged}
+        print_json(counted) if as_json else typer.echo(counts_as_text(counted))
 
     @app.command()
     def import_debtors(
@@ -77,23 +79,38 @@ def add_debtor_commands(app: typer.Typer) -> None:
         rejects: Annotated[
             Path | None, typer.Option(help="Where bad rows are listed; by default in FILE.rejects.csv, here")
         ] = None,
+        full: Annotated[
+            bool, typer.Option("--full", help="The file is the whole portfolio: list who is no longer in it")
+        ] = False,
+        close_missing: Annotated[
+            bool, typer.Option("--close-missing", help="With --full (implied): close who is no longer in it as PAID")
+        ] = False,
+        missing: Annotated[
+            Path | None, typer.Option(help="Where missing debtors are listed; by default in FILE.missing.csv, here")
+        ] = None,
         as_json: AsJson = False,
     ) -> None:
         """Import a portfolio from CSV. Bad rows are listed and left out; importing a file twice changes nothing.
 
+        A balance of 0 or a credit closes a debtor as PAID. An unknown debtor who owes nothing is skipped.
+
         Exits with 0 when every row came in or was skipped on purpose, with 3 when rows were rejected, with 4 when
         nothing came in because the file was refused or every row was rejected.
         """
-        with _opened() as (database, registry), _refusals():
+        with _opened() as (database, registry), import_refusals():
             chosen = read_mapping(mapping) if mapping else None
             name = _checked_portfolio(portfolio) if portfolio else None
-            reject_file = rejects or Path(f"{'stdin' if file == STDIN else file.stem}.rejects.csv")
+            stem = "stdin" if file == STDIN else file.stem
+            reject_file = rejects or Path(f"{stem}.rejects.csv")
+            whole = None
+            if full or close_missing or missing:
+                whole = WholeFile(missing or Path(f"{stem}.missing.csv"), close_missing)
             audit = audit_of_command(audit_records)
             with progress_bar("importing", file.stat().st_size if file.is_file() else None) as advance:
-                report = import_file(database, registry, audit, file, chosen, name, reject_file, advance, _announce)
-        print_json(report.as_dict()) if as_json else typer.echo(_sentence(report.as_dict()))
-        if report.rejected:
-            raise typer.Exit(NOT_IMPORTED if report.imported_nothing else PARTLY_IMPORTED)
+                report = import_file(
+                    database, registry, audit, file, chosen, name, reject_file, advance, _announce, whole
+                )
+        finish_import(report, as_json)
 
 
 @contextmanager
@@ -101,14 +118,6 @@ def _opened() -> Iterator[tuple[Database, PolicyRegistry]]:
     settings = start_command(Settings, PACKAGE)
     with clear_errors(PACKAGE, KNOWN), opened(settings.risk_database_url) as database:
         yield database, load_registry(settings.risk_policy, settings.risk_policy_dir)
-
-
-@contextmanager
-def _refusals() -> Iterator[None]:
-    try:
-        yield
-    except ImportRefusedError as error:
-        fail(" ".join(str(error).split()), code=NOT_IMPORTED)
 
 
 def _announce(text: str) -> None:
@@ -120,7 +129,3 @@ def _checked_portfolio(name: str) -> str:
         return TypeAdapter(PortfolioName).validate_python(name)
     except ValidationError as error:
         fail(f"portfolio: {error.errors()[0]['msg']}", code=2)
-
-
-def _sentence(counted: dict[str, object]) -> str:
-    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in counted.items() if value is not None)

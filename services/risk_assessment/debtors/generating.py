@@ -108,6 +108,7 @@ def _debtor(rng: random.Random, shape: _Shape, ref: str) -> DebtorRow:
     low, high = rng.choices(_LATE_RANGES, shape.late)[0]
     return DebtorRow(
         external_ref=ref,
+        person_ref=None,
         name=f"{rng.choice(_FIRST)} {rng.choice(_LAST)}",
         total_debt_amount=debt,
         monthly_income=income,

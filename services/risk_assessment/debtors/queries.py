@@ -3,12 +3,12 @@
 A cursor that belongs to another order is rejected.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, literal, or_, select, union_all
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, or_, select, union_all
 
 from recovery_core.money import format_money
 from recovery_core.policies.parts import RiskLevel
@@ -17,8 +17,9 @@ from recovery_core.ranking.objective import priority_of
 from recovery_core.scoring.explain import Assessment, assess
 from recovery_core.scoring.scorer import scorer_for
 from risk_assessment.debtors.tables import assessments, debtors
+from risk_assessment.persons import queries as persons
 from risk_assessment.policies.registry import PolicyRegistry
-from service_kit.auth.portfolios import PortfolioNotFoundError, Portfolios, admits
+from service_kit.auth.portfolios import Portfolios, admits
 from service_kit.http.pages import BadCursor, Page, decode_cursor, fetch_page
 
 Sort = Literal["id", "priority"]
@@ -27,7 +28,6 @@ HIGH_RISK = (RiskLevel.CRITICAL.value, RiskLevel.HIGH.value)
 # Built once: building a statement costs several times as much as executing it.
 _ONE = select(debtors).where(debtors.c.id == bindparam("wanted"))
 _ONE_LOCKED = _ONE.with_for_update()
-_ANY_OF = select(literal(1)).where(debtors.c.portfolio == bindparam("wanted")).limit(1)
 
 
 class DebtorNotFoundError(LookupError):
@@ -38,12 +38,12 @@ class DebtorNotFoundError(LookupError):
 
 
 class PortfolioMissingError(ValueError):
-    """An external reference is looked up without its portfolio. It is unique, and indexed, in its portfolio only."""
+    """A reference is looked up without its portfolio. It is unique, and indexed, in its portfolio only."""
 
     field = "portfolio"
 
-    def __init__(self) -> None:
-        super().__init__("portfolio must be given with external_ref, which is unique in its portfolio only")
+    def __init__(self, given: str) -> None:
+        super().__init__(f"portfolio must be given with {given}, which is unique in its portfolio only")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,9 @@ class DebtorFilter:
     max_debt: int | None = None
     external_ref: str | None = None
     within: Portfolios = None
+    person_ref: str | None = None
+    person_id: int | None = None
+    """The number of `person_ref`, once it has been looked up."""
 
     @property
     def portfolios(self) -> tuple[str, ...] | None:
@@ -71,7 +74,9 @@ class DebtorFilter:
     def conditions(self) -> list[ColumnElement[bool]]:
         """Return the WHERE clauses, without the risk level."""
         wanted: list[ColumnElement[bool]] = []
-        if self.portfolios is not None:
+        if self.person_id is not None:  # of one portfolio, which is not named lest its index be read
+            wanted.append(debtors.c.person_id == self.person_id)
+        elif self.portfolios is not None:
             wanted.append(_is_one_of(self.portfolios))
         if self.external_ref is not None:
             wanted.append(debtors.c.external_ref == self.external_ref)
@@ -103,14 +108,12 @@ def read(connection: Connection, debtor_id: int, within: Portfolios = None, *, l
     return row
 
 
-def require_portfolio(connection: Connection, name: str) -> None:
-    """Raise PortfolioNotFoundError unless a debtor names this portfolio: a misspelt one would be processed as empty."""
-    if connection.execute(_ANY_OF, {"wanted": name}).first() is None:
-        raise PortfolioNotFoundError
-
-
 def page(connection: Connection, wanted: DebtorFilter, sort: Sort, cursor: str | None, limit: int) -> Page[Row[Any]]:
     """Return one page by id, or by priority (highest first, then lower id). Raises BadCursor, PortfolioMissingError."""
+    if wanted.person_ref is not None:
+        wanted = _of_person(connection, wanted)
+        if wanted.person_id is None:
+            return Page([], None)
     if wanted.external_ref is not None:
         return _page_by_reference(connection, wanted, cursor)
     if sort == "id":
@@ -135,14 +138,28 @@ def profile_of(row: Row[Any]) -> Profile:
 
 def view(connection: Connection, row: Row[Any], registry: PolicyRegistry) -> dict[str, Any]:
     """Return a stored debtor as clients see it."""
+    [one] = views(connection, [row], registry)
+    return one
+
+
+def views(connection: Connection, rows: Iterable[Row[Any]], registry: PolicyRegistry) -> list[dict[str, Any]]:
+    """Return stored debtors as clients see them."""
+    found = list(rows)
+    ids = {row.person_id for row in found if row.person_id is not None}
+    refs = persons.refs_of(connection, ids) if ids else {}
+    return [_view(connection, row, refs.get(row.person_id), registry) for row in found]
+
+
+def _view(connection: Connection, row: Row[Any], person_ref: str | None, registry: PolicyRegistry) -> dict[str, Any]:
     scorer = registry.scorer(connection, row.policy_id)
-    return shown(row._mapping, assess(scorer, profile_of(row), row.assessed_at))
+    return shown(row._mapping, assess(scorer, profile_of(row), row.assessed_at), person_ref)
 
 
-def shown(columns: Mapping[Any, Any], assessment: Assessment) -> dict[str, Any]:
-    """Return a debtor, given the columns of its row, as clients see it."""
+def shown(columns: Mapping[Any, Any], assessment: Assessment, person_ref: str | None) -> dict[str, Any]:
+    """Return a debtor, given the columns of its row and the reference of its person, as clients see it."""
     return {
         **columns,
+        "person_ref": person_ref,
         "total_debt_amount": format_money(columns["total_debt_amount"]),
         "monthly_income": format_money(columns["monthly_income"]),
         "priority": format_money(columns["priority"]),
@@ -155,7 +172,7 @@ def fresh_score(
 ) -> dict[str, Any]:
     """Return what the active policy says of the debtor at this moment. Raises DebtorNotFoundError."""
     row = read(connection, debtor_id, within)
-    assessment = assess(scorer_for(registry.active(row.portfolio)), profile_of(row), now)
+    assessment = assess(scorer_for(registry.active(connection, row.portfolio)), profile_of(row), now)
     priority = priority_of(assessment.total_score, row.total_debt_amount)
     return {"debtor_id": debtor_id, "priority": format_money(priority), **assessment.to_dict()}
 
@@ -168,10 +185,17 @@ def history_view(connection: Connection, row: Row[Any], registry: PolicyRegistry
     return about | assessment.to_dict()
 
 
+def _of_person(connection: Connection, wanted: DebtorFilter) -> DebtorFilter:
+    """Return the filter with the number of its person, None for one that the portfolio does not know."""
+    if wanted.portfolio is None or wanted.person_ref is None:
+        raise PortfolioMissingError("person_ref")
+    return replace(wanted, person_id=persons.find(connection, wanted.portfolio, wanted.person_ref))
+
+
 def _page_by_reference(connection: Connection, wanted: DebtorFilter, cursor: str | None) -> Page[Row[Any]]:
     """Return the one debtor of a portfolio that has this reference, or none: in no order, lest its index be read."""
     if wanted.portfolio is None:
-        raise PortfolioMissingError
+        raise PortfolioMissingError("external_ref")
     if cursor is not None:
         raise BadCursor
     statement = select(debtors).where(*wanted.conditions(), *wanted.level_condition())
@@ -198,6 +222,8 @@ def _in_priority_order(wanted: DebtorFilter, conditions: list[ColumnElement[bool
     """Best first: one portfolio reads its own index, several merge one range of it each, all merge one a risk level."""
     in_order = select(debtors).where(*conditions).order_by(debtors.c.priority.desc(), debtors.c.id)
     named = wanted.portfolios
+    if wanted.person_id is not None:
+        return in_order.where(*wanted.level_condition())
     if named:
         in_order = in_order.where(*wanted.level_condition())
         parts = [debtors.c.portfolio == name for name in named]

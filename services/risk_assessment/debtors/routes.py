@@ -12,7 +12,15 @@ from recovery_core.policies.parts import RiskLevel
 from recovery_core.profile import PaymentStatus
 from risk_assessment.debtors import queries, service
 from risk_assessment.debtors.queries import HIGH_RISK, DebtorFilter, Sort
-from risk_assessment.debtors.schemas import DebtorIn, DebtorOut, DebtorPage, DebtorPatch, HistoryPage, ScoreOut
+from risk_assessment.debtors.schemas import (
+    DebtorIn,
+    DebtorOut,
+    DebtorPage,
+    DebtorPatch,
+    DebtorPut,
+    HistoryPage,
+    ScoreOut,
+)
 from risk_assessment.debtors.service import StaleVersionError, VersionCheck, WrittenDebtor
 from risk_assessment.dependencies import (
     ETAG,
@@ -22,7 +30,7 @@ from risk_assessment.dependencies import (
     RiskContext,
     etag,
 )
-from risk_assessment.fields import MAX_ID, ExternalRef, PortfolioName
+from risk_assessment.fields import MAX_ID, ExternalRef, PersonRef, PortfolioName
 from risk_assessment.metadata import IDEMPOTENCY
 from service_kit.auth.portfolios import Origin
 from service_kit.http.context import operator, viewer
@@ -91,6 +99,7 @@ def list_debtors(
     as_format: ChosenFormat,
     portfolio: PortfolioQuery = None,
     external_ref: Annotated[ExternalRef | None, Query(description="The creditor's own number, exactly")] = None,
+    person_ref: Annotated[PersonRef | None, Query(description="All debtors of this person, with `portfolio`")] = None,
     risk_level: Annotated[list[RiskLevel] | None, Query(max_length=4)] = None,
     payment_status: PaymentStatus | None = None,
     min_debt: Annotated[Money | None, Query(description="Debt at least this")] = None,
@@ -101,7 +110,8 @@ def list_debtors(
 ) -> Response:
     """A page of debtors, or all of them as CSV or NDJSON by `Accept`."""
     levels = tuple(risk_level) if risk_level else None
-    wanted = DebtorFilter(portfolio, levels, payment_status, min_debt, max_debt, external_ref, context.portfolios)
+    within = context.portfolios
+    wanted = DebtorFilter(portfolio, levels, payment_status, min_debt, max_debt, external_ref, within, person_ref)
     if as_format != "json":
         return _export(context, as_format, wanted, sort)
     return _page(context, wanted, sort, cursor, limit)
@@ -146,8 +156,8 @@ def read(debtor_id: DebtorId, request: Request, context: Context) -> Response:
     dependencies=CHANGE,
     openapi_extra=CONDITIONAL,
 )
-def replace(debtor_id: DebtorId, body: DebtorIn, request: Request, context: Context) -> Response:
-    """Overwrite a debtor; it is scored again."""
+def replace(debtor_id: DebtorId, body: DebtorPut, request: Request, context: Context) -> Response:
+    """Overwrite a debtor; it is scored again. A debt of 0 closes it as `PAID`."""
     context.require_portfolio(body.portfolio)
     registry, audit, within, allowed = context.registry, context.audit, context.portfolios, _allowed(request)
     with context.writing() as connection:
@@ -164,7 +174,7 @@ def replace(debtor_id: DebtorId, body: DebtorIn, request: Request, context: Cont
     openapi_extra=CONDITIONAL,
 )
 def patch(debtor_id: DebtorId, body: DebtorPatch, request: Request, context: Context) -> Response:
-    """Change some fields of a debtor; it is scored again."""
+    """Change some fields of a debtor; it is scored again. A debt of 0 closes it as `PAID`."""
     registry, audit, within, allowed = context.registry, context.audit, context.portfolios, _allowed(request)
     changes = body.changes()
     context.require_portfolio(changes.get("portfolio"))
@@ -186,7 +196,7 @@ def delete(debtor_id: DebtorId, request: Request, context: Context) -> Response:
     """Delete a debtor. Its assessments, which name no person, are kept as evidence."""
     allowed = _allowed(request)
     with context.writing() as connection:
-        service.remove(connection, debtor_id, allowed=allowed, within=context.portfolios)
+        service.remove(connection, debtor_id, context.audit.at, allowed=allowed, within=context.portfolios)
         context.audit.changed(connection, "debtor.deleted", f"debtor:{debtor_id}")
     return Response(status_code=204)
 
@@ -217,7 +227,7 @@ def _allowed(request: Request) -> VersionCheck:
 
 
 def _body(written: WrittenDebtor) -> DebtorOut:
-    return DebtorOut.model_validate(queries.shown(written.columns, written.assessment))
+    return DebtorOut.model_validate(queries.shown(*written))
 
 
 def _changed(written: WrittenDebtor) -> Response:
@@ -228,7 +238,7 @@ def _page(context: RiskContext, wanted: DebtorFilter, sort: Sort, cursor: str | 
     context.require_portfolio(wanted.portfolio)
     with context.reading() as connection:
         page = queries.page(connection, wanted, sort, cursor, limit)
-        items = [queries.view(connection, row, context.registry) for row in page.items]
+        items = queries.views(connection, page.items, context.registry)
     context.audit.read("debtor.listed", *(f"debtor:{row.id}" for row in page.items))
     return json_response(DebtorPage.model_validate({"items": items, "next_cursor": page.next_cursor}))
 
@@ -245,7 +255,7 @@ def _chunks(context: RiskContext, wanted: DebtorFilter, sort: Sort) -> Iterator[
     while more:
         with context.reading() as connection:
             page = queries.page(connection, wanted, sort, cursor, EXPORT_CHUNK)
-            shown = [queries.view(connection, row, context.registry) for row in page.items]
+            shown = queries.views(connection, page.items, context.registry)
         items = [DebtorOut.model_validate(one).model_dump(mode="json") for one in shown]
         yield [item | {name: item["assessment"][name] for name in ASSESSED} for item in items]
         cursor, more = page.next_cursor, page.next_cursor is not None

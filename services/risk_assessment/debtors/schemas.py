@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
-from recovery_core.money import Money, PositiveMoney
+from recovery_core.money import Money
 from recovery_core.profile import (
     ContractType,
     EmploymentStatus,
@@ -15,12 +15,13 @@ from recovery_core.profile import (
     PaymentStatus,
     Profile,
 )
-from risk_assessment.fields import AssessmentOut, ExternalRef, Name, PortfolioName
+from risk_assessment.fields import AssessmentOut, ExternalRef, Name, PersonRef, PortfolioName
 
 _READ_ONLY = {"id", "version", "priority", "assessment", "created_at", "updated_at"}
 DEBTOR_EXAMPLE: dict[str, JsonValue] = {
     "portfolio": "default",
     "external_ref": "ACC-1001",
+    "person_ref": "P-77",
     "name": "Alex Example",
     "total_debt_amount": "33267.16",
     "monthly_income": "2100.00",
@@ -39,6 +40,9 @@ class DebtorIn(Profile):
 
     portfolio: PortfolioName = "default"
     external_ref: ExternalRef | None = None
+    person_ref: PersonRef | None = Field(
+        None, description="Who stands behind this account; the same for all of theirs."
+    )
     name: Name
 
     @model_validator(mode="before")
@@ -47,6 +51,12 @@ class DebtorIn(Profile):
         if isinstance(body, dict) and not _READ_ONLY.isdisjoint(body):
             return {field: value for field, value in body.items() if field not in _READ_ONLY}
         return body
+
+
+class DebtorPut(DebtorIn):
+    """A known debtor as a client writes it. A balance of 0 closes it: it is `PAID`, whatever `payment_status` says."""
+
+    total_debt_amount: Money = Field(description="What the debtor owes; 0 closes the debtor as `PAID`.")
 
 
 def _unset() -> Any:
@@ -63,8 +73,9 @@ class DebtorPatch(BaseModel):
 
     portfolio: PortfolioName = Field(default_factory=_unset)
     external_ref: ExternalRef | None = Field(default_factory=_unset)
+    person_ref: PersonRef | None = Field(default_factory=_unset)
     name: Name = Field(default_factory=_unset)
-    total_debt_amount: PositiveMoney = Field(default_factory=_unset)
+    total_debt_amount: Money = Field(default_factory=_unset)
     monthly_income: Money = Field(default_factory=_unset)
     late_payments_count: LatePayments = Field(default_factory=_unset)
     employment_status: EmploymentStatus = Field(default_factory=_unset)
@@ -99,6 +110,7 @@ class DebtorOut(BaseModel):
     id: int
     portfolio: str
     external_ref: str | None
+    person_ref: str | None
     name: str
     total_debt_amount: str
     monthly_income: str

@@ -1,6 +1,7 @@
 """Debtors: create, replace, patch and delete. Every write scores the debtor and adds to its history.
 
-Rejected: a stale version, and a second debtor under one external reference. Functions take a connection, never commit.
+A change of debt, payment status, portfolio or person is noted for the debt service. Rejected: a stale version, and a
+second debtor under one external reference. Functions take a connection, never commit.
 """
 
 from collections.abc import Callable
@@ -13,13 +14,20 @@ from sqlalchemy.exc import IntegrityError
 from recovery_core.profile import PROFILE_FIELDS
 from recovery_core.ranking.objective import priority_of
 from recovery_core.scoring.explain import Assessment, explain
+from risk_assessment.debtors.balances import NothingOwedError, settled, status_of
 from risk_assessment.debtors.queries import read
 from risk_assessment.debtors.schemas import DebtorIn
 from risk_assessment.debtors.tables import ASSESSMENT_FIELDS, assessments, debtors
+from risk_assessment.persons import queries as person_queries
+from risk_assessment.persons import service as persons
 from risk_assessment.policies.registry import PolicyRegistry
+from risk_assessment.stops import service as stops
 from service_kit.auth.portfolios import Portfolios
 
-IDENTITY_FIELDS = ("portfolio", "external_ref", "name")
+IDENTITY_FIELDS = ("portfolio", "external_ref", "person_ref", "name")
+_COPIED = tuple(field for field in IDENTITY_FIELDS + PROFILE_FIELDS if field != "person_ref")
+_STOP = ("portfolio", "person_id", "total_debt_amount", "payment_status")
+"""What the debt service must hear of when it changes."""
 # Built once: building a statement costs several times as much as executing it.
 _INSERT, _INSERT_ASSESSMENT = insert(debtors), insert(assessments)
 _UPDATE = update(debtors).where(debtors.c.id == bindparam("wanted"))
@@ -51,22 +59,26 @@ class ExternalRefTakenError(ValueError):
 
 
 class WrittenDebtor(NamedTuple):
-    """A debtor as it was just written: the columns of its row, and its assessment."""
+    """A debtor as it was just written: the columns of its row, its assessment and the reference of its person."""
 
     columns: dict[str, Any]
     assessment: Assessment
+    person_ref: str | None
 
 
 def create(connection: Connection, body: DebtorIn, registry: PolicyRegistry, now: datetime) -> WrittenDebtor:
     """Store a new debtor with its first assessment. Raises ExternalRefTakenError."""
     columns, assessment = _scored(connection, body, registry, now)
-    columns |= {"created_at": now, "updated_at": now, "version": 1}
+    columns |= {"person_id": _person_id(connection, body), "created_at": now, "updated_at": now, "version": 1}
     try:
         columns["id"] = int(connection.execute(_INSERT, columns).lastrowid)
     except IntegrityError as error:
         raise ExternalRefTakenError from error
     _add_to_history(connection, columns)
-    return WrittenDebtor(columns, assessment)
+    person_id = columns["person_id"]
+    if person_id is not None and person_queries.with_holds(connection, [person_id], now):
+        stops.note(connection, [columns["id"]], now)
+    return WrittenDebtor(columns, assessment, body.person_ref)
 
 
 def replace(
@@ -96,18 +108,30 @@ def patch(
     allowed: VersionCheck = any_version,
     within: Portfolios = None,
 ) -> WrittenDebtor:
-    """Change the fields given, each already validated, and score the debtor. Raises as `replace` does."""
+    """Change the fields given, each already validated, and score the debtor.
+
+    Raises as `replace` does, and NothingOwedError for a status that says that a debtor without a debt owes something.
+    """
     current = _locked_at(connection, debtor_id, allowed, within)
-    kept = {field: current._mapping[field] for field in IDENTITY_FIELDS + PROFILE_FIELDS}
-    return _write(connection, current, DebtorIn.model_construct(**kept | changes), registry, now)
+    kept = {field: current._mapping[field] for field in _COPIED}
+    if "person_ref" not in changes:
+        kept["person_ref"] = person_queries.ref_of(connection, current.person_id)
+    body = DebtorIn.model_construct(**kept | changes | {"payment_status": _patched_status(current, changes)})
+    return _write(connection, current, body, registry, now)
 
 
 def remove(
-    connection: Connection, debtor_id: int, *, allowed: VersionCheck = any_version, within: Portfolios = None
+    connection: Connection,
+    debtor_id: int,
+    now: datetime,
+    *,
+    allowed: VersionCheck = any_version,
+    within: Portfolios = None,
 ) -> None:
     """Delete the debtor's personal row. Its assessments, which name no person, stay as evidence and for active runs."""
     _locked_at(connection, debtor_id, allowed, within)
     connection.execute(delete(debtors).where(debtors.c.id == debtor_id))
+    stops.note(connection, [debtor_id], now)
 
 
 def _locked_at(connection: Connection, debtor_id: int, allowed: VersionCheck, within: Portfolios) -> Row[Any]:
@@ -117,28 +141,51 @@ def _locked_at(connection: Connection, debtor_id: int, allowed: VersionCheck, wi
     return current
 
 
+def _patched_status(current: Row[Any], changes: dict[str, Any]) -> str:
+    said = changes.get("payment_status")
+    debt = changes.get("total_debt_amount", current.total_debt_amount)
+    status = status_of(debt, said, current.total_debt_amount, current.payment_status)
+    if said not in (None, status) and "total_debt_amount" not in changes:
+        raise NothingOwedError
+    return status
+
+
+def _person_id(connection: Connection, body: DebtorIn, current: int | None = None) -> int | None:
+    """Return the id of the debtor's person, locked where the debtor is new to it; `current` is who the debtor was."""
+    if body.person_ref is None:
+        return None
+    person_id = persons.person_id_of(connection, body.portfolio, body.person_ref)
+    if person_id != current:
+        # A hold that is being placed on the person then sees the debtor, or is seen.
+        stops.lock_person(connection, person_id)
+    return person_id
+
+
 def _write(
     connection: Connection, current: Row[Any], body: DebtorIn, registry: PolicyRegistry, now: datetime
 ) -> WrittenDebtor:
     columns, assessment = _scored(connection, body, registry, now)
-    columns |= {"updated_at": now, "version": current.version + 1}
+    person_id = _person_id(connection, body, current.person_id)
+    columns |= {"person_id": person_id, "updated_at": now, "version": current.version + 1}
     try:
         connection.execute(_UPDATE, {"wanted": current.id, **columns})
     except IntegrityError as error:
         raise ExternalRefTakenError from error
     columns |= {"id": current.id, "created_at": current.created_at}
     _add_to_history(connection, columns)
-    return WrittenDebtor(columns, assessment)
+    if any(columns[name] != current._mapping[name] for name in _STOP):
+        stops.note(connection, [current.id], now)
+    return WrittenDebtor(columns, assessment, body.person_ref)
 
 
 def _scored(
     connection: Connection, body: DebtorIn, registry: PolicyRegistry, now: datetime
 ) -> tuple[dict[str, Any], Assessment]:
     """Return the identity, profile and assessment columns under the portfolio's active policy, and the assessment."""
-    policy_id = registry.register(connection, registry.active(body.portfolio), now)
-    scorer = registry.scorer(connection, policy_id)
+    policy_id, scorer = registry.active_scorer(connection, body.portfolio, now)
     score = scorer.score(body.facts)
-    columns = {field: getattr(body, field) for field in IDENTITY_FIELDS + PROFILE_FIELDS} | {
+    columns = {field: getattr(body, field) for field in _COPIED} | {
+        "payment_status": settled(body.payment_status, body.total_debt_amount),
         "total_score": score.total_score,
         "risk_level": score.risk_level,
         "priority": priority_of(score.total_score, body.total_debt_amount),
@@ -149,5 +196,5 @@ def _scored(
 
 
 def _add_to_history(connection: Connection, columns: dict[str, Any]) -> None:
-    kept = {field: columns[field] for field in ("version", *PROFILE_FIELDS, *ASSESSMENT_FIELDS)}
+    kept = {field: columns[field] for field in ("version", *PROFILE_FIELDS, *ASSESSMENT_FIELDS, "person_id")}
     connection.execute(_INSERT_ASSESSMENT, {"debtor_id": columns["id"], **kept})

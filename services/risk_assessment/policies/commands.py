@@ -69,7 +69,7 @@ def find_policy(settings: Settings, file_or_hash: str) -> Policy:
     """
     if _names_file(file_or_hash):
         return load_policy(Path(file_or_hash).read_bytes())
-    return load_registry(settings.risk_policy, settings.risk_policy_dir).known_as(file_or_hash)
+    return load_registry(settings.risk_policy, settings.risk_policy_dir).installed(file_or_hash)
 
 
 def _names_file(file_or_hash: str) -> bool:

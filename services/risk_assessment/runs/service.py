@@ -25,8 +25,8 @@ class RunFinishedError(Exception):
 def accept(
     connection: Connection, body: RunIn, registry: PolicyRegistry, now: datetime, traceparent: str | None = None
 ) -> str:
-    """Record the promise to carry out a run, and return its id. Raises UnknownPolicyError."""
-    policy = registry.chosen(body.policy, body.portfolio)
+    """Record the promise to carry out a run, and return its id. Raises UnknownPolicyError, NeverActivatedError."""
+    policy = registry.chosen(connection, body.policy, body.portfolio)
     run_id = str(uuid4())
     connection.execute(
         insert(runs).values(
@@ -42,6 +42,7 @@ def accept(
             excluded="{}",
             created_at=now,
             traceparent=traceparent,
+            unit=body.unit,
         )
     )
     return run_id

@@ -5,11 +5,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 from sqlalchemy import Connection
+from starlette.concurrency import run_in_threadpool
 
 from recovery_core.policies.document import Policy
-from risk_assessment.debtors import queries as debtors
 from risk_assessment.dependencies import WITH_LOCATION, Context, RunId
 from risk_assessment.metadata import IDEMPOTENCY
+from risk_assessment.policies.queries import require_portfolio
 from risk_assessment.scoring import queries, service
 from risk_assessment.scoring.schemas import ScoresIn, ScoresOut, ScoringJobIn, ScoringJobOut
 from service_kit.auth.portfolios import Origin
@@ -27,14 +28,20 @@ MAX_PROFILES_AT_ONCE = 20
 router = APIRouter(tags=["scoring"], route_class=JsonRoute)
 
 
-@router.post("/scores", response_model=ScoresOut, dependencies=viewer(Origin.NONE))
-async def score(body: ScoresIn, request: Request) -> Response:
+@router.post("/scores", response_model=ScoresOut, responses=problem_responses(404), dependencies=viewer(Origin.BODY))
+async def score(body: ScoresIn, request: Request, context: Context) -> Response:
     """Score up to 1,000 profiles without storing them: one result or one error for each."""
-    policy = request.app.state.registry.chosen(body.policy, "default")
+    context.require_portfolio(body.named_portfolio)
+    policy = await run_in_threadpool(_policy_for, body, context)
     if len(body.profiles) <= MAX_PROFILES_AT_ONCE:
         return _scored(body.profiles, policy)
     async with resources_of(request).limits.long_reads:
         return await asyncio.to_thread(_scored, body.profiles, policy)
+
+
+def _policy_for(body: ScoresIn, context: Context) -> Policy:
+    with context.reading() as connection:
+        return service.policy_for(connection, body, context.registry)
 
 
 def _scored(profiles: list[Any], policy: Policy) -> Response:
@@ -59,7 +66,7 @@ def start(
     context.require_portfolio(body.portfolio)
 
     def act(connection: Connection) -> Effect:
-        debtors.require_portfolio(connection, body.portfolio)
+        require_portfolio(connection, body.portfolio)
         job_id = service.accept(connection, body, context.registry, context.audit.at)
         context.audit.changed(connection, "scoring_job.started", f"scoring_job:{job_id}", portfolio=body.portfolio)
         shown = queries.view(connection, queries.read(connection, job_id), context.registry)

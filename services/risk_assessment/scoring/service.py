@@ -14,13 +14,23 @@ from recovery_core.ranking.objective import priority_of
 from recovery_core.scoring.explain import assess
 from recovery_core.scoring.scorer import Scorer, ScoringError, scorer_for
 from risk_assessment.fields import PATTERN_WORDS
+from risk_assessment.policies.queries import require_portfolio
 from risk_assessment.policies.registry import PolicyRegistry
-from risk_assessment.scoring.schemas import ScoringJobIn
+from risk_assessment.scoring.schemas import ScoresIn, ScoringJobIn
 from risk_assessment.scoring.tables import JobState, scoring_jobs
 from service_kit.http.input.wording import worded
 from service_kit.http.problems import field_name
 
 MAX_PROFILE_ERRORS = 20
+
+
+def policy_for(connection: Connection, body: ScoresIn, registry: PolicyRegistry) -> Policy:
+    """Return the policy that scores these profiles. Raises PortfolioNotFoundError, UnknownPolicyError."""
+    if body.portfolio is not None:
+        require_portfolio(connection, body.portfolio)
+    if body.policy is not None:
+        return registry.named(connection, body.policy)
+    return registry.active(connection, body.named_portfolio or "default")
 
 
 def score_all(profiles: list[Any], policy: Policy, now: datetime) -> dict[str, Any]:
@@ -31,8 +41,11 @@ def score_all(profiles: list[Any], policy: Policy, now: datetime) -> dict[str, A
 
 
 def accept(connection: Connection, body: ScoringJobIn, registry: PolicyRegistry, now: datetime) -> str:
-    """Record the promise to score a portfolio, and return the job's id. Raises UnknownPolicyError."""
-    policy = registry.chosen(body.policy, body.portfolio)
+    """Record the promise to score a portfolio, and return the job's id.
+
+    Raises UnknownPolicyError, NeverActivatedError.
+    """
+    policy = registry.chosen(connection, body.policy, body.portfolio)
     job_id = str(uuid4())
     connection.execute(
         insert(scoring_jobs).values(

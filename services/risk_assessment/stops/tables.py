@@ -23,8 +23,6 @@ stop_feed = Table(
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),  # always 1
     Column("last_sequence", BigInteger, nullable=False),
-    Column("sent_through", BigInteger, nullable=False),
-    Column("sent_at", UtcDateTime),
     Column("acknowledged", BigInteger, nullable=False),
     Column("acknowledged_at", UtcDateTime),
     Column("consumer", String(36)),  # the database of the debt service that acknowledges

@@ -2,6 +2,8 @@
 
 EXPECTED = {
     "risk": {
+        ("GET", "/me"): "viewer",
+        ("GET", "/workers"): "viewer",
         ("GET", "/debtors"): "viewer",
         ("POST", "/debtors"): "operator",
         ("GET", "/debtors/high-risk"): "viewer",
@@ -11,6 +13,10 @@ EXPECTED = {
         ("DELETE", "/debtors/{debtor_id}"): "operator",
         ("GET", "/debtors/{debtor_id}/score"): "viewer",
         ("GET", "/debtors/{debtor_id}/assessments"): "viewer",
+        ("POST", "/holds"): "operator",
+        ("GET", "/holds"): "viewer",
+        ("GET", "/holds/{hold_id}"): "viewer",
+        ("POST", "/holds/{hold_id}/end"): "operator",
         ("POST", "/scores"): "viewer",
         ("POST", "/scoring-jobs"): "operator",
         ("GET", "/scoring-jobs/{job_id}"): "viewer",
@@ -22,9 +28,12 @@ EXPECTED = {
         ("GET", "/runs/{run_id}/events"): "viewer",
     },
     "debt": {
+        ("GET", "/me"): "viewer",
+        ("GET", "/workers"): "viewer",
         ("GET", "/runs/{run_id}"): "viewer",
         ("GET", "/runs/{run_id}/decisions"): "viewer",
         ("GET", "/runs/{run_id}/errors"): "viewer",
+        ("GET", "/runs/{run_id}/skips"): "viewer",
         ("GET", "/debtors/{debtor_id}/decisions"): "viewer",
         ("GET", "/queues"): "viewer",
         ("GET", "/dead-letters"): "viewer",

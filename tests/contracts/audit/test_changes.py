@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.contracts.access.guarded import ROOTS, Guarded
 from tests.contracts.access.roles import EXPECTED
-from tests.contracts.audit.actions import CHANGES, DEBTOR, IMPERSONAL, READS, WHY, created, newest, ok
+from tests.contracts.audit.actions import CHANGES, DEBTOR, HOLD, IMPERSONAL, READS, WHY, created, held, newest, ok
 
 from service_kit.sqs.client import Sqs
 from service_kit.sqs.messages import Outgoing
@@ -27,10 +27,12 @@ class TestChanges:
             ("POST", "/debtors"): DEBTOR | {"external_ref": "ACC-2"},
             ("PUT", "/debtors/{debtor_id}"): DEBTOR,
             ("PATCH", "/debtors/{debtor_id}"): {"payment_status": "PARTIAL", "name": "Bo Example"},
+            ("POST", "/holds"): HOLD | {"debtor_id": debtor},
+            ("POST", "/holds/{hold_id}/end"): {"reason": "It was answered"},
             ("POST", "/scoring-jobs"): {},
             ("POST", "/runs"): {},
         }
-        address = ROOTS["risk"] + path.format(debtor_id=debtor, run_id=run)
+        address = ROOTS["risk"] + path.format(debtor_id=debtor, run_id=run, hold_id=held(risk, debtor))
         shown = ok(risk.request("operator", method, address, json=bodies.get((method, path)), headers=WHY))
         kind = path.split("/")[1].removesuffix("s").replace("-", "_")
         return f"{kind}:{shown['id'] if shown else debtor}"
@@ -44,6 +46,16 @@ class TestChanges:
         assert (record["action"], record["subject"]) == (CHANGES["risk"][method, path], subject)
         assert (record["reason"], record["request_id"]) == ("Ticket 7", "r-7")
         assert "Example" not in json.dumps(record, default=str)
+
+    def test_a_hold_and_its_end_carry_their_reasons_where_the_caller_gives_no_other(self, risk: Guarded) -> None:
+        hold = held(risk, created(risk))
+        placed = newest(risk)
+
+        ok(risk.request("operator", "POST", f"/risk-service/holds/{hold}/end", json={"reason": "Answered" * 100}))
+
+        assert (placed["action"], placed["reason"]) == ("hold.placed", HOLD["reason"])
+        assert (placed["detail"], newest(risk)["detail"]) == ('{"kind":"DISPUTE"}', "{}")
+        assert newest(risk)["reason"] == ("Answered" * 100)[:200]
 
     def test_redriving_is_on_record_with_its_counts(self, debt: Guarded, given: dict[str, Any]) -> None:
         async def send_to_the_dead_letters() -> None:
@@ -74,6 +86,9 @@ class TestChanges:
             ("PATCH", "/debtors/{debtor}", {"json": {"name": ""}}),
             ("DELETE", "/debtors/{debtor}", {"headers": {"If-Match": '"9"'}}),
             ("DELETE", "/debtors/999", {}),
+            ("POST", "/holds", {"json": HOLD}),
+            ("POST", "/holds", {"json": HOLD | {"debtor_id": 999}}),
+            ("POST", "/holds/no-such-hold/end", {"json": {"reason": "Answered"}}),
             ("POST", "/runs", {"json": {"policy": "unheard-of"}}),
             ("POST", "/runs/no-such-run/cancel", {}),
             ("POST", "/scoring-jobs", {"json": {"policy": "unheard-of"}}),

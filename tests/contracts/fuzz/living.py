@@ -25,6 +25,8 @@ from recovery_core.messages.batch import batch_id_of, resolve_policy
 from recovery_core.messages.results import BatchResult, Outcome
 from risk_assessment.batches.queries import next_batches
 from risk_assessment.debtors import service as debtors
+from risk_assessment.holds import service as holds
+from risk_assessment.holds.schemas import HoldIn
 from risk_assessment.policies.registry import PolicyRegistry
 from risk_assessment.runs import planning, queries, results, service
 from risk_assessment.scoring import service as scoring
@@ -110,7 +112,7 @@ def _serving(package: str, folder: Path, sqs_url: str, **env: str) -> Iterator[t
 
 
 def _queues(port: int) -> dict[str, str]:
-    return {f"RECOVERY_QUEUE_{role.upper()}": f"{role}-{port}" for role in ("high", "standard", "results")}
+    return {f"RECOVERY_QUEUE_{role.upper()}": f"{role}-{port}" for role in ("high", "standard", "results", "stops")}
 
 
 # The risk service's database
@@ -120,7 +122,7 @@ def _fill_risk(database: Database) -> dict[str, list[Any]]:
     registry = facts.a_registry()
     debtor_ids = [facts.add_debtor(database, registry, **changes) for changes in _SOME_DEBTORS]
     facts.change_debtor(database, debtor_ids[0], registry, late_payments_count=9)
-    database.transact(lambda c: debtors.remove(c, debtor_ids[-1]))
+    database.transact(lambda c: debtors.remove(c, debtor_ids[-1], facts.NOON))
     accepted = facts.accept_run(database, registry, limit=3, filters={"min_debt": "10.00", "risk_level": ["HIGH"]})
     cancelled = facts.accept_run(database, registry)
     database.transact(lambda c: service.cancel(c, cancelled, NOW))
@@ -134,7 +136,13 @@ def _fill_risk(database: Database) -> dict[str, list[Any]]:
         "debtor_id": debtor_ids,
         "run_id": [accepted, cancelled, planned, completed],
         "job_id": [job],
+        "hold_id": [_hold(database, debtor_id=debtor_ids[0]), _hold(database, person_ref="P-1", portfolio="default")],
     }
+
+
+def _hold(database: Database, **target: Any) -> str:
+    body = HoldIn.model_validate({"kind": "DISPUTE", "reason": "Letter", **target})
+    return database.transact(lambda c: holds.place(c, body, "cli:test", NOW))
 
 
 _SOME_DEBTORS: list[dict[str, Any]] = [

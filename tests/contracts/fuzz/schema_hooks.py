@@ -15,6 +15,8 @@ STATE_SAYS_NO = {
     "Portfolio missing",
     "The policy cannot score this",
     "Bad precondition",
+    "Unclear target",
+    "Impossible times",
 }
 
 

@@ -13,8 +13,8 @@ from sqlalchemy import Connection, delete, select
 from tests.contracts.conftest import EFFORT
 from tests.risk_assessment.builders import NOON, a_registry
 
-from risk_assessment.debtors.import_mapping import ImportMapping, ImportRefusedError, read_mapping
-from risk_assessment.debtors.importing import ImportReport, import_file
+from risk_assessment.debtors.importing.file_import import ImportReport, import_file
+from risk_assessment.debtors.importing.mapping import ImportMapping, ImportRefusedError, read_mapping
 from risk_assessment.tables import assessments, audit_records, debtors
 from service_kit.audit import Audit, Caller
 from service_kit.database.engine import Database

@@ -70,7 +70,7 @@ class Story:
             new, debtor_id = DebtorIn.model_validate(a_debtor(**_a_debtor(chance))), chance.choice(ids)
             self.world.risk.transact(lambda c: debtors.replace(c, debtor_id, new, REGISTRY, now))
         else:
-            self.world.risk.transact(lambda c: debtors.remove(c, chance.choice(ids)))
+            self.world.risk.transact(lambda c: debtors.remove(c, chance.choice(ids), self.world.now))
 
     def start_run(self, chance: Random) -> None:
         if len(self.world.runs()) < MAX_RUNS:

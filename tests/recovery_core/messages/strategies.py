@@ -1,12 +1,17 @@
 """Messages of any content, for property tests."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 from hypothesis import strategies as st
 
+from recovery_core.holds import ACTIONS, HoldKind
 from recovery_core.messages.batch import BatchHeader, PolicyHeader
 from recovery_core.money import MAX_MINOR, MAX_PRIORITY, format_money
 from recovery_core.policies.parts import CATEGORIES
+
+Entries = st.SearchStrategy[dict[str, Any]]
 
 names = st.from_regex(r"[A-Za-z0-9._:-]{1,64}", fullmatch=True)
 lines = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=64)
@@ -41,7 +46,24 @@ entry_values = st.fixed_dictionaries(
         "payment_status": st.sampled_from(["UNPAID", "PARTIAL", "PAID"]),
     }
 )
-batches = st.lists(entry_values, min_size=1, max_size=8, unique_by=lambda entry: entry["debtor_id"])
+versions = st.fixed_dictionaries({"version": counts})
+blocks = st.fixed_dictionaries(
+    {
+        "blocked": st.sets(st.sampled_from(ACTIONS), min_size=1).map(lambda found: sorted(found, key=ACTIONS.index)),
+        "blocked_by": st.sampled_from([str(kind) for kind in HoldKind]),
+    }
+)
+second_values = st.builds(lambda *parts: parts[0] | parts[1] | parts[2], entry_values, versions, st.just({}) | blocks)
+
+
+def _lists(entries: Entries) -> st.SearchStrategy[list[dict[str, Any]]]:
+    return st.lists(entries, min_size=1, max_size=8, unique_by=lambda entry: entry["debtor_id"])
+
+
+batches = _lists(entry_values)
+second_headers = st.builds(replace, headers, stops_before=st.integers(0, 2**63 - 1))
+messages = st.tuples(headers, batches) | st.tuples(second_headers, _lists(second_values))
+"""Of either version."""
 
 junk = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(exclude_categories=[])),

@@ -10,11 +10,10 @@ from hypothesis import given
 from jsonschema import Draft202012Validator
 from tests.recovery_core.builders import NOON, a_document, a_header, an_entry, written
 from tests.recovery_core.messages.builders import a_message, read
-from tests.recovery_core.messages.strategies import batches, headers
+from tests.recovery_core.messages.strategies import messages
 
 from recovery_core.messages.batch import (
     BatchHeader,
-    ItemError,
     PolicyHeader,
     ReceivedBatch,
     batch_id_of,
@@ -22,12 +21,28 @@ from recovery_core.messages.batch import (
     encode_batch,
     resolve_policy,
 )
-from recovery_core.messages.shapes import batch_json_schema
+from recovery_core.messages.entries import ItemError
+from recovery_core.messages.shapes import BATCH_SCHEMA_V1, BATCH_SCHEMA_V2, batch_json_schema
 from recovery_core.messages.wire import MAX_BODY_BYTES, MAX_MESSAGE_BYTES, MessageTooLarge, UnreadableMessage, digest_of
 from recovery_core.policies.builtin import built_in_policy
 from recovery_core.policies.document import load_policy
 
-schema = Draft202012Validator(batch_json_schema(), format_checker=Draft202012Validator.FORMAT_CHECKER)
+schemas = {
+    name: Draft202012Validator(batch_json_schema(name), format_checker=Draft202012Validator.FORMAT_CHECKER)
+    for name in (BATCH_SCHEMA_V1, BATCH_SCHEMA_V2)
+}
+
+
+def a_second_header() -> BatchHeader:
+    return a_header(stops_before=12)
+
+
+def a_blocked_entry() -> str:
+    return written(an_entry(1, version=3, blocked=["LEGAL_REVIEW", "AGENT_CALL"], blocked_by="DISPUTE"))
+
+
+def a_second_message(*entries: dict[str, Any]) -> dict[str, Any]:
+    return a_message(*entries, schema=BATCH_SCHEMA_V2, stops_before=12)
 
 
 def the_error(entry: object) -> ItemError:
@@ -44,17 +59,20 @@ def the_error(entry: object) -> ItemError:
 # --- what is written is read back
 
 
-@given(headers, batches)
-def test_what_is_written_is_read_back_and_fits_the_schema(header: BatchHeader, entries: list[dict[str, Any]]) -> None:
+@given(messages)
+def test_what_is_written_is_read_back_and_fits_the_schema(message: tuple[BatchHeader, list[dict[str, Any]]]) -> None:
+    header, entries = message
     body = encode_batch(header, map(written, entries))
     digest = sha256(body).hexdigest()
     assert decode_batch(body) == decode_batch(body.decode()) == ReceivedBatch(header, entries, digest)
-    assert list(schema.iter_errors(json.loads(body))) == []
+    written_as = json.loads(body)
+    assert list(schemas[written_as["schema"]].iter_errors(written_as)) == []
 
 
-@given(batches)
-def test_the_careful_reader_agrees_with_the_quick_one(entries: list[dict[str, Any]]) -> None:
-    body = encode_batch(a_header(), map(written, entries))
+@given(messages)
+def test_the_careful_reader_agrees_with_the_quick_one(message: tuple[BatchHeader, list[dict[str, Any]]]) -> None:
+    header, entries = message
+    body = encode_batch(header, map(written, entries))
     careful, quick = read(json.loads(body) | {"written_with": "blanks"}), decode_batch(body)
     assert (careful.header, careful.items) == (quick.header, quick.items)
     assert careful.digest != quick.digest  # the same batch, and yet another message
@@ -84,6 +102,13 @@ def test_what_stands_for_itself_may_be_left_out() -> None:
 def test_a_thousand_ordinary_debtors_fit_into_one_message() -> None:
     entries = [an_entry(1_000_000 + n, family_situation=None, payment_status="UNPAID") for n in range(1_000)]
     assert len(encode_batch(a_header(), map(written, entries))) <= MAX_BODY_BYTES
+
+
+def test_a_thousand_ordinary_debtors_of_version_2_fit_into_one_message() -> None:
+    entries = [
+        an_entry(1_000_000 + n, family_situation=None, payment_status="UNPAID", version=12) for n in range(1_000)
+    ]
+    assert len(encode_batch(a_header(stops_before=10**12), map(written, entries))) <= MAX_BODY_BYTES
 
 
 def test_a_message_too_large_for_a_queue_is_not_written() -> None:
@@ -162,6 +187,70 @@ def test_an_unknown_field_given_twice_is_ignored() -> None:
 
 def test_an_error_never_repeats_the_value() -> None:
     assert "Jane" not in the_error(an_entry(2) | {"employment_status": "Jane Doe"}).message
+
+
+# --- version 2
+
+
+def test_a_header_that_names_its_stops_makes_version_2() -> None:
+    first, second = (
+        encode_batch(a_header(), [written(an_entry())]),
+        encode_batch(a_second_header(), [a_blocked_entry()]),
+    )
+    assert json.loads(first)["schema"] == BATCH_SCHEMA_V1
+    assert json.loads(second)["schema"] == BATCH_SCHEMA_V2
+    assert decode_batch(first).header.stops_before is None
+    assert decode_batch(second).header.stops_before == 12
+
+
+def test_what_is_blocked_is_written_in_the_order_of_the_actions_and_nothing_where_nothing_is() -> None:
+    entry = json.loads(a_blocked_entry())
+    assert (entry["blocked"], entry["blocked_by"]) == (["AGENT_CALL", "LEGAL_REVIEW"], "DISPUTE")
+    assert json.loads(written(an_entry(1, version=3))).keys() - an_entry().keys() == {"version"}
+
+
+def test_blocked_actions_are_not_written_without_the_kind_of_their_hold() -> None:
+    with pytest.raises(ValueError, match="kind of hold"):
+        written(an_entry(1, version=3, blocked=["AGENT_CALL"]))
+
+
+def test_version_1_ignores_what_version_2_adds() -> None:
+    batch = read(a_message(an_entry(1, version="none", blocked="all", blocked_by=7), stops_before=-1))
+    assert (batch.header.stops_before, batch.items) == (None, [an_entry(1)])
+
+
+@pytest.mark.parametrize(
+    ("field", "values"),
+    [
+        ("version", [0, -1, "3", 3.0, True, None]),
+        ("blocked", [[], ["CALL"], "AGENT_CALL", None, {}, [None], ["AGENT_CALL"] * 7]),
+        ("blocked_by", ["QUARREL", "dispute", None, 1]),
+    ],
+)
+def test_a_bad_field_of_version_2_is_one_error_that_names_it(field: str, values: list[object]) -> None:
+    good = an_entry(1, version=3, blocked=["AGENT_CALL"], blocked_by="DISPUTE")
+    for value in values:
+        error, other = read(a_second_message(good | {field: value}, an_entry(2, version=1))).items
+        assert isinstance(error, ItemError)
+        assert error.debtor_id == 1
+        assert error.field.split(".")[0] == field
+        assert other == an_entry(2, version=1)
+
+
+@pytest.mark.parametrize("left_out", ["version", "blocked", "blocked_by"])
+def test_a_debtor_of_version_2_is_complete(left_out: str) -> None:
+    entry = an_entry(1, version=3, blocked=["AGENT_CALL"], blocked_by="DISPUTE")
+    del entry[left_out]
+    for blanks in ({}, {"written_with": "blanks"}):
+        (error,) = read(a_second_message(entry) | blanks).items
+        assert isinstance(error, ItemError)
+        assert error.field == ("version" if left_out == "version" else "blocked_by")
+
+
+@pytest.mark.parametrize("stops_before", [-1, "3", 3.0, None, True, 2**63])
+def test_a_bad_watermark_makes_a_message_of_version_2_unreadable(stops_before: object) -> None:
+    with pytest.raises(UnreadableMessage, match="stops_before"):
+        read(a_second_message(an_entry(1, version=1)) | {"stops_before": stops_before})
 
 
 # --- the policy of a batch

@@ -18,7 +18,7 @@ from recovery_core.messages.wire import MAX_MESSAGE_BYTES, UnreadableMessage
 @pytest.mark.parametrize(
     ("field", "values"),
     [
-        ("schema", ["smartrecover.debt-batch.v2", None, 1]),
+        ("schema", ["smartrecover.debt-batch.v3", None, 1]),
         ("batch_id", ["", "x" * 101, "a b", "a\x00", "\ud800", 5, None]),
         ("run_id", ["", "x" * 65, "a/b", None, True]),
         ("sequence", [0, -1, 1.0, "1", True, 2**31, 10**400, None]),

@@ -4,7 +4,8 @@ from tests.risk_assessment import independent
 from tests.risk_assessment.builders import NOON, a_registry, add_debtor, debtor_rows, generate_debtors
 from tests.risk_assessment.planned import a_planned_run, batches_of, bodies_of, order_of, received, run_row
 
-from recovery_core.messages.batch import ItemError, resolve_policy
+from recovery_core.messages.batch import resolve_policy
+from recovery_core.messages.entries import ItemError
 from recovery_core.messages.wire import MAX_BODY_BYTES
 from recovery_core.policies.builtin import built_in_policy
 from recovery_core.policies.document import load_policy

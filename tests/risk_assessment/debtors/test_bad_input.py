@@ -55,8 +55,11 @@ BAD_CATEGORIES = ["PIRATE", "", "employed", " EMPLOYED", "EMPLOYED\n", 5, 0, Tru
 BAD_LINES = ["", "   ", "\t", "a\nb", "a\u0001b", "a\u007fb", "\u2003", 5, True, [], {}]
 
 
+BAD_REFERENCES = [*BAD_LINES, "x" * 129, " a", "a ", "a\u00a0"]
+
+
 BAD_FIELDS: list[tuple[str, Any]] = [
-    *(("total_debt_amount", value) for value in [*BAD_MONEY, 0, "0.00", 0.0]),
+    *(("total_debt_amount", value) for value in BAD_MONEY),
     *(("monthly_income", value) for value in BAD_MONEY),
     *(("late_payments_count", value) for value in BAD_COUNTS),
     *(("employment_status", value) for value in BAD_CATEGORIES),
@@ -65,7 +68,8 @@ BAD_FIELDS: list[tuple[str, Any]] = [
     *(("family_situation", value) for value in ["COMPLICATED", 1, ""]),
     *(("payment_status", value) for value in ["MAYBE", None, 1]),
     *(("name", value) for value in [*BAD_LINES, None, "x" * 201, "\u0000"]),
-    *(("external_ref", value) for value in [*BAD_LINES, "x" * 129, " a", "a ", "a\u00a0"]),
+    *(("external_ref", value) for value in BAD_REFERENCES),
+    *(("person_ref", value) for value in BAD_REFERENCES),
     *(("portfolio", value) for value in [*BAD_LINES, None, "x" * 65, "a b", "é", "-a", "a/b", "a\n"]),
     ("surprise", 1),
     ("", 1),

@@ -5,8 +5,8 @@ import pytest
 from recovery_core.profile import FACTS, PROFILE_FIELDS, Profile
 from risk_assessment.debtors.bulk import DebtorRow
 from risk_assessment.debtors.generating import Distribution, generate
-from risk_assessment.debtors.import_mapping import OPTIONAL, REQUIRED
-from risk_assessment.debtors.schemas import DebtorIn, DebtorOut, DebtorPatch
+from risk_assessment.debtors.importing.mapping import OPTIONAL, REQUIRED
+from risk_assessment.debtors.schemas import DebtorIn, DebtorOut, DebtorPatch, DebtorPut
 from risk_assessment.debtors.service import IDENTITY_FIELDS
 from risk_assessment.debtors.tables import assessments, debtors
 
@@ -26,13 +26,18 @@ def test_every_copy_has_the_fields_of_a_profile_in_their_order(copy: str) -> Non
 
 def test_rows_and_changes_have_these_fields_and_the_identity_and_no_others() -> None:
     assert set(DebtorPatch.model_fields) == set(DebtorIn.model_fields) == {*IDENTITY_FIELDS, *PROFILE_FIELDS}
-    assert DebtorRow._fields == ("external_ref", "name", *PROFILE_FIELDS)
+    assert DebtorRow._fields == (*IDENTITY_FIELDS[1:], *PROFILE_FIELDS)
 
 
-@pytest.mark.parametrize("name", PROFILE_FIELDS)
+@pytest.mark.parametrize("name", [name for name in PROFILE_FIELDS if name != "total_debt_amount"])
 def test_a_change_accepts_of_a_field_what_a_profile_accepts(name: str) -> None:
     changed, whole = DebtorPatch.model_fields[name], Profile.model_fields[name]
     assert (changed.annotation, changed.metadata) == (whole.annotation, whole.metadata)
+
+
+def test_changes_accept_a_debt_of_nothing_alike() -> None:
+    patched, put = (schema.model_fields["total_debt_amount"] for schema in (DebtorPatch, DebtorPut))
+    assert (patched.annotation, patched.metadata) == (put.annotation, put.metadata)
 
 
 def test_a_row_gives_its_facts_in_their_order() -> None:
@@ -41,5 +46,5 @@ def test_a_row_gives_its_facts_in_their_order() -> None:
 
 
 def test_an_import_may_leave_out_what_a_profile_may() -> None:
-    assert OPTIONAL == ("family_situation", "payment_status")
+    assert OPTIONAL == ("person_ref", "family_situation", "payment_status")
     assert {*REQUIRED, *OPTIONAL} == set(DebtorRow._fields)

@@ -16,6 +16,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "the fields that are needed": {},
     "every field": {
         "external_ref": "ACC-1",
+        "person_ref": "P-1",
         "name": "Zoë Ünal 🙂",
         "family_situation": "WIDOWED_WITH_DEPENDENTS",
         "payment_status": "PARTIAL",
@@ -53,6 +54,10 @@ CHANGES: list[dict[str, Any]] = [
     {"name": "Bo"},
     {"portfolio": "elsewhere"},
     {"external_ref": None},
+    {"person_ref": None},
+    {"person_ref": "Q"},
+    {"portfolio": "elsewhere", "person_ref": "Q"},
+    {"total_debt_amount": "0"},
     {"family_situation": None},
     {"family_situation": "SINGLE_NO_DEPENDENTS"},
     {"payment_status": "PAID"},
@@ -63,7 +68,7 @@ CHANGES: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("changes", CHANGES, ids=str)
 def test_patch_responds_what_get_then_shows(api: Api, portfolio: str, changes: dict[str, Any]) -> None:
-    body = a_debtor(portfolio=portfolio, external_ref="A", family_situation="MARRIED_DUAL_INCOME")
+    body = a_debtor(portfolio=portfolio, external_ref="A", person_ref="P", family_situation="MARRIED_DUAL_INCOME")
     address = f"/debtors/{created(api.post('/debtors', json=body))['id']}"
 
     patched = api.patch(address, json=changes)
@@ -82,15 +87,15 @@ def test_what_is_promised_responds_what_get_then_shows(api: Api, portfolio: str,
 
 def test_a_written_debtor_is_what_a_read_finds(database: Database) -> None:
     registry = a_registry()
-    body = DebtorIn.model_validate(a_debtor(external_ref="A", family_situation="MARRIED_DUAL_INCOME"))
+    body = DebtorIn.model_validate(a_debtor(external_ref="A", person_ref="P", family_situation="MARRIED_DUAL_INCOME"))
 
     made = database.transact(lambda c: service.create(c, body, registry, NOON))
-    assert viewed(database, made.columns["id"]) == queries.shown(made.columns, made.assessment)
+    assert viewed(database, made.columns["id"]) == queries.shown(*made)
     put = database.transact(lambda c: service.replace(c, made.columns["id"], body, registry, NOON))
-    assert viewed(database, made.columns["id"]) == queries.shown(put.columns, put.assessment)
+    assert viewed(database, made.columns["id"]) == queries.shown(*put)
     changes = {"late_payments_count": 9}
     patched = database.transact(lambda c: service.patch(c, made.columns["id"], changes, registry, NOON))
-    assert viewed(database, made.columns["id"]) == queries.shown(patched.columns, patched.assessment)
+    assert viewed(database, made.columns["id"]) == queries.shown(*patched)
 
     [row] = debtor_rows(database)
     assert row == patched.columns

@@ -106,7 +106,7 @@ def test_debtors_that_come_and_go_while_a_run_is_planned_do_not_matter(database:
     def write() -> bool:
         add_debtor(database, total_debt_amount="9999999999.00")
         change_debtor(database, rows[0]["id"], payment_status="PAID")
-        database.transact(lambda c: debtors.remove(c, rows[1]["id"]))
+        database.transact(lambda c: debtors.remove(c, rows[1]["id"], NOON))
         return False
 
     plan(database, run_id, interrupted=After(1, write))

@@ -152,7 +152,7 @@ def test_messages_are_the_same_bytes_whatever_became_of_the_debtors(database: Da
     for row in rows[::3]:
         change_debtor(database, row["id"], total_debt_amount=1, late_payments_count=99, employment_status="STUDENT")
     for row in rows[1::3]:
-        database.transact(lambda c, gone=row["id"]: debtors.remove(c, gone))
+        database.transact(lambda c, gone=row["id"]: debtors.remove(c, gone, NOON))
 
     assert bodies_of(database, run_id) == before
     assert bodies_of(database, run_id, a_registry("classic")) == before

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from tests.risk_assessment import independent
-from tests.risk_assessment.builders import a_registry, add_debtor, change_debtor, debtor_rows, generate_debtors
+from tests.risk_assessment.builders import NOON, a_registry, add_debtor, change_debtor, debtor_rows, generate_debtors
 
 from recovery_core.ranking.queue import Entry
 from recovery_core.scoring.scorer import scorer_for
@@ -211,7 +211,7 @@ def test_what_others_write_between_two_chunks_is_not_seen(database: Database, po
         for one in others[1::3]:
             change_debtor(database, one, a_registry("classic"), late_payments_count=99)
         for one in (second, *others[2::3]):
-            database.transact(partial(debtors.remove, debtor_id=one))
+            database.transact(partial(debtors.remove, debtor_id=one, now=NOON))
 
     with a_ranking(database, policy) as eligible:
         found = all_of(eligible.entries(), write), eligible.excluded()

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, event, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from tests.service_kit.database.tables import metadata, notes, parts, things
 
-from service_kit.database.bulk import ROWS_A_STATEMENT, insert_rows, update_rows
+from service_kit.database.bulk import ROWS_A_STATEMENT, insert_rows, replace_rows, update_rows
 from service_kit.database.engine import Database
 from service_kit.database.types import utc_text
 
@@ -227,3 +227,15 @@ def test_an_error_does_not_show_the_values(database: Database, text: str) -> Non
 
     assert "INSERT INTO parts" in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+def test_a_row_replaces_the_one_with_its_key(database: Database) -> None:
+    rows = [(1, "it's new", 7), (9, "added", None)]
+
+    database.transact(lambda c: replace_rows(c, things, ["id", "name", "number"], rows))
+
+    with database.read() as connection:
+        found = stored(connection)
+    assert found[1] == ("it's new", 7, None)
+    assert found[2] == ("thing 2", 2, None)
+    assert found[9] == ("added", None, None)

@@ -1,5 +1,6 @@
-"""Skips, and what is known of debtors that may no longer be processed as sent. New columns are nullable: the version
-before does not write them.
+"""Skips, live loops, and what is known of debtors that may no longer be processed as sent.
+
+New columns are nullable: the version before does not write them.
 """
 
 import sqlalchemy as sa
@@ -37,16 +38,21 @@ def upgrade() -> None:
         sa.Column("payment_status", sa.String(8)),
         sa.Column("total_debt_amount", sa.BigInteger),
         sa.Column("holds", sa.Text, nullable=False),
-        sa.Column("first_turn", UtcDateTime),
-        sa.Column("last_turn", UtcDateTime),
         **table_options(),
     )
-    op.create_index("ix_debtor_stops_turns", "debtor_stops", ["last_turn", "first_turn"])
     op.create_index("ix_debtor_stops_sequence", "debtor_stops", ["sequence"])
+    op.create_table(
+        "stop_turns",
+        sa.Column("debtor_id", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("at", UtcDateTime, primary_key=True),
+        **table_options(),
+    )
+    op.create_index("ix_stop_turns_at", "stop_turns", ["at"])
     op.create_table(
         "stop_feed",
         sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("consumer", sa.String(36), nullable=False),
+        sa.Column("received", sa.BigInteger, nullable=False),
         sa.Column("through", sa.BigInteger, nullable=False),
         sa.Column("as_of", UtcDateTime),
         **table_options(),
@@ -54,8 +60,20 @@ def upgrade() -> None:
     op.create_table(
         "stop_stretches",
         sa.Column("after", sa.BigInteger, primary_key=True, autoincrement=False),
-        sa.Column("through", sa.BigInteger, nullable=False),
-        sa.Column("as_of", UtcDateTime, nullable=False),
+        sa.Column("through", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("as_of", UtcDateTime),
+        **table_options(),
+    )
+    op.create_table(
+        "workers",
+        sa.Column("id", sa.String(36), primary_key=True),
+        sa.Column("kind", sa.String(16), nullable=False),
+        sa.Column("host", sa.String(80), nullable=False),
+        sa.Column("started_at", UtcDateTime, nullable=False),
+        sa.Column("heard_at", UtcDateTime, nullable=False),
+        sa.Column("holding", sa.Integer, nullable=False),
+        sa.Column("leader", sa.Boolean, nullable=False),
+        sa.Column("waiting_for", sa.String(32)),
         **table_options(),
     )
     op.add_column("batches", sa.Column("skipped", sa.Integer))
@@ -69,5 +87,5 @@ def downgrade() -> None:
     op.drop_column("decisions", "blocked")
     for column in ("stops_seen", "skip_reasons", "skipped"):
         op.drop_column("batches", column)
-    for table in ("stop_stretches", "stop_feed", "debtor_stops", "skips"):
+    for table in ("workers", "stop_stretches", "stop_feed", "stop_turns", "debtor_stops", "skips"):
         op.drop_table(table)

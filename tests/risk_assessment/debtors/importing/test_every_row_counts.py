@@ -10,7 +10,8 @@ from tests.risk_assessment.builders import debtor_rows, every_row, row_counts
 from tests.risk_assessment.commands import Done, run, the_error
 from tests.risk_assessment.debtors.csv_files import COLUMNS, a_row, rejects, text_of
 
-from risk_assessment.debtors import importing
+from risk_assessment.debtors.bulk import ScoredRow
+from risk_assessment.debtors.loading import BulkLoad
 from service_kit.database.engine import Database
 
 Attempt = Callable[..., Done]
@@ -142,14 +143,14 @@ def test_standard_input_comes_in_by_the_name_of_a_hyphen(folder: Path, env: dict
 def test_a_file_that_grows_while_it_is_read_is_reported(
     attempt: Attempt, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    load = importing.BulkLoad.load
+    load = BulkLoad.load
 
-    def load_and_grow(self: importing.BulkLoad, rows: list[importing.ScoredRow]) -> None:
+    def load_and_grow(self: BulkLoad, rows: list[ScoredRow]) -> None:
         load(self, rows)
         with (folder / "file.csv").open("a") as file:
             file.write("more\n")
 
-    monkeypatch.setattr(importing.BulkLoad, "load", load_and_grow)
+    monkeypatch.setattr(BulkLoad, "load", load_and_grow)
 
     done = attempt(text_of(a_row("A-1")))
 

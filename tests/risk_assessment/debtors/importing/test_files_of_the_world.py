@@ -12,7 +12,7 @@ from tests.risk_assessment.commands import Done, the_error
 from tests.risk_assessment.debtors.csv_files import COLUMNS, Importer, a_row, rejects, text_of
 from tests.support.processes import repository
 
-from risk_assessment.debtors.import_mapping import ImportMapping
+from risk_assessment.debtors.importing.mapping import ImportMapping
 from service_kit.database.engine import Database
 
 OWN = "[fields]\n" + "".join(f'{name} = {{ column = "{name}" }}\n' for name in COLUMNS)

@@ -11,14 +11,16 @@ from tests.risk_assessment.commands import Done, run, run_child, the_error
 from tests.risk_assessment.debtors.csv_files import COLUMNS, Importer, a_row, rejects, text_of
 
 from risk_assessment.debtors.bulk import DebtorRow
-from risk_assessment.debtors.import_rows import _ROW
-from risk_assessment.debtors.schemas import DebtorIn
+from risk_assessment.debtors.importing.rows import _ROW
+from risk_assessment.debtors.schemas import DebtorPut
 from risk_assessment.fields import ExternalRef
 from service_kit.database.engine import Database
 
 BAD_ROWS: list[tuple[dict[str, object], str]] = [
-    (a_row(total_debt_amount="0"), "total_debt_amount"),
-    (a_row(total_debt_amount="-5"), "total_debt_amount"),
+    (a_row(total_debt_amount="-"), "total_debt_amount"),
+    (a_row(total_debt_amount="-0.005"), "total_debt_amount"),
+    (a_row(total_debt_amount="--5"), "total_debt_amount"),
+    (a_row(monthly_income="-5"), "monthly_income"),
     (a_row(total_debt_amount="1.234"), "total_debt_amount"),
     (a_row(total_debt_amount="1,000.00"), "total_debt_amount"),
     (a_row(total_debt_amount="NaN"), "total_debt_amount"),
@@ -82,7 +84,9 @@ def test_no_row_of_a_reference_that_has_several_comes_in(imported: Importer, fol
 
     assert (report["created"], report["rejected"]) == (1, 3)
     assert [(row, column) for row, column, _ in rejects(folder)] == [(row, "external_ref") for row in "245"]
-    assert {reason for _, _, reason in rejects(folder)} == {"stands in 3 rows, first in row 2: one debtor has one row"}
+    assert {reason for _, _, reason in rejects(folder)} == {
+        "stands in 3 rows, first in row 2: one debtor has one row, and accounts of one person share a person_ref"
+    }
 
 
 def test_rows_that_are_no_table_rows_are_refused_and_the_rest_comes_in(imported: Importer, folder: Path) -> None:
@@ -189,7 +193,7 @@ def test_a_bad_portfolio_name_is_refused(attempt: Callable[..., Done]) -> None:
 
 def test_rows_are_validated_as_the_api_validates_debtors() -> None:
     """Each field has the same type; only the reference, which a client of the API may omit, is required in a file."""
-    types = get_type_hints(DebtorIn, include_extras=True) | {"external_ref": ExternalRef}
+    types = get_type_hints(DebtorPut, include_extras=True) | {"external_ref": ExternalRef}
 
     assert get_args(_ROW) == tuple(types[name] for name in DebtorRow._fields)
 

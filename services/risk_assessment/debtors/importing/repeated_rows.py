@@ -4,7 +4,6 @@ Finding them takes 8 bytes a row in memory; rows to add wait in a temporary data
 """
 
 import json
-import sqlite3
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,7 +13,8 @@ from typing import Any, NamedTuple
 from recovery_core.money import MAX_MINOR
 from recovery_core.profile import MAX_LATE_PAYMENTS
 from risk_assessment.debtors.bulk import DebtorRow
-from risk_assessment.debtors.import_mapping import AMOUNTS
+from risk_assessment.debtors.importing.mapping import AMOUNTS
+from risk_assessment.debtors.importing.scratch import scratch_database
 
 References = Callable[[], Iterable[tuple[Sequence[int], Sequence[str]]]]
 """Reads the row numbers and the references of a file from its beginning, many at a time."""
@@ -65,7 +65,8 @@ def announcement(repeated: Repeated, summed: Sequence[str]) -> str:
         return f"{found}, which are added up: {', '.join(summed)}"
     return (
         f"{found}: one debtor has one row, so these rows are left out. Set `sum = true` at total_debt_amount in the "
-        "mapping to add the amounts of rows with the same reference"
+        "mapping to add the amounts of rows with the same reference. If they are accounts of one person, give each an "
+        "external_ref of its own, and all the same person_ref"
     )
 
 
@@ -73,10 +74,7 @@ class RowsToAdd:
     """The rows of repeated references, in a database that the operating system deletes. Use it as a context."""
 
     def __init__(self) -> None:
-        self._rows = sqlite3.connect("", isolation_level=None)  # without a name: on disk, and gone when closed
-        self._rows.execute("PRAGMA journal_mode = OFF")
-        self._rows.execute("CREATE TABLE kept (first INTEGER NOT NULL, number INTEGER NOT NULL, debtor TEXT)")
-        self._rows.execute("BEGIN")
+        self._rows = scratch_database("kept (first INTEGER NOT NULL, number INTEGER NOT NULL, debtor TEXT)")
 
     def close(self) -> None:
         """Forget the rows."""
@@ -114,9 +112,10 @@ def added_up(group: Sequence[tuple[int, DebtorRow | None]], summed: Sequence[str
 
 def _total(field: str, rows: Sequence[DebtorRow]) -> int:
     total = int(sum(getattr(row, field) for row in rows))
-    least = 1 if field == "total_debt_amount" else 0
-    if total < least:
-        raise NotOneDebtorError(field, "the rows of this reference add up to nothing, or less than nothing")
+    if field == "total_debt_amount":
+        total = max(total, 0)
+    if total < 0:
+        raise NotOneDebtorError(field, "the rows of this reference add up to less than nothing")
     if total > (MAX_MINOR if field in AMOUNTS else MAX_LATE_PAYMENTS):
         raise NotOneDebtorError(field, "the rows of this reference add up to more than a debtor can have")
     return total

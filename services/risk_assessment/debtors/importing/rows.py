@@ -2,21 +2,32 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any, get_type_hints
+from typing import Any, NamedTuple, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from recovery_core.money import parse_money
+from risk_assessment.debtors.balances import PAID
 from risk_assessment.debtors.bulk import DebtorRow
-from risk_assessment.debtors.import_mapping import AMOUNTS, CATEGORIES, COUNT, NUMBERS, OPTIONAL, ImportMapping, Reader
-from risk_assessment.debtors.schemas import DebtorIn
+from risk_assessment.debtors.importing.mapping import (
+    AMOUNTS,
+    CATEGORIES,
+    COUNT,
+    NUMBERS,
+    OPTIONAL,
+    REFERENCES,
+    ImportMapping,
+    Reader,
+)
+from risk_assessment.debtors.schemas import DebtorIn, DebtorPut
 from risk_assessment.fields import ExternalRef
 from service_kit.csv_files.header import Header
 from service_kit.csv_files.table import Record
 from service_kit.csv_files.texts import PLAIN_REFERENCE, constant, in_our_words, reference, visible_reference
 
-# The fields' own types, but for the reference, without which an import recognizes no debtor.
-_TYPES = get_type_hints(DebtorIn, include_extras=True) | {"external_ref": ExternalRef}
+DEBT, STATUS = "total_debt_amount", "payment_status"
+# The types of a known debtor's fields, but for the reference, without which an import recognizes no debtor.
+_TYPES = get_type_hints(DebtorPut, include_extras=True) | {"external_ref": ExternalRef}
 _ROW: Any = tuple[tuple(_TYPES[name] for name in DebtorRow._fields)]  # type: ignore[misc]
 # A tuple is validated in half the time of a model.
 _VALIDATOR: TypeAdapter[tuple[Any, ...]] = TypeAdapter(_ROW, config=ConfigDict(use_enum_values=True))
@@ -33,6 +44,12 @@ class RowRejectedError(ValueError):
         self.problems = problems
 
 
+class Ending(NamedTuple):
+    """The balance at which a debtor is closed, None for the one that is known."""
+
+    debt: int | None
+
+
 class RowReader:
     """Reads the records of one file."""
 
@@ -41,11 +58,10 @@ class RowReader:
         self._numbers = mapping.numbers
         self._skip = [(rule, header.place_of(rule.column)) for rule in mapping.skip]
         raw = {name: source.reader(header, self._numbers) for name, source in mapping.fields.items()}
-        # A template is put together on purpose, so only what cannot be seen in it is checked.
-        check = reference if mapping.fields["external_ref"].column is not None else visible_reference
         self._reference_at = self._cell_of("external_ref")
-        self.reference = _reference(raw["external_ref"], self._reference_at, check)
-        self._lenient = {name: self._lenient_reader(name, read) for name, read in raw.items()}
+        self.reference = self._reference_reader("external_ref", raw["external_ref"])
+        self._signed = {name: self._lenient_reader(name, read) for name, read in raw.items()}
+        self._lenient = self._signed | {DEBT: _without_credit(self._signed[DEBT])}
         strict = {name: self._strict_reader(name, read) for name, read in raw.items()}
         self._in_order = [_or_default(name, strict.get(name)) for name in DebtorRow._fields]
         self._lenient_in_order = [_or_default(name, self._lenient.get(name)) for name in DebtorRow._fields]
@@ -80,10 +96,24 @@ class RowReader:
     def is_row(self, cells: Sequence[str]) -> bool:
         """Return whether cells, as many as there are columns, look like a row: their amount can be read."""
         try:
-            self._lenient["total_debt_amount"](cells)
+            self._signed[DEBT](cells)
         except ValueError:
             return False
         return True
+
+    def ending(self, record: Sequence[str]) -> Ending | None:
+        """Return the end of a debtor's balance that a record which is left out reports, None where it reports none."""
+        try:
+            debt = self._amount(DEBT, record)
+        except RowRejectedError:
+            debt = None
+        if debt is not None and debt <= 0:
+            return Ending(0)
+        try:
+            status = self._lenient[STATUS](record) if STATUS in self._lenient else None
+        except ValueError:
+            status = None
+        return Ending(debt) if status == PAID else None
 
     def debtor(self, record: Sequence[str]) -> DebtorRow | None:
         """Return the debtor in a record, None for one without any value. Raises RowRejectedError."""
@@ -98,7 +128,7 @@ class RowReader:
         stand_in: dict[str, str] = {}
         for name in self._mapping.summed:
             if name in AMOUNTS:
-                signed[name] = self._signed(name, record)
+                signed[name] = self._amount(name, record)
                 stand_in[name] = "1"
         return self._field_by_field(record, stand_in)._replace(**signed)
 
@@ -113,6 +143,11 @@ class RowReader:
             return name
         return self._header.names[self._header.place_of(source.column)]
 
+    def _reference_reader(self, name: str, read: Reader) -> Reader:
+        # A template is put together on purpose, so only what cannot be seen in it is checked.
+        check = reference if self._mapping.fields[name].column is not None else visible_reference
+        return _reference(read, self._cell_of(name), check)
+
     def _strict_reader(self, name: str, read: Reader) -> Reader:
         """Return the quick reader of a field, for values as the API takes them."""
         if name in NUMBERS and not self._numbers.is_ours:
@@ -125,8 +160,8 @@ class RowReader:
     def _lenient_reader(self, name: str, read: Reader) -> Reader:
         """Return the reader of a field that takes every harmless spelling."""
         at = self._cell_of(name)
-        if name == "external_ref":
-            return self.reference
+        if name in REFERENCES:
+            return self._reference_reader(name, read)
         if name in CATEGORIES:
             return read if at is None else _remembering(at, partial(_category, frozenset(CATEGORIES[name])))
         if name in NUMBERS and self._mapping.fields[name].fixed is None:
@@ -160,7 +195,7 @@ class RowReader:
         if "external_ref" not in values:
             problems.setdefault("external_ref", "must not be empty")
         try:
-            debtor = DebtorIn.model_validate(values)
+            debtor = DebtorPut.model_validate(values)
         except ValidationError as error:
             problems = self._found_wrong(error, values) | problems
         if problems:
@@ -172,10 +207,10 @@ class RowReader:
         found = {str(problem["loc"][0]): problem for problem in reversed(error.errors(include_url=False))}
         return {name: in_our_words(problem, values.get(name), self._encoding) for name, problem in found.items()}
 
-    def _signed(self, name: str, record: Sequence[str]) -> int:
+    def _amount(self, name: str, record: Sequence[str]) -> int:
         """Return an amount in minor units, below zero for a credit. Raises RowRejectedError."""
         try:
-            text = str(self._lenient[name](record) or "")
+            text = str(self._signed[name](record) or "")
             minor = parse_money(text.removeprefix("-")) if text else None
         except ValueError as error:
             raise self.rejected(name, str(error)) from error
@@ -229,6 +264,19 @@ def _remembering(at: int, meaning: Callable[[str], str | int | None]) -> Reader:
 def _category(known: frozenset[str], text: str) -> str | None:
     """Return the category that a text spells, the text itself when it spells none."""
     return found if (found := constant(text)) in known else text or None
+
+
+def _without_credit(read: Reader) -> Reader:
+    """Return a reader of a balance for which a credit is 0: who has one owes nothing."""
+
+    def balance(record: Sequence[str]) -> str | int | None:
+        value = read(record)
+        if isinstance(value, str) and value.startswith("-"):
+            parse_money(value[1:])
+            return "0"
+        return value
+
+    return balance
 
 
 def _count(value: str | int | None) -> str | int | None:

@@ -30,8 +30,9 @@ from service_kit.csv_files.numbers import OURS, NumberStyle
 from service_kit.csv_files.texts import in_our_words
 
 FIELDS = DebtorRow._fields
-OPTIONAL = tuple(name for name, field in Profile.model_fields.items() if not field.is_required())
+OPTIONAL = ("person_ref", *(name for name, field in Profile.model_fields.items() if not field.is_required()))
 REQUIRED = tuple(name for name in FIELDS if name not in OPTIONAL)
+REFERENCES = ("external_ref", "person_ref")
 AMOUNTS = ("total_debt_amount", "monthly_income")
 COUNT = "late_payments_count"
 NUMBERS = (*AMOUNTS, COUNT)

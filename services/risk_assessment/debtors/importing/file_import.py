@@ -1,7 +1,8 @@
 """Imports a portfolio from CSV: a stream in, debtors out, bad rows into a reject file with row, column and reason.
 
 The whole file is read once before anything is written: one without the columns of its mapping, or whose quotes swallow
-rows, is refused. Importing a file twice changes nothing.
+rows, is refused. Importing a file twice changes nothing. A file may be the whole portfolio: then the debtors whom it no
+longer contains are listed, and closed if asked.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -11,10 +12,11 @@ from functools import partial
 from pathlib import Path
 
 from recovery_core.scoring.scorer import ScoringError
-from risk_assessment.debtors.bulk import CHUNK, BulkLoad, BulkScorer, Changes, DebtorRow, ScoredRow, bulk_scorer
-from risk_assessment.debtors.import_mapping import REQUIRED, ImportMapping, own_columns
-from risk_assessment.debtors.import_rows import RowReader, RowRejectedError, references_of
-from risk_assessment.debtors.repeated_rows import (
+from risk_assessment.debtors.bulk import CHUNK, BulkScorer, Changes, DebtorRow, ScoredRow, bulk_scorer
+from risk_assessment.debtors.importing.closing import WholeFile, close_ended, list_missing, may_close, missing_list
+from risk_assessment.debtors.importing.mapping import REQUIRED, ImportMapping, own_columns
+from risk_assessment.debtors.importing.presence import Presence
+from risk_assessment.debtors.importing.repeated_rows import (
     NotOneDebtorError,
     Repeated,
     RowsToAdd,
@@ -22,23 +24,24 @@ from risk_assessment.debtors.repeated_rows import (
     announcement,
     find_repeated,
 )
+from risk_assessment.debtors.importing.rows import RowReader, RowRejectedError, references_of
+from risk_assessment.debtors.loading import BulkLoad
 from risk_assessment.policies.registry import PolicyRegistry
 from service_kit.audit import Audit
 from service_kit.csv_files.header import Style
 from service_kit.csv_files.kinds import ImportRefusedError
 from service_kit.csv_files.rejects import RejectFile
-from service_kit.csv_files.source import Source, opened
+from service_kit.csv_files.source import FileChangedError, Source, opened
 from service_kit.csv_files.table import Record, Table
 from service_kit.database.engine import Database
 
 
-class FileChangedError(Exception):
-    """Another process wrote to the file while it was imported."""
-
-
 @dataclass(slots=True)
 class ImportReport:
-    """What became of every row of a file: created + updated + unchanged + skipped + rejected + summed = rows."""
+    """What became of every row of a file: created + updated + unchanged + skipped + rejected + summed = rows.
+
+    `closed` counts debtors, not rows: those who became PAID, also because a whole file no longer contains them.
+    """
 
     portfolio: str
     rows: int = 0
@@ -48,18 +51,26 @@ class ImportReport:
     """How many rows were added to the debtor of another row; None when the mapping adds nothing."""
     changes: Changes = field(default_factory=Changes)
     reject_file: Path | None = None
+    missing: int | None = None
+    """How many open debtors a whole file no longer contains; None for a part."""
+    missing_file: Path | None = None
 
     @property
     def imported_nothing(self) -> bool:
         """Whether rows were rejected, and no other row came in."""
-        return 0 < self.rejected == self.rows - self.skipped
+        return 0 < self.rejected == self.rows - self.skipped - self.changes.skipped
 
     def as_dict(self) -> dict[str, object]:
         """Return the report by name; `reject_file` is None when no row was rejected."""
-        counted = {"portfolio": self.portfolio, "rows": self.rows, **self.changes.as_dict()}
-        rejects = str(self.reject_file) if self.reject_file else None
-        counted |= {"skipped": self.skipped, "rejected": self.rejected}
-        return counted | ({} if self.summed is None else {"summed": self.summed}) | {"reject_file": rejects}
+        changes = self.changes
+        counted: dict[str, object] = {"portfolio": self.portfolio, "rows": self.rows, "created": changes.created}
+        counted |= {"updated": changes.updated, "unchanged": changes.unchanged}
+        counted |= {"skipped": self.skipped + changes.skipped, "rejected": self.rejected}
+        counted |= {} if self.summed is None else {"summed": self.summed}
+        counted |= {"closed": changes.closed, "reject_file": self.reject_file and str(self.reject_file)}
+        if self.missing is None:
+            return counted
+        return counted | {"missing": self.missing, "missing_file": self.missing_file and str(self.missing_file)}
 
 
 def import_file(
@@ -72,15 +83,17 @@ def import_file(
     reject_file: Path,
     advance: Callable[[int], None],
     announce: Callable[[str], None] = lambda _: None,
+    whole: WholeFile | None = None,
 ) -> ImportReport:
     """Import a CSV file, scored by the active policy at one moment. Raises ImportRefusedError, FileChangedError.
 
-    `advance` is called with how many more bytes were read, `announce` before the first write with what the user
-    should know of the whole file.
+    `advance` is called with how many more bytes were read, `announce` with what the user should know of the whole
+    file. A file is a part of the portfolio unless it is said to be the `whole`.
     """
     with ExitStack() as open_files:
         source = open_files.enter_context(opened(path))
         rejects = open_files.enter_context(RejectFile(reject_file, source))
+        missing = open_files.enter_context(missing_list(whole, source))
         book = _Book(source, mapping, portfolio)
         repeated = find_repeated(book.references)
         if repeated:
@@ -90,15 +103,25 @@ def import_file(
         scorer = bulk_scorer(database, registry, report.portfolio, audit.at)
         load = BulkLoad(database, report.portfolio, scorer, audit, "portfolio.imported", book.mapping.absent)
         to_add = open_files.enter_context(closing(RowsToAdd()))
+        presence = None
+        if whole or book.reader.has_rules:
+            presence = open_files.enter_context(closing(Presence(book.reader)))
         read = 0
-        for chunk in _Rows(book, scorer, report, rejects, repeated, to_add).chunks():
+        for chunk in _Rows(book, scorer, report, rejects, repeated, to_add, presence).chunks():
             load.load(chunk)
             report.changes = load.changes
             advance(source.file.tell() - read)
             read = source.file.tell()
         report.reject_file = rejects.path if report.rejected else None
         if source.has_changed():
-            raise FileChangedError("the file changed while it was read: import it again")
+            raise FileChangedError
+        if presence:
+            report.skipped -= close_ended(load, presence, registry)
+        if presence and whole and missing:
+            close = whole.close and may_close(report.rows, presence, announce)
+            report.missing = list_missing(database, load, presence, audit.at, missing, registry if close else None)
+            report.missing_file = missing.path if report.missing else None
+        report.changes = load.changes
     return report
 
 
@@ -142,11 +165,13 @@ class _Rows:
         rejects: RejectFile,
         repeated: Repeated,
         to_add: RowsToAdd,
+        presence: Presence | None,
     ) -> None:
         self._book, self._reader, self._scorer = book, book.reader, scorer
         self._report, self._rejects = report, rejects
         self._has_rules, self._debtor = book.reader.has_rules, book.reader.debtor
         self._repeated, self._to_add, self._summed = repeated, to_add, book.mapping.summed
+        self._presence = presence
 
     def chunks(self) -> Iterator[list[ScoredRow]]:
         chunk: list[ScoredRow] = []
@@ -162,6 +187,8 @@ class _Rows:
         report, read = self._report, self._row
         for number, record in self._book.records():
             report.rows += 1
+            if self._presence is not None:
+                self._presence.see(record)
             try:
                 scored = read(number, record)
             except RowRejectedError as error:
@@ -202,7 +229,10 @@ class _Rows:
         if several is None:
             return False
         if not self._summed:
-            reason = f"stands in {several.rows:,} rows, first in row {several.first}: one debtor has one row"
+            reason = (
+                f"stands in {several.rows:,} rows, first in row {several.first}: one debtor has one row, "
+                "and accounts of one person share a person_ref"
+            )
             raise self._reader.rejected("external_ref", reason)
         keep = partial(self._to_add.add, several.first, number)
         try:

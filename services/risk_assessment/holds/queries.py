@@ -1,0 +1,182 @@
+"""Holds read: one, a page of them, and how clients see them. Early ends are merged in."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, not_, or_, select
+
+from recovery_core.holds import ALL_ACTIONS, Block, HoldSpan, actions_of, block_of, effective_end
+from risk_assessment.debtors.tables import debtors
+from risk_assessment.holds.tables import hold_ends, holds
+from risk_assessment.persons import queries as persons
+from risk_assessment.persons.tables import persons as persons_table
+from risk_assessment.portfolios.tables import portfolios
+from service_kit.auth.portfolios import Portfolios, admits
+from service_kit.http.pages import Page, decode_cursor, fetch_page
+
+HOLDS_AT_A_TIME = 5_000
+
+DEFAULT_ZONE = ZoneInfo("UTC")
+
+_VIEWED = (
+    select(
+        holds,
+        persons_table.c.person_ref,
+        hold_ends.c.ended_at,
+        hold_ends.c.reason.label("end_reason"),
+        hold_ends.c.ended_by,
+    )
+    .outerjoin(persons_table, persons_table.c.id == holds.c.person_id)
+    .outerjoin(hold_ends, hold_ends.c.hold_number == holds.c.number)
+)
+
+
+class HoldNotFoundError(LookupError):
+    """There is no such hold."""
+
+    def __init__(self) -> None:
+        super().__init__("there is no such hold")
+
+
+class PortfolioNotNamedError(ValueError):
+    """A reference is given without its portfolio, in which alone it means something."""
+
+    field = "portfolio"
+
+    def __init__(self, given: str) -> None:
+        super().__init__(f"portfolio must be given with {given}, which is unique in its portfolio only")
+
+
+@dataclass(frozen=True, slots=True)
+class HoldFilter:
+    """Which holds a list is about; None means all. `within` are the portfolios of the caller."""
+
+    portfolio: str | None = None
+    debtor_id: int | None = None
+    person_ref: str | None = None
+    kind: str | None = None
+    active_at: datetime | None = None
+    active: bool | None = None
+    ends_before: datetime | None = None
+    within: Portfolios = None
+
+    def conditions(self, now: datetime) -> Iterator[ColumnElement[bool]]:
+        """Yield the WHERE clauses, without that of the person."""
+        if self.portfolio is not None:
+            yield holds.c.portfolio == self.portfolio
+        elif self.within is not None:
+            yield holds.c.portfolio.in_(sorted(self.within))
+        if self.debtor_id is not None:
+            yield holds.c.debtor_id == self.debtor_id
+        if self.kind is not None:
+            yield holds.c.kind == self.kind
+        if self.active_at is not None:
+            yield in_force_at(self.active_at)
+        if self.active is not None:
+            yield in_force_at(now) if self.active else not_(in_force_at(now))
+        if self.ends_before is not None:
+            yield or_(
+                func.coalesce(holds.c.ends_at < self.ends_before, False),
+                func.coalesce(hold_ends.c.ended_at < self.ends_before, False),
+            )
+
+
+def in_force_at(moment: datetime) -> ColumnElement[bool]:
+    """Return the condition that a hold, joined with its end, is in force at a moment. It is never NULL."""
+    return and_(
+        holds.c.starts_at <= moment,
+        or_(holds.c.ends_at.is_(None), holds.c.ends_at > moment),
+        or_(hold_ends.c.ended_at.is_(None), hold_ends.c.ended_at > moment),
+    )
+
+
+def read(connection: Connection, hold_id: str, within: Portfolios = None) -> Row[Any]:
+    """Return a hold of these portfolios with its person and its end. Raises HoldNotFoundError."""
+    row = connection.execute(_VIEWED.where(holds.c.id == hold_id)).one_or_none()
+    if row is None or not admits(within, row.portfolio):
+        raise HoldNotFoundError
+    return row
+
+
+def page(connection: Connection, wanted: HoldFilter, now: datetime, cursor: str | None, limit: int) -> Page[Row[Any]]:
+    """Return one page, the last recorded first. Raises BadCursor, PortfolioNotNamedError."""
+    conditions = list(wanted.conditions(now))
+    if wanted.person_ref is not None:
+        conditions.append(holds.c.person_id == _person_of(connection, wanted))
+    if cursor is not None:
+        (before,) = decode_cursor(cursor, (int,))
+        conditions.append(holds.c.number < before)
+    statement = _VIEWED.where(*conditions).order_by(holds.c.number.desc())
+    return fetch_page(connection, statement, limit, lambda row: [row.number])
+
+
+def view(row: Row[Any], now: datetime) -> dict[str, Any]:
+    """Return a hold as clients see it."""
+    end = effective_end(row.ends_at, row.ended_at)
+    return {
+        **row._mapping,
+        "blocks": "all" if row.blocked == ALL_ACTIONS else actions_of(row.blocked),
+        "from": row.starts_at,
+        "until": row.ends_at,
+        "active": row.starts_at <= now and (end is None or now < end),
+    }
+
+
+def blocks_in_force(connection: Connection, portfolio: str, at: datetime) -> tuple[dict[int, Block], dict[int, Block]]:
+    """Return what holds block at a moment, by debtor and by person of the portfolio.
+
+    A debtor with a hold of its own is among the debtors, together with what its person's holds block. Any other debtor
+    is blocked by its person's holds alone.
+    """
+    own: dict[int, list[HoldSpan]] = {}
+    of_person: dict[int, list[HoldSpan]] = {}
+    who: dict[int, int] = {}
+    for number, kind, blocked, debtor_id, person_id in _in_force(connection, portfolio, at):
+        span = HoldSpan(number, kind, blocked, at, None)
+        if debtor_id is None:
+            of_person.setdefault(person_id, []).append(span)
+        else:
+            own.setdefault(debtor_id, []).append(span)
+            who[debtor_id] = person_id or 0
+    together = {one: spans + of_person.get(who[one], []) for one, spans in own.items()}
+    return _blocks(together), _blocks(of_person)
+
+
+def _in_force(connection: Connection, portfolio: str, at: datetime) -> Iterator[Row[*tuple[Any, ...]]]:
+    """Yield the holds in force with their debtor, or their person. A debtor may have come from another portfolio."""
+    statement = (
+        select(
+            holds.c.number,
+            holds.c.kind,
+            holds.c.blocked,
+            holds.c.debtor_id,
+            func.coalesce(debtors.c.person_id, holds.c.person_id),
+        )
+        .select_from(holds)
+        .outerjoin(debtors, debtors.c.id == holds.c.debtor_id)
+        .outerjoin(hold_ends, hold_ends.c.hold_number == holds.c.number)
+        .where(in_force_at(at))
+        .where(or_(debtors.c.portfolio == portfolio, and_(holds.c.debtor_id.is_(None), holds.c.portfolio == portfolio)))
+    )
+    yield from connection.execute(statement, execution_options={"yield_per": HOLDS_AT_A_TIME})
+
+
+def _blocks(spans: dict[int, list[HoldSpan]]) -> dict[int, Block]:
+    return {one: block for one, of_one in spans.items() if (block := block_of(of_one)) is not None}
+
+
+def zone_of(connection: Connection, portfolio: str) -> ZoneInfo:
+    """Return the time zone in which dates of a portfolio are meant."""
+    name = connection.execute(select(portfolios.c.time_zone).where(portfolios.c.name == portfolio)).scalar()
+    return DEFAULT_ZONE if name is None else ZoneInfo(name)
+
+
+def _person_of(connection: Connection, wanted: HoldFilter) -> int:
+    """Return the id of the person that a list is about, 0 for one that does not exist."""
+    assert wanted.person_ref is not None  # noqa: S101 - as the caller checked
+    if wanted.portfolio is None:
+        raise PortfolioNotNamedError("person_ref")
+    return persons.find(connection, wanted.portfolio, wanted.person_ref) or 0
