@@ -1,8 +1,9 @@
 """Runs from promise to decision against a world that cuts, loses, repeats and reorders at every step.
 
 The functions of both services are called directly, each step of a loop by itself, so that "the process dies here"
-means: the next step never comes, and what was in memory is gone. Afterwards the world heals, and then every ranked
-debtor has one decision or one error, every run is over, and nothing is outstanding. FUZZ_EFFORT=20 tries twenty times
+means: the next step never comes, and what was in memory is gone. Meanwhile people pay, vanish and are put on hold.
+Afterwards the world heals, and then every ranked debtor has one decision, one skip or one error, every run is over,
+nothing is outstanding, and no debtor was decided in spite of an acknowledged stop. FUZZ_EFFORT=20 tries twenty times
 as much.
 """
 
@@ -14,10 +15,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.contracts.conftest import EFFORT
+from tests.contracts.stateful.feeding import MAX_LAG
 from tests.contracts.stateful.healing import heal
 from tests.contracts.stateful.outcomes import Watch, check_outcomes
 from tests.contracts.stateful.story import Story, some_debtors, step_names, wishes
 from tests.contracts.stateful.world import World
+from tests.support.system.restraints import violations
 
 from service_kit.database.engine import Database
 from service_kit.database.migrations import upgrade
@@ -60,3 +63,4 @@ def test_every_ranked_debtor_gets_one_outcome_whatever_is_lost_or_repeated(
         watch.no_more_than_allowed_is_outstanding()
     heal(world)
     check_outcomes(world)
+    assert violations(world.debt, world.people.restraints, MAX_LAG) == []
