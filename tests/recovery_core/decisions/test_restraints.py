@@ -12,7 +12,7 @@ from tests.recovery_core.builders import NOON, a_document, a_header, a_scored_en
 
 from recovery_core.decisions.decide import DecidedBatch, count_reasons, decide
 from recovery_core.decisions.restraints import SKIP_REASONS
-from recovery_core.holds import ACTIONS, ALL_ACTIONS, KIND_ORDER, HoldKind, HoldSpan, mask_of
+from recovery_core.holds import ACTIONS, ALL_ACTIONS, KIND_ORDER, HoldKind, HoldSpan, actions_of, mask_of
 from recovery_core.messages.batch import PolicyHeader, decode_batch, encode_batch
 from recovery_core.messages.stops import DebtorStop
 from recovery_core.money import parse_money
@@ -188,10 +188,10 @@ def test_a_stop_replaces_what_the_message_says_is_blocked() -> None:
     [
         (a_stop(total_debt_amount=1_200_000), "AGENT_CALL"),
         (a_stop(total_debt_amount=1_200_001), "AGENT_CALL"),  # another debt, and the same action
-        (a_stop(payment_status="PARTIAL"), "AGENT_CALL"),
+        (a_stop(total_debt_amount=900_000_000), "AGENT_CALL"),
         (a_stop(total_debt_amount=5_000), "CHANGED"),  # a reminder is enough
         (a_stop(total_debt_amount=200_000), "CHANGED"),  # the lane is standard now
-        (a_stop(total_debt_amount=900_000_000), "CHANGED"),  # a higher level, and a large debt
+        (a_stop(payment_status="PARTIAL"), "CHANGED"),  # who pays gets a plan
     ],
 )
 def test_another_debt_is_a_skip_only_where_it_asks_for_another_action(stop: DebtorStop, found: str) -> None:
@@ -268,10 +268,7 @@ stops = st.builds(
     holds=st.lists(holds, max_size=3, unique_by=lambda hold: hold.number).map(tuple),
 )
 blocks = st.just({}) | st.builds(
-    lambda mask, kind: {
-        "blocked": [action for bit, action in enumerate(ACTIONS) if mask >> bit & 1],
-        "blocked_by": kind,
-    },
+    lambda mask, kind: {"blocked": actions_of(mask), "blocked_by": kind},
     st.sampled_from([CALL, LEGAL, CALL | PLAN, ALL_ACTIONS & ~LEGAL, ALL_ACTIONS]),
     st.sampled_from([kind.value for kind in HoldKind]),
 )
@@ -317,9 +314,9 @@ def _action(entry: dict[str, Any], debt: int, status: str, blocked: set[str], la
     for row in STANDARD.treatment:
         least, most = row.debt_range
         fits = ((row.level, level), (row.lane, lane), (row.payment_status, status))
-        if all(wanted is None or value in wanted for wanted, value in fits) and least <= debt:
-            if (most is None or debt < most) and row.action not in blocked:
-                return row.action
+        owed = least <= debt and (most is None or debt < most)
+        if owed and row.action not in blocked and all(wanted is None or value in wanted for wanted, value in fits):
+            return row.action
     return None
 
 
