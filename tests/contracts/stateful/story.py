@@ -37,6 +37,9 @@ STEPS = {
     "change_portfolio": 2,
     "place_hold": 2,
     "end_hold": 1,
+    "import_file": 2,
+    "activate": 1,
+    "score_again": 2,
     "say_stops": 6,
     "hear_stops": 8,
     "start_run": 1,
@@ -77,6 +80,12 @@ class Story:
     def place_hold(self, chance: Random) -> None:
         if ids := self.world.debtor_ids():
             self.world.people.place_hold(chance, chance.choice(ids))
+
+    def import_file(self, chance: Random) -> None:
+        self.world.people.import_file(chance)
+
+    def activate(self, chance: Random) -> None:
+        self.world.people.activate(chance.choice(["standard", "classic"]))
 
     def end_hold(self, chance: Random) -> None:
         self.world.people.end_hold(chance)
@@ -130,6 +139,10 @@ class Story:
         dispatcher = self._one(chance)
         self.world.send(dispatcher, 0.0, chance)
         self.world.mark(dispatcher)
+
+    def score_again(self, chance: Random) -> None:
+        """Score the next few debtors under the policy that was activated."""
+        self.world.score_again(self._one(chance))
 
     def say_stops(self, chance: Random) -> None:
         self.world.say_stops(self._one(chance))

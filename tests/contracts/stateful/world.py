@@ -30,6 +30,8 @@ from risk_assessment.runs import queries as runs
 from risk_assessment.runs.schemas import RunIn
 from risk_assessment.runs.service import accept
 from risk_assessment.runs.tables import RunState
+from risk_assessment.scoring import queries as scoring_queries
+from risk_assessment.scoring import rescoring
 from risk_assessment.stops.jobs import FeedSender
 from service_kit.database.engine import Database
 from service_kit.message_keys import MessageKeys
@@ -175,6 +177,14 @@ class World:
         assert refused == self.forged & set(bodies)
         assert len(found.believed) + len(found.refused) == sum(len(decode_results(body)) for body in bodies)
         self.risk.transact(lambda c: results.apply(c, found.believed, self.now))
+
+    def score_again(self, dispatcher: Dispatcher) -> None:
+        with self.risk.read() as connection:
+            job = scoring_queries.next_job(connection)
+            scorer = REGISTRY.scorer(connection, job.policy_id) if job else None
+        if job is not None and scorer is not None:
+            with contextlib.suppress(LeaseLostError):
+                dispatcher.lease.write(lambda c: rescoring.score_chunk(c, job, scorer, self.now))
 
     def say_stops(self, dispatcher: Dispatcher) -> None:
         say(dispatcher.sender)
