@@ -1,11 +1,13 @@
 """What the debt service counts and times, in one place so that dashboards have one list to read."""
 
 from recovery_core.decisions.decide import Stage
+from recovery_core.decisions.restraints import SKIP_REASONS
 from recovery_core.policies.parts import LANES, Action, RiskLevel
 from service_kit.observability.metrics import Counter, Gauge, Histogram
 
 DECISIONS = Counter("debt_decisions_total", "Decisions recorded", ["action", "level"])
 ERRORS = Counter("debt_errors_total", "Debtors that could not be decided", ["stage"])
+SKIPS = Counter("debt_skips_total", "Debtors that were not decided because something had changed", ["reason"])
 BATCHES = Counter("debt_batches_total", "Batches by outcome", ["outcome", "lane"])
 BATCH_SECONDS = Histogram(
     "debt_batch_seconds",
@@ -30,7 +32,10 @@ LEASES_LOST = Counter("debt_leases_lost_total", "Received messages that became v
 OWN_BATCHES = Gauge("debt_held_batches", "Batches in this consumer: waiting in memory, in process, or not yet reported")
 RESULTS_PENDING = Gauge("debt_results_pending", "Batches processed and not yet reported and deleted")
 QUEUE_MESSAGES = Gauge("debt_queue_messages", "Messages in a lane's queues, by where they are", ["lane", "state"])
-OUTAGES = Counter("debt_outages_total", "Times the database or the queues were away", ["what"])
+STOPS_THROUGH = Gauge("debt_stops_through", "The stop up to which all are known")
+STOPS_LAG = Gauge("debt_stops_lag_seconds", "How old what is known of stops is; 0 before anything is known")
+STOPS_REFUSED = Counter("debt_stops_refused_total", "Messages in the queue of stops that were not believed")
+OUTAGES = Counter("debt_outages_total", "Times the database or the queues were away, or stops were too old", ["what"])
 
 # Shown from the start, so that the first of each is seen as a change.
 for lane in LANES:
@@ -40,8 +45,10 @@ for lane in LANES:
     MESSAGE_WAIT_SECONDS.labels(lane)
 for stage in Stage:
     ERRORS.labels(stage)
+for reason in SKIP_REASONS:
+    SKIPS.labels(reason)
 for action in Action:
     for level in RiskLevel:
         DECISIONS.labels(action, level)
-for what in ("database", "queues"):
+for what in ("database", "queues", "stops"):
     OUTAGES.labels(what)

@@ -5,7 +5,7 @@ Money and priority are whole minor units (cents); times are UTC.
 
 from debt_processing.batches.tables import batches, delivery_attempts, vouched_messages
 from debt_processing.decisions.tables import decisions, errors, skips
-from debt_processing.metadata import api_keys, audit_records, metadata
+from debt_processing.metadata import api_keys, audit_records, metadata, workers
 from debt_processing.runs.tables import ended_runs, runs
 from debt_processing.stops.tables import debtor_stops, stop_feed, stop_stretches, stop_turns
 
@@ -25,4 +25,5 @@ __all__ = [
     "stop_stretches",
     "stop_turns",
     "vouched_messages",
+    "workers",
 ]

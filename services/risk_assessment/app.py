@@ -17,7 +17,7 @@ from risk_assessment.fields import PATTERN_WORDS
 from risk_assessment.holds import routes as holds
 from risk_assessment.holds.queries import HoldNotFoundError, PortfolioNotNamedError
 from risk_assessment.holds.service import HeldDebtorNotFoundError, HoldEndedError, HoldTargetMissingError
-from risk_assessment.metadata import api_keys, audit_records
+from risk_assessment.metadata import api_keys, audit_records, workers
 from risk_assessment.policies import routes as policies
 from risk_assessment.policies.queries import PolicyNotFoundError
 from risk_assessment.policies.registry import NeverActivatedError, load_registry
@@ -40,9 +40,10 @@ from service_kit.auth.portfolios import PortfolioNotFoundError
 from service_kit.database.engine import Database
 from service_kit.http.app import base_app
 from service_kit.http.context import open_resources
+from service_kit.http.endpoints.callers import add_callers
+from service_kit.http.endpoints.health import add_health, readiness_checks
 from service_kit.http.event_streams import TooManyStreamsError
 from service_kit.http.exports import NotAcceptable
-from service_kit.http.health import add_health, readiness_checks
 from service_kit.http.input.preconditions import BadETagsError
 from service_kit.http.pages import BadCursor
 from service_kit.http.problems import RETRY_AFTER_SECONDS, ProblemSpec, install
@@ -66,7 +67,7 @@ PROBLEMS = {
     RunFinishedError: ProblemSpec(409, "The run is over"),
     PortfolioMissingError: ProblemSpec(422, "Portfolio missing"),
     PortfolioNotNamedError: ProblemSpec(422, "Portfolio missing"),
-    HoldTargetMissingError: ProblemSpec(422, "Whom is the hold on?"),
+    HoldTargetMissingError: ProblemSpec(422, "Unclear target"),
     HoldTimesError: ProblemSpec(422, "Impossible times"),
     NotAcceptable: ProblemSpec(406, "No such format", field="accept"),
     ScoringError: ProblemSpec(422, "The policy cannot score this"),
@@ -112,6 +113,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(router, prefix=ROOT)
     # This API sends and receives nothing, and its role may not: the dispatcher proves that, by itself.
     queues = (*settings.lane_queues.values(), settings.recovery_queue_results)
+    add_callers(app, ROOT, settings.recovery_auth, workers)
     add_health(
         app,
         ROOT,

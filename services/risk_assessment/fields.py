@@ -16,10 +16,11 @@ _LINE = r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_LINE)]
 # Without blanks at its ends, which databases compare differently.
 _KEY = r"^[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?$"
-MAX_REASON_CHARS = 1_000
-ReasonText = Annotated[str, StringConstraints(min_length=1, max_length=MAX_REASON_CHARS, pattern=_LINE)]
 ExternalRef = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=_KEY)]
 PersonRef = ExternalRef
+ReasonText = Annotated[
+    str, StringConstraints(min_length=1, max_length=1_000, pattern=_LINE), Field(examples=["Approved in the meeting"])
+]
 PortfolioName = Annotated[
     str, StringConstraints(min_length=1, max_length=MAX_PORTFOLIO_CHARS, pattern=PORTFOLIO_PATTERN)
 ]
@@ -39,9 +40,6 @@ PolicyName = Annotated[
         description="Name or hash of a policy",
         json_schema_extra={"pattern": f"{POLICY_NAME_PATTERN}|^[0-9a-f]{{64}}$", "examples": ["standard"]},
     ),
-]
-ReasonText = Annotated[
-    str, StringConstraints(min_length=1, max_length=1_000, pattern=_LINE), Field(examples=["Approved in the meeting"])
 ]
 
 

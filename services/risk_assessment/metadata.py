@@ -6,6 +6,7 @@ from service_kit.audit import audit_records_table
 from service_kit.auth.keys import api_keys_table
 from service_kit.idempotency import IdempotencyKeys, idempotency_keys_table
 from service_kit.worker.leader_lease import leases_table
+from service_kit.worker.presence import workers_table
 
 metadata = MetaData()
 
@@ -14,3 +15,4 @@ IDEMPOTENCY = IdempotencyKeys(idempotency_keys)
 leases = leases_table(metadata)
 audit_records = audit_records_table(metadata)
 api_keys = api_keys_table(metadata)
+workers = workers_table(metadata)

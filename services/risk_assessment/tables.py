@@ -4,7 +4,7 @@ from risk_assessment.batches.tables import run_batches, run_entries
 from risk_assessment.debtors.tables import assessments, debtors
 from risk_assessment.exclusions.tables import run_exclusions
 from risk_assessment.holds.tables import hold_ends, holds
-from risk_assessment.metadata import api_keys, audit_records, idempotency_keys, leases, metadata
+from risk_assessment.metadata import api_keys, audit_records, idempotency_keys, leases, metadata, workers
 from risk_assessment.persons.tables import persons
 from risk_assessment.policies.tables import policies, policy_uploads
 from risk_assessment.portfolios.tables import policy_activations, portfolios
@@ -34,4 +34,5 @@ __all__ = [
     "scoring_jobs",
     "stop_feed",
     "stops",
+    "workers",
 ]

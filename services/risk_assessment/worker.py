@@ -7,12 +7,14 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from risk_assessment.batches.sending import BatchQueues
-from risk_assessment.metadata import leases
-from risk_assessment.metrics import LEASE_HELD, OLDEST, OUTAGES, OUTSTANDING
+from risk_assessment.metadata import leases, workers
+from risk_assessment.metrics import LEASE_HELD, OLDEST, OUTAGES, OUTSTANDING, STOPS_PENDING
 from risk_assessment.policies.registry import PolicyRegistry, load_registry
 from risk_assessment.runs import jobs as runs
 from risk_assessment.scoring import jobs as scoring
 from risk_assessment.settings import PACKAGE, Settings
+from risk_assessment.stops import jobs as stops
+from risk_assessment.stops.sending import StopsQueue
 from service_kit.clock import utc_now
 from service_kit.database.engine import Database
 from service_kit.database.migrations import MigrationError, current_revision, is_current
@@ -23,6 +25,7 @@ from service_kit.sqs.client import Sqs
 from service_kit.worker.dependencies import LoggedOutages, database_dependency, queues_dependency
 from service_kit.worker.leader import Leader
 from service_kit.worker.leader_lease import LeaderLease
+from service_kit.worker.presence import Presence, WorkerState, waiting_for
 from service_kit.worker.temporary_files import room_dependency
 
 log = structlog.get_logger()
@@ -61,7 +64,12 @@ async def dispatch(settings: Settings, database: Database, sqs: Sqs, registry: P
     leader = Leader(lease, here, _Leadership(), utc_now)
     needs = (here,), (here, queues), (here, room)
     parts = runs.RunParts(settings, database, registry, batch_queues, lease, leader, *needs)
-    await leader.run([*runs.steps_of(parts), *scoring.steps_of(database, registry, lease, (here,))], stop)
+    feed = stops.steps_of(database, lease, StopsQueue(sqs, settings), (here, queues))
+    presence = Presence(database, workers, "dispatch", utc_now)
+    beat = presence.step(lambda: WorkerState(0, leader.leads, waiting_for((here, queues, room))), (here,))
+    steps = [*runs.steps_of(parts), *scoring.steps_of(database, registry, lease, (here,)), *feed]
+    await leader.run(steps, stop, [beat])
+    await presence.leave()
     log.info("risk.dispatcher.stopped")
 
 
@@ -77,7 +85,7 @@ class _Leadership:
         log.warning("risk.lease.lost")
 
     def term_ended(self) -> None:
-        for gauge in (LEASE_HELD, OUTSTANDING, OLDEST):
+        for gauge in (LEASE_HELD, OUTSTANDING, OLDEST, STOPS_PENDING):
             gauge.set(0)  # the next leader shows them
 
     def kept(self, reason: str) -> None:

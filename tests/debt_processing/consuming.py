@@ -9,12 +9,12 @@ import pytest
 from sqlalchemy import func, select
 from tests.support.fake_sqs import FakeSqs
 
-from debt_processing.consumer import recording
+from debt_processing.consumer import deciding
 from debt_processing.consumer.loop import Consumer
 from debt_processing.settings import Settings
 from recovery_core.decisions.decide import DecidedBatch, decide
 from recovery_core.messages.batch import ReceivedBatch
-from recovery_core.messages.results import BatchResult, decode_results
+from recovery_core.messages.results import RESULTS_SCHEMA, BatchResult, decode_results
 from recovery_core.policies.document import Policy
 from service_kit.database.engine import Database
 from service_kit.lifecycle import Stop
@@ -44,7 +44,8 @@ def count(database: Database, table: Any) -> int:
 
 
 def results(sqs: FakeSqs, settings: Settings) -> list[BatchResult]:
-    return [r for message in sqs.waiting(settings.recovery_queue_results) for r in decode_results(message.body)]
+    waiting = sqs.waiting(settings.recovery_queue_results)
+    return [r for message in waiting if RESULTS_SCHEMA in message.body for r in decode_results(message.body)]
 
 
 def is_empty(sqs: FakeSqs, settings: Settings) -> bool:
@@ -80,9 +81,9 @@ class Deciding:
     ) -> None:
         self.order: list[str] = []
         self._misbehave = misbehave
-        monkeypatch.setattr(recording, "decide", self)
+        monkeypatch.setattr(deciding, "decide", self)
 
-    def __call__(self, batch: ReceivedBatch, policy: Policy) -> DecidedBatch:
+    def __call__(self, batch: ReceivedBatch, policy: Policy, *known: Any) -> DecidedBatch:
         self.order.append(batch.header.batch_id)
         self._misbehave(batch.header.batch_id)
-        return decide(batch, policy)
+        return decide(batch, policy, *known)

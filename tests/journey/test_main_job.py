@@ -192,7 +192,7 @@ def test_a_run_is_only_started_when_the_caller_does_not_wait(journey: Journey) -
     run_id = next(word for word in done.out.split() if len(word) == 36)
     run = journey.system.wait_until_over(run_id)
     assert (run["state"], run["debtors_ranked"]) == ("completed", 20)
-    assert run["excluded"]["BEYOND_LIMIT"] == len(journey.expected) - 20
+    assert run["excluded"]["LIMIT"] == len(journey.expected) - 20
 
 
 def test_an_imported_file_is_processed_and_its_bad_row_reported(journey: Journey) -> None:

@@ -83,11 +83,11 @@ def test_the_drawing_names_what_is_there(library: str, path: str) -> None:
 
 
 def test_a_line_of_the_drawing_is_read() -> None:
-    assert list(paths_in("  http/    app, pages (by keyset), health …; middleware/")) == [
+    assert list(paths_in("  http/    app, pages (by keyset), problems …; middleware/")) == [
         "http/",
         "http/app.py",
         "http/pages.py",
-        "http/health.py",
+        "http/problems.py",
         "http/middleware/",
     ]
     assert list(paths_in("  decisions/  decide: one batch in, one decision out")) == [

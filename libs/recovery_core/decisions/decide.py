@@ -1,35 +1,45 @@
 """Decides one batch: scores each debtor from the snapshot in the message, picks the action, and counts. Pure.
 
-A debtor that cannot be decided becomes one error, and the rest of the batch is decided all the same.
+A debtor that cannot be decided becomes one error, one that may no longer be processed as sent becomes one skip, and the
+rest of the batch is decided all the same.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from operator import itemgetter
-from typing import Final
+from types import MappingProxyType
+from typing import Any, Final
 
+from recovery_core.decisions.restraints import Reconsideration, Refused, restraint_on
 from recovery_core.messages.batch import BatchHeader, ReceivedBatch
-from recovery_core.messages.entries import ItemError
-from recovery_core.messages.shapes import DebtorEntry
+from recovery_core.messages.entries import Entry, ItemError
+from recovery_core.messages.stops import DebtorStop
 from recovery_core.money import parse_priority
 from recovery_core.policies.document import Policy
 from recovery_core.policies.treatment import treatment_for
 from recovery_core.ranking.objective import priority_of
-from recovery_core.scoring.scorer import Score, Scorer, ScoringError, scorer_for
+from recovery_core.scoring.scorer import ScoringError, scorer_for
 
 # Plain tuples, because millions of them go into the database.
-Decision = tuple[int, int, int, int, str, str, str]
-"""position, debtor_id, priority, total_score, risk_level, action, reason codes separated by blanks"""
+Decision = tuple[int, int, int, int, str, str, str, int | None]
+"""position, debtor_id, priority, total_score, risk_level, action, reason codes separated by blanks, and the mask of the
+actions that holds blocked, None where they blocked none"""
+Skip = tuple[int, int, str, str]
+"""position, debtor_id, reason, detail"""
 Failure = tuple[int, int | None, str, str, str]
 """position, debtor_id where known, stage, error, detail"""
 Outcomes = dict[str, dict[str, int]]
 """How many debtors got which action, by level: {level: {action: n}}"""
 
-DEBTOR_ID: Final = 1  # in both
+NO_STOPS: Mapping[int, DebtorStop] = MappingProxyType({})
+
+DEBTOR_ID: Final = 1  # in all three
 PRIORITY: Final = 2
 STAGE: Final = 2  # of a failure
+REASON: Final = 2  # of a skip
 MAX_ERROR_CHARS = 100
 MAX_DETAIL_CHARS = 1_000
 
@@ -44,11 +54,12 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DecidedBatch:
-    """A decision or an error for every debtor of a batch, ready to be recorded."""
+    """A decision, a skip or an error for every debtor of a batch, ready to be recorded."""
 
     header: BatchHeader
     policy: Policy
     decisions: Sequence[Decision]
+    skips: Sequence[Skip]
     failures: Sequence[Failure]
     outcomes: Outcomes
     score_mismatches: int
@@ -56,37 +67,67 @@ class DecidedBatch:
     """How many the message contained."""
     digest: str
     """Of the message."""
+    stops_seen: int | None
+    """The sequence of the last stop that was known."""
 
 
-def decide(batch: ReceivedBatch, policy: Policy) -> DecidedBatch:
-    """Return a decision or an error for every debtor of the batch, each in its position."""
-    scorer, action_for = scorer_for(policy), treatment_for(policy).action
+def decide(
+    batch: ReceivedBatch,
+    policy: Policy,
+    stops: Mapping[int, DebtorStop] = NO_STOPS,
+    now: datetime | None = None,
+    stops_seen: int | None = None,
+) -> DecidedBatch:
+    """Return a decision, a skip or an error for every debtor of the batch, each in its position.
+
+    ``stops`` are what is known of its debtors, by id. Their holds apply at ``now``.
+    """
+    header, treatment = batch.header, treatment_for(policy)
+    scorer, action_for = scorer_for(policy), treatment.action
+    careful = Reconsideration(scorer, treatment, header.lane, header.threshold)
     decisions: list[Decision] = []
+    skips: list[Skip] = []
     failures: list[Failure] = []
-    mismatches = 0
-    lane = batch.header.lane
+    mismatches, lane, any_stops = 0, header.lane, bool(stops)
+    scoring, deciding = Stage.SCORE, Stage.DECIDE  # looked up once: an enum is slow at it
     for position, item in enumerate(batch.items):
         if isinstance(item, ItemError):
             failures.append(_failure(position, item.debtor_id, Stage.READ, item.field, item.message))
             continue
+        stage, stop, restraint, blocked = scoring, None, None, None
         try:
-            debt, score = _score(item, scorer)
-        except Exception as error:  # one debtor must not halt the batch
-            failures.append(_failed_at(Stage.SCORE, position, item, error))
+            if any_stops or "blocked" in item:
+                stop = stops.get(item["debtor_id"])
+                restraint = restraint_on(item, stop, header.portfolio, now)
+                blocked = restraint.blocked or None
+            facts = _facts(item)
+            debt = facts[0]
+            total, level, _, codes = scorer.score(facts)
+            stage = deciding
+            if restraint is None:
+                action = action_for(level, lane, item["payment_status"], debt)
+            else:
+                action = careful.action(facts, level, item["payment_status"], restraint, stop)
+        except Refused as refusal:
+            skips.append((position, item["debtor_id"], refusal.reason, refusal.detail))
             continue
-        total, level, _, codes = score
-        try:
-            action = action_for(level, lane, item["payment_status"], debt)
-        except Exception as error:
-            failures.append(_failed_at(Stage.DECIDE, position, item, error))
+        except Exception as error:  # one debtor must not halt the batch
+            failures.append(_failed_at(stage, position, item, error))
             continue
         priority = priority_of(total, debt)
         # The score computed here counts; the one in the message is only compared with it.
         if total != item["total_score"] or priority != _minor(item["priority"]):
             mismatches += 1
-        decisions.append((position, item["debtor_id"], priority, total, level, action, " ".join(codes)))
-    outcomes = count_outcomes(decisions)
-    return DecidedBatch(batch.header, policy, decisions, failures, outcomes, mismatches, len(batch.items), batch.digest)
+        decisions.append((position, item["debtor_id"], priority, total, level, action, " ".join(codes), blocked))
+    outcomes, debtors = count_outcomes(decisions), len(batch.items)
+    return DecidedBatch(
+        header, policy, decisions, skips, failures, outcomes, mismatches, debtors, batch.digest, stops_seen
+    )
+
+
+def count_reasons(skips: Sequence[Skip]) -> dict[str, int]:
+    """Count skips by reason."""
+    return dict(Counter(map(itemgetter(REASON), skips)))
 
 
 def count_outcomes(decisions: Sequence[Decision]) -> Outcomes:
@@ -102,10 +143,9 @@ def count_high_priority(decisions: Sequence[Decision], threshold: int) -> int:
     return sum(decision[PRIORITY] > threshold for decision in decisions)
 
 
-def _score(item: DebtorEntry, scorer: Scorer) -> tuple[int, Score]:
-    debt = _minor(item["total_debt_amount"])
-    facts = (  # in the order of `Facts`: made by name it would take half as long as a whole decision
-        debt,
+def _facts(item: Entry) -> tuple[Any, ...]:
+    return (  # in the order of `Facts`: made by name it would take half as long as a whole decision
+        _minor(item["total_debt_amount"]),
         _minor(item["monthly_income"]),
         item["late_payments_count"],
         item["employment_status"],
@@ -113,7 +153,6 @@ def _score(item: DebtorEntry, scorer: Scorer) -> tuple[int, Score]:
         item["industry_sector"],
         item["family_situation"],
     )
-    return debt, scorer.score(facts)
 
 
 def _minor(text: str) -> int:
@@ -121,7 +160,7 @@ def _minor(text: str) -> int:
     return int(text.replace(".", "")) if text[-3:-2] == "." else parse_priority(text)
 
 
-def _failed_at(stage: Stage, position: int, item: DebtorEntry, error: Exception) -> Failure:
+def _failed_at(stage: Stage, position: int, item: Entry, error: Exception) -> Failure:
     if isinstance(error, ScoringError):
         return _failure(position, item["debtor_id"], stage, error.field, error.message)
     return _failure(position, item["debtor_id"], stage, type(error).__name__, str(error))

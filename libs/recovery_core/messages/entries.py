@@ -2,18 +2,24 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NotRequired
 
 from pydantic import ValidationError
 
 from recovery_core.messages.json_text import repeated_names
-from recovery_core.messages.shapes import MAX_DEBTOR_ID, DebtorEntry, DebtorEntryV2, Shape
+from recovery_core.messages.shapes import MAX_DEBTOR_ID, DebtorEntry, Shape
 from recovery_core.messages.wire import first_problem
 from recovery_core.profile import PaymentStatus
 
-Entry = DebtorEntry | DebtorEntryV2
-
 _UNPAID = PaymentStatus.UNPAID.value
+
+
+class Entry(DebtorEntry):
+    """A debtor as it is read, of either version."""
+
+    version: NotRequired[int]
+    blocked: NotRequired[list[str]]
+    blocked_by: NotRequired[str]
 
 
 @dataclass(frozen=True, slots=True)

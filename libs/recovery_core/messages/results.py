@@ -32,7 +32,8 @@ class Outcome(StrEnum):
 class BatchResult:
     """How one batch ended: ``done``, or ``dead`` for a reason.
 
-    ``digest`` is that of the message that was processed. Only version 1.0 reported without one.
+    ``digest`` is that of the message that was processed. Only version 1.0 reported without one. Versions that report
+    without ``skipped`` skipped nobody.
     """
 
     batch_id: Annotated[str, Field(min_length=1, max_length=100)]
@@ -44,6 +45,7 @@ class BatchResult:
     reason: Annotated[str, Field(max_length=2 * MAX_REASON_CHARS)] | None
     finished_at: AwareDatetime
     digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    skipped: Annotated[int, Field(strict=True, ge=0, le=_MAX_COUNT)] = 0
 
 
 class _ResultsMessage(TypedDict):

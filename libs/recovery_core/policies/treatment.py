@@ -6,10 +6,14 @@ from collections.abc import Sequence
 from functools import lru_cache
 from heapq import heappop, heappush
 from itertools import product
+from typing import Any
 
 from recovery_core.policies.document import Policy
-from recovery_core.policies.parts import Lane, RiskLevel, TreatmentRow
+from recovery_core.policies.parts import Action, Lane, RiskLevel, TreatmentRow
 from recovery_core.profile import PaymentStatus
+
+Steps = tuple[list[int], list[Any]]
+"""The debts where the action changes, and the action from each of them, None where there is none; the first is 0."""
 
 
 class Treatment:
@@ -17,12 +21,34 @@ class Treatment:
 
     def __init__(self, policy: Policy) -> None:
         cases = product(map(str, RiskLevel), map(str, Lane), map(str, PaymentStatus))
-        self._steps = {case: _steps([row for row in policy.treatment if _applies(row, *case)]) for case in cases}
+        self._rows = {case: [row for row in policy.treatment if _applies(row, *case)] for case in cases}
+        self._steps = {case: _steps(rows) for case, rows in self._rows.items()}
+        self._permitted: dict[tuple[int, str, str, str], Steps] = {}
 
     def action(self, risk_level: str, lane: str, payment_status: str, debt_minor: int) -> str:
         """Return the action for a debtor, debt in minor units. Raises KeyError for an unknown level, lane or status."""
         starts, actions = self._steps[risk_level, lane, payment_status]
-        return actions[bisect_right(starts, debt_minor) - 1]
+        action: str = actions[bisect_right(starts, debt_minor) - 1]  # the last row of a policy matches all
+        return action
+
+    def permitted_action(
+        self, risk_level: str, lane: str, payment_status: str, debt_minor: int, blocked: int
+    ) -> str | None:
+        """Return the action of the first row that matches and is not blocked, by a mask with bits in order of Action.
+
+        None if there is no such row. Raises KeyError for an unknown level, lane or status.
+        """
+        starts, actions = self._permitted_steps(blocked, (risk_level, lane, payment_status))
+        action: str | None = actions[bisect_right(starts, debt_minor) - 1]
+        return action
+
+    def _permitted_steps(self, blocked: int, case: tuple[str, str, str]) -> Steps:
+        key = (blocked, *case)
+        # Laid out when first asked for: of 64 masks few ever occur.
+        if key not in self._permitted:
+            allowed = {action for bit, action in enumerate(Action) if not blocked >> bit & 1}
+            self._permitted[key] = _steps([row for row in self._rows[case] if row.action in allowed])
+        return self._permitted[key]
 
 
 @lru_cache(maxsize=64)
@@ -36,8 +62,8 @@ def _applies(row: TreatmentRow, risk_level: str, lane: str, payment_status: str)
     return all(allowed is None or value in allowed for allowed, value in conditions)
 
 
-def _steps(rows: Sequence[TreatmentRow]) -> tuple[list[int], list[str]]:
-    """Return the debts where the action changes, and the action from each of them; the first is 0.
+def _steps(rows: Sequence[TreatmentRow]) -> Steps:
+    """Return the debts where the action changes, and the action from each of them: None where no row applies.
 
     Sweep over the borders of debt. A heap holds the positions of the rows that have begun, so the row that wins is on
     top, and n rows take O(n log n) steps.
@@ -46,15 +72,16 @@ def _steps(rows: Sequence[TreatmentRow]) -> tuple[list[int], list[str]]:
     borders = {0} | {border for row in rows for border in row.debt_range if border is not None}
     begun: list[int] = []
     starts: list[int] = []
-    actions: list[str] = []
+    actions: list[Any] = []
     for debt in sorted(borders):
         while begins and begins[0][0] <= debt:
             heappush(begun, begins.popleft()[1])
-        while _has_ended(rows[begun[0]], debt):
+        while begun and _has_ended(rows[begun[0]], debt):
             heappop(begun)
-        if not actions or actions[-1] != rows[begun[0]].action:
+        action = rows[begun[0]].action if begun else None
+        if not actions or actions[-1] != action:
             starts.append(debt)
-            actions.append(rows[begun[0]].action)
+            actions.append(action)
     return starts, actions
 
 

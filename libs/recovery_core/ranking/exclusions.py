@@ -1,12 +1,118 @@
-"""Why a run leaves a debtor out."""
+"""Why a run leaves a debtor out, counted by reason and packed as records. Pure."""
 
+import struct
+from array import array
+from collections import Counter
 from enum import StrEnum
+from itertools import chain
+from typing import NamedTuple
+
+PART_SIZE = 5_000
+"""How many debtors one record of exclusions names at most."""
+
+Left = tuple[int, int, int]
+"""A debtor that is left out: its id, the number of the hold that stops it, the debtor that leads; 0 for none."""
 
 
 class Exclusion(StrEnum):
-    """A reason to leave a debtor out of a ranking. Each excluded debtor has exactly one."""
+    """A reason to leave a debtor out of a ranking. A debtor to whom several apply has the first of them."""
 
     PAID = "PAID"
+    HOLD_DISPUTE = "HOLD_DISPUTE"
+    HOLD_CEASE_CONTACT = "HOLD_CEASE_CONTACT"
+    HOLD_ATTORNEY_REPRESENTED = "HOLD_ATTORNEY_REPRESENTED"
+    HOLD_BANKRUPTCY = "HOLD_BANKRUPTCY"
+    HOLD_DECEASED = "HOLD_DECEASED"
+    HOLD_VULNERABLE = "HOLD_VULNERABLE"
+    HOLD_HARDSHIP = "HOLD_HARDSHIP"
+    HOLD_BREATHING_SPACE = "HOLD_BREATHING_SPACE"
+    HOLD_PROMISE_TO_PAY = "HOLD_PROMISE_TO_PAY"
+    HOLD_PAYMENT_PLAN = "HOLD_PAYMENT_PLAN"
+    HOLD_TIME_BARRED = "HOLD_TIME_BARRED"
+    HOLD_FRAUD_REVIEW = "HOLD_FRAUD_REVIEW"
+    HOLD_OTHER = "HOLD_OTHER"
     NOT_SCORABLE = "NOT_SCORABLE"
     FILTERED = "FILTERED"
-    BEYOND_LIMIT = "BEYOND_LIMIT"
+    COVERED = "COVERED"
+    LIMIT = "LIMIT"
+
+
+ONLY_COUNTED = frozenset({Exclusion.FILTERED, Exclusion.LIMIT})
+"""Reasons that the options of a run explain, so that no record names their debtors."""
+
+_HELD = {reason.value.removeprefix("HOLD_"): reason for reason in Exclusion if reason.value.startswith("HOLD_")}
+
+
+def held(kind: str) -> Exclusion:
+    """Return the reason for a debtor that a hold of this kind stops. Raises KeyError for an unknown kind."""
+    return _HELD[kind]
+
+
+def in_order(counts: Counter[Exclusion]) -> dict[str, int]:
+    """Return counts by reason, in the order of the reasons, without those of nobody."""
+    return {reason.value: counts[reason] for reason in Exclusion if counts[reason]}
+
+
+class Part(NamedTuple):
+    """A record: up to PART_SIZE debtors that one reason leaves out, packed."""
+
+    number: int
+    """Its place in the run, from 1."""
+    reason: Exclusion
+    debtors: int
+    packed: bytes
+
+
+class Excluded:
+    """Counts the debtors that a ranking leaves out, and packs them into parts. Full parts wait until they are taken.
+
+    Without ``records`` it only counts.
+    """
+
+    def __init__(self, *, records: bool = True) -> None:
+        self.counts: Counter[Exclusion] = Counter()
+        self._records, self._parts = records, 0
+        self._open: dict[Exclusion, array[int]] = {}
+        self._full: list[Part] = []
+
+    def add(self, reason: Exclusion, debtors: list[Left]) -> None:
+        """Leave these debtors out for this reason."""
+        self.counts[reason] += len(debtors)
+        if not self._records or reason in ONLY_COUNTED:
+            return
+        waiting = self._open.setdefault(reason, array("q"))
+        waiting.extend(chain.from_iterable(debtors))
+        while len(waiting) >= 3 * PART_SIZE:
+            self._pack(reason, waiting[: 3 * PART_SIZE])
+            del waiting[: 3 * PART_SIZE]
+
+    def count(self, reason: Exclusion, debtors: int) -> None:
+        """Count debtors that no record names."""
+        self.counts[reason] += debtors
+
+    @property
+    def waiting(self) -> int:
+        """How many full parts wait to be taken."""
+        return len(self._full)
+
+    def take(self) -> list[Part]:
+        """Return the parts that are full, once."""
+        taken, self._full = self._full, []
+        return taken
+
+    def take_all(self) -> list[Part]:
+        """Return all parts that are left, in the order of the reasons; nothing is added afterwards."""
+        for reason in Exclusion:
+            if rest := self._open.pop(reason, None):
+                self._pack(reason, rest)
+        return self.take()
+
+    def _pack(self, reason: Exclusion, values: "array[int]") -> None:
+        self._parts += 1
+        packed = struct.pack(f"<{len(values)}q", *values)
+        self._full.append(Part(self._parts, reason, len(values) // 3, packed))
+
+
+def unpack_left(packed: bytes) -> list[Left]:
+    """Read the debtors of a part."""
+    return list(struct.iter_unpack("<3q", packed))

@@ -20,6 +20,13 @@ MAX_LINE_BYTES = 1 << 23
 _BLOCK = 1 << 20
 
 
+class FileChangedError(Exception):
+    """Another process wrote to the file while it was imported."""
+
+    def __init__(self) -> None:
+        super().__init__("the file changed while it was read: import it again")
+
+
 class Source:
     """An open input. It can be read any number of times from its beginning."""
 

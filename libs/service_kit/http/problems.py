@@ -154,13 +154,17 @@ def _mapped(spec: ProblemSpec) -> Callable[[Request, Exception], Awaitable[Respo
             text,
             title=spec.title,
             kind=spec.type,
-            errors=getattr(error, "field_errors", [(field, text)] if field else ()),
+            errors=_places(error) or ([(field, text)] if field else ()),
             total=getattr(error, "field_errors_total", None),
             members=getattr(error, "problem_members", None),
             headers=spec.headers,
         )
 
     return handle
+
+
+def _places(error: Exception) -> list[tuple[str, str]]:
+    return [(field_name(place.split(".")), message) for place, message in getattr(error, "field_errors", ())]
 
 
 def _invalid_input(patterns: Mapping[str, str]) -> Callable[[Request, Exception], Awaitable[Response]]:

@@ -35,6 +35,10 @@ class SchemaNotCurrent(Exception):  # noqa: N818 - named by its consequence
         super().__init__(f"the schema is not current: run `{package.replace('_', '-')} migrate`")
 
 
+class NotReady(Exception):  # noqa: N818 - named by its consequence
+    """A process cannot do its work now, though nothing that it depends on is away. The message says why."""
+
+
 def check_database(database: Database, package: str) -> None:
     """Raise unless the database responds and has this package's schema."""
     database.ping()
@@ -102,6 +106,11 @@ class Dependency:
         self._backoff = Backoff(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
         self._back_at = float("-inf")
         self._probing = asyncio.Lock()
+
+    @property
+    def is_away(self) -> bool:
+        """Whether it was away when it was last used or probed."""
+        return self._reason is not None
 
     def explains(self, error: BaseException) -> bool:
         """Return whether the error is an outage of this dependency."""

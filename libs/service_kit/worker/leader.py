@@ -44,22 +44,31 @@ class Leader:
         self, lease: LeaderLease, database: Dependency, events: LeaderEvents, clock: Callable[[], datetime]
     ) -> None:
         self._lease, self._database, self._events, self._clock = lease, database, events, clock
-        self._term = Stop()
+        self._term, self._leads = Stop(), False
 
     def interrupted(self) -> bool:
         """Return whether work under way should end: the process stops, or another one leads."""
         return self._term.is_set()
 
-    async def run(self, steps: Sequence[Step], stop: Stop) -> None:
-        """Stand by until the lease is free, run the steps while it is ours, and stand by again when it was lost."""
+    @property
+    def leads(self) -> bool:
+        """Whether this process leads now."""
+        return self._leads
+
+    async def run(self, steps: Sequence[Step], stop: Stop, always: Sequence[Step] = ()) -> None:
+        """Stand by until the lease is free, run the steps while it is ours, and stand by again when it was lost.
+
+        The steps `always` run whether it leads or not.
+        """
         acquire = Step("acquire", STANDBY_SECONDS, partial(self._lead, steps, stop), (self._database,))
-        await run_steps([acquire], stop)
+        await run_steps([acquire, *always], stop)
         await self._release()
 
     async def _lead(self, steps: Sequence[Step], stop: Stop) -> bool:
         if not await self._acquire():
             return False
-        self._term = term = Stop()
+        self._term, self._leads = Stop(), True
+        term = self._term
         self._events.taken()
         renew = Step("renew", RENEW_SECONDS, self._renew, (self._database,))
         ending = asyncio.create_task(_pass_on(stop, term))
@@ -67,6 +76,7 @@ class Leader:
             await run_steps([renew, *map(self._guarded, steps)], term)
         finally:
             ending.cancel()
+            self._leads = False
             self._events.term_ended()
         return True
 

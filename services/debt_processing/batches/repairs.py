@@ -13,9 +13,8 @@ import structlog
 from sqlalchemy import Connection, Row, delete, or_, select, update
 
 from debt_processing.batches import service as inbox
-from debt_processing.batches.service import IDS_A_QUERY, RUN_COLUMNS, Recorded
+from debt_processing.batches.service import IDS_A_QUERY, OUTCOMES, RUN_COLUMNS, Recorded
 from debt_processing.batches.tables import batches, vouched_messages
-from debt_processing.decisions.tables import decisions, errors
 from debt_processing.runs.tables import runs
 from recovery_core.decisions.decide import DEBTOR_ID, DecidedBatch
 from service_kit.database.bulk import insert_rows
@@ -64,9 +63,10 @@ _places = select(batches.c.run_number, batches.c.sequence)
 def _contradicting(connection: Connection, decided: DecidedBatch, number: int | None) -> list[Row[int, int]]:
     """Return the places of batches with this one's id or place, or with debtors of it."""
     header = decided.header
-    ids = [row[DEBTOR_ID] for row in (*decided.decisions, *decided.failures) if row[DEBTOR_ID] is not None]
+    outcomes = (*decided.decisions, *decided.skips, *decided.failures)
+    ids = [row[DEBTOR_ID] for row in outcomes if row[DEBTOR_ID] is not None]
     sequences = {header.sequence}
-    for table in (decisions, errors):
+    for table in OUTCOMES:
         for start in range(0, len(ids), IDS_A_QUERY):
             here = (table.c.run_number == number) & table.c.debtor_id.in_(ids[start : start + IDS_A_QUERY])
             sequences.update(connection.execute(select(table.c.batch_sequence).where(here).distinct()).scalars())
@@ -76,5 +76,7 @@ def _contradicting(connection: Connection, decided: DecidedBatch, number: int | 
 
 def _delete(connection: Connection, places: Sequence[Row[int, int] | Any]) -> None:
     for number, sequence in places:
-        for table, place in ((batches, "sequence"), (decisions, "batch_sequence"), (errors, "batch_sequence")):
-            connection.execute(delete(table).where(table.c.run_number == number, table.c[place] == sequence))
+        ours = (batches.c.run_number == number) & (batches.c.sequence == sequence)
+        connection.execute(delete(batches).where(ours))
+        for table in OUTCOMES:
+            connection.execute(delete(table).where(table.c.run_number == number, table.c.batch_sequence == sequence))

@@ -14,9 +14,9 @@ from sqlalchemy import Connection, Row, Table, bindparam, delete, exists, or_, s
 from sqlalchemy.exc import IntegrityError
 
 from debt_processing.batches.tables import batches
-from debt_processing.decisions.tables import decisions, errors
+from debt_processing.decisions.tables import decisions, errors, skips
 from debt_processing.runs.tables import runs
-from recovery_core.decisions.decide import DEBTOR_ID, DecidedBatch, count_high_priority, count_outcomes
+from recovery_core.decisions.decide import DEBTOR_ID, DecidedBatch, count_high_priority, count_outcomes, count_reasons
 from recovery_core.messages.batch import BatchHeader
 from recovery_core.policies.document import Policy
 from service_kit.database.bulk import insert_rows
@@ -25,6 +25,8 @@ from service_kit.database.types import utc_text
 log = structlog.get_logger()
 
 IDS_A_QUERY = 500
+OUTCOMES = (decisions, skips, errors)
+"""A debtor of a run has a row in exactly one of them."""
 
 RUN_COLUMNS = (
     "run_id",
@@ -53,9 +55,13 @@ _BATCH_COLUMNS = (
     "started_at",
     "finished_at",
     "digest",
+    "skipped",
+    "skip_reasons",
+    "stops_seen",
 )
 _PLACE = ("run_number", "batch_sequence", "position")
-_DECISION_COLUMNS = (*_PLACE, "debtor_id", "priority", "total_score", "risk_level", "action", "reasons")
+_DECISION_COLUMNS = (*_PLACE, "debtor_id", "priority", "total_score", "risk_level", "action", "reasons", "blocked")
+_SKIP_COLUMNS = (*_PLACE, "debtor_id", "reason", "detail", "recorded_at")
 _ERROR_COLUMNS = (*_PLACE, "debtor_id", "stage", "error", "detail", "recorded_at")
 
 
@@ -73,6 +79,7 @@ class Recorded:
     repeated: bool
     digest: str
     """Of the message that it was recorded from."""
+    skipped: int = 0
 
 
 def find(connection: Connection, header: BatchHeader, digest: str) -> Recorded | None:
@@ -82,15 +89,15 @@ def find(connection: Connection, header: BatchHeader, digest: str) -> Recorded |
 
 
 def record(connection: Connection, decided: DecidedBatch, started_at: datetime, finished_at: datetime) -> Recorded:
-    """Record a batch with its decisions and errors, unless it was recorded before. Raises BatchContradicts."""
+    """Record a batch with its decisions, skips and errors, unless it was recorded before. Raises BatchContradicts."""
     header = decided.header
     run = _run(connection, header, decided.policy, finished_at)
     number = run.number
-    if run.has_errors or decided.failures:
+    if run.has_errors or run.has_skips or decided.failures or decided.skips:
         done = _find_batch(connection, header, decided.digest, number)
         if done is not None:
             return done
-        decided = _without_settled(connection, decided, number)
+        decided = _without_settled(connection, decided, run)
     try:
         _insert_batch(connection, decided, number, started_at, finished_at)
     except IntegrityError:
@@ -102,7 +109,7 @@ def record(connection: Connection, decided: DecidedBatch, started_at: datetime, 
         decided = _remaining(connection, decided, number)
         _rewrite(connection, decided, number, started_at, finished_at)
     counts = len(decided.decisions), len(decided.failures)
-    return Recorded(*counts, finished_at, repeated=False, digest=decided.digest)
+    return Recorded(*counts, finished_at, repeated=False, digest=decided.digest, skipped=len(decided.skips))
 
 
 def _lost_race(header: BatchHeader) -> Recorded:
@@ -123,11 +130,12 @@ def _run(connection: Connection, header: BatchHeader, policy: Policy, now: datet
 
 # Built once: every batch runs it.
 _HAS_ERRORS = exists().where(errors.c.run_number == runs.c.number).label("has_errors")
-_RUN = select(runs, _HAS_ERRORS).where(runs.c.run_id == bindparam("run_id"))
+_HAS_SKIPS = exists().where(skips.c.run_number == runs.c.number).label("has_skips")
+_RUN = select(runs, _HAS_ERRORS, _HAS_SKIPS).where(runs.c.run_id == bindparam("run_id"))
 
 
 def find_run(connection: Connection, run_id: str) -> Row[Any] | None:
-    """Return the run's row, and whether it has errors; None when no batch of it was recorded."""
+    """Return the run's row, and whether it has errors and skips; None when no batch of it was recorded."""
     return connection.execute(_RUN, {"run_id": run_id}).first()
 
 
@@ -176,26 +184,35 @@ def _find_batch(connection: Connection, header: BatchHeader, digest: str, number
 def _recorded(row: Row[Any], digest: str) -> Recorded:
     if row.digest not in (None, digest):
         raise BatchContradicts("this batch was recorded from another message")
-    if missing := row.debtors - row.succeeded - row.failed:
+    skipped = row.skipped or 0  # NULL where the version before recorded it
+    if missing := row.debtors - row.succeeded - row.failed - skipped:
         raise BatchContradicts(f"other batches of the run have settled {missing} of its debtors")
-    return Recorded(row.succeeded, row.failed, row.finished_at, repeated=True, digest=digest)
+    return Recorded(row.succeeded, row.failed, row.finished_at, repeated=True, digest=digest, skipped=skipped)
 
 
-def _without_settled(connection: Connection, decided: DecidedBatch, number: int) -> DecidedBatch:
-    """Drop debtors that have an error where this batch brings a decision, or the reverse: no key spans both tables."""
-    failing = [failure[DEBTOR_ID] for failure in decided.failures]
-    deciding = [decision[DEBTOR_ID] for decision in decided.decisions]
-    settled = _settled(connection, errors, number, deciding) | _settled(connection, decisions, number, failing)
+def _without_settled(connection: Connection, decided: DecidedBatch, run: Row[Any]) -> DecidedBatch:
+    """Drop debtors that have another kind of outcome than this batch brings: no key spans the three tables."""
+    ids = _ids_by_table(decided)
+    settled: set[int] = set()
+    for table, has_rows in ((decisions, True), (skips, run.has_skips), (errors, run.has_errors)):
+        if has_rows:
+            others = [debtor_id for other, found in ids.items() if other is not table for debtor_id in found]
+            settled |= _settled(connection, table, run.number, others)
     return _drop(decided, settled) if settled else decided
+
+
+def _ids_by_table(decided: DecidedBatch) -> dict[Table, list[int | None]]:
+    found = ((decisions, decided.decisions), (skips, decided.skips), (errors, decided.failures))
+    return {table: [row[DEBTOR_ID] for row in rows] for table, rows in found}
 
 
 def _remaining(connection: Connection, decided: DecidedBatch, number: int) -> DecidedBatch:
     """Delete this batch's rows and drop the debtors that another batch of the run has settled."""
-    for table in (decisions, errors):
+    ids = [debtor_id for found in _ids_by_table(decided).values() for debtor_id in found]
+    for table in OUTCOMES:
         ours = (table.c.run_number == number) & (table.c.batch_sequence == decided.header.sequence)
         connection.execute(delete(table).where(ours))
-    ids = [row[DEBTOR_ID] for row in decided.decisions] + [row[DEBTOR_ID] for row in decided.failures]
-    return _drop(decided, _settled(connection, decisions, number, ids) | _settled(connection, errors, number, ids))
+    return _drop(decided, set().union(*(_settled(connection, table, number, ids) for table in OUTCOMES)))
 
 
 def _settled(connection: Connection, table: Table, number: int, debtor_ids: Iterable[int | None]) -> set[int]:
@@ -216,6 +233,7 @@ def _drop(decided: DecidedBatch, settled: set[int]) -> DecidedBatch:
         decided,
         decisions=kept,
         outcomes=count_outcomes(kept),
+        skips=[row for row in decided.skips if row[DEBTOR_ID] not in settled],
         failures=[row for row in decided.failures if row[DEBTOR_ID] not in settled],
     )
 
@@ -245,6 +263,9 @@ def _insert_batch(
         utc_text(started_at),
         utc_text(now),
         decided.digest,
+        len(decided.skips),
+        _text_of(count_reasons(decided.skips)),
+        decided.stops_seen,
     )
     insert_rows(connection, batches, _BATCH_COLUMNS, [row])
 
@@ -252,4 +273,10 @@ def _insert_batch(
 def _insert_debtors(connection: Connection, decided: DecidedBatch, number: int, now: datetime) -> None:
     place, moment = (number, decided.header.sequence), utc_text(now)
     insert_rows(connection, decisions, _DECISION_COLUMNS, [(*place, *row) for row in decided.decisions])
+    insert_rows(connection, skips, _SKIP_COLUMNS, [(*place, *row, moment) for row in decided.skips])
     insert_rows(connection, errors, _ERROR_COLUMNS, [(*place, *row, moment) for row in decided.failures])
+
+
+def _text_of(counts: dict[str, int]) -> str | None:
+    """Return counts as JSON: the same text for the same counts, so that a report reads each text once."""
+    return orjson.dumps(counts, option=orjson.OPT_SORT_KEYS).decode() if counts else None

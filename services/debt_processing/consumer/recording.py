@@ -14,8 +14,9 @@ from sqlalchemy import Connection
 from debt_processing.batches import attempts, repairs
 from debt_processing.batches import service as inbox
 from debt_processing.batches.service import BatchContradicts, Recorded
+from debt_processing.consumer.deciding import Knowledge, look_up
 from debt_processing.consumer.prefetch import PrefetchedBatch
-from recovery_core.decisions.decide import DecidedBatch, decide
+from recovery_core.decisions.decide import DecidedBatch
 from recovery_core.messages.results import BatchResult, Outcome
 from service_kit.database.engine import Database
 
@@ -48,6 +49,7 @@ class Done:
             outcome=Outcome.DONE,
             succeeded=self.recorded.succeeded,
             failed=self.recorded.failed,
+            skipped=self.recorded.skipped,
             reason=None,
             finished_at=self.recorded.finished_at,
             digest=self.recorded.digest,
@@ -81,6 +83,7 @@ def process_group(
     """
     begun: list[PrefetchedBatch] = []
     decided: list[DecidedBatch] = []
+    knowledge: Knowledge | None = None
     started_at, stop_at = clock(), time.monotonic() + GROUP_SECONDS
     for batch in group:
         if begun and (time.monotonic() > stop_at or hurry()):
@@ -88,7 +91,9 @@ def process_group(
         if not batch.given_up:
             batch.begun_at = time.monotonic()
             begun.append(batch)
-            decided.append(decide(batch.batch, batch.policy))
+            # Only now that one is begun: where looking up fails, that one fails, and not the group.
+            knowledge = knowledge or look_up(database, group, started_at)
+            decided.append(knowledge.decide(batch))
 
     def record(connection: Connection) -> list[Recorded]:
         return [inbox.record(connection, one, started_at, clock()) for one in decided]
@@ -138,7 +143,7 @@ def _begin_attempt(database: Database, batch: PrefetchedBatch, now: datetime) ->
 def _decide_and_record(
     database: Database, batch: PrefetchedBatch, record: Record, started_at: datetime, clock: Callable[[], datetime]
 ) -> Done:
-    decided = decide(batch.batch, batch.policy)
+    decided = look_up(database, [batch], started_at).decide(batch)
     recording_at = time.monotonic()
 
     def transaction(connection: Connection) -> Recorded:

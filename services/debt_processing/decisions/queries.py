@@ -1,6 +1,7 @@
-"""Recorded decisions and errors: a run's in the order of work, a debtor's decisions newest first."""
+"""Recorded decisions, skips and errors: a run's in the order of work, a debtor's decisions newest first."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -8,9 +9,10 @@ from sqlalchemy import ColumnElement, Connection, Row, Table, and_, or_, select
 
 from debt_processing.batches.queries import find_run, scorer_of
 from debt_processing.batches.tables import batches
-from debt_processing.decisions.schemas import DecisionPage, RunErrorPage
-from debt_processing.decisions.tables import decisions, errors
+from debt_processing.decisions.schemas import DecisionPage, RunErrorPage, SkipPage
+from debt_processing.decisions.tables import decisions, errors, skips
 from debt_processing.runs.tables import runs
+from recovery_core.holds import actions_of
 from recovery_core.money import format_money
 from service_kit.auth.portfolios import Portfolios
 from service_kit.http.pages import decode_cursor, fetch_page, page_of
@@ -20,7 +22,24 @@ Place = tuple[int, int]
 START: Place = (0, -1)
 
 CHUNK = 2_000
+_OF_BATCH: tuple[ColumnElement[Any], ...] = (batches.c.lane, batches.c.finished_at, batches.c.stops_seen)
 _ERROR_FIELDS = ("debtor_id", "batch_sequence", "position", "stage", "error", "detail", "recorded_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Only:
+    """Which decisions are wanted: those of an action and a level, each None for any."""
+
+    action: str | None = None
+    level: str | None = None
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """Return what these decisions have in common, for SQL."""
+        wanted = ((decisions.c.action, self.action), (decisions.c.risk_level, self.level))
+        return [column == value for column, value in wanted if value is not None]
+
+
+EVERY = Only()
 
 
 def place_of(row: dict[str, Any]) -> Place:
@@ -29,22 +48,47 @@ def place_of(row: dict[str, Any]) -> Place:
 
 
 def decision_page(
-    connection: Connection, run_id: str, within: Portfolios, limit: int, cursor: str | None
+    connection: Connection, run_id: str, within: Portfolios, limit: int, cursor: str | None, only: Only = EVERY
 ) -> DecisionPage:
     """Return one page of a run's decisions. Raises RunUnknown, BadCursor."""
-    found = decision_chunk(connection, run_id, within, _place_in(cursor), limit + 1)
+    found = decision_chunk(connection, run_id, within, _place_in(cursor), limit + 1, only)
     page = page_of(found, limit, place_of)
     return DecisionPage.model_validate({"items": page.items, "next_cursor": page.next_cursor})
 
 
 def decision_chunk(
+    connection: Connection,
+    run_id: str,
+    within: Portfolios,
+    place: Place = START,
+    size: int = CHUNK,
+    only: Only = EVERY,
+) -> list[dict[str, Any]]:
+    """Return the run's next decisions after a place, as clients see them. Raises RunUnknown.
+
+    Without an index of actions or levels: where few decisions are wanted, all rows of the run are looked at.
+    """
+    run = find_run(connection, run_id, within)
+    rows = _after(connection, decisions, run.number, place, size, *only.conditions())
+    about = _batches(connection, run.number, rows)
+    return [_shown(row, run, about[row.batch_sequence]) for row in rows]
+
+
+def skip_page(connection: Connection, run_id: str, within: Portfolios, limit: int, cursor: str | None) -> SkipPage:
+    """Return one page of a run's skips. Raises RunUnknown, BadCursor."""
+    found = skip_chunk(connection, run_id, within, _place_in(cursor), limit + 1)
+    page = page_of(found, limit, place_of)
+    return SkipPage.model_validate({"items": page.items, "next_cursor": page.next_cursor})
+
+
+def skip_chunk(
     connection: Connection, run_id: str, within: Portfolios, place: Place = START, size: int = CHUNK
 ) -> list[dict[str, Any]]:
-    """Return the run's next decisions after a place, as clients see them. Raises RunUnknown."""
+    """Return the run's next skips after a place, as clients see them. Raises RunUnknown."""
     run = find_run(connection, run_id, within)
-    rows = _after(connection, decisions, run.number, place, size)
+    rows = _after(connection, skips, run.number, place, size)
     about = _batches(connection, run.number, rows)
-    return [_shown(row, run, *about[row.batch_sequence]) for row in rows]
+    return [_shown_skip(row, run_id, about[row.batch_sequence].stops_seen) for row in rows]
 
 
 def error_page(connection: Connection, run_id: str, within: Portfolios, limit: int, cursor: str | None) -> RunErrorPage:
@@ -67,7 +111,7 @@ def history(connection: Connection, debtor_id: int, within: Portfolios, limit: i
     """Return one page of a debtor's decisions over the runs of these portfolios, newest first. Raises BadCursor."""
     same_batch = and_(batches.c.run_number == decisions.c.run_number, batches.c.sequence == decisions.c.batch_sequence)
     statement = (
-        select(decisions, runs, batches.c.lane, batches.c.finished_at)
+        select(decisions, runs, *_OF_BATCH)
         .join(runs, runs.c.number == decisions.c.run_number)
         .join(batches, same_batch)
         .where(decisions.c.debtor_id == debtor_id)
@@ -78,13 +122,13 @@ def history(connection: Connection, debtor_id: int, within: Portfolios, limit: i
     if cursor is not None:
         statement = statement.where(decisions.c.run_number < decode_cursor(cursor, [int])[0])
     page = fetch_page(connection, statement, limit, lambda row: [row.run_number])
-    items = [_shown(row, row, row.lane, row.finished_at) for row in page.items]
+    items = [_shown(row, row, row) for row in page.items]
     return DecisionPage.model_validate({"items": items, "next_cursor": page.next_cursor})
 
 
-def reason_codes(reasons: Iterable[dict[str, Any]]) -> str:
-    """Return reasons as one cell of a table."""
-    return ";".join(reason["code"] for reason in reasons)
+def list_cell(values: Iterable[dict[str, Any] | str]) -> str:
+    """Return reasons, by their codes, or actions as one cell of a table."""
+    return ";".join(value if isinstance(value, str) else value["code"] for value in values)
 
 
 def _place_in(cursor: str | None) -> Place:
@@ -94,11 +138,18 @@ def _place_in(cursor: str | None) -> Place:
     return int(sequence), int(position)
 
 
-def _after(connection: Connection, table: Table, run_number: int, place: Place, size: int) -> Sequence[Row[Any]]:
+def _after(
+    connection: Connection,
+    table: Table,
+    run_number: int,
+    place: Place,
+    size: int,
+    *conditions: ColumnElement[bool],
+) -> Sequence[Row[Any]]:
     """Return the run's next rows after a place: a walk along the primary key."""
     statement = (
         select(table)
-        .where(table.c.run_number == run_number, _is_after(table, place))
+        .where(table.c.run_number == run_number, _is_after(table, place), *conditions)
         .order_by(table.c.batch_sequence, table.c.position)
         .limit(size)
     )
@@ -114,31 +165,46 @@ def _is_after(table: Table, place: Place) -> ColumnElement[bool]:
     )
 
 
-def _batches(connection: Connection, number: int, rows: Sequence[Row[Any]]) -> dict[int, tuple[str, Any]]:
-    """Return lane and time of the batches that these rows, in the order of work, belong to."""
+def _batches(connection: Connection, number: int, rows: Sequence[Row[Any]]) -> dict[int, Row[Any]]:
+    """Return what is true of the whole batches that these rows, in the order of work, belong to."""
     if not rows:
         return {}
-    statement = select(batches.c.sequence, batches.c.lane, batches.c.finished_at).where(
+    statement = select(batches.c.sequence, *_OF_BATCH).where(
         batches.c.run_number == number,
         batches.c.sequence.between(rows[0].batch_sequence, rows[-1].batch_sequence),
     )
-    return {row.sequence: (row.lane, row.finished_at) for row in connection.execute(statement)}
+    return {row.sequence: row for row in connection.execute(statement)}
 
 
-def _shown(row: Row[Any], run: Row[Any], lane: str, finished_at: Any) -> dict[str, Any]:
+def _shown(row: Row[Any], run: Row[Any], batch: Row[Any]) -> dict[str, Any]:
     return {
         "run_id": run.run_id,
         "debtor_id": row.debtor_id,
         "batch_sequence": row.batch_sequence,
         "position": row.position,
-        "lane": lane,
+        "lane": batch.lane,
         "high_priority": row.priority > run.threshold,
         "priority": format_money(row.priority),
         "total_score": row.total_score,
         "risk_level": row.risk_level,
         "action": row.action,
         "reasons": _reasons(run.policy_document, row.reasons),
-        "decided_at": finished_at,
+        "blocked": actions_of(row.blocked or 0),
+        "stops_seen": batch.stops_seen,
+        "decided_at": batch.finished_at,
+    }
+
+
+def _shown_skip(row: Row[Any], run_id: str, stops_seen: int | None) -> dict[str, Any]:
+    return {
+        "run_id": run_id,
+        "debtor_id": row.debtor_id,
+        "batch_sequence": row.batch_sequence,
+        "position": row.position,
+        "reason": row.reason,
+        "detail": row.detail,
+        "stops_seen": stops_seen,
+        "recorded_at": row.recorded_at,
     }
 
 

@@ -1,14 +1,16 @@
-"""What was concluded debtor by debtor: the decisions and errors of a run, the decisions of a debtor."""
+"""What was concluded debtor by debtor: the decisions, skips and errors of a run, the decisions of a debtor."""
 
-from typing import Any
+from functools import partial
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel
 
 from debt_processing.decisions import queries
-from debt_processing.decisions.queries import START, Place, place_of, reason_codes
-from debt_processing.decisions.schemas import Decision, DecisionPage, RunError, RunErrorPage
+from debt_processing.decisions.queries import START, Only, Place, list_cell, place_of
+from debt_processing.decisions.schemas import Decision, DecisionPage, RunError, RunErrorPage, Skip, SkipPage
 from debt_processing.dependencies import Context, DebtorId, RunId
+from recovery_core.policies.parts import Action, RiskLevel
 from service_kit.auth.portfolios import Origin
 from service_kit.http.context import viewer
 from service_kit.http.exports import EXPORT_RESPONSES, ChosenFormat, ExportableList
@@ -20,11 +22,20 @@ router = APIRouter(route_class=JsonRoute)
 
 
 def _cell(value: Any) -> Any:
-    return reason_codes(value) if isinstance(value, list) else value
+    return list_cell(value) if isinstance(value, list) else value
 
 
-DECISIONS: ExportableList[Place] = ExportableList(
-    "decisions", tuple(Decision.model_fields), queries.decision_page, queries.decision_chunk, START, place_of, _cell
+OnlyAction = Annotated[Action | None, Query(description="Only decisions for this action")]
+OnlyLevel = Annotated[RiskLevel | None, Query(description="Only debtors of this level")]
+
+
+def _decisions(only: Only) -> ExportableList[Place]:
+    page, chunk = partial(queries.decision_page, only=only), partial(queries.decision_chunk, only=only)
+    return ExportableList("decisions", tuple(Decision.model_fields), page, chunk, START, place_of, _cell)
+
+
+SKIPS: ExportableList[Place] = ExportableList(
+    "skips", tuple(Skip.model_fields), queries.skip_page, queries.skip_chunk, START, place_of
 )
 ERRORS: ExportableList[Place] = ExportableList(
     "errors", tuple(RunError.model_fields), queries.error_page, queries.error_chunk, START, place_of
@@ -39,11 +50,33 @@ ERRORS: ExportableList[Place] = ExportableList(
     tags=["runs"],
 )
 async def list_decisions(
-    run_id: RunId, context: Context, wanted: ChosenFormat, limit: Limit = 100, cursor: Cursor = None
+    run_id: RunId,
+    context: Context,
+    wanted: ChosenFormat,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+    action: OnlyAction = None,
+    level: OnlyLevel = None,
 ) -> BaseModel | Response:
     """Decisions in the order of work: a page as JSON, or all of them as CSV or NDJSON by `Accept`."""
-    response = await DECISIONS.respond(context, wanted, run_id, limit, cursor)
+    response = await _decisions(Only(action, level)).respond(context, wanted, run_id, limit, cursor)
     context.audit.read("run.decisions_read", f"run:{run_id}")
+    return response
+
+
+@router.get(
+    "/runs/{run_id}/skips",
+    response_model=SkipPage,
+    responses=EXPORT_RESPONSES,
+    dependencies=viewer(Origin.PATH),
+    tags=["runs"],
+)
+async def list_skips(
+    run_id: RunId, context: Context, wanted: ChosenFormat, limit: Limit = 100, cursor: Cursor = None
+) -> BaseModel | Response:
+    """Debtors that were not decided because something had changed, in the order of work: as JSON, CSV or NDJSON."""
+    response = await SKIPS.respond(context, wanted, run_id, limit, cursor)
+    context.audit.read("run.skips_read", f"run:{run_id}")
     return response
 
 

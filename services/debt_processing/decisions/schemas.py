@@ -1,4 +1,4 @@
-"""What goes over the wire about decisions and errors."""
+"""What goes over the wire about decisions, skips and errors."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from recovery_core.scoring.reasons import Reason
 
 RUN_ID = "4b6f2c1e-7f53-4f0e-9d0c-0b1f6a1d7c55"
+STOPS_SEEN = "Sequence of the last stop that was known; null where an earlier version recorded it"
 RunId = Annotated[str, Field(examples=[RUN_ID])]
 
 
@@ -25,7 +26,22 @@ class Decision(BaseModel):
     risk_level: str = Field(examples=["HIGH"])
     action: str = Field(examples=["AGENT_CALL"])
     reasons: list[Reason] = Field(description="Why the score is high, largest contribution first")
+    blocked: list[str] = Field(description="Actions that holds blocked for this debtor", examples=[["LEGAL_REVIEW"]])
+    stops_seen: int | None = Field(description=STOPS_SEEN)
     decided_at: datetime
+
+
+class Skip(BaseModel):
+    """One debtor that was not decided because something had changed since the batch was planned."""
+
+    run_id: RunId
+    debtor_id: int
+    batch_sequence: int
+    position: int = Field(description="Place in the batch, from 0")
+    reason: str = Field(description="`PAID`, `DELETED`, `HOLD_` and a kind of hold, or `CHANGED`", examples=["PAID"])
+    detail: str
+    stops_seen: int | None = Field(description=STOPS_SEEN)
+    recorded_at: datetime
 
 
 class RunError(BaseModel):
@@ -45,6 +61,13 @@ class DecisionPage(BaseModel):
     """Decisions, and the cursor of the next page if there is one."""
 
     items: list[Decision]
+    next_cursor: str | None
+
+
+class SkipPage(BaseModel):
+    """Skips, and the cursor of the next page if there is one."""
+
+    items: list[Skip]
     next_cursor: str | None
 
 

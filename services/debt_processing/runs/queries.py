@@ -24,7 +24,7 @@ def report(connection: Connection, run_id: str, within: Portfolios) -> RunReport
     run = find_run(connection, run_id, within)
     sums = _sums(connection, run.number)
     by_level = _outcomes(connection, run.number)
-    processed = int(sums.succeeded + sums.failed)
+    processed = int(sums.succeeded + sums.failed + sums.skipped)
     seconds = _seconds(sums.started_at, sums.finished_at)
     return RunReport(
         run_id=run.run_id,
@@ -37,6 +37,8 @@ def report(connection: Connection, run_id: str, within: Portfolios) -> RunReport
         debtors_processed=processed,
         succeeded=int(sums.succeeded),
         failed=int(sums.failed),
+        skipped=int(sums.skipped),
+        skip_reasons=_skip_reasons(connection, run.number),
         high_priority=int(sums.high_priority),
         score_mismatches=int(sums.score_mismatches),
         batches_total=run.batches_total,
@@ -63,7 +65,7 @@ def _state(connection: Connection, run: Row[Any], recorded: int, processed: int)
 def _sums(connection: Connection, number: int) -> Row[Any]:
     added = [
         func.coalesce(func.sum(batches.c[name]), 0).label(name)
-        for name in ("succeeded", "failed", "high_priority", "score_mismatches")
+        for name in ("succeeded", "failed", "skipped", "high_priority", "score_mismatches")
     ]
     statement = select(
         func.count().label("batches"),
@@ -82,6 +84,16 @@ def _outcomes(connection: Connection, number: int) -> dict[str, Counts]:
         for level, actions in orjson.loads(text).items():
             found.setdefault(level, Counter()).update({action: n * times for action, n in actions.items()})
     return {level: dict(sorted(found[level].items())) for level in sorted(found)}
+
+
+def _skip_reasons(connection: Connection, number: int) -> Counts:
+    statement = select(batches.c.skip_reasons, func.count()).where(
+        batches.c.run_number == number, batches.c.skip_reasons.is_not(None)
+    )
+    found: Counter[str] = Counter()
+    for text, times in connection.execute(statement.group_by(batches.c.skip_reasons)):
+        found.update({reason: n * times for reason, n in orjson.loads(text).items()})
+    return dict(sorted(found.items()))
 
 
 def _total(counts: Iterable[Counts]) -> Counts:

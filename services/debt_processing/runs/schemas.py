@@ -23,9 +23,11 @@ class RunReport(BaseModel):
     as_of: datetime
     threshold: str
     debtors_total: int
-    debtors_processed: int = Field(description="succeeded + failed")
+    debtors_processed: int = Field(description="succeeded + failed + skipped")
     succeeded: int = Field(description="Debtors with a decision")
     failed: int = Field(description="Debtors with an error")
+    skipped: int = Field(description="Debtors that were not decided because something had changed")
+    skip_reasons: Counts = Field(description="Skipped debtors by reason", examples=[{"PAID": 3}])
     high_priority: int = Field(description="Decisions whose priority is above the threshold")
     score_mismatches: int = Field(description="Debtors whose score in the message differs from the one computed here")
     batches_total: int

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, or_, select
 
 from debt_processing.stops.tables import debtor_stops, stop_feed, stop_turns
-from recovery_core.messages.stops import DebtorStop, holds_from_json
+from recovery_core.messages.batch import BatchHeader
+from recovery_core.messages.stops import DebtorStop, StopsKnown, holds_from_json
 
 IDS_A_STATEMENT = 500
 
@@ -23,18 +24,6 @@ class Known(NamedTuple):
     """The highest sequence of any stop that is known; above `through` where some came before their turn."""
 
 
-class Snapshot(Protocol):
-    """What a batch says of its run's snapshot: `recovery_core.messages.batch.BatchHeader`."""
-
-    @property
-    def as_of(self) -> datetime:
-        """When the run was accepted."""
-
-    @property
-    def stops_before(self) -> int | None:
-        """The last sequence that was given before the snapshot was read; None in a message of version 1."""
-
-
 def known(connection: Connection) -> Known:
     """Return how far and how fresh knowledge is: nothing at all before the first stretch came."""
     highest = select(debtor_stops.c.sequence).order_by(debtor_stops.c.sequence.desc()).limit(1).scalar_subquery()
@@ -42,8 +31,14 @@ def known(connection: Connection) -> Known:
     return Known(0, None) if row is None else Known(row.through, row.as_of, row.highest or 0)
 
 
+def acknowledgement(connection: Connection, now: datetime) -> StopsKnown | None:
+    """Return what the risk service may know of our knowledge; None before anything came."""
+    row = connection.execute(select(stop_feed.c.consumer, stop_feed.c.received)).one_or_none()
+    return None if row is None else StopsKnown(row.consumer, row.received, now)
+
+
 def states_for(
-    connection: Connection, known: Known, header: Snapshot, debtor_ids: Sequence[int], now: datetime
+    connection: Connection, known: Known, header: BatchHeader, debtor_ids: Sequence[int], now: datetime
 ) -> dict[int, DebtorStop]:
     """Return the stops that say more than the batch's own snapshot, by debtor.
 

@@ -3,11 +3,12 @@
 A body is built from immutable rows, so it is the same bytes each time. A batch that would not fit raises.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row
 
+from recovery_core.holds import Block
 from recovery_core.messages.batch import BatchHeader, PolicyHeader, batch_id_of, encode_batch, encode_debtor
 from recovery_core.policies.builtin import built_in_versions
 from recovery_core.policies.document import Policy
@@ -44,8 +45,13 @@ class MessageWriter:
         self._policy = _policy_header(scorer.policy)
         self._includes_family = scorer.policy.factors.family_situation is not None
 
-    def body(self, sequence: int, lane: str, entries: Iterable[Entry], inputs: Inputs) -> bytes:
-        """Return the message of a batch. Raises MessageTooLarge."""
+    def body(
+        self, sequence: int, lane: str, entries: Iterable[Entry], inputs: Inputs, blocked: Mapping[int, Block]
+    ) -> bytes:
+        """Return the message of a batch, `blocked` being those of its debtors who are partly on hold.
+
+        A run that version 1.0 planned gets the message that version 1.0 wrote. Raises MessageTooLarge.
+        """
         header = BatchHeader(
             batch_id=batch_id_of(self._run.id, sequence),
             run_id=self._run.id,
@@ -57,15 +63,22 @@ class MessageWriter:
             threshold=self._run.threshold,
             batches_total=self._totals[0],
             debtors_total=self._totals[1],
+            stops_before=self._run.stops_before,
         )
-        return encode_batch(header, (self._debtor(entry, inputs) for entry in entries))
+        return encode_batch(header, (self._debtor(entry, inputs, blocked.get(entry[1])) for entry in entries))
 
-    def _debtor(self, entry: Entry, inputs: Inputs) -> str:
+    def _debtor(self, entry: Entry, inputs: Inputs, block: Block | None) -> str:
         priority, debtor_id, version = entry
         _, _, *facts, status = inputs[debtor_id, version]
         if not self._includes_family:
             facts[_FAMILY_AT] = None  # sent only where the policy may use it: no other reader needs it
-        return encode_debtor(debtor_id, priority, self._score(facts).total_score, facts, status)
+        total_score = self._score(facts).total_score
+        if self._run.stops_before is None:
+            return encode_debtor(debtor_id, priority, total_score, facts, status)
+        mask, kind = (block.mask, block.kind) if block else (0, None)
+        return encode_debtor(
+            debtor_id, priority, total_score, facts, status, version=version, blocked=mask, blocked_by=kind
+        )
 
 
 def _policy_header(policy: Policy) -> PolicyHeader:

@@ -1,15 +1,18 @@
 """Batches read: which are to be sent next, which again, and which will never be reported."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from sqlalchemy import Connection, Row, Select, func, or_, select
 
+from recovery_core.holds import Block
 from recovery_core.policies.parts import LANES
 from recovery_core.ranking.manifest import unpack_entries
 from recovery_core.ranking.queue import Entry
 from risk_assessment.batches.tables import BatchState, run_batches, run_entries
+from risk_assessment.holds.tables import holds
 from risk_assessment.runs.tables import SENDING, RunState, runs
 
 MAX_SENDS = 8
@@ -23,6 +26,13 @@ class BatchKey:
     run_number: int
     sequence: int
     lane: str
+
+
+class BatchContent(NamedTuple):
+    """The entries of a batch, and what was blocked for those of its debtors who were partly on hold, by their id."""
+
+    entries: list[Entry]
+    blocked: dict[int, Block]
 
 
 def outstanding(connection: Connection) -> int:
@@ -84,14 +94,27 @@ def unreportable(connection: Connection, now: datetime, resend_after: float, lim
     return list(connection.execute(_unreportable(now, resend_after).limit(limit)))
 
 
-def entries_of(connection: Connection, keys: Sequence[BatchKey]) -> dict[BatchKey, list[Entry]]:
+def contents_of(connection: Connection, keys: Sequence[BatchKey]) -> dict[BatchKey, BatchContent]:
     """Return what each of these batches contains."""
-    packed = {}
+    found: dict[tuple[int, int], tuple[list[Entry], list[Entry]]] = {}
     for number, sequences in by_run(keys).items():
         here = (run_entries.c.run_number == number) & run_entries.c.sequence.in_(sequences)
-        for sequence, entries in connection.execute(select(run_entries.c.sequence, run_entries.c.entries).where(here)):
-            packed[number, sequence] = entries
-    return {key: unpack_entries(packed[key.run_number, key.sequence]) for key in keys}
+        columns = (run_entries.c.sequence, run_entries.c.entries, run_entries.c.blocked)
+        for sequence, entries, blocked in connection.execute(select(*columns).where(here)):
+            found[number, sequence] = unpack_entries(entries), unpack_entries(blocked or b"")
+    kinds = _kinds_of(connection, {hold for _, blocked in found.values() for _, _, hold in blocked})
+    return {key: _content(*found[key.run_number, key.sequence], kinds) for key in keys}
+
+
+def _kinds_of(connection: Connection, numbers: set[int]) -> dict[int, str]:
+    """Return the kinds of holds, which never change."""
+    if not numbers:
+        return {}
+    return dict(connection.execute(select(holds.c.number, holds.c.kind).where(holds.c.number.in_(numbers))).all())
+
+
+def _content(entries: list[Entry], blocked: list[Entry], kinds: Mapping[int, str]) -> BatchContent:
+    return BatchContent(entries, {debtor_id: Block(mask, kinds[hold], hold) for debtor_id, mask, hold in blocked})
 
 
 def any_in(connection: Connection, number: int, states: tuple[BatchState, ...]) -> bool:

@@ -9,19 +9,23 @@ from datetime import datetime
 
 from sqlalchemy import Connection, case, delete, update
 
+from recovery_core.holds import Block
 from recovery_core.ranking.manifest import NumberedBatch, pack
+from recovery_core.ranking.queue import Entry
 from risk_assessment.batches.queries import BatchKey, by_run
 from risk_assessment.batches.tables import BatchState, run_batches, run_entries
 from service_kit.database.bulk import insert_rows
 
 
-def record_planned(connection: Connection, run_number: int, batches: Sequence[NumberedBatch]) -> None:
-    """Record batches that a plan made."""
+def record_planned(
+    connection: Connection, run_number: int, batches: Sequence[NumberedBatch], partly: Mapping[int, Block]
+) -> None:
+    """Record batches that a plan made. `partly` are the debtors for whom holds block some actions."""
     insert_rows(
         connection,
         run_entries,
-        ("run_number", "sequence", "entries"),
-        [(run_number, sequence, pack(entries)) for sequence, _, entries in batches],
+        ("run_number", "sequence", "entries", "blocked"),
+        [(run_number, sequence, pack(entries), _pack_blocked(entries, partly)) for sequence, _, entries in batches],
     )
     state = BatchState.PLANNED.value
     insert_rows(
@@ -30,6 +34,14 @@ def record_planned(connection: Connection, run_number: int, batches: Sequence[Nu
         ("run_number", "sequence", "lane", "state", "debtors", "sends"),
         [(run_number, sequence, lane.value, state, len(entries), 0) for sequence, lane, entries in batches],
     )
+
+
+def _pack_blocked(entries: Sequence[Entry], partly: Mapping[int, Block]) -> bytes | None:
+    """Return id, mask and number of the hold for those of the entries that are on hold; None without any."""
+    if not partly:
+        return None
+    found = [(debtor_id, block.mask, block.number) for _, debtor_id, _ in entries if (block := partly.get(debtor_id))]
+    return pack(found) if found else None
 
 
 def delete_planned(connection: Connection, run_number: int) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 
 from recovery_core.messages.wire import digest_of
 from risk_assessment.batches.messages import MessageWriter, inputs_of
-from risk_assessment.batches.queries import BatchKey, by_run, entries_of
+from risk_assessment.batches.queries import BatchKey, by_run, contents_of
 from risk_assessment.policies.registry import PolicyRegistry
 from risk_assessment.runs.tables import runs
 
@@ -37,8 +37,8 @@ def build_shipment(connection: Connection, keys: Sequence[BatchKey], registry: P
     """Build the message of each of these batches."""
     if not keys:
         return Shipment()
-    entries = entries_of(connection, keys)
-    inputs = inputs_of(connection, chain.from_iterable(entries.values()))
+    contents = contents_of(connection, keys)
+    inputs = inputs_of(connection, chain.from_iterable(content.entries for content in contents.values()))
     rows = connection.execute(select(runs).where(runs.c.number.in_(by_run(keys)))).all()
     writers = {
         run.number: MessageWriter(
@@ -47,7 +47,10 @@ def build_shipment(connection: Connection, keys: Sequence[BatchKey], registry: P
         for run in rows
     }
     return Shipment(
-        {key: writers[key.run_number].body(key.sequence, key.lane, entries[key], inputs).decode() for key in keys},
+        {
+            key: writers[key.run_number].body(key.sequence, key.lane, content.entries, inputs, content.blocked).decode()
+            for key, content in contents.items()
+        },
         {run.number: RunTrace(run.id, run.traceparent) for run in rows if run.traceparent},
     )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, literal, or_, select, union_all
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, or_, select, union_all
 
 from recovery_core.money import format_money
 from recovery_core.policies.parts import RiskLevel
@@ -19,8 +19,7 @@ from recovery_core.scoring.scorer import scorer_for
 from risk_assessment.debtors.tables import assessments, debtors
 from risk_assessment.persons import queries as persons
 from risk_assessment.policies.registry import PolicyRegistry
-from risk_assessment.portfolios.tables import portfolios
-from service_kit.auth.portfolios import PortfolioNotFoundError, Portfolios, admits
+from service_kit.auth.portfolios import Portfolios, admits
 from service_kit.http.pages import BadCursor, Page, decode_cursor, fetch_page
 
 Sort = Literal["id", "priority"]
@@ -29,8 +28,6 @@ HIGH_RISK = (RiskLevel.CRITICAL.value, RiskLevel.HIGH.value)
 # Built once: building a statement costs several times as much as executing it.
 _ONE = select(debtors).where(debtors.c.id == bindparam("wanted"))
 _ONE_LOCKED = _ONE.with_for_update()
-_PORTFOLIO = select(literal(1)).where(portfolios.c.name == bindparam("wanted"))
-_ANY_OF = select(literal(1)).where(debtors.c.portfolio == bindparam("wanted")).limit(1)
 
 
 class DebtorNotFoundError(LookupError):
@@ -109,15 +106,6 @@ def read(connection: Connection, debtor_id: int, within: Portfolios = None, *, l
     if row is None or not admits(within, row.portfolio):
         raise DebtorNotFoundError(debtor_id)
     return row
-
-
-def require_portfolio(connection: Connection, name: str) -> None:
-    """Raise PortfolioNotFoundError unless this portfolio exists: a misspelt one would be processed as empty.
-
-    Version 1.0 wrote debtors without the row of their portfolio.
-    """
-    if all(connection.execute(statement, {"wanted": name}).first() is None for statement in (_PORTFOLIO, _ANY_OF)):
-        raise PortfolioNotFoundError
 
 
 def page(connection: Connection, wanted: DebtorFilter, sort: Sort, cursor: str | None, limit: int) -> Page[Row[Any]]:

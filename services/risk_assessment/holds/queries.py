@@ -6,16 +6,18 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, literal, not_, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, not_, or_, select
 
-from recovery_core.holds import ALL_ACTIONS, actions_of, effective_end
+from recovery_core.holds import ALL_ACTIONS, Block, HoldSpan, actions_of, block_of, effective_end
 from risk_assessment.debtors.tables import debtors
 from risk_assessment.holds.tables import hold_ends, holds
 from risk_assessment.persons import queries as persons
 from risk_assessment.persons.tables import persons as persons_table
 from risk_assessment.portfolios.tables import portfolios
-from service_kit.auth.portfolios import PortfolioNotFoundError, Portfolios, admits
+from service_kit.auth.portfolios import Portfolios, admits
 from service_kit.http.pages import Page, decode_cursor, fetch_page
+
+HOLDS_AT_A_TIME = 5_000
 
 DEFAULT_ZONE = ZoneInfo("UTC")
 
@@ -108,6 +110,10 @@ def page(connection: Connection, wanted: HoldFilter, now: datetime, cursor: str 
         (before,) = decode_cursor(cursor, (int,))
         conditions.append(holds.c.number < before)
     statement = _VIEWED.where(*conditions).order_by(holds.c.number.desc())
+    if (index := _index_for(wanted)) is not None:
+        # MariaDB otherwise walks the whole table, because its order is that of the page.
+        for dialect in ("mysql", "mariadb"):
+            statement = statement.with_hint(holds, f"FORCE INDEX ({index})", dialect)
     return fetch_page(connection, statement, limit, lambda row: [row.number])
 
 
@@ -123,18 +129,63 @@ def view(row: Row[Any], now: datetime) -> dict[str, Any]:
     }
 
 
-def require_portfolio(connection: Connection, name: str) -> None:
-    """Raise PortfolioNotFoundError for a portfolio that is neither declared nor has debtors: it is misspelt."""
-    declared = select(literal(1)).where(portfolios.c.name == name)
-    named = select(literal(1)).where(debtors.c.portfolio == name).limit(1)
-    if connection.execute(declared).first() is None and connection.execute(named).first() is None:
-        raise PortfolioNotFoundError
+def blocks_in_force(connection: Connection, portfolio: str, at: datetime) -> tuple[dict[int, Block], dict[int, Block]]:
+    """Return what holds block at a moment, by debtor and by person of the portfolio.
+
+    A debtor with a hold of its own is among the debtors, together with what its person's holds block. Any other debtor
+    is blocked by its person's holds alone.
+    """
+    own: dict[int, list[HoldSpan]] = {}
+    of_person: dict[int, list[HoldSpan]] = {}
+    who: dict[int, int] = {}
+    for number, kind, blocked, debtor_id, person_id in _in_force(connection, portfolio, at):
+        span = HoldSpan(number, kind, blocked, at, None)
+        if debtor_id is None:
+            of_person.setdefault(person_id, []).append(span)
+        else:
+            own.setdefault(debtor_id, []).append(span)
+            who[debtor_id] = person_id or 0
+    together = {one: spans + of_person.get(who[one], []) for one, spans in own.items()}
+    return _blocks(together), _blocks(of_person)
+
+
+def _in_force(connection: Connection, portfolio: str, at: datetime) -> Iterator[Row[*tuple[Any, ...]]]:
+    """Yield the holds in force with their debtor, or their person. A debtor may have come from another portfolio."""
+    statement = (
+        select(
+            holds.c.number,
+            holds.c.kind,
+            holds.c.blocked,
+            holds.c.debtor_id,
+            func.coalesce(debtors.c.person_id, holds.c.person_id),
+        )
+        .select_from(holds)
+        .outerjoin(debtors, debtors.c.id == holds.c.debtor_id)
+        .outerjoin(hold_ends, hold_ends.c.hold_number == holds.c.number)
+        .where(in_force_at(at))
+        .where(or_(debtors.c.portfolio == portfolio, and_(holds.c.debtor_id.is_(None), holds.c.portfolio == portfolio)))
+    )
+    yield from connection.execute(statement, execution_options={"yield_per": HOLDS_AT_A_TIME})
+
+
+def _blocks(spans: dict[int, list[HoldSpan]]) -> dict[int, Block]:
+    return {one: block for one, of_one in spans.items() if (block := block_of(of_one)) is not None}
 
 
 def zone_of(connection: Connection, portfolio: str) -> ZoneInfo:
     """Return the time zone in which dates of a portfolio are meant."""
     name = connection.execute(select(portfolios.c.time_zone).where(portfolios.c.name == portfolio)).scalar()
     return DEFAULT_ZONE if name is None else ZoneInfo(name)
+
+
+def _index_for(wanted: HoldFilter) -> str | None:
+    """Return the index that begins with what the list is about, and then has its order; None for the table's own."""
+    if wanted.debtor_id is not None:
+        return "ix_holds_debtor"
+    if wanted.person_ref is not None:
+        return "ix_holds_person"
+    is_of_one = wanted.portfolio is not None or (wanted.within is not None and len(wanted.within) == 1)
+    return "ix_holds_portfolio" if is_of_one else None
 
 
 def _person_of(connection: Connection, wanted: HoldFilter) -> int:

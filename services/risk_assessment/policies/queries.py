@@ -5,19 +5,21 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, literal, or_, select
 
 from recovery_core.policies.document import Policy
+from risk_assessment.debtors.tables import debtors
 from risk_assessment.policies.schemas import PolicyState
 from risk_assessment.policies.tables import policies, policy_uploads
 from risk_assessment.portfolios.tables import policy_activations, portfolios
-from service_kit.auth.portfolios import Portfolios, admits
+from service_kit.auth.portfolios import PortfolioNotFoundError, Portfolios, admits
 from service_kit.http.pages import Page, decode_cursor, page_of
 
 # Built once: building a statement costs several times as much as executing it.
 _ACTIVE = select(portfolios.c.active_policy_id).where(portfolios.c.name == bindparam("portfolio"))
 # An activation, which changes the row, waits for the transactions that score by it; these do not wait for each other.
 _ACTIVE_UNTIL_COMMIT = _ACTIVE.with_for_update(read=True)
+_ANY_DEBTOR = select(literal(1)).where(debtors.c.portfolio == bindparam("portfolio")).limit(1)
 _STORED = select(
     policies.c.id,
     policies.c.hash,
@@ -71,8 +73,17 @@ def active_policy(connection: Connection, portfolio: str, *, until_commit: bool 
     return connection.execute(statement, {"portfolio": portfolio}).one_or_none()
 
 
-def newest_activated(connection: Connection, name_or_hash: str, portfolio: str | None = None) -> Row[Any] | None:
-    """Return id and version of the newest policy of this name or hash that was ever activated, or was in a portfolio."""
+def require_portfolio(connection: Connection, name: str) -> None:
+    """Raise PortfolioNotFoundError unless this portfolio exists: a misspelt one would be processed as empty.
+
+    Version 1.0 wrote debtors without the row of their portfolio.
+    """
+    if all(connection.execute(one, {"portfolio": name}).first() is None for one in (_ACTIVE, _ANY_DEBTOR)):
+        raise PortfolioNotFoundError
+
+
+def newest_activated(connection: Connection, name_or_hash: str, portfolio: str | None = None) -> Row[Any, Any] | None:
+    """Return id and version of the newest policy of this name or hash that was ever activated, there or anywhere."""
     activated = select(policy_activations.c.number).where(policy_activations.c.policy_id == policies.c.id)
     if portfolio is not None:
         activated = activated.where(policy_activations.c.portfolio == portfolio)
@@ -89,7 +100,9 @@ def id_of(connection: Connection, policy_hash: str) -> int | None:
 def is_uploaded(connection: Connection, name_or_hash: str) -> bool:
     """Return whether a policy of this name or hash was uploaded, a draft or not."""
     named = or_(policies.c.name == name_or_hash, policies.c.hash == name_or_hash)
-    return connection.execute(_STORED.where(named, policy_uploads.c.policy_id.is_not(None)).limit(1)).first() is not None
+    return (
+        connection.execute(_STORED.where(named, policy_uploads.c.policy_id.is_not(None)).limit(1)).first() is not None
+    )
 
 
 def known(connection: Connection, policy: Policy) -> KnownPolicy:
@@ -113,7 +126,7 @@ def page(connection: Connection, installation: Installation, cursor: str | None,
 def uses(connection: Connection, some: Sequence[KnownPolicy], default: Policy) -> Uses:
     """Return where these policies are active and which of them ever were. The default is where no other one is."""
     hashes = {one.id: one.hash for one in some if one.id is not None}
-    is_active = portfolios.c.active_policy_id.in_(hashes)
+    is_active: ColumnElement[bool] = portfolios.c.active_policy_id.in_(hashes)
     if any(one.hash == default.hash for one in some):
         is_active = or_(is_active, portfolios.c.active_policy_id.is_(None))
     found = Uses(activated={hashes[policy_id] for policy_id in _activated(connection, hashes)})

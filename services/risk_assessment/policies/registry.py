@@ -1,7 +1,7 @@
 """The policies that an installation knows: the built-in ones, those of a folder, and those in the database.
 
 Two different documents under one name and version are rejected. No policy that was ever used is forgotten: runs and
-assessments refer to its row. Which policy is active is read anew each time, so an activation counts at once everywhere.
+assessments refer to its row. Which policy is active is read again each time, so an activation counts at once everywhere.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ from risk_assessment.policies.tables import policies
 
 
 class NeverActivatedError(ValueError):
-    """A policy that nobody approved for this portfolio is asked for by name or hash."""
+    """A policy is named that no approver ever activated in this portfolio."""
 
     field = "policy"
 
@@ -66,10 +66,10 @@ class PolicyRegistry:
         if row is None:
             service.add_portfolio(connection, portfolio, now)
             row = queries.active_policy(connection, portfolio, until_commit=True)
-        policy_id = row.active_policy_id if row else None
-        if policy_id is None:
-            policy_id = self.register(connection, self.installation.default, now)
-        return ActiveScorer(policy_id, self.scorer(connection, policy_id))
+        if row is not None and row.active_policy_id is not None:
+            return ActiveScorer(row.active_policy_id, self.scorer(connection, row.active_policy_id))
+        default = self.installation.default
+        return ActiveScorer(self.register(connection, default, now), scorer_for(default))
 
     def installed(self, name_or_hash: str) -> Policy:
         """Return an installed policy, without a database: the newest of a name. Raises UnknownPolicyError."""

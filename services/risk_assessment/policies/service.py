@@ -15,14 +15,13 @@ from risk_assessment.policies.tables import policies, policy_uploads
 from risk_assessment.portfolios.tables import portfolios
 from service_kit.database.bulk import insert_rows
 from service_kit.database.types import utc_text
-from service_kit.http.problems import field_name
 
 
 class NotAPolicyError(ValueError):
     """A document is no policy; `field_errors` names each place, dotted as in the document, and what is wrong there."""
 
     def __init__(self, error: PolicyError) -> None:
-        self.field_errors = [(_field(place), message) for place, message in error.problems[:MAX_PROBLEMS]]
+        self.field_errors = [(_field(place), message) for place, message, _ in error.problems[:MAX_PROBLEMS]]
         self.field_errors_total = error.total
         super().__init__(f"{error.total} places of the document are not valid" if error.total > 1 else _one(self))
 
@@ -94,4 +93,4 @@ def _one(error: NotAPolicyError) -> str:
 
 
 def _field(place: str) -> str:
-    return "body" if place == "document" else field_name(place.split("."))
+    return "body" if place == "document" else place

@@ -70,7 +70,7 @@ def page(connection: Connection, within: Portfolios, cursor: str | None, limit: 
 def views(connection: Connection, found: Sequence[Any], registry: PolicyRegistry) -> list[dict[str, Any]]:
     """Return portfolios as clients see them. Their debtors are counted along an index."""
     counted = select(debtors.c.portfolio, func.count()).where(debtors.c.portfolio.in_([one.name for one in found]))
-    counts = dict(connection.execute(counted.group_by(debtors.c.portfolio)).all())
+    counts: dict[str, int] = dict(connection.execute(counted.group_by(debtors.c.portfolio)).all())
     return [
         {
             **StoredPortfolio(*one)._asdict(),

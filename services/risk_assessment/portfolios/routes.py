@@ -26,7 +26,9 @@ router = APIRouter(tags=["portfolios"], route_class=JsonRoute)
 
 # Any printable text may be asked for, and is then not found.
 KnownName = Annotated[str, Path(pattern=PRINTABLE_PATTERN)]
-PUT = {200: {}, 201: {"model": PortfolioOut, "description": "The portfolio is new"} | WITH_LOCATION}
+PUT: dict[int | str, dict[str, Any]] = {
+    201: {"model": PortfolioOut, "description": "The portfolio is new"} | WITH_LOCATION
+}
 ACTIVATED = {202: WITH_LOCATION} | problem_responses(409)
 
 
@@ -47,9 +49,7 @@ def read(name: KnownName, context: Context) -> Response:
 
 
 @router.put("/portfolios/{name}", response_model=PortfolioOut, responses=PUT, dependencies=operator(Origin.PATH))
-def replace(
-    name: Annotated[PortfolioName, Path()], body: PortfolioIn, request: Request, context: Context
-) -> Response:
+def replace(name: Annotated[PortfolioName, Path()], body: PortfolioIn, request: Request, context: Context) -> Response:
     """Replace the settings of a portfolio, or add it. A field left out takes its default."""
     context.require_portfolio(name)
     with context.writing() as connection:
@@ -62,7 +62,7 @@ def replace(
 
 @router.get("/portfolios/{name}/activations", response_model=ActivationPage, dependencies=viewer(Origin.PATH))
 def activations(name: KnownName, context: Context, limit: Limit = 100, cursor: Cursor = None) -> Response:
-    """Which policy was active when, by whom and why; newest first."""
+    """Which policy was active when, who did it and why; newest first."""
     with context.reading() as connection:
         portfolio = queries.read(connection, name, context.portfolios)
         page = queries.activations(connection, portfolio, cursor, limit)

@@ -1,6 +1,6 @@
 """Portfolios: replace their settings, and activate a policy. Functions take a connection, never commit.
 
-Rejected: an approver's own upload, errors of the linter that nobody accepted, and a policy that cannot score debtors
+Rejected: an approver's own upload, errors of the linter that were not accepted, and a policy that cannot score debtors
 for want of a field that they lack.
 """
 
@@ -103,7 +103,7 @@ def activate(
     connection.execute(
         update(portfolios).where(portfolios.c.name == portfolio.name).values(active_policy_id=policy_id, updated_at=now)
     )
-    accepted = sorted(set(body.accept_findings))
+    accepted = sorted(set(map(str, body.accept_findings)))
     _record(connection, portfolio.name, policy_id, now, actor, body.reason, accepted)
     return scoring.accept(connection, ScoringJobIn(portfolio=portfolio.name), registry, now)
 

@@ -121,6 +121,7 @@ def _report_lines(run: dict[str, Any], report: dict[str, Any] | None) -> Iterato
     yield "processed", f"{report['debtors_processed']:,} of {report['debtors_total']:,}"
     yield "succeeded", f"{report['succeeded']:,}"
     yield "failed", f"{report['failed']:,}"
+    yield "skipped", f"{report['skipped']:,}" + (f" ({_counts(report['skip_reasons'])})" if report["skipped"] else "")
     yield "high priority", f"{report['high_priority']:,}"
     yield "seconds", f"{report['processing_seconds']} ({report['debtors_per_second']:,} debtors a second)"
     yield "levels", _counts(report["levels"])

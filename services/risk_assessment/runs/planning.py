@@ -4,7 +4,8 @@ A plan counts only once it is committed as a whole; one that was cut off is thro
 first proves that this dispatcher still has the leader lease, so two can never mix their plans.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from itertools import islice
@@ -13,20 +14,31 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, Row, select, update
 
+from recovery_core.holds import Block
 from recovery_core.messages.wire import MAX_BODY_BYTES, MessageTooLarge
 from recovery_core.policies.parts import Lane
+from recovery_core.ranking.exclusions import Excluded, Exclusion, Part, in_order
 from recovery_core.ranking.manifest import Batch, Manifest, NumberedBatch
+from recovery_core.ranking.persons import first, leading, without_persons
 from recovery_core.ranking.queue import Entry, RecoveryQueue
 from recovery_core.scoring.scorer import Scorer
 from risk_assessment.batches import service as batches
 from risk_assessment.batches.messages import Inputs, MessageWriter, inputs_of
-from risk_assessment.runs.ranking import Eligible, selection_of
+from risk_assessment.exclusions import service as exclusions
+from risk_assessment.runs import queries
+from risk_assessment.runs.ranking import Eligible, last_person
+from risk_assessment.runs.selection import Blocked, selection_of
 from risk_assessment.runs.tables import UNPLANNED, RunState, runs
+from risk_assessment.stops import service as stops
 from service_kit.database.engine import Database
 
 BATCHES_A_COMMIT = 100
 ALWAYS_FITS = 500
 """Debtors whose message is under the limit however long their entries are, with room for a policy's document."""
+FITS_WITH_BLOCKS = 350
+"""The same where any debtor's entry may name blocked actions, which take up to 150 bytes."""
+PARTS_A_COMMIT = 20
+"""How many records of exclusions wait at most before they are committed by themselves."""
 MAX_SEQUENCE = 1_000_000_000
 """Stands for totals that are not known yet where a message is only measured."""
 
@@ -55,39 +67,56 @@ class Plan:
         Returns how many debtors it ranked. Raises RunWithdrawnError, PlanInterruptedError, LeaseLostError.
         """
         self._write(self._begin)
-        manifest = Manifest(self._scorer.policy.hash, self._run.threshold, self._run.batch_size)
-        limit = self._run.debtor_limit
-        with self._database.read() as snapshot, RecoveryQueue(limit=limit, spill_after=self._spill_after) as queue:
-            eligible = Eligible(self._database, snapshot, selection_of(self._run, self._scorer))
-            for chunk in eligible.entries():
-                queue.extend(chunk)
-                _check_interrupted(interrupted)
-            excluded = eligible.excluded(limit)
-            writer = MessageWriter(self._run, self._scorer, MAX_SEQUENCE, MAX_SEQUENCE)
-            fitting = _Fitting(snapshot, writer).batches(manifest.cut(queue.drain()))
-            for part in _in_commits(manifest.numbered(fitting)):
-                self._write(partial(self._record, part=part))
-                _check_interrupted(interrupted)
-        self._write(partial(self._finish, manifest=manifest, excluded=excluded, now=clock()))
+        with self._database.read() as snapshot:
+            run = queries.of_number(snapshot, self._run.number)
+            selection, excluded = selection_of(run, self._scorer), Excluded()
+            manifest = Manifest(self._scorer.policy.hash, run.threshold, run.batch_size)
+            eligible = Eligible(
+                self._database, snapshot, selection, Blocked(snapshot, run.portfolio, clock()), excluded
+            )
+            with _Order(last_person(snapshot, selection), run.debtor_limit, self._spill_after, excluded) as order:
+                for chunk in eligible.entries():
+                    order.take_in(chunk)
+                    self._record_full(excluded)
+                    _check_interrupted(interrupted)
+                writer = MessageWriter(run, self._scorer, MAX_SEQUENCE, MAX_SEQUENCE)
+                fitting = _Fitting(snapshot, writer, eligible.partly).batches(manifest.cut(order.entries()))
+                for part in _in_commits(manifest.numbered(fitting)):
+                    self._write(partial(self._record, part=part, partly=eligible.partly, left=excluded.take()))
+                    _check_interrupted(interrupted)
+        left = excluded.take_all()
+        self._write(partial(self._finish, manifest=manifest, counts=excluded.counts, left=left, now=clock()))
         return manifest.ranked
 
     def _begin(self, connection: Connection) -> None:
-        self._move(connection, RunState.PLANNING)
+        # Every stop acknowledged so far gets its place before the snapshot is taken, which therefore has seen them all.
+        self._move(connection, RunState.PLANNING, stops_before=stops.sequence_all(connection))
         batches.delete_planned(connection, self._run.number)
+        exclusions.delete_planned(connection, self._run.number)
 
-    def _record(self, connection: Connection, part: list[NumberedBatch]) -> None:
+    def _record_full(self, excluded: Excluded) -> None:
+        if excluded.waiting >= PARTS_A_COMMIT:
+            self._write(partial(self._record, part=[], partly={}, left=excluded.take()))
+
+    def _record(
+        self, connection: Connection, part: list[NumberedBatch], partly: Mapping[int, Block], left: list[Part]
+    ) -> None:
         self._check_wanted(connection)
-        batches.record_planned(connection, self._run.number, part)
+        batches.record_planned(connection, self._run.number, part, partly)
+        exclusions.record(connection, self._run.number, left)
 
-    def _finish(self, connection: Connection, manifest: Manifest, excluded: dict[str, int], now: datetime) -> None:
+    def _finish(
+        self, connection: Connection, manifest: Manifest, counts: Counter[Exclusion], left: list[Part], now: datetime
+    ) -> None:
         totals = {
             "debtors_ranked": manifest.ranked,
             "debtors_high": manifest.high,
             "batches_total": manifest.batches_total,
             "manifest_hash": manifest.hash,
-            "excluded": orjson.dumps(excluded).decode(),
+            "excluded": orjson.dumps(in_order(counts)).decode(),
             "planned_at": now,
         }
+        exclusions.record(connection, self._run.number, left)
         if manifest.batches_total:
             self._move(connection, RunState.PUBLISHING, **totals)
         else:
@@ -110,15 +139,43 @@ def _check_interrupted(interrupted: Callable[[], bool]) -> None:
         raise PlanInterruptedError
 
 
+class _Order:
+    """The queue of a plan. It keeps the best `limit`, unless those whom others cover must be found first."""
+
+    def __init__(self, last_person: int, limit: int | None, spill_after: int, excluded: Excluded) -> None:
+        self._last_person, self._limit, self._excluded = last_person, limit, excluded
+        self._queue = RecoveryQueue(limit=None if last_person else limit, spill_after=spill_after)
+        self._taken_in = 0
+
+    def __enter__(self) -> "_Order":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._queue.close()
+
+    def take_in(self, entries: Sequence[Sequence[int]]) -> None:
+        """Add entries."""
+        self._queue.extend(entries)
+        self._taken_in += len(entries)
+
+    def entries(self) -> Iterable[Entry]:
+        """Return what is ranked, in order, and add to the excluded whom others cover and who is beyond the limit."""
+        if self._last_person:
+            leaders = leading(self._queue.drain(), self._last_person, self._excluded)
+            return leaders if self._limit is None else first(leaders, self._limit, self._excluded)
+        self._excluded.count(Exclusion.LIMIT, self._taken_in - len(self._queue))
+        return without_persons(self._queue.drain())
+
+
 class _Fitting:
     """Halves batches whose message would be too large; only very large batches of very long entries are."""
 
-    def __init__(self, snapshot: Connection, writer: MessageWriter) -> None:
-        self._snapshot, self._writer = snapshot, writer
+    def __init__(self, snapshot: Connection, writer: MessageWriter, partly: Mapping[int, Block]) -> None:
+        self._snapshot, self._writer, self._partly = snapshot, writer, partly
 
     def batches(self, batches: Iterable[Batch]) -> Iterator[Batch]:
         for lane, entries in batches:
-            if len(entries) <= ALWAYS_FITS:
+            if len(entries) <= (FITS_WITH_BLOCKS if self._partly else ALWAYS_FITS):
                 yield lane, entries
             else:
                 inputs = inputs_of(self._snapshot, entries)
@@ -134,7 +191,7 @@ class _Fitting:
 
     def _fits(self, entries: list[Entry], inputs: Inputs) -> bool:
         try:
-            body = self._writer.body(MAX_SEQUENCE, Lane.STANDARD.value, entries, inputs)
+            body = self._writer.body(MAX_SEQUENCE, Lane.STANDARD.value, entries, inputs, self._partly)
             return len(body) <= MAX_BODY_BYTES or len(entries) == 1
         except MessageTooLarge:
             if len(entries) == 1:

@@ -1,56 +1,153 @@
-"""A dry run: what a run would do now, read from the same snapshot and the same order, writing nothing."""
+"""A dry run: what a run would do now, read from the same snapshot and the same order, writing nothing.
 
+The database counts everyone; whoever a hold or another debtor of the person may leave out is then looked at one by one.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import chain, islice
 from typing import Any
 
-from sqlalchemy import Connection, not_, select
+from sqlalchemy import Connection, Select, func, not_, select
 
 from recovery_core.money import format_money
 from recovery_core.policies.parts import Lane
 from recovery_core.profile import DEBT_AT, FACTS
+from recovery_core.ranking.exclusions import Excluded, Exclusion, held, in_order
+from recovery_core.ranking.persons import VERSION_BITS
 from recovery_core.ranking.queue import Entry, RecoveryQueue
 from risk_assessment.debtors.tables import debtors
-from risk_assessment.runs.ranking import Eligible, Selection, counts, exclusions
+from risk_assessment.runs.ranking import Eligible, check_counts, last_person, stored_pages
+from risk_assessment.runs.selection import PAYLOAD, Blocked, Selection, tally
 from service_kit.database.engine import Database
 
-
-def preview(
-    database: Database, connection: Connection, selection: Selection, threshold: int, top: int, limit: int | None
-) -> dict[str, Any]:
-    """Return the best `top` debtors, counts per lane and who is left out. Memory grows with `top` alone."""
-    wanted = top if limit is None else min(top, limit)
-    # Two ranges of the index of priorities, so that the whole of it is read once.
-    is_high = debtors.c.priority > threshold
-    above = counts(connection, selection, is_high, count_stored=True)
-    found = above + counts(connection, selection, not_(is_high), count_stored=True)
-    eligible, high = found.stored, above.stored
-    others = Eligible(database, connection, selection)
-    with RecoveryQueue(_best_stored(connection, selection, wanted), limit=wanted) as queue:
-        if found.left_out.total() + eligible < found.total:
-            for chunk in others.scored_here():
-                queue.extend(chunk)
-                eligible += len(chunk)
-                high += sum(1 for priority, _, _ in chunk if priority > threshold)
-        best = list(queue.drain())
-    ranked = eligible if limit is None else min(eligible, limit)
-    high = min(high, ranked)
-    return {
-        "ranked": ranked,
-        "lanes": {Lane.HIGH.value: high, Lane.STANDARD.value: ranked - high},
-        "excluded": exclusions(found, eligible, others.excluded_here, limit),
-        "top": _lines(connection, selection, best, threshold),
-        "policy": selection.scorer.policy.ref.model_dump(),
-        "threshold": format_money(threshold),
-    }
+LEAST_PAGE = 500
+"""How many of the best debtors are read at a time, of whom some may have to be left out."""
 
 
-def _best_stored(connection: Connection, selection: Selection, top: int) -> list[Entry]:
-    statement = (
-        select(debtors.c.priority, debtors.c.id, debtors.c.version)
-        .where(*selection.stored())
-        .order_by(debtors.c.priority.desc(), debtors.c.id)
-        .limit(top)
-    )
-    return [(priority, debtor_id, version) for priority, debtor_id, version in connection.execute(statement)]
+class Preview:
+    """The best debtors, the counts per lane, and who is left out.
+
+    Memory grows with the top, the holds in force and the persons who have more than one debtor.
+    """
+
+    def __init__(
+        self, database: Database, connection: Connection, selection: Selection, threshold: int, at: datetime
+    ) -> None:
+        self._database, self._connection, self._selection = database, connection, selection
+        self._threshold = threshold
+        self._blocked = Blocked(connection, selection.portfolio, at)
+        self._excluded = Excluded(records=False)
+        self._by_person = last_person(connection, selection) > 0
+        self._eligible = self._high = 0
+        self._stopped: set[int] = set()
+        self._leads: dict[int, Entry] = {}
+
+    def show(self, top: int, limit: int | None) -> dict[str, Any]:
+        """Return the preview as clients see it."""
+        wanted = top if limit is None else min(top, limit)
+        total, stale = self._count()
+        self._take_out_stopped()
+        with RecoveryQueue(limit=wanted) as queue:
+            if self._by_person:
+                self._gather_persons()
+            if stale:
+                queue.extend(self._scored_here())
+            queue.extend(self._best_stored(wanted))
+            queue.extend(self._leads.values())
+            best = list(queue.drain())
+        check_counts(self._eligible, self._excluded, total)
+        return self._shown(best, limit)
+
+    def _count(self) -> tuple[int, bool]:
+        """Count stored rows; return how many debtors there are, and whether another policy scored any of them."""
+        # Two ranges of the index of priorities, so that the whole of it is read once.
+        is_high = debtors.c.priority > self._threshold
+        above = tally(self._connection, self._selection, is_high)
+        found = above.with_other(tally(self._connection, self._selection, not_(is_high)))
+        self._eligible, self._high = found.stored, above.stored
+        self._excluded.count(Exclusion.PAID, found.paid)
+        self._excluded.count(Exclusion.FILTERED, found.filtered)
+        return found.total, found.paid + found.filtered + found.stored < found.total
+
+    def _take_out_stopped(self) -> None:
+        for priority, debtor_id, block, outside in self._blocked.stopped(self._connection, self._selection):
+            self._stopped.add(debtor_id)
+            self._excluded.count(held(block.kind), 1)
+            if outside:
+                self._excluded.count(Exclusion.FILTERED, -1)
+            else:
+                self._add(priority, -1)
+
+    def _gather_persons(self) -> None:
+        """Find who leads among the debtors of each person with more than one."""
+        for rows in self._database.stream(self._connection, _of_shared_persons(self._selection)):
+            for priority, debtor_id, payload in rows:
+                if debtor_id not in self._stopped:
+                    self._add(priority, -1)
+                    self._compare((priority, debtor_id, payload))
+
+    def _scored_here(self) -> Iterator[Entry]:
+        """Yield those that another policy scored, unless a person stands behind them, who is compared."""
+        others = Eligible(self._database, self._connection, self._selection, self._blocked, self._excluded)
+        for chunk in others.scored_here():
+            for entry in chunk:
+                if self._by_person and entry[2] >> VERSION_BITS:
+                    self._compare(entry)
+                else:
+                    self._add(entry[0], 1)
+                    yield entry
+
+    def _compare(self, entry: Entry) -> None:
+        person = entry[2] >> VERSION_BITS
+        lead = self._leads.get(person)
+        if lead is None:
+            self._leads[person] = entry
+            self._add(entry[0], 1)
+            return
+        self._excluded.count(Exclusion.COVERED, 1)
+        if (-entry[0], entry[1]) < (-lead[0], lead[1]):
+            self._leads[person] = entry
+            self._add(lead[0], -1)
+            self._add(entry[0], 1)
+
+    def _add(self, priority: int, debtors: int) -> None:
+        self._eligible += debtors
+        self._high += debtors if priority > self._threshold else 0
+
+    def _best_stored(self, wanted: int) -> Iterator[Entry]:
+        """Yield the best debtors that this policy scored, without those who were looked at one by one."""
+        size = max(wanted, LEAST_PAGE)
+        pages = stored_pages(self._connection, self._selection, size)
+        plain = (
+            (priority, debtor_id, payload)
+            for priority, debtor_id, payload in chain.from_iterable(pages)
+            if debtor_id not in self._stopped and payload >> VERSION_BITS not in self._leads
+        )
+        return islice(plain, wanted)
+
+    def _shown(self, best: list[Entry], limit: int | None) -> dict[str, Any]:
+        ranked = self._eligible if limit is None else min(self._eligible, limit)
+        high = min(self._high, ranked)
+        self._excluded.count(Exclusion.LIMIT, self._eligible - ranked)
+        return {
+            "ranked": ranked,
+            "lanes": {Lane.HIGH.value: high, Lane.STANDARD.value: ranked - high},
+            "excluded": in_order(self._excluded.counts),
+            "top": _lines(self._connection, self._selection, best, self._threshold),
+            "policy": self._selection.scorer.policy.ref.model_dump(),
+            "threshold": format_money(self._threshold),
+            "unit": self._selection.unit,
+        }
+
+
+def _of_shared_persons(selection: Selection) -> Select[Any]:
+    """Select the debtors that this policy scored of persons who have more than one."""
+    person = debtors.c.person_id
+    shared = select(person).where(person.is_not(None)).group_by(person).having(func.count() > 1).subquery()
+    columns = (debtors.c.priority, debtors.c.id, PAYLOAD.label("payload"))
+    same = debtors.join(shared, shared.c.person_id == person)
+    return select(*columns).select_from(same).where(selection.of_portfolio(), selection.stored())
 
 
 def _lines(connection: Connection, selection: Selection, best: list[Entry], threshold: int) -> list[dict[str, Any]]:

@@ -7,9 +7,11 @@ import orjson
 from sqlalchemy import Connection, Row, func, select
 
 from recovery_core.money import format_money
+from recovery_core.ranking.exclusions import Exclusion
 from risk_assessment.batches.tables import BatchState, run_batches
+from risk_assessment.exclusions import queries as exclusions
 from risk_assessment.policies.registry import PolicyRegistry
-from risk_assessment.runs.tables import UNPLANNED, RunState, runs
+from risk_assessment.runs.tables import UNPLANNED, RunState, runs, unit_of
 from service_kit.auth.portfolios import Portfolios, admits
 from service_kit.http.pages import Page, decode_cursor, fetch_page
 
@@ -31,6 +33,11 @@ def read(connection: Connection, run_id: str, within: Portfolios = None, *, lock
     return row
 
 
+def of_number(connection: Connection, number: int) -> Row[Any]:
+    """Return the row of a run that is known to exist."""
+    return connection.execute(select(runs).where(runs.c.number == number)).one()
+
+
 def locked(connection: Connection, numbers: Iterable[int]) -> list[Row[Any]]:
     """Return the runs' rows, locked in one order, and always before any of their batches: so there is no deadlock."""
     these = select(runs).where(runs.c.number.in_(sorted(set(numbers)))).order_by(runs.c.number)
@@ -48,6 +55,23 @@ def page(connection: Connection, within: Portfolios, cursor: str | None, limit: 
     return fetch_page(connection, statement, limit, lambda row: [row.number])
 
 
+def exclusion_page(
+    connection: Connection,
+    run_id: str,
+    within: Portfolios,
+    reason: Exclusion | None,
+    cursor: str | None,
+    limit: int,
+) -> Page[dict[str, Any]]:
+    """Return a page of those whom a run of these portfolios left out; none before it is planned as a whole.
+
+    Raises RunNotFoundError, BadCursor.
+    """
+    run = read(connection, run_id, within)
+    place = exclusions.place_in(cursor)
+    return Page([], None) if run.planned_at is None else exclusions.page(connection, run.number, reason, place, limit)
+
+
 def numbers_in(connection: Connection, states: tuple[RunState, ...]) -> list[int]:
     """Return the numbers of the runs in these states, oldest first; the index of states alone is read."""
     return sorted(connection.execute(select(runs.c.number).where(runs.c.state.in_(states))).scalars())
@@ -56,7 +80,7 @@ def numbers_in(connection: Connection, states: tuple[RunState, ...]) -> list[int
 def next_to_plan(connection: Connection) -> Row[Any] | None:
     """Return the oldest run that has no plan yet, or whose plan was cut off."""
     waiting = numbers_in(connection, UNPLANNED)
-    return connection.execute(select(runs).where(runs.c.number == waiting[0])).one() if waiting else None
+    return of_number(connection, waiting[0]) if waiting else None
 
 
 def view(connection: Connection, row: Row[Any], registry: PolicyRegistry) -> dict[str, Any]:
@@ -68,6 +92,7 @@ def view(connection: Connection, row: Row[Any], registry: PolicyRegistry) -> dic
         **row._mapping,
         "threshold": format_money(row.threshold),
         "limit": row.debtor_limit,
+        "unit": unit_of(row.unit),
         "filters": _filters_view(row.filters),
         "excluded": orjson.loads(row.excluded),
         "policy": policy.ref.model_dump(),

@@ -122,7 +122,7 @@ def _refusal(result: BatchResult, number: int | None, sent: _Sent, undigested: b
         return Refusal.UNKNOWN_BATCH
     if result.batch_id != batch_id_of(result.run_id, result.sequence):
         return Refusal.BATCH_ID
-    if result.succeeded + result.failed != (batch.debtors if result.outcome == Outcome.DONE else 0):
+    if result.succeeded + result.failed + result.skipped != (batch.debtors if result.outcome == Outcome.DONE else 0):
         return Refusal.COUNTS
     if result.digest is None:
         return None if undigested and batch.sends else Refusal.DIGEST

@@ -1,6 +1,7 @@
 """`/runs`: preview, start, watch and cancel a prioritization."""
 
 import asyncio
+from collections.abc import Iterator
 from functools import partial
 from typing import Annotated, Any
 
@@ -12,22 +13,25 @@ from sqlalchemy import Connection
 from recovery_core.money import Money, Threshold
 from recovery_core.policies.parts import RiskLevel
 from recovery_core.profile import PaymentStatus
+from recovery_core.ranking.exclusions import Exclusion
 from recovery_core.scoring.scorer import scorer_for
-from risk_assessment.debtors import queries as debtors
-from risk_assessment.dependencies import WITH_LOCATION, Context, RunId
+from risk_assessment.dependencies import WITH_LOCATION, Context, RiskContext, RunId
+from risk_assessment.exclusions.schemas import ExclusionOut, ExclusionPage
 from risk_assessment.fields import PolicyName, PortfolioName
 from risk_assessment.metadata import IDEMPOTENCY
 from risk_assessment.metrics import RUNS
+from risk_assessment.policies.queries import require_portfolio
 from risk_assessment.policies.registry import PolicyRegistry
-from risk_assessment.runs import preview as previews
 from risk_assessment.runs import queries, service
-from risk_assessment.runs.ranking import Selection
+from risk_assessment.runs.preview import Preview
 from risk_assessment.runs.schemas import DEFAULT_THRESHOLD, PreviewOut, RunFilters, RunIn, RunOut, RunPage
-from risk_assessment.runs.tables import FINISHED
+from risk_assessment.runs.selection import Selection
+from risk_assessment.runs.tables import FINISHED, Unit
 from service_kit.auth.portfolios import Origin
 from service_kit.database.engine import Database
 from service_kit.http.context import long_viewer, operator, viewer
 from service_kit.http.event_streams import EventStream, Snapshot
+from service_kit.http.exports import EXPORT_RESPONSES, ChosenFormat, export
 from service_kit.http.idempotent_posts import Effect, IdempotencyKey, respond_once
 from service_kit.http.input.routes import JsonRoute
 from service_kit.http.middleware.json_bodies import parsed_body
@@ -37,6 +41,7 @@ from service_kit.http.responses import json_response
 
 router = APIRouter(prefix="/runs", tags=["runs"], route_class=JsonRoute)
 
+EXPORT_CHUNK = 2_000
 ACCEPTED = {202: WITH_LOCATION} | problem_responses(404)
 RUN_EVENT = {
     "type": "object",
@@ -68,6 +73,7 @@ def preview(
     payment_status: Annotated[list[PaymentStatus] | None, Query(max_length=3)] = None,
     min_debt: Money | None = None,
     max_debt: Money | None = None,
+    unit: Annotated[Unit, Query(description="Rank one debtor of each person, or every account")] = Unit.PERSON,
 ) -> Response:
     """What a run would do now: the best debtors, counts per lane and who is left out. Nothing is written."""
     context.require_portfolio(portfolio)
@@ -75,11 +81,11 @@ def preview(
         risk_level=risk_level, payment_status=payment_status, min_debt=min_debt, max_debt=max_debt
     )
     with context.reading() as connection:
-        debtors.require_portfolio(connection, portfolio)
+        require_portfolio(connection, portfolio)
         chosen = context.registry.chosen(connection, policy, portfolio)
         policy_id = context.registry.find_id(connection, chosen)
-        selection = Selection(portfolio, policy_id, scorer_for(chosen), service.stored_filters(filters))
-        shown = previews.preview(context.database, connection, selection, threshold, top_k, limit)
+        selection = Selection(portfolio, policy_id, scorer_for(chosen), service.stored_filters(filters), unit)
+        shown = Preview(context.database, connection, selection, threshold, context.audit.at).show(top_k, limit)
     context.audit.read("run.previewed", *(f"debtor:{line['debtor_id']}" for line in shown["top"]))
     return json_response(PreviewOut.model_validate(shown))
 
@@ -96,7 +102,7 @@ def start(
     context.require_portfolio(body.portfolio)
 
     def act(connection: Connection) -> Effect:
-        debtors.require_portfolio(connection, body.portfolio)
+        require_portfolio(connection, body.portfolio)
         traceparent = request.scope.get("traceparent")
         run_id = service.accept(connection, body, context.registry, context.audit.at, traceparent)
         context.audit.changed(connection, "run.started", f"run:{run_id}", portfolio=body.portfolio)
@@ -147,6 +153,43 @@ async def events(run_id: RunId, request: Request, context: Context) -> EventStre
     """The run as server-sent events: one at once, one at each change, the last when it is over."""
     await asyncio.to_thread(_check_access, context, run_id)
     return EventStream(request, f"run:{run_id}", partial(_look, context.database, context.registry, run_id))
+
+
+@router.get(
+    "/{run_id}/exclusions",
+    response_model=ExclusionPage,
+    responses=EXPORT_RESPONSES,
+    dependencies=viewer(Origin.PATH),
+)
+def list_exclusions(
+    run_id: RunId,
+    context: Context,
+    wanted: ChosenFormat,
+    reason: Annotated[Exclusion | None, Query(description="Only those that this reason left out")] = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Response:
+    """Who the run left out, and why: a page as JSON, or all as CSV or NDJSON by `Accept`.
+
+    `FILTERED` and `LIMIT`, which the run's own options explain, are only counted, in `excluded` of the run. The list is
+    empty until the run is planned, and for runs that version 1.0 planned.
+    """
+    context.audit.read("run.exclusions_read", f"run:{run_id}")
+    if wanted != "json":
+        return export(wanted, f"exclusions-{run_id}", tuple(ExclusionOut.model_fields), _left(context, run_id, reason))
+    with context.reading() as connection:
+        page = queries.exclusion_page(connection, run_id, context.portfolios, reason, cursor, limit)
+    return json_response(ExclusionPage.model_validate({"items": page.items, "next_cursor": page.next_cursor}))
+
+
+def _left(context: RiskContext, run_id: str, reason: Exclusion | None) -> Iterator[list[dict[str, Any]]]:
+    """Yield all whom the run left out, page after page, each read by itself."""
+    cursor, more = None, True
+    while more:
+        with context.reading() as connection:
+            page = queries.exclusion_page(connection, run_id, context.portfolios, reason, cursor, EXPORT_CHUNK)
+        yield page.items
+        cursor, more = page.next_cursor, page.next_cursor is not None
 
 
 def _check_access(context: Context, run_id: str) -> None:

@@ -11,7 +11,7 @@ from recovery_core.policies.parts import Lane, RiskLevel
 from recovery_core.profile import PaymentStatus
 from recovery_core.whole_number import WHOLE
 from risk_assessment.fields import PolicyName, PolicyRefOut, PortfolioName
-from risk_assessment.runs.tables import RunState
+from risk_assessment.runs.tables import RunState, Unit
 
 DEFAULT_THRESHOLD = 50_000_000  # 500000.00 in minor units
 
@@ -41,6 +41,7 @@ class RunIn(BaseModel):
     limit: Annotated[int, Field(strict=True, ge=1, le=100_000_000), WHOLE] | None = None
     policy: PolicyName | None = None
     filters: RunFilters | None = None
+    unit: Unit = Unit.PERSON
 
 
 State = Annotated[str, Field(json_schema_extra={"enum": [state.value for state in RunState]})]
@@ -55,6 +56,7 @@ class RunOut(BaseModel):
     batch_size: int
     threshold: str
     limit: int | None
+    unit: Unit
     filters: dict[str, Any] | None
     policy: PolicyRefOut
     as_of: datetime
@@ -103,3 +105,4 @@ class PreviewOut(BaseModel):
     top: list[RankedDebtorOut]
     policy: PolicyRefOut
     threshold: str
+    unit: Unit

@@ -42,6 +42,7 @@ def accept(
             excluded="{}",
             created_at=now,
             traceparent=traceparent,
+            unit=body.unit,
         )
     )
     return run_id

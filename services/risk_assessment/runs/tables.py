@@ -20,6 +20,18 @@ class RunState(StrEnum):
     FAILED = "failed"
 
 
+class Unit(StrEnum):
+    """What a run ranks: of each person the debtor with the highest priority, or every account."""
+
+    PERSON = "person"
+    ACCOUNT = "account"
+
+
+def unit_of(stored: str | None) -> Unit:
+    """Return the unit of a run as it is stored: version 1.0 stored none, and ranked every account."""
+    return Unit(stored or Unit.ACCOUNT)
+
+
 UNPLANNED = (RunState.ACCEPTED, RunState.PLANNING)
 SENDING = (RunState.PUBLISHING, RunState.PUBLISHED)
 ACTIVE = (*UNPLANNED, *SENDING)

@@ -8,9 +8,9 @@ from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 
 from recovery_core.policies.document import Policy
-from risk_assessment.debtors import queries as debtors
 from risk_assessment.dependencies import WITH_LOCATION, Context, RunId
 from risk_assessment.metadata import IDEMPOTENCY
+from risk_assessment.policies.queries import require_portfolio
 from risk_assessment.scoring import queries, service
 from risk_assessment.scoring.schemas import ScoresIn, ScoresOut, ScoringJobIn, ScoringJobOut
 from service_kit.auth.portfolios import Origin
@@ -28,9 +28,7 @@ MAX_PROFILES_AT_ONCE = 20
 router = APIRouter(tags=["scoring"], route_class=JsonRoute)
 
 
-@router.post(
-    "/scores", response_model=ScoresOut, responses=problem_responses(404), dependencies=viewer(Origin.BODY)
-)
+@router.post("/scores", response_model=ScoresOut, responses=problem_responses(404), dependencies=viewer(Origin.BODY))
 async def score(body: ScoresIn, request: Request, context: Context) -> Response:
     """Score up to 1,000 profiles without storing them: one result or one error for each."""
     context.require_portfolio(body.named_portfolio)
@@ -68,7 +66,7 @@ def start(
     context.require_portfolio(body.portfolio)
 
     def act(connection: Connection) -> Effect:
-        debtors.require_portfolio(connection, body.portfolio)
+        require_portfolio(connection, body.portfolio)
         job_id = service.accept(connection, body, context.registry, context.audit.at)
         context.audit.changed(connection, "scoring_job.started", f"scoring_job:{job_id}", portfolio=body.portfolio)
         shown = queries.view(connection, queries.read(connection, job_id), context.registry)

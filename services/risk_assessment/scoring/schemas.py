@@ -28,10 +28,12 @@ class ScoresIn(BaseModel):
         },
     )
 
-    portfolio: Annotated[PortfolioName | None, Field(description="Whose active policy scores; `default` without any")] = (
+    portfolio: Annotated[
+        PortfolioName | None, Field(description="Whose active policy scores; `default` without any")
+    ] = None
+    policy: Annotated[PolicyName | None, Field(description="A policy that scores instead, a draft too by its hash")] = (
         None
     )
-    policy: Annotated[PolicyName | None, Field(description="A policy that scores instead, a draft too by its hash")] = None
     profiles: Annotated[list[Any], Field(min_length=1, max_length=MAX_PROFILES)]
 
     @property

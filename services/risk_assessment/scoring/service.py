@@ -13,8 +13,8 @@ from recovery_core.profile import Profile
 from recovery_core.ranking.objective import priority_of
 from recovery_core.scoring.explain import assess
 from recovery_core.scoring.scorer import Scorer, ScoringError, scorer_for
-from risk_assessment.debtors import queries as debtors
 from risk_assessment.fields import PATTERN_WORDS
+from risk_assessment.policies.queries import require_portfolio
 from risk_assessment.policies.registry import PolicyRegistry
 from risk_assessment.scoring.schemas import ScoresIn, ScoringJobIn
 from risk_assessment.scoring.tables import JobState, scoring_jobs
@@ -27,7 +27,7 @@ MAX_PROFILE_ERRORS = 20
 def policy_for(connection: Connection, body: ScoresIn, registry: PolicyRegistry) -> Policy:
     """Return the policy that scores these profiles. Raises PortfolioNotFoundError, UnknownPolicyError."""
     if body.portfolio is not None:
-        debtors.require_portfolio(connection, body.portfolio)
+        require_portfolio(connection, body.portfolio)
     if body.policy is not None:
         return registry.named(connection, body.policy)
     return registry.active(connection, body.named_portfolio or "default")

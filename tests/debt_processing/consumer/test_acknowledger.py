@@ -6,7 +6,7 @@ from tests.debt_processing.builders import a_body, a_message, tampered
 from tests.debt_processing.consuming import Deciding, consuming, count, dead, process_all, results, until
 from tests.support.fake_sqs import FakeSqs
 
-from debt_processing.consumer import recording
+from debt_processing.consumer import deciding
 from debt_processing.settings import Settings
 from debt_processing.tables import batches, decisions
 from recovery_core.decisions.decide import decide
@@ -107,7 +107,7 @@ async def test_a_stop_while_the_queues_are_away_ends_soon_and_loses_nothing(
     assert any(line["event"] == "debt.closing.abandoned" for line in logs)
 
     fake_sqs.down = False
-    monkeypatch.setattr(recording, "decide", decide)
+    monkeypatch.setattr(deciding, "decide", decide)
     fake_sqs.redeliver(settings.recovery_queue_high)
     await process_all(settings, database, fake_sqs)
 

@@ -37,7 +37,7 @@ def test_a_debtor_is_scored_from_the_snapshot_and_gets_an_action_and_reasons() -
 
     [decision] = decided([entry]).decisions
 
-    position, debtor_id, priority, total, level, action, codes = decision
+    position, debtor_id, priority, total, level, action, codes, blocked = decision
     expected = scorer_for(built_in_policy("standard")).score(
         (1_200_000, 0, 9, "UNEMPLOYED", "PERMANENT", "RETAIL", None)
     )
@@ -45,6 +45,7 @@ def test_a_debtor_is_scored_from_the_snapshot_and_gets_an_action_and_reasons() -
     assert priority == total * 1_200_000
     assert action == Treatment(built_in_policy("standard")).action(level, "high", "UNPAID", 1_200_000)
     assert codes.split() == list(expected.reason_codes)
+    assert blocked is None
     assert "EMPLOYMENT_STATUS_UNEMPLOYED" in codes
 
 

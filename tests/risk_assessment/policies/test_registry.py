@@ -11,6 +11,7 @@ from recovery_core.policies.builtin import UnknownPolicyError, built_in_policies
 from recovery_core.policies.document import Policy, PolicyError, load_policy
 from risk_assessment.policies.registry import load_registry
 from risk_assessment.policies.tables import policies
+from risk_assessment.tables import portfolios
 from service_kit.database.engine import Database
 
 
@@ -20,36 +21,57 @@ def a_policy(name: str, version: int = 1) -> Policy:
 
 @pytest.mark.parametrize("default", sorted(built_in_policies()))
 @pytest.mark.parametrize("portfolio", ["default", "other"])
-def test_the_default_policy_is_active_in_every_portfolio(default: str, portfolio: str) -> None:
+def test_the_default_policy_is_active_in_every_portfolio(sqlite: Database, default: str, portfolio: str) -> None:
     registry = a_registry(default)
 
-    assert registry.active(portfolio) == built_in_policy(default)
-    assert registry.chosen(None, portfolio) is registry.active(portfolio)
+    with sqlite.read() as connection:
+        assert registry.active(connection, portfolio) == built_in_policy(default)
+        assert registry.chosen(connection, None, portfolio) is registry.active(connection, portfolio)
 
 
-def test_a_policy_is_chosen_by_its_name() -> None:
+def test_a_policy_is_chosen_by_its_name_or_hash(sqlite: Database) -> None:
     ours = a_policy("ours")
     registry = a_registry("standard", ours)
 
-    assert registry.chosen("ours", "default") == registry.named("ours") == ours
-    assert registry.chosen("classic", "default") == built_in_policy("classic")
-    assert registry.active("default") == built_in_policy("standard")
+    with sqlite.read() as connection:
+        for given, wanted in (("ours", ours), (ours.hash, ours), ("classic", built_in_policy("classic"))):
+            assert registry.chosen(connection, given, "default") == registry.named(connection, given) == wanted
+            assert registry.installed(given) == wanted
+        assert registry.active(connection, "default") == built_in_policy("standard")
 
 
-@pytest.mark.parametrize("name", ["", "Standard", "no-such-policy"])
-def test_an_unknown_policy_is_refused_with_the_known_ones(name: str) -> None:
+@pytest.mark.parametrize("name", ["", "Standard", "no-such-policy", "0" * 64])
+def test_an_unknown_policy_is_refused_with_the_known_ones(sqlite: Database, name: str) -> None:
     registry = a_registry("standard", a_policy("ours"))
 
-    for choose in (registry.named, lambda name: registry.chosen(name, "default")):
-        with pytest.raises(UnknownPolicyError, match=r"classic.*ours.*standard"):
-            choose(name)
+    with sqlite.read() as connection:
+        for choose in (
+            lambda: registry.named(connection, name),
+            lambda: registry.chosen(connection, name, "default"),
+            lambda: registry.installed(name),
+        ):
+            with pytest.raises(UnknownPolicyError, match=r"classic.*ours.*standard"):
+                choose()
     with pytest.raises(UnknownPolicyError):
         a_registry(name)
 
 
+def test_the_policy_that_scores_a_new_portfolio_is_that_of_its_new_row(database: Database) -> None:
+    registry = a_registry("classic")
+
+    first = database.transact(lambda c: registry.active_scorer(c, "new", NOON))
+    again = database.transact(lambda c: a_registry("classic").active_scorer(c, "new", NOON))
+
+    assert first.policy_id == again.policy_id
+    assert first.scorer.policy == again.scorer.policy == built_in_policy("classic")
+    with database.read() as connection:
+        [row] = connection.execute(select(portfolios)).all()
+    assert row[:6] == ("new", None, "UTC", "none", "{}", None)
+
+
 def test_a_policy_gets_one_row_when_it_is_first_used(database: Database) -> None:
     registry, other = a_registry(), a_registry()
-    policy = registry.named("standard")
+    policy = built_in_policy("standard")
     with database.read() as connection:
         assert registry.find_id(connection, policy) is None
 
@@ -75,19 +97,33 @@ def test_a_scorer_is_not_remembered_for_a_policy_whose_row_was_rolled_back(datab
     registry = a_registry()
 
     def use_and_fail(connection: Connection) -> None:
-        lost = registry.register(connection, registry.named("classic"), NOON)
+        lost = registry.register(connection, built_in_policy("classic"), NOON)
         assert registry.scorer(connection, lost).policy.name == "classic"
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
         database.transact(use_and_fail)
     with database.write() as connection:
-        kept = registry.register(connection, registry.named("standard"), NOON)
+        kept = registry.register(connection, built_in_policy("standard"), NOON)
         assert registry.scorer(connection, kept).policy.name == "standard"
     with database.read() as connection:
-        assert registry.find_id(connection, registry.named("classic")) is None
-        assert registry.find_id(connection, registry.named("standard")) == kept
+        assert registry.find_id(connection, built_in_policy("classic")) is None
+        assert registry.find_id(connection, built_in_policy("standard")) == kept
         assert registry.scorer(connection, kept).policy.name == "standard"
+
+
+def test_a_number_is_not_remembered_for_a_policy_that_one_transaction_used_twice(database: Database) -> None:
+    registry, classic = a_registry(), built_in_policy("classic")
+
+    def use_twice_and_fail(connection: Connection) -> None:
+        assert registry.register(connection, classic, NOON) == registry.register(connection, classic, NOON)
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        database.transact(use_twice_and_fail)
+
+    with database.read() as connection:
+        assert registry.find_id(connection, classic) is None
 
 
 def put(folder: Path, name: str, content: str) -> Path:
@@ -105,8 +141,8 @@ def test_policies_of_a_folder_are_known_beside_the_built_in_ones(tmp_path: Path)
 
     registry = load_registry("ours", tmp_path)
 
-    assert registry.active("default") == a_policy("ours")
-    assert {registry.named(name).name for name in ("ours", *built_in_policies())} == {"ours", *built_in_policies()}
+    assert registry.installation.default == a_policy("ours")
+    assert {registry.installed(name).name for name in ("ours", *built_in_policies())} == {"ours", *built_in_policies()}
 
 
 @pytest.mark.parametrize(

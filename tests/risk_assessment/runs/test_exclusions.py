@@ -72,7 +72,7 @@ def test_ranked_and_excluded_debtors_are_the_portfolio(database: Database, optio
     expected = {
         "PAID": paid,
         "FILTERED": len(rows) - paid - len(wanted),
-        "BEYOND_LIMIT": max(0, len(wanted) - limit),
+        "LIMIT": max(0, len(wanted) - limit),
     }
     assert excluded == {reason: count for reason, count in expected.items() if count}
     assert sum(excluded.values()) + run.debtors_ranked == len(rows)
@@ -124,7 +124,7 @@ def test_reasons_add_up_to_the_portfolio() -> None:
     assert without_limit == {"PAID": 10, "NOT_SCORABLE": 3, "FILTERED": 7}
     for limit, beyond in ((0, 80), (79, 1), (80, 0), (81, 0)):
         limited = exclusions(found, eligible=80, excluded_here=here, limit=limit)
-        assert limited == without_limit | ({"BEYOND_LIMIT": beyond} if beyond else {})
+        assert limited == without_limit | ({"LIMIT": beyond} if beyond else {})
     assert exclusions(Counts(80, Counter()), eligible=80, excluded_here=Counter(), limit=None) == {}
 
 

@@ -43,8 +43,8 @@ POINTS = {
     "results.delete": "risk_assessment.batches.sending:BatchQueues.delete_results",
     # The consumer
     "receive": "debt_processing.consumer.deliveries:DeliveryQueues.receive",
-    "decide": "debt_processing.consumer.recording:decide",
-    "decide.debtor": "recovery_core.decisions.decide:_score",
+    "decide": "debt_processing.consumer.deciding:decide",
+    "decide.debtor": "recovery_core.decisions.decide:_facts",
     "record": "debt_processing.batches.service:record",
     "work": "debt_processing.consumer.processing:process_batch debt_processing.consumer.processing:process_group",
     "report": "debt_processing.consumer.deliveries:DeliveryQueues.report",

@@ -58,7 +58,7 @@ def _influence(contributions: Contributions, share: _Share, lowest_total: int) -
 
 def _flip_shares(policy: Policy, factors: Sequence[Contributions], max_steps: int) -> list[_Share]:
     step = 1
-    while count_steps(_on_grid(factors, step)) > max_steps:
+    while count_steps(_on_grid(factors, step)) > max_steps and step <= policy.max_score:
         step *= 2
     # The others together are less than this above their total on the grid.
     slack = (len(factors) - 1) * (step - 1)

@@ -6,6 +6,7 @@ rows from the top and keeps the cases that no row has matched yet, as boxes that
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence, Set
+from itertools import islice
 from typing import NamedTuple
 
 from recovery_core.money import MAX_MINOR
@@ -16,7 +17,7 @@ RANKED = (PaymentStatus.UNPAID, PaymentStatus.PARTIAL)
 """The payment statuses of debtors that a run may rank."""
 
 MAX_NAMED = 5
-"""How many of the rows above are named in one finding; the others are counted."""
+"""How many of the rows above are named in one finding."""
 
 Box = tuple[int, ...]
 """The cases that match in every dimension: of each, the set of its values as bits."""
@@ -66,8 +67,8 @@ class _Space:
         """Return which condition of the row no debtor of a run meets, None if each is met by some."""
         for name, part, allowed in zip(self._values, box, self._allowed(row), strict=False):
             if not part:
-                return f"no debtor of a run has {name} {' or '.join(allowed or ())}"
-        return None if box[-1] else "no debtor of a run has such a debt"
+                return f"none has {name} {' or '.join(allowed or ())}"
+        return None if box[-1] else "none has such a debt"
 
     def _debt_bits(self, start: int, end: int | None) -> int:
         first = bisect_left(self._debts, start)
@@ -104,10 +105,14 @@ def _parts_outside(box: Box, taken: Box) -> Iterator[Box]:
 
 def _masked_by(box: Box, above: Sequence[Box]) -> str:
     """Name the rows that match, one after the other, every case of the box."""
-    left, rows = [box], []
-    for index, other in enumerate(above):
+    named = list(islice(_masks(box, above), MAX_NAMED + 1))
+    more = " and others" if len(named) > MAX_NAMED else ""
+    return f"rows above match every debtor that it would: {', '.join(named[:MAX_NAMED])}{more}"
+
+
+def _masks(box: Box, above: Sequence[Box]) -> Iterator[str]:
+    left = [box]
+    for position, other in enumerate(above):
         if any(_overlap(part, other) for part in left):
-            rows.append(f"treatment.{index}")
+            yield f"treatment.{position}"
             left = _subtract(left, other)
-    more = f" and {len(rows) - MAX_NAMED} more" if len(rows) > MAX_NAMED else ""
-    return f"rows above match every debtor that it would: {', '.join(rows[:MAX_NAMED])}{more}"

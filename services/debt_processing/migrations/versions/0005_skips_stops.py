@@ -1,5 +1,6 @@
-"""Skips, and what is known of debtors that may no longer be processed as sent. New columns are nullable: the version
-before does not write them.
+"""Skips, live loops, and what is known of debtors that may no longer be processed as sent.
+
+New columns are nullable: the version before does not write them.
 """
 
 import sqlalchemy as sa
@@ -63,6 +64,18 @@ def upgrade() -> None:
         sa.Column("as_of", UtcDateTime),
         **table_options(),
     )
+    op.create_table(
+        "workers",
+        sa.Column("id", sa.String(36), primary_key=True),
+        sa.Column("kind", sa.String(16), nullable=False),
+        sa.Column("host", sa.String(80), nullable=False),
+        sa.Column("started_at", UtcDateTime, nullable=False),
+        sa.Column("heard_at", UtcDateTime, nullable=False),
+        sa.Column("holding", sa.Integer, nullable=False),
+        sa.Column("leader", sa.Boolean, nullable=False),
+        sa.Column("waiting_for", sa.String(32)),
+        **table_options(),
+    )
     op.add_column("batches", sa.Column("skipped", sa.Integer))
     op.add_column("batches", sa.Column("skip_reasons", sa.Text))
     op.add_column("batches", sa.Column("stops_seen", sa.BigInteger))
@@ -74,5 +87,5 @@ def downgrade() -> None:
     op.drop_column("decisions", "blocked")
     for column in ("stops_seen", "skip_reasons", "skipped"):
         op.drop_column("batches", column)
-    for table in ("stop_stretches", "stop_feed", "stop_turns", "debtor_stops", "skips"):
+    for table in ("workers", "stop_stretches", "stop_feed", "stop_turns", "debtor_stops", "skips"):
         op.drop_table(table)

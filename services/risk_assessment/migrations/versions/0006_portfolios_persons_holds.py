@@ -1,4 +1,4 @@
-"""Portfolios with the policy that is active in each, persons, holds, exclusions, and the feed of stops.
+"""Portfolios with the policy that is active in each, persons, holds, exclusions, the feed of stops, and live loops.
 
 Every portfolio that a debtor or a run names gets its row.
 """
@@ -16,8 +16,8 @@ depends_on = None
 
 _RANKING = "portfolio, priority DESC, id, payment_status, risk_level, policy_id, version"
 _NEW_TABLES = (
-    "stop_feed", "stops", "run_exclusions", "hold_ends", "holds", "persons", "policy_uploads", "policy_activations",
-    "portfolios",
+    "workers", "stop_feed", "stops", "run_exclusions", "hold_ends", "holds", "persons", "policy_uploads",
+    "policy_activations", "portfolios",
 )  # fmt: skip
 
 
@@ -36,6 +36,18 @@ def upgrade() -> None:
         **table_options(),
     )
     op.create_index("ix_run_exclusions_reason", "run_exclusions", ["run_number", "reason", "part"])
+    op.create_table(
+        "workers",
+        sa.Column("id", sa.String(36), primary_key=True),
+        sa.Column("kind", sa.String(16), nullable=False),
+        sa.Column("host", sa.String(80), nullable=False),
+        sa.Column("started_at", UtcDateTime, nullable=False),
+        sa.Column("heard_at", UtcDateTime, nullable=False),
+        sa.Column("holding", sa.Integer, nullable=False),
+        sa.Column("leader", sa.Boolean, nullable=False),
+        sa.Column("waiting_for", sa.String(32)),
+        **table_options(),
+    )
     op.add_column("debtors", sa.Column("person_id", sa.BigInteger))
     op.add_column("assessments", sa.Column("person_id", sa.BigInteger))
     op.add_column("runs", sa.Column("unit", sa.String(8)))

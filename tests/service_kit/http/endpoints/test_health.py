@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Mapping
 import pytest
 from tests.support.moments import Clock
 
-from service_kit.http.health import CHECK_SECONDS, SharedReadiness
+from service_kit.http.endpoints.health import CHECK_SECONDS, SharedReadiness
 
 
 class Dependency:
