@@ -124,9 +124,7 @@ def _hold_of(row: Mapping[str, Any], holds: list[Placed], at: datetime) -> tuple
     return frozenset().union(*(hold.blocked for hold in mine)), named
 
 
-def _leaders(
-    eligible: list[Mapping[str, Any]], policy: str, unit: str
-) -> tuple[list[tuple[int, int]], list[Left]]:
+def _leaders(eligible: list[Mapping[str, Any]], policy: str, unit: str) -> tuple[list[tuple[int, int]], list[Left]]:
     ranking = independent.ranking(eligible, policy)
     if unit == "account":
         return ranking, []
