@@ -6,9 +6,9 @@ Errors exit with 1, wrong settings and options with 2, an interruption with 130.
 import getpass
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from typing import Annotated, NoReturn, TypeVar
+from typing import Annotated, NoReturn, Protocol, TypeVar
 
 import orjson
 import typer
@@ -22,6 +22,7 @@ from service_kit.audit import COMPLETED, MAX_ACTOR_CHARS, RECORDS, Audit, Caller
 from service_kit.auth import keys
 from service_kit.auth.identity import Role
 from service_kit.clock import utc_now
+from service_kit.csv_files.kinds import ImportRefusedError
 from service_kit.database.engine import Database
 from service_kit.database.grants import grant_use
 from service_kit.database.migrations import MigrationError, downgrade, upgrade
@@ -39,6 +40,11 @@ GrantTo = Annotated[
     str | None,
     typer.Option(help="Then let this MySQL account, which the service uses, work with the tables and not alter them"),
 ]
+
+PARTLY_IMPORTED = 3
+"""The exit code when rows were rejected and others came in."""
+NOT_IMPORTED = 4
+"""The exit code when the file or its mapping was refused, or every row was rejected."""
 
 ListenFd = Annotated[int | None, typer.Option(hidden=True, help="The socket that a worker shares, as it inherited it")]
 
@@ -106,6 +112,41 @@ def fail(text: str, code: int = 1) -> NoReturn:
     """End the command with one line on standard error."""
     typer.echo(f"error: {text}", err=True)
     raise typer.Exit(code)
+
+
+class ImportReport(Protocol):
+    """What became of the rows of a file."""
+
+    rejected: int
+
+    @property
+    def imported_nothing(self) -> bool:
+        """Whether rows were rejected, and no other row came in."""
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the report by name."""
+
+
+@contextmanager
+def import_refusals() -> Iterator[None]:
+    """End the command with one line when its file cannot be imported at all."""
+    try:
+        yield
+    except ImportRefusedError as error:
+        fail(" ".join(str(error).split()), code=NOT_IMPORTED)
+
+
+def finish_import(report: ImportReport, as_json: bool) -> None:
+    """Print what an import did. Its exit code says whether rows were rejected, and whether any came in."""
+    counted = report.as_dict()
+    print_json(counted) if as_json else typer.echo(counts_as_text(counted))
+    if report.rejected:
+        raise typer.Exit(NOT_IMPORTED if report.imported_nothing else PARTLY_IMPORTED)
+
+
+def counts_as_text(counted: Mapping[str, object]) -> str:
+    """Return counts as a sentence, without those that are None."""
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in counted.items() if value is not None)
 
 
 def print_json(content: object) -> None:

@@ -135,6 +135,9 @@ class ServiceSettings(BaseSettings):
     recovery_queue_high: QueueName = Field("debt-batches-high", description="Queue of the high lane")
     recovery_queue_standard: QueueName = Field("debt-batches-standard", description="Queue of the standard lane")
     recovery_queue_results: QueueName = Field("debt-batch-results", description="Queue of the reports on batches")
+    recovery_queue_stops: QueueName = Field(
+        "debt-stops", description="Queue of what forbids processing a debtor: holds, payments, deletions"
+    )
     recovery_message_keys_file: SecretFile = Field(
         None, description="File that holds RECOVERY_MESSAGE_KEYS, read at start"
     )

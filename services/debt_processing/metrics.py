@@ -32,7 +32,10 @@ LEASES_LOST = Counter("debt_leases_lost_total", "Received messages that became v
 OWN_BATCHES = Gauge("debt_held_batches", "Batches in this consumer: waiting in memory, in process, or not yet reported")
 RESULTS_PENDING = Gauge("debt_results_pending", "Batches processed and not yet reported and deleted")
 QUEUE_MESSAGES = Gauge("debt_queue_messages", "Messages in a lane's queues, by where they are", ["lane", "state"])
-OUTAGES = Counter("debt_outages_total", "Times the database or the queues were away", ["what"])
+STOPS_THROUGH = Gauge("debt_stops_through", "The stop up to which all are known")
+STOPS_LAG = Gauge("debt_stops_lag_seconds", "How old what is known of stops is; 0 before anything is known")
+STOPS_REFUSED = Counter("debt_stops_refused_total", "Messages in the queue of stops that were not believed")
+OUTAGES = Counter("debt_outages_total", "Times the database or the queues were away, or stops were too old", ["what"])
 
 # Shown from the start, so that the first of each is seen as a change.
 for lane in LANES:
@@ -47,5 +50,5 @@ for reason in SKIP_REASONS:
 for action in Action:
     for level in RiskLevel:
         DECISIONS.labels(action, level)
-for what in ("database", "queues"):
+for what in ("database", "queues", "stops"):
     OUTAGES.labels(what)

@@ -46,6 +46,13 @@ class Settings(ServiceSettings):
     debt_max_batch_seconds: float = Field(
         600, gt=0, le=40_000, description="A batch that takes longer than this is no longer hidden from other consumers"
     )
+    debt_stops_max_lag_seconds: float = Field(
+        30,
+        gt=0,
+        le=3600,
+        allow_inf_nan=False,
+        description="No batch is begun while what is known of holds, payments and deletions is older than this",
+    )
     debt_metrics_port: Port = Field(0, description="Port of the consumer's /metrics; 0 = none")
 
     @field_validator("debt_database_url")

@@ -67,7 +67,7 @@ PROBLEMS = {
     RunFinishedError: ProblemSpec(409, "The run is over"),
     PortfolioMissingError: ProblemSpec(422, "Portfolio missing"),
     PortfolioNotNamedError: ProblemSpec(422, "Portfolio missing"),
-    HoldTargetMissingError: ProblemSpec(422, "Whom is the hold on?"),
+    HoldTargetMissingError: ProblemSpec(422, "Unclear target"),
     HoldTimesError: ProblemSpec(422, "Impossible times"),
     NotAcceptable: ProblemSpec(406, "No such format", field="accept"),
     ScoringError: ProblemSpec(422, "The policy cannot score this"),

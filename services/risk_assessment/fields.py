@@ -18,6 +18,9 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_L
 _KEY = r"^[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?$"
 ExternalRef = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=_KEY)]
 PersonRef = ExternalRef
+ReasonText = Annotated[
+    str, StringConstraints(min_length=1, max_length=1_000, pattern=_LINE), Field(examples=["Approved in the meeting"])
+]
 PortfolioName = Annotated[
     str, StringConstraints(min_length=1, max_length=MAX_PORTFOLIO_CHARS, pattern=PORTFOLIO_PATTERN)
 ]

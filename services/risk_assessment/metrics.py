@@ -16,6 +16,8 @@ REPORTS_REFUSED = Counter(
 )
 OUTSTANDING = Gauge("risk_batches_outstanding", "Batches sent and not yet reported done")
 OLDEST = Gauge("risk_oldest_outstanding_seconds", "How long ago the oldest of these was last sent")
+STOPS_PENDING = Gauge("risk_stops_pending", "Places of the feed of stops that the debt service has not acknowledged")
+STOPS_SENT = Counter("risk_stops_sent_total", "States of debtors sent in the feed of stops, repeats included")
 LEASE_HELD = Gauge("risk_lease_held", "1 while this dispatcher is the one that works")
 PLAN_SECONDS = Histogram(
     "risk_plan_seconds", "Time to rank a portfolio and write its plan", buckets=(0.1, 0.5, 1, 2, 5, 10, 30, 60, 300)

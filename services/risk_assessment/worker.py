@@ -8,11 +8,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from risk_assessment.batches.sending import BatchQueues
 from risk_assessment.metadata import leases, workers
-from risk_assessment.metrics import LEASE_HELD, OLDEST, OUTAGES, OUTSTANDING
+from risk_assessment.metrics import LEASE_HELD, OLDEST, OUTAGES, OUTSTANDING, STOPS_PENDING
 from risk_assessment.policies.registry import PolicyRegistry, load_registry
 from risk_assessment.runs import jobs as runs
 from risk_assessment.scoring import jobs as scoring
 from risk_assessment.settings import PACKAGE, Settings
+from risk_assessment.stops import jobs as stops
+from risk_assessment.stops.sending import StopsQueue
 from service_kit.clock import utc_now
 from service_kit.database.engine import Database
 from service_kit.database.migrations import MigrationError, current_revision, is_current
@@ -62,9 +64,11 @@ async def dispatch(settings: Settings, database: Database, sqs: Sqs, registry: P
     leader = Leader(lease, here, _Leadership(), utc_now)
     needs = (here,), (here, queues), (here, room)
     parts = runs.RunParts(settings, database, registry, batch_queues, lease, leader, *needs)
+    feed = stops.steps_of(database, lease, StopsQueue(sqs, settings), (here, queues))
     presence = Presence(database, workers, "dispatch", utc_now)
     beat = presence.step(lambda: WorkerState(0, leader.leads, waiting_for((here, queues, room))), (here,))
-    await leader.run([*runs.steps_of(parts), *scoring.steps_of(database, registry, lease, (here,))], stop, [beat])
+    steps = [*runs.steps_of(parts), *scoring.steps_of(database, registry, lease, (here,)), *feed]
+    await leader.run(steps, stop, [beat])
     await presence.leave()
     log.info("risk.dispatcher.stopped")
 
@@ -81,7 +85,7 @@ class _Leadership:
         log.warning("risk.lease.lost")
 
     def term_ended(self) -> None:
-        for gauge in (LEASE_HELD, OUTSTANDING, OLDEST):
+        for gauge in (LEASE_HELD, OUTSTANDING, OLDEST, STOPS_PENDING):
             gauge.set(0)  # the next leader shows them
 
     def kept(self, reason: str) -> None:

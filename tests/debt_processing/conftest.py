@@ -31,6 +31,7 @@ def make_settings(url: str, queue_names: Names, **changes: object) -> Settings:
         "recovery_queue_high": queue_names("high"),
         "recovery_queue_standard": queue_names("standard"),
         "recovery_queue_results": queue_names("results"),
+        "recovery_queue_stops": queue_names("stops"),
         "debt_wait_seconds": 0,
         "debt_retry_seconds": 0,
     } | changes

@@ -5,6 +5,7 @@ import random
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
 from tests.faults.storm import Storm, stormy_system
@@ -37,12 +38,16 @@ def weather(storm: Storm, kind: str, seconds: float) -> Ledger:
     storm.rage(seconds)
     healing = time.monotonic()
     ledger = storm.heal()
-    happened = ", ".join(f"{name.replace('_', ' ')} {times}" for name, times in sorted(storm.faults.items()))
-    print(f"\n{kind}: {storm.runs} runs, {storm.faults.total()} faults ({happened})")
+    print(f"\n{kind}: {storm.runs} runs, {storm.faults.total()} faults ({_named(storm.faults)})")
+    print(f"people: {_named(storm.acts)}")
     print(f"healed in {time.monotonic() - healing:.1f} s\n{ledger.table()}", flush=True)
     for wrong in storm.wrongs:
         print(f"WRONG: {wrong}", flush=True)
     return ledger
+
+
+def _named(counts: Counter[str]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {times}" for name, times in sorted(counts.items()))
 
 
 def arguments() -> argparse.Namespace:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from sqlalchemy import func, select
-from tests.support.system.ledger import NOTHING, Ledger, account, eligible
+from tests.support.system.ledger import NOTHING, Ledger, account, eligible, everybody
 from tests.support.system.queues import Queues
 from tests.support.system.system import BASE, OVER, System, pause
 
@@ -42,7 +42,7 @@ class Accounts:
         self.system.until_ready()
 
     def eligible(self) -> set[int]:
-        """The debtors that a run has to process, now."""
+        """The debtors that a run ranks, now, where there are no holds."""
         return eligible(self.risk_database)
 
     def add_paid_portfolio(self, name: str) -> None:
@@ -51,11 +51,11 @@ class Accounts:
         assert self.system.http.post(f"{self.system.risk_url}/risk-service/debtors", json=body).status_code == 201
 
     def start_run(self, **options: Any) -> str:
-        """Start a run over every debtor that is eligible now."""
-        attempted = eligible(self.risk_database, options.get("portfolio", "default"))
+        """Start a run over the debtors of a portfolio."""
+        there = everybody(self.risk_database, options.get("portfolio", "default"))
         run = self.system.start_run(**options)
         run_id: str = run["id"]
-        self._runs[run_id] = attempted
+        self._runs[run_id] = there
         return run_id
 
     def of(self, run_id: str) -> Ledger:
@@ -69,7 +69,7 @@ class Accounts:
 
     def of_every_debtor(self, run_id: str) -> Ledger:
         """The accounts of a run that was started elsewhere, over every debtor."""
-        return account(self.risk_database, self.debt_database, run_id, self.eligible())
+        return account(self.risk_database, self.debt_database, run_id, everybody(self.risk_database))
 
     def total(self) -> Ledger:
         """The accounts of all runs so far."""

@@ -5,31 +5,37 @@ import random
 import time
 from collections import Counter
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
 from tests.faults.accounts import Accounts
 from tests.faults.mishaps import LOOPS, Mishaps
+from tests.faults.people import People
 from tests.support.faults.proxy import Proxy
 from tests.support.servers import find_mariadb
 from tests.support.system.databases import Templates, fill, migrate
 from tests.support.system.ledger import Ledger
 from tests.support.system.mortal_mariadb import mortal_mariadb
+from tests.support.system.restraints import violations
 from tests.support.system.system import BASE, System, pause
 
 DEBTORS = 2_000
 RUNS_AT_ONCE = 3
 HEAL_SECONDS = 120
+MAX_LAG_SECONDS = 5
+"""How old the consumers' knowledge of stops may be: short, so that a storm is long beside it."""
 
 
 class Storm:
     """One storm over one system."""
 
-    def __init__(self, accounts: Accounts, mishaps: Mishaps, rng: random.Random) -> None:
+    def __init__(self, accounts: Accounts, mishaps: Mishaps, people: People, rng: random.Random) -> None:
         self._accounts, self._system = accounts, accounts.system
-        self._mishaps, self._rng = mishaps, rng
+        self._mishaps, self._people, self._rng = mishaps, people, rng
         self._runs = mishaps.runs
         self.faults: Counter[str] = Counter()
+        self.acts: Counter[str] = Counter()
 
     def rage(self, seconds: float) -> None:
         """Let chance have its way for so long."""
@@ -39,9 +45,11 @@ class Storm:
             fault = self._rng.choice(self._mishaps.possible())
             self.faults[fault.__name__.strip("_")] += 1
             fault()
+            self._act()
             until = time.monotonic() + self._rng.uniform(0.1, 1.2)
             while time.monotonic() < until:
                 self._keep_alive()
+                self._act()
                 pause(0.05)
 
     def heal(self) -> Ledger:
@@ -54,6 +62,8 @@ class Storm:
                 self._accounts.healed(run_id, HEAL_SECONDS)
             except AssertionError as error:
                 self.wrongs.append(f"run {run_id} did not heal: {error}")
+        lag = timedelta(seconds=MAX_LAG_SECONDS)
+        self.wrongs.extend(violations(self._accounts.debt_database, self._people.restraints, lag))
         return self._accounts.total()
 
     @property
@@ -71,6 +81,13 @@ class Storm:
             open_runs = [run_id for run_id in self._runs if self._system.run(run_id)["state"] != "completed"]
             if len(open_runs) < RUNS_AT_ONCE:
                 self._runs.append(self._accounts.start_run(batch_size=self._rng.choice((10, 25, 60, 150))))
+
+    def _act(self) -> None:
+        """Let people change something, now and then."""
+        if self._rng.random() < 0.5:
+            act = self._rng.choice(self._people.acts())
+            self.acts[act.__name__.strip("_")] += 1
+            act()
 
     def _keep_alive(self) -> None:
         """Undo what is due; start what has died, as an operator would; a death of its own is wrong."""
@@ -101,6 +118,7 @@ def stormy_system(kind: str, folder: Path, seed: int) -> Iterator[Storm]:
         settings = {
             "AWS_ENDPOINT_URL_SQS": f"http://127.0.0.1:{sqs.port}",
             "RECOVERY_MESSAGE_KEYS": "storm:the secret of the storm",
+            "DEBT_STOPS_MAX_LAG_SECONDS": str(MAX_LAG_SECONDS),
         }
         proxy = cleanup.enter_context(Proxy(server.server.port)) if server is not None else None
         if proxy is not None:
@@ -112,4 +130,6 @@ def stormy_system(kind: str, folder: Path, seed: int) -> Iterator[Storm]:
         system.start()
         system.until_ready()
         rng = random.Random(seed)
-        yield Storm(Accounts(system), Mishaps(system, sqs, server, proxy, rng), rng)
+        accounts = Accounts(system)
+        people = People(system, accounts.risk_database, rng)
+        yield Storm(accounts, Mishaps(system, sqs, server, proxy, rng), people, rng)

@@ -12,7 +12,6 @@ import pytest
 from sqlalchemy import select
 from tests.faults.accounts import Accounts
 from tests.support.faults.forging import altered, forged_batch, forged_reports, header_of
-from tests.support.system.ledger import account
 from tests.support.system.system import System
 
 from debt_processing.tables import decisions, runs
@@ -239,7 +238,7 @@ def test_messages_of_the_version_before_are_worked_until_the_moment_that_is_set(
         count = sum(map(len, bodies.values()))
         dead = lambda: sum(accounts.queues.depth(f"{lane}-dlq")[0] for lane in LANES)  # noqa: E731
         system.wait_for(lambda: dead() == count, 20, "every message dead")
-        ledger = account(accounts.risk_database, accounts.debt_database, run_id, accounts.eligible())
+        ledger = accounts.of_every_debtor(run_id)
         assert (ledger.decided, ledger.errors) == (0, 0)
     system.close()
 

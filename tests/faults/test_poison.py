@@ -85,7 +85,7 @@ def test_a_batch_that_always_raises_is_dead_lettered_after_its_last_receive_and_
     run = system.wait_until_over(run_id)
     ledger = poisoned.of(run_id)
     assert (ledger.dead, ledger.lost, ledger.unfinished) == (1, 100, 0)
-    assert ledger.decided + ledger.lost == ledger.attempted
+    assert ledger.decided + ledger.lost == ledger.acknowledged
     assert "dead" in run["error"]
     letters = [letter for letter in dead_letters(system) if letter["run_id"] == run_id]
     assert letters
@@ -117,7 +117,7 @@ def test_a_debtor_that_kills_the_process_is_found_out_and_other_batches_are_proc
     system.wait_for(over, 60, "the run completed in spite of the killer")
     ledger = poisoned.of(run_id)
     assert (ledger.dead, ledger.lost, ledger.unfinished) == (1, 100, 0)
-    assert ledger.decided + ledger.lost == ledger.attempted
+    assert ledger.decided + ledger.lost == ledger.acknowledged
     reasons = [letter["reason"] for letter in dead_letters(system) if letter["run_id"] == run_id]
     assert "the process ended 2 times while processing it" in reasons
 

@@ -57,4 +57,5 @@ def queue_environment(url: str, sqs_url: str, suffix: str) -> dict[str, str]:
         "RECOVERY_QUEUE_HIGH": f"high-{suffix}",
         "RECOVERY_QUEUE_STANDARD": f"standard-{suffix}",
         "RECOVERY_QUEUE_RESULTS": f"results-{suffix}",
+        "RECOVERY_QUEUE_STOPS": f"stops-{suffix}",
     }

@@ -28,7 +28,7 @@ STOP_SECONDS = 15
 def dispatcher_settings(sqs_url: str, suffix: str | None = None, **values: Any) -> Settings:
     """Settings with queues of their own, made when they are missing."""
     suffix = suffix or uuid.uuid4().hex[:8]
-    queues = {f"recovery_queue_{role}": f"{role}-{suffix}" for role in ("high", "standard", "results")}
+    queues = {f"recovery_queue_{role}": f"{role}-{suffix}" for role in ("high", "standard", "results", "stops")}
     return some_settings(
         aws_endpoint_url_sqs=sqs_url, aws_region="eu-west-1", recovery_create_queues=True, **queues | values
     )

@@ -19,6 +19,7 @@ COMMANDS = (
     "process-debtors",
     "generate-debtors",
     "import-debtors",
+    "policies",
     "create-key",
     "list-keys",
     "revoke-key",

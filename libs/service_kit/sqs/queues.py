@@ -1,5 +1,7 @@
 """The queues that both services share: their names, how they should be configured, and the client for them."""
 
+from dataclasses import replace
+
 from service_kit.settings import ServiceSettings
 from service_kit.sqs.client import Sqs
 from service_kit.sqs.specs import QueueSpec
@@ -10,17 +12,22 @@ def dead_letter_queue(queue: str) -> str:
     return f"{queue}-dlq"
 
 
+STOPS_RETENTION_SECONDS = 300
+"""Stops that wait longer have been sent again, and an hour of heartbeats says no more than the last."""
+
+
 def queue_specs(settings: ServiceSettings) -> list[QueueSpec]:
     """Return the queues that both services need, for stacks that create their own."""
-    return [
+    specs = [
         QueueSpec(
             name,
             dead_letter=dead_letter_queue(name),
             max_receive_count=settings.recovery_max_receives,
             visibility_timeout=settings.recovery_visibility_seconds,
         )
-        for name in (*settings.lane_queues.values(), settings.recovery_queue_results)
+        for name in (*settings.lane_queues.values(), settings.recovery_queue_results, settings.recovery_queue_stops)
     ]
+    return [*specs[:-1], replace(specs[-1], retention=STOPS_RETENTION_SECONDS)]
 
 
 def open_sqs(settings: ServiceSettings) -> Sqs:

@@ -35,13 +35,13 @@ class DeliveryQueues:
     def __init__(self, sqs: Sqs, settings: Settings) -> None:
         self._sqs = sqs
         self._queues = settings.lane_queues
-        self._results = settings.recovery_queue_results
+        self._results, self._stops = settings.recovery_queue_results, settings.recovery_queue_stops
         self._visibility = settings.recovery_visibility_seconds
         self._keys = settings.message_keys
 
     async def ping(self) -> None:
-        """Raise unless the loop may receive batches and send reports."""
-        await self._sqs.ping(receive=list(self._queues.values()), send=[self._results])
+        """Raise unless the loop may receive batches and stops, and send reports."""
+        await self._sqs.ping(receive=[*self._queues.values(), self._stops], send=[self._results])
 
     async def receive(self, lane: str, room: int, wait_seconds: int) -> list[Delivery]:
         """Receive up to `room` messages of a lane, ten at most. Never cancel this: the messages would stay hidden."""

@@ -18,6 +18,7 @@ from debt_processing.consumer.visibility import Visibility
 from debt_processing.metrics import BATCHES, MESSAGE_WAIT_SECONDS, REDELIVERIES
 from debt_processing.queues.envelopes import Envelope, dead_result, envelope_of
 from debt_processing.settings import Settings
+from debt_processing.stops.freshness import Freshness
 from recovery_core.messages.batch import BatchHeader, decode_batch, resolve_policy
 from recovery_core.messages.wire import UnreadableMessage, digest_of
 from recovery_core.policies.parts import LANES
@@ -44,11 +45,13 @@ class Intake:
         prefetch: Prefetch,
         acknowledger: Acknowledger,
         database: Database,
+        freshness: Freshness,
         bell: Bell,
         clock: Callable[[], datetime],
     ) -> None:
         self._queues, self._visibility, self._prefetch = queues, visibility, prefetch
         self._acknowledger, self._database, self._bell, self._clock = acknowledger, database, bell, clock
+        self._freshness = freshness
         self._ends = RunEnds(database, visibility, acknowledger, clock)
         self._keys = settings.message_keys
         self._room_in_all, self._wait_seconds = settings.debt_prefetch, settings.debt_wait_seconds
@@ -72,7 +75,7 @@ class Intake:
             await self._wait_for_messages(stop, queue_service)
         elif self._room(in_process) >= self._share and not self._prefetch.redelivered:
             if not await self._top_up(stop, queue_service, in_process):
-                await stop.wait(PAUSE_SECONDS)
+                await stop.wait(LOOK_SECONDS if self._freshness.waiting_for else PAUSE_SECONDS)
         else:
             await self._bell.wait(LOOK_SECONDS)
 

@@ -22,6 +22,8 @@ from debt_processing.metadata import workers
 from debt_processing.metrics import OUTAGES, QUEUE_MESSAGES
 from debt_processing.queues import queries
 from debt_processing.settings import PACKAGE, Settings
+from debt_processing.stops.freshness import Freshness
+from debt_processing.stops.jobs import StopsReceiver
 from service_kit.clock import utc_now
 from service_kit.database.engine import Database
 from service_kit.lifecycle import Stop
@@ -51,14 +53,16 @@ class Consumer:
         outages = LoggedOutages("debt", OUTAGES)
         self._database_service = database_dependency(database, PACKAGE, outages)
         self._queue_service = queues_dependency(queues.ping, outages)
+        self._freshness = freshness = Freshness(database, settings.debt_stops_max_lag_seconds, outages, clock)
+        self._stops = StopsReceiver(settings, database, sqs, freshness, bell, clock)
         self._visibility = visibility = Visibility(queues)
         self._acknowledger = acknowledger = Acknowledger(
             queues, visibility, self._queue_service, bell, enough=settings.debt_prefetch // 2
         )
-        self._intake = Intake(settings, queues, visibility, prefetch, acknowledger, database, bell, clock)
+        self._intake = Intake(settings, queues, visibility, prefetch, acknowledger, database, freshness, bell, clock)
         services = (self._database_service, self._queue_service)
         self._presence = Presence(database, workers, "consume", clock)
-        self._work = BatchWork(settings, database, prefetch, visibility, acknowledger, services, bell, clock)
+        self._work = BatchWork(settings, database, prefetch, visibility, acknowledger, services, freshness, bell, clock)
 
     async def run(self, stop: Stop) -> None:
         """Work until asked to stop; then finish what is begun, release the rest, report, and return."""
@@ -68,15 +72,16 @@ class Consumer:
             services = (self._database_service, self._queue_service)
             intake = group.create_task(self._intake.run(stop, services, lambda: len(self._work.in_process)))
             working = group.create_task(run_steps(self._workers(stop), stop))
+            stops = group.create_task(run_steps(self._stops.steps(*services), stop))
             acknowledging = group.create_task(self._acknowledger.run(finish, self._is_idle))
             upkeep = group.create_task(run_steps(self._upkeep(), end))
             await stop.wait()
             try:
                 async with asyncio.timeout(STOP_SECONDS):
-                    await self._wind_up([intake, working], acknowledging, finish)
+                    await self._wind_up([intake, working, stops], acknowledging, finish)
             except TimeoutError:
                 log.warning("debt.consumer.abandoned", **self._counts())
-            for task in (intake, working, acknowledging, upkeep):
+            for task in (intake, working, stops, acknowledging, upkeep):
                 task.cancel()
         await self._presence.leave()
         log.info("debt.consumer.stopped", **self._counts())
@@ -121,9 +126,8 @@ class Consumer:
 
     def _state(self) -> WorkerState:
         holding = len(self._work.in_process) + len(self._prefetch)
-        return WorkerState(
-            holding, leader=False, waiting_for=waiting_for((self._database_service, self._queue_service))
-        )
+        away = waiting_for((self._database_service, self._queue_service))
+        return WorkerState(holding, leader=False, waiting_for=away or self._freshness.waiting_for)
 
     def _counts(self) -> dict[str, int]:
         return {

@@ -4,6 +4,7 @@ The high lane goes before standard, and the better batch before the other. Redel
 process died, go last and alone. Every eighth turn is standard's, so that it never starves.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from recovery_core.messages.batch import ReceivedBatch
 from recovery_core.money import parse_priority
 from recovery_core.policies.document import Policy
 from recovery_core.policies.parts import Lane
-from recovery_core.ranking.queue import RecoveryQueue
+from recovery_core.ranking.queue import Entry, RecoveryQueue
 
 STANDARD_TURN = 8
 
@@ -32,6 +33,12 @@ class PrefetchedBatch:
     """When its processing began, by the monotonic clock."""
     given_up: bool = False
     """It is no longer hidden from other consumers."""
+
+    @property
+    def stops_needed(self) -> int:
+        """Up to which stop everything has to be known before it is begun; -1 where a message does not ask for it."""
+        before = self.batch.header.stops_before
+        return -1 if before is None else before
 
     @property
     def is_redelivered(self) -> bool:
@@ -67,6 +74,11 @@ class Prefetch:
         """How many of the waiting batches were delivered before."""
         return sum(batch.is_redelivered for batch in self._waiting.values())
 
+    @property
+    def stops_needed(self) -> int:
+        """Up to which stop everything has to be known before the last of the waiting batches is begun."""
+        return max((batch.stops_needed for batch in self._waiting.values()), default=-1)
+
     def add(self, batch: PrefetchedBatch) -> None:
         """Let a batch wait for its turn."""
         ticket = self._next_ticket = self._next_ticket + 1
@@ -77,23 +89,45 @@ class Prefetch:
         else:
             self._lanes[batch.delivery.lane].push(priority, debtor_id, ticket)
 
-    def take(self, *, redelivered_too: bool) -> PrefetchedBatch | None:
-        """Take out the batch whose turn it is; None when nothing that may be taken waits."""
+    def take(self, *, redelivered_too: bool, known_through: float = math.inf) -> PrefetchedBatch | None:
+        """Take out the batch whose turn it is; None when nothing that may be taken waits.
+
+        A batch that needs stops after `known_through` leaves its turn to the next.
+        """
         self._turn += 1
         lanes = [self._lanes[Lane.HIGH.value], self._lanes[Lane.STANDARD.value]]
         if self._turn % STANDARD_TURN == 0:
             lanes.reverse()
         for queue in [*lanes, self._redelivered] if redelivered_too else lanes:
-            while queue:
-                batch = self._waiting.pop(queue.pop()[2], None)
-                if batch is not None:
-                    return batch
+            if (batch := self._take_from(queue, known_through)) is not None:
+                return batch
         return None
 
-    def take_group(self, debtors: int, *, redelivered_too: bool) -> list[PrefetchedBatch]:
+    def _take_from(self, queue: RecoveryQueue, known_through: float) -> PrefetchedBatch | None:
+        left: list[Entry] = []
+        found = None
+        while queue and found is None:
+            entry = queue.pop()
+            batch = self._waiting.get(entry[2])
+            if batch is None:
+                continue
+            if batch.stops_needed > known_through:
+                left.append(entry)
+            else:
+                found = self._waiting.pop(entry[2])
+        for entry in left:
+            queue.push(*entry)
+        return found
+
+    def take_group(
+        self, debtors: int, *, redelivered_too: bool, known_through: float = math.inf
+    ) -> list[PrefetchedBatch]:
         """Take out the batches whose turn it is, up to so many debtors together. A redelivered batch comes alone."""
         group: list[PrefetchedBatch] = []
-        while debtors > 0 and (batch := self.take(redelivered_too=redelivered_too and not group)) is not None:
+        while debtors > 0:
+            batch = self.take(redelivered_too=redelivered_too and not group, known_through=known_through)
+            if batch is None:
+                break
             group.append(batch)
             debtors -= len(batch.batch.items)
             if batch.is_redelivered:

@@ -24,6 +24,7 @@ from debt_processing.metrics import (
 )
 from debt_processing.queues.envelopes import dead_result
 from debt_processing.settings import Settings
+from debt_processing.stops.freshness import Freshness
 from recovery_core.decisions.decide import STAGE, count_reasons
 from service_kit.database.engine import Database
 from service_kit.database.outages import is_unavailable
@@ -50,21 +51,25 @@ class BatchWork:
         visibility: Visibility,
         acknowledger: Acknowledger,
         dependencies: tuple[Dependency, Dependency],
+        freshness: Freshness,
         bell: Bell,
         clock: Callable[[], datetime],
     ) -> None:
         self._settings, self._database, self._clock = settings, database, clock
         self._prefetch, self._visibility, self._acknowledger = prefetch, visibility, acknowledger
         self._database_service, self._queue_service = dependencies
-        self._bell = bell
+        self._freshness, self._bell = freshness, bell
         self.in_process: set[PrefetchedBatch] = set()
 
     async def process_next(self, stop: Stop) -> bool:
         """Process the batches whose turn it is; return whether there were any."""
+        known_through = await self._freshness.known_through(self._prefetch.stops_needed)
         # A redelivered batch is processed alone, so that no other batch dies with it.
         if any(batch.is_redelivered for batch in self.in_process):
             return False
-        group = self._prefetch.take_group(DEBTORS_A_TRANSACTION, redelivered_too=not self.in_process)
+        group = self._prefetch.take_group(
+            DEBTORS_A_TRANSACTION, redelivered_too=not self.in_process, known_through=known_through
+        )
         if not group:
             return False
         self.in_process.update(group)

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, or_, select
 
 from debt_processing.stops.tables import debtor_stops, stop_feed, stop_turns
 from recovery_core.messages.batch import BatchHeader
-from recovery_core.messages.stops import DebtorStop, holds_from_json
+from recovery_core.messages.stops import DebtorStop, StopsKnown, holds_from_json
 
 IDS_A_STATEMENT = 500
 
@@ -29,6 +29,12 @@ def known(connection: Connection) -> Known:
     highest = select(debtor_stops.c.sequence).order_by(debtor_stops.c.sequence.desc()).limit(1).scalar_subquery()
     row = connection.execute(select(stop_feed.c.through, stop_feed.c.as_of, highest.label("highest"))).one_or_none()
     return Known(0, None) if row is None else Known(row.through, row.as_of, row.highest or 0)
+
+
+def acknowledgement(connection: Connection, now: datetime) -> StopsKnown | None:
+    """Return what the risk service may know of our knowledge; None before anything came."""
+    row = connection.execute(select(stop_feed.c.consumer, stop_feed.c.received)).one_or_none()
+    return None if row is None else StopsKnown(row.consumer, row.received, now)
 
 
 def states_for(

@@ -28,12 +28,6 @@ def take_in(connection: Connection, stretches: Sequence[Stops]) -> Watermark:
     return _advance(connection, mark, [Stretch(one.after, one.through, one.as_of) for one in stretches])
 
 
-def consumer(connection: Connection) -> str:
-    """Return the name of this database in acknowledgements, which the first call gives it."""
-    _lock_feed(connection)
-    return connection.execute(select(stop_feed.c.consumer)).scalar_one()
-
-
 def _newest(stretches: Iterable[Stops]) -> dict[int, DebtorStop]:
     newest: dict[int, DebtorStop] = {}
     for stop in (stop for stretch in stretches for stop in stretch.stops):

@@ -26,13 +26,13 @@ class BatchQueues:
     def __init__(self, sqs: Sqs, settings: Settings) -> None:
         self._sqs = sqs
         self._queues = settings.lane_queues
-        self._results = settings.recovery_queue_results
+        self._results, self._stops = settings.recovery_queue_results, settings.recovery_queue_stops
         self._keys = settings.message_keys
         self._hidden = min(RESULTS_HIDDEN_SECONDS, settings.recovery_visibility_seconds)
 
     async def ping(self) -> None:
-        """Raise unless the loop may send batches and receive reports."""
-        await self._sqs.ping(send=list(self._queues.values()), receive=[self._results])
+        """Raise unless the loop may send batches and stops, and receive reports."""
+        await self._sqs.ping(send=[*self._queues.values(), self._stops], receive=[self._results])
 
     async def send(self, shipment: Shipment) -> list[BatchKey]:
         """Send each batch, the high lane first; return those that went out. Raises only when none did."""

@@ -14,7 +14,7 @@ from risk_assessment.debtors import loading
 from risk_assessment.debtors.bulk import CHUNK, bulk_scorer
 from risk_assessment.debtors.generating import distribution_named, generate
 from risk_assessment.debtors.importing.closing import WholeFile
-from risk_assessment.debtors.importing.file_import import FileChangedError, import_file
+from risk_assessment.debtors.importing.file_import import import_file
 from risk_assessment.debtors.importing.mapping import read_mapping
 from risk_assessment.debtors.loading import BulkLoad, PortfolioInUseError
 from risk_assessment.fields import PortfolioName
@@ -25,22 +25,20 @@ from service_kit.cli import (
     AsJson,
     audit_of_command,
     clear_errors,
+    counts_as_text,
     fail,
+    finish_import,
+    import_refusals,
     opened,
     print_json,
     progress_bar,
     start_command,
 )
-from service_kit.csv_files.kinds import ImportRefusedError
-from service_kit.csv_files.source import STDIN
+from service_kit.csv_files.source import STDIN, FileChangedError
 from service_kit.database.engine import Database
 from service_kit.database.migrations import MigrationError
 
 KNOWN = (MigrationError, PolicyError, PortfolioInUseError, FileChangedError)
-PARTLY_IMPORTED = 3
-"""The exit code when rows were rejected and others came in."""
-NOT_IMPORTED = 4
-"""The exit code when the file or its mapping was refused, or every row was rejected."""
 
 
 def add_debtor_commands(app: typer.Typer) -> None:
@@ -71,7 +69,7 @@ def add_debtor_commands(app: typer.Typer) -> None:
         changes = load.changes
         counted = {"portfolio": name, "cleared": cleared, "created": changes.created}
         counted |= {"updated": changes.updated, "unchanged": changes.unchanged}
-        print_json(counted) if as_json else typer.echo(_sentence(counted))
+        print_json(counted) if as_json else typer.echo(counts_as_text(counted))
 
     @app.command()
     def import_debtors(
@@ -99,7 +97,7 @@ def add_debtor_commands(app: typer.Typer) -> None:
         Exits with 0 when every row came in or was skipped on purpose, with 3 when rows were rejected, with 4 when
         nothing came in because the file was refused or every row was rejected.
         """
-        with _opened() as (database, registry), _refusals():
+        with _opened() as (database, registry), import_refusals():
             chosen = read_mapping(mapping) if mapping else None
             name = _checked_portfolio(portfolio) if portfolio else None
             stem = "stdin" if file == STDIN else file.stem
@@ -112,9 +110,7 @@ def add_debtor_commands(app: typer.Typer) -> None:
                 report = import_file(
                     database, registry, audit, file, chosen, name, reject_file, advance, _announce, whole
                 )
-        print_json(report.as_dict()) if as_json else typer.echo(_sentence(report.as_dict()))
-        if report.rejected:
-            raise typer.Exit(NOT_IMPORTED if report.imported_nothing else PARTLY_IMPORTED)
+        finish_import(report, as_json)
 
 
 @contextmanager
@@ -122,14 +118,6 @@ def _opened() -> Iterator[tuple[Database, PolicyRegistry]]:
     settings = start_command(Settings, PACKAGE)
     with clear_errors(PACKAGE, KNOWN), opened(settings.risk_database_url) as database:
         yield database, load_registry(settings.risk_policy, settings.risk_policy_dir)
-
-
-@contextmanager
-def _refusals() -> Iterator[None]:
-    try:
-        yield
-    except ImportRefusedError as error:
-        fail(" ".join(str(error).split()), code=NOT_IMPORTED)
 
 
 def _announce(text: str) -> None:
@@ -141,7 +129,3 @@ def _checked_portfolio(name: str) -> str:
         return TypeAdapter(PortfolioName).validate_python(name)
     except ValidationError as error:
         fail(f"portfolio: {error.errors()[0]['msg']}", code=2)
-
-
-def _sentence(counted: dict[str, object]) -> str:
-    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in counted.items() if value is not None)

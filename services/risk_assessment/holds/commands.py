@@ -15,21 +15,18 @@ from service_kit.cli import (
     audit_of_command,
     clear_errors,
     fail,
+    finish_import,
+    import_refusals,
     opened,
-    print_json,
     progress_bar,
     start_command,
 )
 from service_kit.csv_files.header import Style
-from service_kit.csv_files.kinds import ImportRefusedError, encoding_named
+from service_kit.csv_files.kinds import encoding_named
 from service_kit.csv_files.source import STDIN, FileChangedError
 from service_kit.database.migrations import MigrationError
 
 KNOWN = (MigrationError, FileChangedError)
-PARTLY_IMPORTED = 3
-"""The exit code when rows were rejected and others came in."""
-NOT_IMPORTED = 4
-"""The exit code when the file was refused, or every row was rejected."""
 
 
 def add_hold_commands(app: typer.Typer) -> None:
@@ -52,22 +49,14 @@ def add_hold_commands(app: typer.Typer) -> None:
         file was refused or every row was rejected.
         """
         settings = start_command(Settings, PACKAGE)
-        with clear_errors(PACKAGE, KNOWN), opened(settings.risk_database_url) as database:
+        with clear_errors(PACKAGE, KNOWN), opened(settings.risk_database_url) as database, import_refusals():
             style = Style(encoding=_checked_encoding(encoding) if encoding else None)
             name = _checked_portfolio(portfolio) if portfolio else None
             reject_file = rejects or Path(f"{'stdin' if file == STDIN else file.stem}.rejects.csv")
             audit = audit_of_command(audit_records)
-            try:
-                with progress_bar("importing", file.stat().st_size if file.is_file() else None) as advance:
-                    report = import_holds(database, audit, file, name, style, reject_file, advance)
-            except ImportRefusedError as error:
-                # The kit's words are for imports with a mapping file; here an option says the same.
-                fail(" ".join(str(error).replace(" in the mapping", "").split()), code=NOT_IMPORTED)
-        found = report.as_dict()
-        counted = ", ".join(f"{field.replace('_', ' ')} {value}" for field, value in found.items() if value is not None)
-        print_json(found) if as_json else typer.echo(counted)
-        if report.rejected:
-            raise typer.Exit(NOT_IMPORTED if report.imported_nothing else PARTLY_IMPORTED)
+            with progress_bar("importing", file.stat().st_size if file.is_file() else None) as advance:
+                report = import_holds(database, audit, file, name, style, reject_file, advance)
+        finish_import(report, as_json)
 
 
 def _checked_encoding(name: str) -> str:

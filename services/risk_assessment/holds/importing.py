@@ -99,9 +99,7 @@ def import_holds(
     with ExitStack() as open_files:
         source = open_files.enter_context(opened(path))
         rejects = open_files.enter_context(RejectFile(reject_file, source))
-        reader = _Reader(source, style, portfolio)
-        for _ in reader.records():  # a file that is refused is refused before anything is written
-            pass
+        reader = _checked_reader(source, style, portfolio)
         rejects.begin()
         record = database.transact(
             lambda c: audit.changed(c, "hold.imported", f"portfolio:{portfolio or '*'}", **report.counts)
@@ -120,6 +118,18 @@ def import_holds(
         if source.has_changed():
             raise FileChangedError
     return report
+
+
+def _checked_reader(source: Source, style: Style, portfolio: str | None) -> "_Reader":
+    """Return a reader of a file that was read once to its end, so that none is refused after something was written."""
+    try:
+        reader = _Reader(source, style, portfolio)
+        for _ in reader.records():
+            pass
+    except ImportRefusedError as error:
+        # The kit's words are for imports with a mapping file; here an option says the same.
+        raise ImportRefusedError(str(error).replace(" in the mapping", "")) from error
+    return reader
 
 
 def _split(reader: "_Reader", records: Iterable[tuple[int, Record]]) -> tuple[list[HoldRow], list[Rejected]]:
@@ -225,7 +235,6 @@ class _Cells:
             problem = in_our_words(error.errors(include_url=False)[0], cell, self._encoding)
         except ValueError as error:
             problem = str(error)
-        # The kit's words are for imports with a mapping file; here an option says the same.
         self.problems[name] = problem.replace(" in the mapping", "")
         return None
 

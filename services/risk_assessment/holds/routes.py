@@ -7,10 +7,10 @@ from sqlalchemy import Connection
 
 from recovery_core.holds import HoldKind, instant
 from risk_assessment.dependencies import WITH_LOCATION, Context
-from risk_assessment.fields import MAX_ID, PersonRef, PortfolioName
+from risk_assessment.fields import PersonRef, PortfolioName
 from risk_assessment.holds import queries, service
 from risk_assessment.holds.queries import HoldFilter
-from risk_assessment.holds.schemas import HoldEndIn, HoldIn, HoldOut, HoldPage, Instant
+from risk_assessment.holds.schemas import MAX_EXACT_ID, HoldEndIn, HoldIn, HoldOut, HoldPage, Instant
 from risk_assessment.metadata import IDEMPOTENCY
 from service_kit.auth.portfolios import Origin
 from service_kit.http.context import operator, viewer
@@ -54,7 +54,7 @@ def place(
 def list_holds(
     context: Context,
     portfolio: Annotated[PortfolioName | None, Query(description="Only this portfolio")] = None,
-    debtor_id: Annotated[int | None, Query(ge=1, le=MAX_ID, description="Placed on this debtor itself")] = None,
+    debtor_id: Annotated[int | None, Query(ge=1, le=MAX_EXACT_ID, description="Placed on this debtor itself")] = None,
     person_ref: Annotated[PersonRef | None, Query(description="Placed on this person of `portfolio`")] = None,
     kind: HoldKind | None = None,
     active_at: Annotated[Instant | None, Query(description="In force at this instant")] = None,

@@ -10,8 +10,9 @@ from pydantic_core import PydanticCustomError
 from recovery_core.holds import HoldKind
 from recovery_core.policies.parts import Action
 from recovery_core.whole_number import WHOLE
-from risk_assessment.fields import MAX_ID, ExternalRef, Name, PersonRef, PortfolioName, ReasonText
+from risk_assessment.fields import ExternalRef, Name, PersonRef, PortfolioName, ReasonText
 
+MAX_EXACT_ID = 2**53 - 1  # the largest number that every reader of JSON keeps exactly
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _CLOCK = r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,9})?)?"
 _INSTANT = re.compile(rf"{_DATE.pattern}[Tt ]{_CLOCK}(?P<offset>[Zz]|[+-](?:[01][0-9]|2[0-3]):?[0-5][0-9])?")
@@ -91,7 +92,7 @@ class HoldIn(BaseModel):
         },
     )
 
-    debtor_id: Annotated[int, Field(strict=True, ge=1, le=MAX_ID), WHOLE] | None = None
+    debtor_id: Annotated[int, Field(strict=True, ge=1, le=MAX_EXACT_ID), WHOLE] | None = None
     portfolio: PortfolioName | None = None
     external_ref: ExternalRef | None = None
     person_ref: PersonRef | None = None

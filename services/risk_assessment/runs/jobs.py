@@ -36,6 +36,8 @@ from risk_assessment.runs import planning, queries, reports, results, service
 from risk_assessment.runs.results import Completion
 from risk_assessment.runs.tables import RunState
 from risk_assessment.settings import Settings
+from risk_assessment.stops.messages import acknowledgements_in
+from risk_assessment.stops.service import record_known
 from service_kit.clock import utc_now
 from service_kit.database.engine import Database
 from service_kit.observability import tracing
@@ -214,6 +216,9 @@ class ResultsReader:
         Refusing a report loses nothing: its batch stays outstanding, and is sent again when its time comes.
         """
         parts = self._parts
+        known, received = acknowledgements_in(received, parts.settings.message_keys, now)
+        if known:
+            parts.database.transact(lambda c: record_known(c, known))
         rebuild = partial(rebuilt_digests, registry=parts.registry)
         with parts.database.read() as connection:
             checked = reports.check(connection, received, parts.settings.message_keys, rebuild, now)

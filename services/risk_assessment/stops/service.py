@@ -4,11 +4,13 @@ A note is written in the transaction of the change itself, so that what was ackn
 Functions take a connection, never commit.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select, text, update
 
+from recovery_core.messages.stops import StopsKnown
 from risk_assessment.debtors.tables import debtors
 from risk_assessment.persons.tables import persons
 from risk_assessment.stops.tables import stop_feed, stops
@@ -68,6 +70,52 @@ def sequence_all(connection: Connection) -> int:
     if last != before:
         connection.execute(update(stop_feed).values(last_sequence=last))
     return last
+
+
+class Taken(NamedTuple):
+    """The next stretch of the feed, by its debtors. Their states are read later, so that these are no older."""
+
+    through: int
+    debtors: list[tuple[int, int]]
+    """Their ids and places, in order of the places."""
+    is_last: bool
+    """Nothing was waiting for its place, and no place is after this."""
+
+
+def take_next(connection: Connection, after: int, limit: int) -> Taken:
+    """Give places to pending stops, and return the debtors of the next places. Only the leader calls it.
+
+    Their states, read after the commit, contain all that was noted before it. A debtor who is noted again gets a later
+    place, and is read twice.
+    """
+    last = _lock_feed(connection)
+    if numbered := _number_some(connection, last):
+        last += numbered
+        connection.execute(update(stop_feed).values(last_sequence=last))
+    places = select(stops.c.debtor_id, stops.c.sequence).where(stops.c.sequence > after)
+    rows = connection.execute(places.order_by(stops.c.sequence).limit(limit)).all()
+    is_last = numbered < ROWS_A_STATEMENT and len(rows) < limit
+    through = last if len(rows) < limit else rows[-1].sequence
+    return Taken(through, [(row.debtor_id, row.sequence) for row in rows], is_last)
+
+
+def record_known(connection: Connection, acknowledgements: Sequence[StopsKnown]) -> None:
+    """Record up to where the debt service has every stop; what it said last counts.
+
+    It may have less than before: its database is another one, or an earlier state of the same. If it has more than was
+    ever given a place here, then this database is the one that was put back, and the debt service would take what comes
+    now for old: every stop is given a new place, after all that it has.
+    """
+    last = _lock_feed(connection)
+    known = max(acknowledgements, key=lambda one: one.at)
+    heard_at = connection.execute(select(stop_feed.c.acknowledged_at)).scalar_one()
+    if heard_at is not None and known.at <= heard_at:
+        return
+    values: dict[str, Any] = {"acknowledged": known.through, "acknowledged_at": known.at, "consumer": known.consumer}
+    if known.through > last:
+        values["last_sequence"] = known.through
+        connection.execute(update(stops).values(sequence=None))
+    connection.execute(update(stop_feed).values(**values))
 
 
 def _number_some(connection: Connection, last: int) -> int:

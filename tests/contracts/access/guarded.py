@@ -62,6 +62,7 @@ def queue_settings(queue_names: Names, sqs_url: str) -> dict[str, Any]:
         "recovery_queue_high": queue_names("high"),
         "recovery_queue_standard": queue_names("standard"),
         "recovery_queue_results": queue_names("results"),
+        "recovery_queue_stops": queue_names("stops"),
     }
 
 

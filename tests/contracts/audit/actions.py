@@ -22,6 +22,11 @@ CHANGES = {
         ("PUT", "/debtors/{debtor_id}"): "debtor.replaced",
         ("PATCH", "/debtors/{debtor_id}"): "debtor.patched",
         ("DELETE", "/debtors/{debtor_id}"): "debtor.deleted",
+        ("POST", "/holds"): "hold.placed",
+        ("POST", "/holds/{hold_id}/end"): "hold.ended",
+        ("PUT", "/portfolios/{name}"): "portfolio.configured",
+        ("POST", "/policies"): "policy.uploaded",
+        ("POST", "/policies/{policy_hash}/activate"): "policy.activated",
         ("POST", "/scoring-jobs"): "scoring_job.started",
         ("POST", "/runs"): "run.started",
         ("POST", "/runs/{run_id}/cancel"): "run.cancelled",
@@ -35,6 +40,8 @@ READS = {
         ("GET", "/debtors/{debtor_id}"): "debtor.read",
         ("GET", "/debtors/{debtor_id}/score"): "debtor.scored",
         ("GET", "/debtors/{debtor_id}/assessments"): "debtor.history_read",
+        ("GET", "/holds"): "hold.listed",
+        ("GET", "/holds/{hold_id}"): "hold.read",
         ("GET", "/runs/preview"): "run.previewed",
     },
     "debt": {
@@ -49,6 +56,13 @@ IMPERSONAL = {
     "risk": {
         ("POST", "/scores"),  # stores nothing and receives no name
         ("GET", "/scoring-jobs/{job_id}"),
+        ("GET", "/portfolios"),
+        ("GET", "/portfolios/{name}"),
+        ("GET", "/portfolios/{name}/activations"),
+        ("GET", "/policies"),
+        ("GET", "/policies/{policy_hash}"),
+        ("GET", "/policies/{policy_hash}/findings"),
+        ("GET", "/policies/{policy_hash}/diff/{other_hash}"),
         ("GET", "/runs"),
         ("GET", "/runs/{run_id}"),
         ("GET", "/runs/{run_id}/events"),
@@ -65,6 +79,14 @@ def ok(response: Any) -> Any:
 def created(risk: Guarded, **changes: Any) -> int:
     shown = ok(risk.request("operator", "POST", "/risk-service/debtors", json=DEBTOR | changes))
     return int(shown["id"])
+
+
+HOLD = {"kind": "DISPUTE", "reason": "The amount is contested", "blocks": ["LEGAL_REVIEW"]}
+
+
+def held(risk: Guarded, debtor: int) -> str:
+    """Place a hold on a debtor."""
+    return str(ok(risk.request("operator", "POST", "/risk-service/holds", json=HOLD | {"debtor_id": debtor}))["id"])
 
 
 def newest(api: Guarded) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from tests.contracts.access.guarded import ROOTS, Guarded
-from tests.contracts.audit.actions import READS, WHY, created, ok
+from tests.contracts.audit.actions import READS, WHY, created, held, ok
 from tests.contracts.audit.conftest import Log
 from tests.debt_processing.builders import LATER, NOW, a_batch, a_debtor, debtors
 
@@ -26,15 +26,17 @@ class TestReads:
         self, risk: Guarded, log: Log, method: str, path: str
     ) -> None:
         debtor = created(risk)
+        hold = held(risk, debtor)
         before = risk.records()
 
-        ok(risk.request("viewer", method, ROOTS["risk"] + path.format(debtor_id=debtor), headers=WHY))
+        address = ROOTS["risk"] + path.format(debtor_id=debtor, hold_id=hold)
+        ok(risk.request("viewer", method, address, headers=WHY))
 
         assert log.events == [
             {
                 "event": "audit.read",
                 "action": READS["risk"][method, path],
-                "subjects": [f"debtor:{debtor}"],
+                "subjects": [f"hold:{hold}" if path.startswith("/holds") else f"debtor:{debtor}"],
                 "actor": "key:the-viewer",
                 "role": "viewer",
                 "reason": "Ticket 7",
@@ -84,7 +86,7 @@ class TestReads:
 
         assert log.events == []
 
-    @pytest.mark.parametrize("path", ["/debtors/999", "/debtors/999/score", "/debtors/999/assessments"])
+    @pytest.mark.parametrize("path", ["/debtors/999", "/debtors/999/score", "/debtors/999/assessments", "/holds/x"])
     def test_what_is_not_there_was_not_read(self, risk: Guarded, log: Log, path: str) -> None:
         assert risk.request("viewer", "GET", ROOTS["risk"] + path).status_code == 404
 

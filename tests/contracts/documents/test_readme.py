@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -162,20 +163,26 @@ def calls_of_ours() -> list[list[str]]:
 
 
 def commands_of(program: str) -> dict[str, set[str]]:
-    """The program's commands and their options."""
-    group = typer.main.get_command(PROGRAMS[program])
-    return {
-        name: {option for parameter in command.params for option in parameter.opts}
-        for name, command in group.commands.items()  # type: ignore[attr-defined]
-    }
+    """The program's commands and their options; a command of a group has two words."""
+    return dict(_commands_in(typer.main.get_command(PROGRAMS[program])))
+
+
+def _commands_in(group: Any, before: str = "") -> Iterator[tuple[str, set[str]]]:
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _commands_in(command, f"{before}{name} ")
+        else:
+            yield f"{before}{name}", {option for parameter in command.params for option in parameter.opts}
 
 
 @pytest.mark.parametrize("call", calls_of_ours(), ids=" ".join)
 def test_a_command_and_its_options_exist(call: list[str]) -> None:
-    program, command, *rest = call
-    options = {word.partition("=")[0] for word in rest if word.startswith("--")}
+    program, *words = call
+    known = commands_of(program)
+    command = next(name for name in (" ".join(words[:2]), words[0]) if name in known)
+    options = {word.partition("=")[0] for word in words if word.startswith("--")}
 
-    assert options <= commands_of(program)[command]
+    assert options <= known[command]
 
 
 def test_the_table_of_commands_is_complete() -> None:
@@ -185,9 +192,9 @@ def test_the_table_of_commands_is_complete() -> None:
         words = re.findall(r"`([^`]+)`", row.split("|")[1])
         program = ""
         for word in words:
-            *before, command = word.split()
-            program = before[0] if before else program
-            named.add((program, command))
+            before, _, command = word.partition(" ")
+            program = before if before in PROGRAMS else program
+            named.add((program, command if before in PROGRAMS else word))
 
     assert named == {(program, command) for program in PROGRAMS for command in commands_of(program)}
 

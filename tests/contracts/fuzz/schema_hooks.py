@@ -11,10 +11,15 @@ import schemathesis
 STATE_SAYS_NO = {
     "Bad cursor",
     "Unknown policy",
+    "Policy never activated",
+    "Not a policy",
+    "Unknown time zone",
     "Idempotency-Key reused",
     "Portfolio missing",
     "The policy cannot score this",
     "Bad precondition",
+    "Unclear target",
+    "Impossible times",
 }
 
 

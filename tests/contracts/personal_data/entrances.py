@@ -70,6 +70,29 @@ def store_some(system: System) -> None:
     assert json.loads(done.out)["created"] == 10, done.err
     assert json.loads(done.out)["rejected"] == 1
     system.problems += [done.out, done.err, (system.folder / "book.rejects.csv").read_text()]
+    place_some(system)
+
+
+def place_some(system: System) -> None:
+    """Holds whose reasons, sources and persons are names."""
+    for target in ({"debtor_id": 1}, {"portfolio": "default", "person_ref": f"{NAME}-person"}):
+        placed = system.risk.post("/holds", json=a_hold(**target))
+        assert placed.status_code == 201, placed.text
+        assert NAME in placed.text
+    ended = system.risk.post(f"/holds/{placed.json()['id']}/end", json={"reason": NAME})
+    assert ended.status_code == 200, ended.text
+    rows = ["portfolio,person_ref,kind,from,reason,source", f"default,{NAME},DISPUTE,2026-03-01,{NAME},{NAME}"]
+    rows += [f"default,{NAME},{NAME},{NAME},{NAME},{NAME}", f"{NAME},{NAME},DISPUTE,2026-03-01,{NAME},{NAME}"]
+    (system.folder / "holds.csv").write_text("\n".join(rows))
+    done = system.command("risk_assessment", "import-holds", "holds.csv", "--json")
+    report = json.loads(done.out)
+    assert (report["created"], report["rejected"]) == (1, 2), done.err
+    system.problems += [done.out, done.err, (system.folder / "holds.rejects.csv").read_text()]
+
+
+def a_hold(**changes: Any) -> dict[str, Any]:
+    body = {"kind": "TIME_BARRED", "reason": f"{NAME} wrote", "source": NAME}
+    return body | changes
 
 
 def be_refused(system: System) -> None:
@@ -89,10 +112,18 @@ def be_refused(system: System) -> None:
     system.refused(risk.post("/debtors", json=debtor(7), headers={"Idempotency-Key": "k-1"}))
     system.refused(risk.put("/debtors/2", json=debtor(1), headers={"If-Match": '"99"'}))
     system.refused(risk.put("/debtors/2", json=debtor(1), headers={"If-Match": f'"{NAME}"'}))
+    for wrong in ("debtor_id", "portfolio", "kind", "from", "until", "blocks", "nickname"):
+        system.refused(risk.post("/holds", json=a_hold(debtor_id=1) | {wrong: NAME}))
+    system.refused(risk.post("/holds", json=a_hold(debtor_id=1, reason=f"{NAME}\n{NAME}", blocks=[NAME])))
+    system.refused(risk.post("/holds", json=a_hold(portfolio="default", external_ref=f"{NAME}-unknown")))
+    system.refused(risk.post(f"/holds/{NAME}/end", json={"reason": NAME, "at": NAME}))
+    for parameter in ("portfolio", "person_ref", "kind", "active_at", "cursor"):
+        system.refused(risk.get("/holds", params={parameter: NAME}))
     for parameter in ("portfolio", "risk_level", "payment_status", "min_debt", "sort", "limit", "cursor"):
         system.refused(risk.get("/debtors", params={parameter: NAME}))
     for path in (f"/debtors/{NAME}", f"/debtors/{NAME}/score", f"/runs/{NAME}", f"/scoring-jobs/{NAME}", f"/{NAME}"):
         system.refused(risk.get(path))
+        system.refused(risk.get(f"/holds{path}"))
         system.refused(risk.put(path, json=debtor(1)))
     for path in (f"/runs/{NAME}", f"/debtors/{NAME}/decisions", f"/runs/{NAME}/errors", f"/{NAME}"):
         system.refused(system.debt.get(path))

@@ -8,7 +8,7 @@ from sqlalchemy import delete, select
 from tests.debt_processing.stops.feed import NOON, a_hold, a_stop, a_stretch
 
 from debt_processing.stops import service
-from debt_processing.stops.queries import Known, known
+from debt_processing.stops.queries import Known, acknowledgement, known
 from debt_processing.tables import debtor_stops, stop_stretches, stop_turns
 from recovery_core.messages.stops import Stops
 from recovery_core.messages.stretches import Watermark
@@ -84,11 +84,18 @@ def test_more_debtors_than_a_statement_takes(any_database: Database) -> None:
 
 
 def test_a_database_keeps_its_name(any_database: Database) -> None:
-    name = any_database.transact(service.consumer)
+    with any_database.read() as connection:
+        assert acknowledgement(connection, NOON) is None
+    take_in(any_database, FEED[0])
+    with any_database.read() as connection:
+        first = acknowledgement(connection, NOON)
     take_in(any_database, *FEED)
+    with any_database.read() as connection:
+        second = acknowledgement(connection, NOON)
 
-    assert any_database.transact(service.consumer) == name
-    assert len(name) == 36
+    assert (first.through, second.through) == (2, 3)
+    assert first.consumer == second.consumer
+    assert len(first.consumer) == 36
 
 
 def test_nothing_is_known_before_the_first_stretch(database: Database) -> None:

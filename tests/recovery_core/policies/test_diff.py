@@ -44,7 +44,7 @@ def test_places_are_dotted_and_count_the_parts_of_lists() -> None:
 
 
 @given(documents(), documents())
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 def test_the_changes_make_the_right_side_of_the_left_one(left: dict[str, Any], right: dict[str, Any]) -> None:
     found = diff_policies(load_policy(left), load_policy(right))
     made = copy.deepcopy(load_policy(left).document)

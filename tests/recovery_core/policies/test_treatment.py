@@ -1,5 +1,5 @@
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from itertools import product
 
 import pytest
@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.recovery_core.builders import a_document
 
+from recovery_core.holds import ALL_ACTIONS, mask_of
 from recovery_core.money import MAX_MINOR, parse_money
 from recovery_core.policies import parts
 from recovery_core.policies.builtin import built_in_policy
@@ -39,7 +40,9 @@ def test_the_standard_treatment(level: str, lane: str, status: str, debt: str, a
     assert standard.action(level, lane, status, parse_money(debt)) == action
 
 
-def _first_match(policy: Policy, level: str, lane: str, status: str, debt: int) -> str:
+def _first_match(
+    policy: Policy, level: str, lane: str, status: str, debt: int, blocked: Collection[str] = ()
+) -> str | None:
     def matches(row: TreatmentRow) -> bool:
         return (
             (row.level is None or level in row.level)
@@ -49,7 +52,7 @@ def _first_match(policy: Policy, level: str, lane: str, status: str, debt: int) 
             and (row.max_debt is None or debt < parse_money(row.max_debt))
         )
 
-    return next(row.action for row in policy.treatment if matches(row))
+    return next((row.action for row in policy.treatment if row.action not in blocked and matches(row)), None)
 
 
 def _some_of(kind: type) -> st.SearchStrategy[list[str]]:
@@ -83,6 +86,24 @@ def test_the_first_row_that_matches_wins(table: list[dict[str, object]], debt: i
     for level, lane, status in product(RiskLevel, Lane, PaymentStatus):
         for at in {debt, *borders, *(border - 1 for border in borders)}:
             assert treatment.action(level, lane, status, at) == _first_match(policy, level, lane, status, at)
+
+
+@given(st.lists(rows, max_size=12), st.integers(0, 40) | st.just(MAX_MINOR), st.sets(st.sampled_from(list(Action))))
+def test_the_first_row_that_matches_and_is_not_blocked_wins(
+    table: list[dict[str, object]], debt: int, blocked: set[str]
+) -> None:
+    policy = load_policy(a_document() | {"treatment": [*table, {"action": "NO_ACTION"}]})
+    treatment, mask = Treatment(policy), mask_of(blocked)
+    borders = [parse_money(str(row[key])) for row in table for key in ("min_debt", "max_debt") if key in row]
+    for case in product(RiskLevel, Lane, PaymentStatus):
+        for at in {debt, *borders, *(border - 1 for border in borders)}:
+            assert treatment.permitted_action(*case, at, mask) == _first_match(policy, *case, at, blocked)
+
+
+def test_without_blocked_actions_every_row_is_permitted() -> None:
+    case = ("CRITICAL", "high", "UNPAID", parse_money("50000.00"))
+    assert standard.permitted_action(*case, 0) == standard.action(*case)
+    assert standard.permitted_action(*case, ALL_ACTIONS) is None
 
 
 def _many_rows(count: int) -> list[dict[str, object]]:

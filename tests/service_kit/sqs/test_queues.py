@@ -16,13 +16,17 @@ def test_queues_are_specified_as_the_settings_say() -> None:
         recovery_queue_high="h",
         recovery_queue_standard="s",
         recovery_queue_results="r",
+        recovery_queue_stops="t",
         recovery_max_receives=7,
         recovery_visibility_seconds=9,
     )
 
-    assert queue_specs(settings) == [
+    *kept, stops = queue_specs(settings)
+    assert kept == [
         QueueSpec(name, dead_letter_queue(name), max_receive_count=7, visibility_timeout=9) for name in ("h", "s", "r")
     ]
+    # Old stops have been sent again, so that what is lost by a short retention is only a backlog.
+    assert stops == QueueSpec("t", "t-dlq", max_receive_count=7, visibility_timeout=9, retention=300)
 
 
 @pytest.mark.anyio
@@ -37,6 +41,7 @@ async def test_missing_queues_are_created_only_where_the_settings_allow_it(
         recovery_queue_high=queue_names("high"),
         recovery_queue_standard=queue_names("standard"),
         recovery_queue_results=queue_names("results"),
+        recovery_queue_stops=queue_names("stops"),
         recovery_create_queues=create,
     )
     queue = settings.recovery_queue_results

@@ -55,7 +55,7 @@ class System(Processes):
     @property
     def queues(self) -> dict[str, str]:
         """The queue of each lane, and of the results."""
-        return {role: f"{role}-{self._suffix}" for role in ("high", "standard", "results")}
+        return {role: f"{role}-{self._suffix}" for role in ("high", "standard", "results", "stops")}
 
     @property
     def ports(self) -> dict[str, int]:
@@ -78,6 +78,7 @@ class System(Processes):
             "RECOVERY_QUEUE_HIGH": self.queues["high"],
             "RECOVERY_QUEUE_STANDARD": self.queues["standard"],
             "RECOVERY_QUEUE_RESULTS": self.queues["results"],
+            "RECOVERY_QUEUE_STOPS": self.queues["stops"],
             "RISK_PORT": str(self.risk_port),
             "DEBT_PORT": str(self.debt_port),
             "RISK_API_URL": self.risk_url,

@@ -67,8 +67,8 @@ class _Space:
         """Return which condition of the row no debtor of a run meets, None if each is met by some."""
         for name, part, allowed in zip(self._values, box, self._allowed(row), strict=False):
             if not part:
-                return f"no debtor of a run has {name} {' or '.join(allowed or ())}"
-        return None if box[-1] else "no debtor of a run has such a debt"
+                return f"none has {name} {' or '.join(allowed or ())}"
+        return None if box[-1] else "none has such a debt"
 
     def _debt_bits(self, start: int, end: int | None) -> int:
         first = bisect_left(self._debts, start)

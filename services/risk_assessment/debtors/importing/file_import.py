@@ -31,13 +31,9 @@ from service_kit.audit import Audit
 from service_kit.csv_files.header import Style
 from service_kit.csv_files.kinds import ImportRefusedError
 from service_kit.csv_files.rejects import RejectFile
-from service_kit.csv_files.source import Source, opened
+from service_kit.csv_files.source import FileChangedError, Source, opened
 from service_kit.csv_files.table import Record, Table
 from service_kit.database.engine import Database
-
-
-class FileChangedError(Exception):
-    """Another process wrote to the file while it was imported."""
 
 
 @dataclass(slots=True)
@@ -118,7 +114,7 @@ def import_file(
             read = source.file.tell()
         report.reject_file = rejects.path if report.rejected else None
         if source.has_changed():
-            raise FileChangedError("the file changed while it was read: import it again")
+            raise FileChangedError
         if presence:
             report.skipped -= close_ended(load, presence, registry)
         if presence and whole and missing:

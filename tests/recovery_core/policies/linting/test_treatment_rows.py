@@ -28,12 +28,12 @@ def test_exactly_the_rows_are_found_that_no_debtor_reaches(document: dict[str, A
 
 def test_a_paid_debtor_is_never_ranked() -> None:
     assert reasons({"payment_status": ["PAID"]}, {"payment_status": ["PAID", "PARTIAL"]}) == {
-        0: "no debtor of a run has payment_status PAID"
+        0: "none has payment_status PAID"
     }
 
 
 def test_a_debtor_of_a_run_owes_something() -> None:
-    assert reasons({"max_debt": "0.01"}, {"max_debt": "0.02"}) == {0: "no debtor of a run has such a debt"}
+    assert reasons({"max_debt": "0.01"}, {"max_debt": "0.02"}) == {0: "none has such a debt"}
 
 
 def test_a_row_for_the_largest_debt_is_reached() -> None:
@@ -42,7 +42,7 @@ def test_a_row_for_the_largest_debt_is_reached() -> None:
 
 def test_a_level_that_no_debtor_reaches_counts() -> None:
     rows = ({"level": ["HIGH", "CRITICAL"]}, {"level": ["LOW", "HIGH"]})
-    assert reasons(*rows, levels=("LOW", "MEDIUM")) == {0: "no debtor of a run has level HIGH or CRITICAL"}
+    assert reasons(*rows, levels=("LOW", "MEDIUM")) == {0: "none has level HIGH or CRITICAL"}
 
 
 def test_one_row_masks_another() -> None:

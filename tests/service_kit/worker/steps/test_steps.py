@@ -3,8 +3,8 @@
 import asyncio
 
 import pytest
-from tests.service_kit.worker.steps.looping import PATIENCE_SECONDS, Held, Loop, Work, idle, turns
 from tests.service_kit.worker.recording import Outages, Probe, a_dependency
+from tests.service_kit.worker.steps.looping import PATIENCE_SECONDS, Held, Loop, Work, idle, turns
 
 from service_kit.lifecycle import Stop
 from service_kit.worker.steps import Step, run_steps

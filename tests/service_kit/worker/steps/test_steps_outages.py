@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 from tests.service_kit.worker.conftest import NoPause
-from tests.service_kit.worker.steps.looping import PATIENCE_SECONDS, Held, Loop, Work, idle, turns
 from tests.service_kit.worker.recording import AWAY, Outages, Probe, a_dependency, away
+from tests.service_kit.worker.steps.looping import PATIENCE_SECONDS, Held, Loop, Work, idle, turns
 
 from service_kit.sqs.outages import QueueMissing
 from service_kit.worker import steps
