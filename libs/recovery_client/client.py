@@ -1,5 +1,6 @@
 """A client of both HTTP APIs, for the command line and other programs. It knows no database."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,6 +22,7 @@ class RejectedError(ClientError):
         try:
             problem = response.json()
             text = "; ".join(f"{e['field']}: {e['message']}" for e in problem.get("errors", ())) or problem["detail"]
+            text += "".join(f"; {finding['code']} at {finding['place']}" for finding in problem.get("findings", ()))
         except (ValueError, KeyError, TypeError):
             text = response.reason_phrase
         if self.status == httpx.codes.UNAUTHORIZED:
@@ -52,8 +54,29 @@ class RecoveryClient:
         """Return the debt service's report on a run."""
         return self._call("GET", f"{self.debt_url}/debt-service/runs/{run_id}")
 
+    def policies(self) -> Iterator[dict[str, Any]]:
+        """Yield all policies, without their documents, by name and version."""
+        cursor, more = None, True
+        while more:
+            page = self._call("GET", f"{self.risk_url}/risk-service/policies", params=_given({"cursor": cursor}))
+            yield from page["items"]
+            cursor, more = page["next_cursor"], page["next_cursor"] is not None
+
+    def policy(self, policy_hash: str) -> dict[str, Any]:
+        """Return a policy with its document."""
+        return self._call("GET", f"{self.risk_url}/risk-service/policies/{policy_hash}")
+
+    def upload_policy(self, document: bytes) -> dict[str, Any]:
+        """Store a policy document, as JSON text, as a draft; return it with the linter's findings."""
+        headers = {"Content-Type": "application/json"}
+        return self._call("POST", f"{self.risk_url}/risk-service/policies", content=document, headers=headers)
+
+    def activate_policy(self, policy_hash: str, **options: Any) -> dict[str, Any]:
+        """Let a policy score a portfolio from now on; return the job that scores its debtors again."""
+        return self._call("POST", f"{self.risk_url}/risk-service/policies/{policy_hash}/activate", json=options)
+
     def _call(self, method: str, url: str, **options: Any) -> dict[str, Any]:
-        headers = {"Authorization": f"Bearer {self.api_key}"} if self.api_key else {}
+        headers = options.pop("headers", {}) | ({"Authorization": f"Bearer {self.api_key}"} if self.api_key else {})
         try:
             # A proxy that the shell names cannot reach this machine's own addresses.
             response = httpx.request(

@@ -28,6 +28,7 @@ class Origin(StrEnum):
     BODY = "body"  # the body names it
     CALLER = "caller"  # the answer has only what belongs to the caller's own portfolios
     NONE = "none"  # nothing of any portfolio is read or written
+    SHARED = "shared"  # a thing that belongs to no portfolio; of portfolios it shows the caller's own
     ALL = "all"  # what belongs to all portfolios at once: refused to a bound caller
 
 

@@ -1,6 +1,11 @@
-"""`policies`: checks policy documents and compares them. `lint` and `diff` need no database."""
+"""`policies`: checks policy documents and compares them, without a database; and lists, uploads and activates policies.
 
+The latter are calls of the API, which knows the caller by its key.
+"""
+
+import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,6 +13,7 @@ from typing import Annotated, Any
 import orjson
 import typer
 
+from recovery_client.client import ClientError, RecoveryClient
 from recovery_core.policies.builtin import UnknownPolicyError
 from recovery_core.policies.diff import PolicyDiff, diff_policies
 from recovery_core.policies.document import Policy, PolicyError, PolicyRef, load_policy
@@ -18,7 +24,12 @@ from risk_assessment.policies.registry import load_registry
 from risk_assessment.settings import PACKAGE, Settings
 from service_kit.cli import AsJson, clear_errors, print_json, start_command
 
-KNOWN = (PolicyError, UnknownPolicyError)
+
+class UnknownNameError(LookupError):
+    """The API knows no policy of this name that is in force anywhere."""
+
+
+KNOWN = (PolicyError, UnknownPolicyError, UnknownNameError, ClientError)
 FOUND = 1
 """The exit code of `lint` for an error among the findings, or a document that is no policy."""
 
@@ -27,8 +38,51 @@ _FileOrHash = Annotated[str, typer.Argument(help="A file, or the name or hash of
 
 def add_policy_commands(app: typer.Typer) -> None:
     """Add the commands about policies."""
-    policies = typer.Typer(no_args_is_help=True, help="Check policies and compare them.")
+    policies = typer.Typer(no_args_is_help=True, help="Check, compare, upload and activate policies.")
     app.add_typer(policies, name="policies")
+
+    @policies.command("list")
+    def list_policies(as_json: AsJson = False) -> None:
+        """List the policies that the API knows: built-in ones, those of RISK_POLICY_DIR, and uploads."""
+        with _client() as client:
+            found = list(client.policies())
+        print_json(found) if as_json else _print_lines(_policy_lines(found))
+
+    @policies.command()
+    def show(
+        name_or_hash: Annotated[str, typer.Argument(help="A name, for its newest version that is no draft; or a hash")],
+        as_json: AsJson = False,
+    ) -> None:
+        """Show a policy of the API with its state and its document."""
+        with _client() as client:
+            found = client.policy(_hash_of(client, name_or_hash))
+        print_json(found) if as_json else _print_lines(_shown_lines(found))
+
+    @policies.command()
+    def upload(file: Annotated[Path, typer.Argument(help="A policy document (JSON)")], as_json: AsJson = False) -> None:
+        """Store a policy as a draft. An approver other than you activates it."""
+        with _client() as client:
+            found = client.upload_policy(file.read_bytes())
+        findings = [Finding.model_validate(finding) for finding in found["findings"]]
+        lines = [_policy_line(found), *(line for finding in findings for line in _finding_lines(finding))]
+        print_json(found) if as_json else _print_lines(lines)
+
+    @policies.command()
+    def activate(
+        policy_hash: Annotated[str, typer.Argument(metavar="HASH", help="The hash of the policy")],
+        portfolio: Annotated[str, typer.Option(help="Which portfolio it scores from now on")],
+        reason: Annotated[str, typer.Option(help="Why; it is kept on record")],
+        accept_findings: Annotated[
+            list[str] | None, typer.Option(help="Code of an error of the linter that you accept; repeatable")
+        ] = None,
+        as_json: AsJson = False,
+    ) -> None:
+        """Let a policy score a portfolio from now on. A job scores its debtors again in the background."""
+        with _client() as client:
+            accepted = accept_findings or []
+            job = client.activate_policy(policy_hash, portfolio=portfolio, reason=reason, accept_findings=accepted)
+        named = f"{job['policy']['name']} version {job['policy']['version']} is active in {portfolio}"
+        print_json(job) if as_json else typer.echo(f"{named}; scoring job {job['id']} {job['state']}")
 
     @policies.command("lint")
     def lint_policy(
@@ -62,14 +116,47 @@ def add_policy_commands(app: typer.Typer) -> None:
             print_json(found.model_dump()) if as_json else _print_lines(_diff_lines(found))
 
 
-def find_policy(settings: Settings, file_or_hash: str) -> Policy:
-    """Return the policy of a file, or the known one of that name or hash.
+@contextmanager
+def _client() -> Iterator[RecoveryClient]:
+    settings = start_command(Settings, PACKAGE)
+    with clear_errors(PACKAGE, KNOWN):
+        yield _client_of(settings)
 
-    Raises PolicyError for a file that is no policy, UnknownPolicyError, and OSError for a file that is not readable.
+
+def _client_of(settings: Settings) -> RecoveryClient:
+    key = settings.recovery_api_key.get_secret_value() or None
+    return RecoveryClient(settings.risk_api_url.rstrip("/"), settings.debt_api_url.rstrip("/"), key)
+
+
+def _is_hash(text: str) -> bool:
+    return re.fullmatch(r"[0-9a-f]{64}", text) is not None
+
+
+def _hash_of(client: RecoveryClient, name_or_hash: str) -> str:
+    if _is_hash(name_or_hash):
+        return name_or_hash
+    versions = [one for one in client.policies() if one["name"] == name_or_hash]
+    usable = [one for one in versions if one["state"] != "draft"]
+    if not usable:
+        drafts = "; its drafts are named by their hashes" if versions else ""
+        raise UnknownNameError(f"no policy is named {name_or_hash}{drafts}")
+    return str(usable[-1]["hash"])
+
+
+def find_policy(settings: Settings, file_or_hash: str) -> Policy:
+    """Return the policy of a file, the installed one of that name or hash, or the one of that hash from the API.
+
+    Raises PolicyError for a file that is no policy, UnknownPolicyError, ClientError, and OSError for a file that is
+    not readable.
     """
     if _names_file(file_or_hash):
         return load_policy(Path(file_or_hash).read_bytes())
-    return load_registry(settings.risk_policy, settings.risk_policy_dir).installed(file_or_hash)
+    try:
+        return load_registry(settings.risk_policy, settings.risk_policy_dir).installed(file_or_hash)
+    except UnknownPolicyError:
+        if not _is_hash(file_or_hash):
+            raise
+    return load_policy(_client_of(settings).policy(file_or_hash)["document"])
 
 
 def _names_file(file_or_hash: str) -> bool:
@@ -97,6 +184,27 @@ def _print_invalid(problems: Sequence[Problem], jurisdiction: Jurisdiction, as_j
     }
     lines = [f"no valid policy: {_counted(len(problems), 'problem')}", *_aligned([p[:2] for p in problems], "<<")]
     print_json(content) if as_json else _print_lines(lines)
+
+
+def _policy_lines(found: Sequence[dict[str, Any]]) -> Iterator[str]:
+    rows = [(one["name"], str(one["version"]), one["state"], one["hash"], _where(one)) for one in found]
+    yield from _aligned([("name", "version", "state", "hash", "portfolios"), *rows], "<><<<")
+
+
+def _shown_lines(found: dict[str, Any]) -> Iterator[str]:
+    yield _policy_line(found)
+    if found["uploaded_by"]:
+        yield f"uploaded by {found['uploaded_by']} at {found['uploaded_at']}"
+    yield orjson.dumps(found["document"], option=orjson.OPT_INDENT_2).decode()
+
+
+def _policy_line(one: dict[str, Any]) -> str:
+    where = f" in {_where(one)}" if one["portfolios"] else ""
+    return f"{one['name']} version {one['version']} ({one['hash']}): {one['state']}{where}"
+
+
+def _where(one: dict[str, Any]) -> str:
+    return ", ".join(one["portfolios"])
 
 
 def _findings_lines(findings: Findings) -> Iterator[str]:

@@ -33,7 +33,7 @@ UPLOADED = problem_responses(409) | {
 
 
 @router.post(
-    "", response_model=UploadedPolicyOut, status_code=201, responses=UPLOADED, dependencies=operator(Origin.NONE)
+    "", response_model=UploadedPolicyOut, status_code=201, responses=UPLOADED, dependencies=operator(Origin.SHARED)
 )
 def upload(document: Document, request: Request, context: Context) -> Response:
     """Store a policy document as a draft. The same document again gets a 200 with the policy that is there."""
@@ -50,7 +50,7 @@ def upload(document: Document, request: Request, context: Context) -> Response:
     return json_response(UploadedPolicyOut.model_validate(shown), status=201 if created else 200, headers=location)
 
 
-@router.get("", response_model=PolicyPage, dependencies=viewer(Origin.CALLER))
+@router.get("", response_model=PolicyPage, dependencies=viewer(Origin.SHARED))
 def list_policies(context: Context, limit: Limit = 100, cursor: Cursor = None) -> Response:
     """Policies by name and version: built-in ones, those of RISK_POLICY_DIR, and uploads."""
     installation = context.registry.installation
@@ -61,7 +61,7 @@ def list_policies(context: Context, limit: Limit = 100, cursor: Cursor = None) -
     return json_response(PolicyPage.model_validate({"items": items, "next_cursor": page.next_cursor}))
 
 
-@router.get("/{policy_hash}", response_model=PolicyWithDocument, dependencies=viewer(Origin.CALLER))
+@router.get("/{policy_hash}", response_model=PolicyWithDocument, dependencies=viewer(Origin.SHARED))
 def read(policy_hash: PolicyHash, context: Context) -> Response:
     """A policy with its document and its state."""
     with context.reading() as connection:
@@ -70,7 +70,7 @@ def read(policy_hash: PolicyHash, context: Context) -> Response:
     return json_response(PolicyWithDocument.model_validate(shown | {"document": policy.document}))
 
 
-@router.get("/{policy_hash}/findings", response_model=Findings, dependencies=long_viewer(Origin.NONE))
+@router.get("/{policy_hash}/findings", response_model=Findings, dependencies=long_viewer(Origin.SHARED))
 def findings(policy_hash: PolicyHash, context: Context, jurisdiction: Jurisdiction = Jurisdiction.NONE) -> Response:
     """What the linter says of a policy under a jurisdiction, and the exact influence of each factor."""
     with context.reading() as connection:
@@ -78,7 +78,7 @@ def findings(policy_hash: PolicyHash, context: Context, jurisdiction: Jurisdicti
     return json_response(lint(policy, jurisdiction))
 
 
-@router.get("/{policy_hash}/diff/{other_hash}", response_model=PolicyDiff, dependencies=viewer(Origin.NONE))
+@router.get("/{policy_hash}/diff/{other_hash}", response_model=PolicyDiff, dependencies=viewer(Origin.SHARED))
 def diff(policy_hash: PolicyHash, other_hash: PolicyHash, context: Context) -> Response:
     """What differs between two policies, place by place."""
     with context.reading() as connection:

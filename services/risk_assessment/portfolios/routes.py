@@ -62,7 +62,7 @@ def replace(name: Annotated[PortfolioName, Path()], body: PortfolioIn, request: 
 
 @router.get("/portfolios/{name}/activations", response_model=ActivationPage, dependencies=viewer(Origin.PATH))
 def activations(name: KnownName, context: Context, limit: Limit = 100, cursor: Cursor = None) -> Response:
-    """Which policy was active when, by whom and why; newest first."""
+    """Which policy was active when, who did it and why; newest first."""
     with context.reading() as connection:
         portfolio = queries.read(connection, name, context.portfolios)
         page = queries.activations(connection, portfolio, cursor, limit)

@@ -161,7 +161,7 @@ class ActivationIn(BaseModel):
 
 
 class ActivationOut(BaseModel):
-    """Which policy became active, when, by whom and why."""
+    """Which policy became active, when, who activated it, and why."""
 
     policy: PolicyRefOut
     activated_at: datetime

@@ -1,6 +1,6 @@
 """Portfolios: replace their settings, and activate a policy. Functions take a connection, never commit.
 
-Rejected: an approver's own upload, errors of the linter that nobody accepted, and a policy that cannot score debtors
+Rejected: an approver's own upload, errors of the linter that were not accepted, and a policy that cannot score debtors
 for want of a field that they lack.
 """
 

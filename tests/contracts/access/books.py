@@ -13,16 +13,22 @@ from tests.debt_processing.builders import LATER, NOW, a_batch, a_debtor, debtor
 from debt_processing.batches import service as inbox
 from recovery_core.decisions.decide import decide
 from recovery_core.messages.batch import resolve_policy
+from recovery_core.policies.builtin import built_in_policy
 from service_kit.database.engine import Database
 
 OURS, THEIRS = "acme", "bolt"
 NOWHERE = {"debtor_id": "999999", "run_id": "no-such-run", "job_id": "no-such-job", "hold_id": "no-such-hold"}
+NOWHERE |= {"name": "never-heard-of"}
+STANDARD, CLASSIC = (built_in_policy(name).hash for name in ("standard", "classic"))
 BODIES: Mapping[tuple[str, str], dict[str, Any]] = {
     ("POST", "/debtors"): DEBTOR | {"external_ref": None},
     ("PUT", "/debtors/{debtor_id}"): DEBTOR | {"external_ref": None},
     ("PATCH", "/debtors/{debtor_id}"): {"payment_status": "PARTIAL"},
     ("POST", "/holds"): {"person_ref": "P-1", "kind": "DISPUTE", "reason": "Letter"},
     ("POST", "/holds/{hold_id}/end"): {"reason": "Answered"},
+    ("PUT", "/portfolios/{name}"): {},
+    ("POST", "/policies"): built_in_policy("standard").document,
+    ("POST", "/policies/{policy_hash}/activate"): {"reason": "Approved"},
     ("POST", "/runs"): {},
     ("POST", "/scoring-jobs"): {},
     ("POST", "/scores"): {"profiles": [{}]},
@@ -79,7 +85,8 @@ def _filled_risk(risk: Guarded, portfolio: str) -> dict[str, str]:
     run, job = post("/runs", portfolio=portfolio), post("/scoring-jobs", portfolio=portfolio)
     hold = post("/holds", debtor_id=int(debtor), kind="DISPUTE", reason="Letter")
     post("/holds", portfolio=portfolio, person_ref="P-1", kind="HARDSHIP", reason="Letter")
-    return {"debtor_id": debtor, "run_id": run, "job_id": job, "hold_id": hold}
+    hashes = {"policy_hash": STANDARD, "other_hash": CLASSIC}
+    return {"debtor_id": debtor, "run_id": run, "job_id": job, "hold_id": hold, "name": portfolio} | hashes
 
 
 def _filled_debt(database: Database, portfolio: str, first: int) -> dict[str, str]:

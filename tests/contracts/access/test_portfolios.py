@@ -52,6 +52,7 @@ TAKEN = {
     "/debtors/high-risk": {"limit", "portfolio"},
     "/runs": {"limit"},
     "/holds": {"limit", "portfolio"},
+    "/portfolios": {"limit"},
 }
 ASKED = [(path, query) for path in LISTS for query in QUERIES if query.keys() <= TAKEN[path]]
 
@@ -82,7 +83,8 @@ class TestDeclarations:
 
     @pytest.mark.parametrize(("service", "method", "path"), list(DECLARED))
     def test_a_route_with_an_id_in_its_path_goes_by_what_that_names(self, service: str, method: str, path: str) -> None:
-        assert ("{" in path) == (Origin.PATH in DECLARED[service, method, path])
+        of_a_portfolio = re.sub(r"\{(policy|other)_hash\}", "", path)  # a policy belongs to none
+        assert ("{" in of_a_portfolio) == (Origin.PATH in DECLARED[service, method, path])
 
     def test_every_way_to_name_a_portfolio_is_declared(self) -> None:
         for service, build in {"risk": risk_app, "debt": debt_app}.items():
@@ -107,7 +109,7 @@ class TestThings:
     def test_what_is_of_another_portfolio_is_as_what_does_not_exist(
         self, books: Books, service: str, method: str, path: str
     ) -> None:
-        theirs, body = books.ids[service][THEIRS], {"body": {"portfolio": OURS} if method == "PUT" else None}
+        theirs, body = books.ids[service][THEIRS], {"body": {"portfolio": OURS} if "debtor_id" in path else None}
         before = everything(books)
 
         asked = books.call(OURS, service, method, path, theirs, **body)
@@ -174,7 +176,7 @@ class TestNames:
         assert everything(books) == before
 
     def test_who_names_none_where_one_is_meant_has_named_the_default(self, books: Books) -> None:
-        for path in ("/debtors", "/runs", "/scoring-jobs"):
+        for path in ("/debtors", "/runs", "/scoring-jobs", "/scores"):
             assert books.call(OURS, "risk", "POST", path, {})[0] == 404
 
     def test_the_own_portfolio_can_be_worked(self, books: Books) -> None:
@@ -208,15 +210,19 @@ class TestNames:
             assert "idempotency-replayed" not in other.headers
 
 
+def portfolio_of(item: dict[str, Any]) -> str:
+    return str(item["portfolio"] if "portfolio" in item else item["name"])
+
+
 class TestLists:
     @pytest.mark.parametrize(("path", "query"), ASKED, ids=str)
     def test_a_list_has_all_of_the_own_portfolio_and_nothing_else(
         self, books: Books, path: str, query: dict[str, Any]
     ) -> None:
         assert self.listed(books, OURS, path, query) == [
-            item for item in self.listed(books, "admin", path, query) if item["portfolio"] == OURS
+            item for item in self.listed(books, "admin", path, query) if portfolio_of(item) == OURS
         ]
-        assert {item["portfolio"] for item in self.listed(books, OURS, path, query)} == {OURS}
+        assert {portfolio_of(item) for item in self.listed(books, OURS, path, query)} == {OURS}
 
     def listed(self, books: Books, who: str, path: str, query: dict[str, Any]) -> list[dict[str, Any]]:
         items, cursor = [], None
@@ -242,7 +248,7 @@ class TestLists:
 class TestTheRest:
     def test_only_what_stores_and_shows_nothing_is_of_no_portfolio(self) -> None:
         # A route that reads the queues or a table cannot say so: add to this list only what reads neither.
-        assert those(Origin.NONE) == [("risk", "GET", "/me"), ("risk", "POST", "/scores"), ("debt", "GET", "/me")]
+        assert those(Origin.NONE) == [("risk", "GET", "/me"), ("debt", "GET", "/me")]
 
     @pytest.mark.parametrize(("service", "method", "path"), those(Origin.ALL))
     def test_what_is_of_all_portfolios_is_refused_to_who_is_bound(
@@ -258,6 +264,16 @@ class TestTheRest:
     )
     def test_what_is_of_no_portfolio_is_open_to_all(self, books: Books, service: str, method: str, path: str) -> None:
         assert books.call(OURS, service, method, path, {}) == books.call("admin", service, method, path, {})
+
+    @pytest.mark.parametrize(("service", "method", "path"), those(Origin.SHARED))
+    def test_what_is_shared_shows_no_other_portfolio(self, books: Books, service: str, method: str, path: str) -> None:
+        status, ours = books.call(OURS, service, method, path, books.ids["risk"][OURS])
+        _, everyones = books.call("admin", service, method, path, books.ids["risk"][OURS])
+
+        assert status == 200
+        assert THEIRS not in ours
+        others = re.compile(r'"portfolios":\[[^]]*\]')
+        assert others.sub("", ours) == others.sub("", everyones)
 
     def test_every_writing_route_is_tried_with_a_body(self) -> None:
         writing = {(method, path) for _, method, path in DECLARED if method in ("POST", "PUT", "PATCH")}

@@ -24,6 +24,9 @@ CHANGES = {
         ("DELETE", "/debtors/{debtor_id}"): "debtor.deleted",
         ("POST", "/holds"): "hold.placed",
         ("POST", "/holds/{hold_id}/end"): "hold.ended",
+        ("PUT", "/portfolios/{name}"): "portfolio.configured",
+        ("POST", "/policies"): "policy.uploaded",
+        ("POST", "/policies/{policy_hash}/activate"): "policy.activated",
         ("POST", "/scoring-jobs"): "scoring_job.started",
         ("POST", "/runs"): "run.started",
         ("POST", "/runs/{run_id}/cancel"): "run.cancelled",
@@ -53,6 +56,13 @@ IMPERSONAL = {
     "risk": {
         ("POST", "/scores"),  # stores nothing and receives no name
         ("GET", "/scoring-jobs/{job_id}"),
+        ("GET", "/portfolios"),
+        ("GET", "/portfolios/{name}"),
+        ("GET", "/portfolios/{name}/activations"),
+        ("GET", "/policies"),
+        ("GET", "/policies/{policy_hash}"),
+        ("GET", "/policies/{policy_hash}/findings"),
+        ("GET", "/policies/{policy_hash}/diff/{other_hash}"),
         ("GET", "/runs"),
         ("GET", "/runs/{run_id}"),
         ("GET", "/runs/{run_id}/events"),

@@ -8,9 +8,13 @@ import pytest
 from tests.contracts.access.guarded import ROOTS, Guarded
 from tests.contracts.access.roles import EXPECTED
 from tests.contracts.audit.actions import CHANGES, DEBTOR, HOLD, IMPERSONAL, READS, WHY, created, held, newest, ok
+from tests.risk_assessment.policies.documents import a_policy
 
+from recovery_core.policies.builtin import built_in_policy
 from service_kit.sqs.client import Sqs
 from service_kit.sqs.messages import Outgoing
+
+CLASSIC, STANDARD, OURS = built_in_policy("classic"), built_in_policy("standard"), a_policy("ours")
 
 
 @pytest.mark.parametrize("service", list(EXPECTED))
@@ -29,20 +33,27 @@ class TestChanges:
             ("PATCH", "/debtors/{debtor_id}"): {"payment_status": "PARTIAL", "name": "Bo Example"},
             ("POST", "/holds"): HOLD | {"debtor_id": debtor},
             ("POST", "/holds/{hold_id}/end"): {"reason": "It was answered"},
+            ("PUT", "/portfolios/{name}"): {"currency": "EUR"},
+            ("POST", "/policies"): OURS.document,
+            ("POST", "/policies/{policy_hash}/activate"): {"portfolio": "default", "reason": "Approved"},
             ("POST", "/scoring-jobs"): {},
             ("POST", "/runs"): {},
         }
-        address = ROOTS["risk"] + path.format(debtor_id=debtor, run_id=run, hold_id=held(risk, debtor))
-        shown = ok(risk.request("operator", method, address, json=bodies.get((method, path)), headers=WHY))
-        kind = path.split("/")[1].removesuffix("s").replace("-", "_")
-        return f"{kind}:{shown['id'] if shown else debtor}"
+        ids = {"debtor_id": debtor, "run_id": run, "hold_id": held(risk, debtor)}
+        address = ROOTS["risk"] + path.format(**ids, name="ours", policy_hash=STANDARD.hash)
+        role = EXPECTED["risk"][method, path]
+        shown = ok(risk.request(role, method, address, json=bodies.get((method, path)), headers=WHY)) or {"id": debtor}
+        kind = CHANGES["risk"][method, path].split(".")[0]
+        subjects = {"portfolio": "ours", "policy": STANDARD.hash if "activate" in path else OURS.hash}
+        return f"{kind}:{subjects.get(kind, shown.get('id'))}"
 
     @pytest.mark.parametrize(("method", "path"), list(CHANGES["risk"]))
     def test_a_change_is_on_record(self, risk: Guarded, method: str, path: str) -> None:
         subject = self.act(risk, method, path)
 
         record = newest(risk)
-        assert (record["actor"], record["role"]) == ("key:the-operator", "operator")
+        role = EXPECTED["risk"][method, path]
+        assert (record["actor"], record["role"]) == (f"key:the-{role}", role)
         assert (record["action"], record["subject"]) == (CHANGES["risk"][method, path], subject)
         assert (record["reason"], record["request_id"]) == ("Ticket 7", "r-7")
         assert "Example" not in json.dumps(record, default=str)
@@ -56,6 +67,42 @@ class TestChanges:
         assert (placed["action"], placed["reason"]) == ("hold.placed", HOLD["reason"])
         assert (placed["detail"], newest(risk)["detail"]) == ('{"kind":"DISPUTE"}', "{}")
         assert newest(risk)["reason"] == ("Answered" * 100)[:200]
+
+    def test_an_activation_is_on_record_with_why_and_what_was_accepted(self, risk: Guarded) -> None:
+        created(risk, family_situation="WIDOWED_WITH_DEPENDENTS")
+        ok(risk.request("operator", "PUT", "/risk-service/portfolios/default", json={"jurisdiction": "US"}))
+        body = {"portfolio": "default", "reason": "Counsel agreed", "accept_findings": ["FACTOR_PROHIBITED"]}
+
+        path = f"/risk-service/policies/{CLASSIC.hash}/activate"
+        job = ok(risk.request("approver", "POST", path, json=body))
+
+        record = newest(risk)
+        assert (record["action"], record["reason"]) == ("policy.activated", "Counsel agreed")
+        assert json.loads(record["detail"]) == {
+            "portfolio": "default",
+            "accepted_findings": ["FACTOR_PROHIBITED"],
+            "scoring_job": job["id"],
+        }
+
+    def test_who_uploaded_a_policy_does_not_activate_it(self, risk: Guarded) -> None:
+        created(risk)
+        ok(risk.request("approver", "POST", "/risk-service/policies", json=OURS.document))
+        before, path = risk.records(), f"/risk-service/policies/{OURS.hash}/activate"
+        body = {"portfolio": "default", "reason": "It is mine"}
+
+        assert risk.request("approver", "POST", path, json=body).status_code == 403
+        assert risk.request("operator", "POST", path, json=body).status_code == 403
+
+        assert risk.records() == before
+        assert risk.request("admin", "POST", path, json=body).status_code == 202
+
+    def test_the_same_upload_again_is_recorded_once(self, risk: Guarded) -> None:
+        before = len(risk.records())
+
+        for role in ("operator", "operator", "approver"):
+            ok(risk.request(role, "POST", "/risk-service/policies", json=OURS.document))
+
+        assert [record["action"] for record in risk.records()[before:]] == ["policy.uploaded"]
 
     def test_redriving_is_on_record_with_its_counts(self, debt: Guarded, given: dict[str, Any]) -> None:
         async def send_to_the_dead_letters() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 from tests.debt_processing import builders as batches
 from tests.risk_assessment import builders as facts
+from tests.risk_assessment.policies.documents import a_policy
 from tests.support.processes import environment, free_port, serving
 
 from debt_processing.batches import service as inbox
@@ -28,6 +29,7 @@ from risk_assessment.debtors import service as debtors
 from risk_assessment.holds import service as holds
 from risk_assessment.holds.schemas import HoldIn
 from risk_assessment.policies.registry import PolicyRegistry
+from risk_assessment.policies.service import upload
 from risk_assessment.runs import planning, queries, results, service
 from risk_assessment.scoring import service as scoring
 from risk_assessment.scoring.schemas import ScoringJobIn
@@ -132,10 +134,16 @@ def _fill_risk(database: Database) -> dict[str, list[Any]]:
     _plan(database, registry, completed)
     _complete(database, completed)
     job = database.transact(lambda c: scoring.accept(c, ScoringJobIn(), registry, NOW))
+    draft = a_policy("ours")
+    database.transact(lambda c: upload(c, draft, registry.installation, "cli:test", NOW))
+    hashes = [draft.hash, *registry.installation.by_hash]
     return {
         "debtor_id": debtor_ids,
         "run_id": [accepted, cancelled, planned, completed],
         "job_id": [job],
+        "name": ["default", "other"],
+        "policy_hash": hashes,
+        "other_hash": hashes,
         "hold_id": [_hold(database, debtor_id=debtor_ids[0]), _hold(database, person_ref="P-1", portfolio="default")],
     }
 

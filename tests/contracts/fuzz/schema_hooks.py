@@ -11,6 +11,9 @@ import schemathesis
 STATE_SAYS_NO = {
     "Bad cursor",
     "Unknown policy",
+    "Policy never activated",
+    "Not a policy",
+    "Unknown time zone",
     "Idempotency-Key reused",
     "Portfolio missing",
     "The policy cannot score this",

@@ -1,4 +1,4 @@
-"""Portfolios over HTTP: their settings, whom they count, and what is refused by name."""
+"""Portfolios over HTTP: their settings, which debtors they count, and what is refused by name."""
 
 from datetime import datetime
 from typing import Any

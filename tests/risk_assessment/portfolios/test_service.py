@@ -62,7 +62,7 @@ def order_by(policy: Policy, rows: list[dict[str, Any]]) -> list[tuple[int, int]
 
 
 class TestWho:
-    def test_nobody_activates_what_they_uploaded(self, database: Database) -> None:
+    def test_an_approver_does_not_activate_an_own_upload(self, database: Database) -> None:
         add_debtor(database)
         upload(database, ours())
 
@@ -81,7 +81,7 @@ class TestWho:
         with pytest.raises(OwnUploadError):
             activate(database, ours(), "key:author")
 
-    def test_where_callers_are_not_known_anybody_may(self, database: Database) -> None:
+    def test_where_callers_are_not_known_everyone_may(self, database: Database) -> None:
         add_debtor(database)
         upload(database, ours(), "anonymous")
 
