@@ -1,4 +1,4 @@
-"""Debtors of one person: the reference is written, cleared, moved, found by and exported, and costs nobody without one."""
+"""Debtors of one person: the reference is written, cleared, moved, found by, exported; without one nothing is read."""
 
 import csv
 import io

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import Connection, Row, select
 
 from risk_assessment.debtors.balances import PAID
 from risk_assessment.debtors.bulk import CHUNK
@@ -90,14 +90,15 @@ def find_missing(database: Database, portfolio: str, presence: Presence, before:
     A debtor without a reference cannot be in a file, and one created since `before` may be newer than the file.
     """
     after = ""
-    while rows := _page(database, portfolio, after, before):
+    while rows := _read(database, portfolio, after, before):
         gone = presence.without([row.external_ref for row in rows])
         if gone:
             yield [row for row in rows if row.external_ref in gone]
         after = rows[-1].external_ref
 
 
-def _page(database: Database, portfolio: str, after: str, before: datetime) -> list[Row[Any]]:
+def page(connection: Connection, portfolio: str, after: str, before: datetime) -> list[Row[Any]]:
+    """Return the next open debtors, up to CHUNK, whose reference comes after this one, in order of the references."""
     statement = (
         select(debtors.c.id, debtors.c.external_ref)
         .where(debtors.c.portfolio == portfolio, debtors.c.external_ref > after)
@@ -105,5 +106,9 @@ def _page(database: Database, portfolio: str, after: str, before: datetime) -> l
         .order_by(debtors.c.external_ref)
         .limit(CHUNK)
     )
+    return list(connection.execute(statement))
+
+
+def _read(database: Database, portfolio: str, after: str, before: datetime) -> list[Row[Any]]:
     with database.read() as connection:
-        return list(connection.execute(statement))
+        return page(connection, portfolio, after, before)
