@@ -17,6 +17,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, select
 from tests.contracts.conftest import EFFORT
+from tests.contracts.fuzz.breaking import cut, put_somewhere
 from tests.debt_processing.builders import a_body, a_debtor, debtors
 from tests.debt_processing.conftest import make_settings
 from tests.debt_processing.stops.feed import a_hold, a_stop, a_stretch
@@ -87,7 +88,7 @@ def wrong_batches(draw: st.DrawFn) -> str:
     if chance.random() < 0.3:
         message["policy"] = {"name": "custom", "version": 1, "hash": "0" * 64, "document": copy.deepcopy(custom)}
     for value in draw(st.lists(values, min_size=1, max_size=2)):
-        _put(message, value, chance)
+        put_somewhere(message, value, chance)
     if isinstance(message.get("stops_before"), int):
         message["stops_before"] = min(message["stops_before"], KNOWN)  # it would wait for more, and rightly
     return json.dumps(message)
@@ -101,7 +102,7 @@ def _second_of(chance: Random) -> dict[str, Any]:
 
 texts = st.one_of(
     wrong_batches(),
-    wrong_batches().flatmap(lambda body: seeds.map(lambda seed: _cut(body, Random(seed)))),
+    wrong_batches().flatmap(lambda body: seeds.map(lambda seed: cut(body, Random(seed)))),
     values.map(json.dumps),
     st.text(max_size=50),
     st.sampled_from(["", "null", '{"schema": "smartrecover.debt-batch.v2"}', "\ufeff{}"]),
@@ -231,7 +232,7 @@ def results(draw: st.DrawFn, believed: list[BatchResult]) -> str:
     chance = Random(draw(seeds))
     message["results"][0]["reason"] = draw(st.sampled_from(["x", "<long>"]))
     for value in draw(st.lists(values | st.sampled_from(LARGE), max_size=2)):
-        _put(message, value, chance)
+        put_somewhere(message, value, chance)
     return json.dumps(message)
 
 
@@ -273,31 +274,3 @@ def test_no_value_in_a_report_is_too_much(risk_database: Database, run_id: str, 
     refused = reader._apply([Received("1", "", json.dumps(message), {}, 1, now)], now)
 
     assert states(risk_database, run_id) == ["planned" if refused else "dead", "planned", "planned"]
-
-
-# Breaking things
-
-
-def _put(value: Any, new: Any, chance: Random) -> None:
-    """Put a value in some place of a JSON value, or take something away there."""
-    keys: list[Any] = list(value) if isinstance(value, dict) else list(range(len(value)))
-    if not keys:
-        return
-    key = chance.choice(keys)
-    deeper = value[key]
-    if isinstance(deeper, dict | list) and deeper and chance.random() < 0.6:
-        _put(deeper, new, chance)
-    elif chance.random() < 0.2:
-        del value[key]
-    elif isinstance(value, dict) and chance.random() < 0.1:
-        value[f"{key}2"] = new
-    else:
-        value[key] = new
-
-
-def _cut(body: str, chance: Random) -> str:
-    """The text of a message with a part of it gone, repeated or replaced."""
-    start = chance.randrange(len(body) + 1)
-    end = min(len(body), start + chance.choice([0, 1, 1, 5, 50]))
-    instead = chance.choice(["", "", '"', "\\", "\\u0000", "\\ud83d", "1e999", "NaN", "\0", body[start:end] * 2])
-    return body[:start] + instead + body[end:]
