@@ -53,6 +53,6 @@ def _fill(risk: Database, registry: PolicyRegistry, debtors: int) -> None:
 
 def _look(risk: Database, registry: PolicyRegistry, filters: dict[str, Any]) -> None:
     with risk.read() as connection:
-        policy = registry.active(PORTFOLIO)
+        policy = registry.active(connection, PORTFOLIO)
         selection = Selection(PORTFOLIO, registry.find_id(connection, policy), scorer_for(policy), filters)
         preview.preview(risk, connection, selection, DEFAULT_THRESHOLD, TOP, None)

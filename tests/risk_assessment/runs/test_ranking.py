@@ -30,8 +30,8 @@ def a_ranking(database: Database, policy: str = "standard", **filters: Any) -> I
     """The ranking of the default portfolio as it is when the block begins."""
     registry = a_registry(policy)
     with database.read() as connection:
-        policy_id = registry.find_id(connection, registry.active("default"))
-        selection = Selection("default", policy_id, scorer_for(registry.active("default")), filters)
+        active = registry.active(connection, "default")
+        selection = Selection("default", registry.find_id(connection, active), scorer_for(active), filters)
         yield Eligible(database, connection, selection)
 
 
