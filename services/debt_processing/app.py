@@ -1,6 +1,6 @@
 """The debt API on one page: what it opens, which routes it has, how its errors become problems."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
@@ -14,10 +14,12 @@ from debt_processing.queues import routes as queues
 from debt_processing.queues.queries import check_queues
 from debt_processing.runs import routes as runs
 from debt_processing.settings import PACKAGE, Settings
+from debt_processing.stops.freshness import check_freshness
 from service_kit.auth.access import access_of
+from service_kit.clock import utc_now
 from service_kit.database.engine import Database
 from service_kit.http.app import base_app
-from service_kit.http.context import open_resources
+from service_kit.http.context import Resources, open_resources
 from service_kit.http.endpoints.callers import add_callers
 from service_kit.http.endpoints.health import add_health, readiness_checks
 from service_kit.http.exports import NotAcceptable
@@ -56,12 +58,12 @@ def create_app(settings: Settings) -> FastAPI:
     for router in (runs.router, decisions.router, queues.router):
         app.include_router(router, prefix=ROOT)
     add_callers(app, ROOT, settings.recovery_auth, workers)
-    add_health(
-        app,
-        ROOT,
-        lambda: readiness_checks(
-            app.state.resources.database, PACKAGE, check_queues(app.state.resources.sqs, settings)
-        ),
-    )
+    add_health(app, ROOT, lambda: _checks(app.state.resources, settings))
     install(app, PROBLEMS)
     return app
+
+
+def _checks(resources: Resources, settings: Settings) -> dict[str, Awaitable[None]]:
+    freshness = check_freshness(resources.database, settings.debt_stops_max_lag_seconds, utc_now())
+    queues = check_queues(resources.sqs, settings)
+    return {**readiness_checks(resources.database, PACKAGE, queues), "stops": freshness}

@@ -1,6 +1,6 @@
 """The debt API in this process, and batches recorded for it to show."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +12,7 @@ from debt_processing.batches import service as inbox
 from debt_processing.settings import Settings
 from recovery_core.decisions.decide import decide
 from recovery_core.messages.batch import resolve_policy
+from recovery_core.messages.stops import DebtorStop
 from service_kit.database.engine import Database
 
 BASE = "/debt-service"
@@ -28,9 +29,16 @@ async def serving(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
 def storing(url: str) -> Callable[..., None]:
     """Record a batch as the consumer would; every batch takes a second."""
 
-    def record(run_id: str = "run-1", sequence: int = 1, **changes: Any) -> None:
+    def record(
+        run_id: str = "run-1",
+        sequence: int = 1,
+        stops: Sequence[DebtorStop] = (),
+        seen: int | None = None,
+        **changes: Any,
+    ) -> None:
         batch = a_batch(run_id, sequence, **changes)
-        decided = decide(batch, resolve_policy(batch.header))
+        known = {stop.debtor_id: stop for stop in stops}
+        decided = decide(batch, resolve_policy(batch.header), known, NOW, seen)
         started = NOW + timedelta(seconds=sequence - 1)
         database = Database(url)
         database.transact(lambda c: inbox.record(c, decided, started, started + timedelta(seconds=1)))

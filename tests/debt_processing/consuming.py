@@ -14,7 +14,7 @@ from debt_processing.consumer.loop import Consumer
 from debt_processing.settings import Settings
 from recovery_core.decisions.decide import DecidedBatch, decide
 from recovery_core.messages.batch import ReceivedBatch
-from recovery_core.messages.results import BatchResult, decode_results
+from recovery_core.messages.results import RESULTS_SCHEMA, BatchResult, decode_results
 from recovery_core.policies.document import Policy
 from service_kit.database.engine import Database
 from service_kit.lifecycle import Stop
@@ -44,7 +44,8 @@ def count(database: Database, table: Any) -> int:
 
 
 def results(sqs: FakeSqs, settings: Settings) -> list[BatchResult]:
-    return [r for message in sqs.waiting(settings.recovery_queue_results) for r in decode_results(message.body)]
+    waiting = sqs.waiting(settings.recovery_queue_results)
+    return [r for message in waiting if RESULTS_SCHEMA in message.body for r in decode_results(message.body)]
 
 
 def is_empty(sqs: FakeSqs, settings: Settings) -> bool:

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from recovery_core.holds import HoldKind
 from recovery_core.policies.parts import Action, Lane, RiskLevel
 from recovery_core.ranking.exclusions import Exclusion
 from risk_assessment.runs.tables import RunState
@@ -19,6 +20,7 @@ KNOWN = {
     "level": {*RiskLevel, "risk_level"},
     "lane": set(Lane),
     "excluded": set(Exclusion),
+    "hold kind": {*HoldKind, "kind"},
     "run": set(RunState),
     "role": set(Role),
 }

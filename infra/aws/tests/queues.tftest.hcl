@@ -12,8 +12,8 @@ run "queues" {
   }
 
   assert {
-    condition     = toset(keys(output.names)) == toset(["batches-high", "batches-standard", "batch-results", "batches-high-dlq", "batches-standard-dlq", "batch-results-dlq"])
-    error_message = "There are two lanes and the results, each with its dead letters."
+    condition     = toset(keys(output.names)) == toset(["batches-high", "batches-standard", "batch-results", "stops", "batches-high-dlq", "batches-standard-dlq", "batch-results-dlq", "stops-dlq"])
+    error_message = "There are two lanes, the results and the stops, each with its dead letters."
   }
 
   assert {

@@ -38,7 +38,7 @@ variables {
     protected       = true
   }
   queues = {
-    names              = { batches-high = "test-high", batches-standard = "test-standard", batch-results = "test-results" }
+    names              = { batches-high = "test-high", batches-standard = "test-standard", batch-results = "test-results", stops = "test-stops" }
     visibility_seconds = 60
     max_receives       = 5
   }

@@ -99,7 +99,9 @@ def load_policy(document: Mapping[str, Any] | str | bytes) -> Policy:
     if not isinstance(values, Mapping):
         raise PolicyError([Problem("document", "must be an object")])
     policy, problems = _read_shape(values)
-    problems += find_problems(values if policy is None else {**values, "treatment": policy.treatment})
+    places = {problem.place for problem in problems}
+    sense = find_problems(values if policy is None else {**values, "treatment": policy.treatment})
+    problems += [problem for problem in sense if problem.place not in places]
     if problems or policy is None:
         raise PolicyError(problems)
     return policy

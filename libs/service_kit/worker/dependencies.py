@@ -35,6 +35,10 @@ class SchemaNotCurrent(Exception):  # noqa: N818 - named by its consequence
         super().__init__(f"the schema is not current: run `{package.replace('_', '-')} migrate`")
 
 
+class NotReady(Exception):  # noqa: N818 - named by its consequence
+    """A process cannot do its work now, though nothing that it depends on is away. The message says why."""
+
+
 def check_database(database: Database, package: str) -> None:
     """Raise unless the database responds and has this package's schema."""
     database.ping()

@@ -4,15 +4,31 @@ import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from debt_processing.stops import queries
 from debt_processing.stops.queries import Known
 from service_kit.database.engine import Database
-from service_kit.worker.dependencies import OutageEvents
+from service_kit.worker.dependencies import NotReady, OutageEvents
 from service_kit.worker.waiting import in_thread
 
 REREAD_SECONDS = 0.2
 GRACE_SECONDS = 2.0
 """So long a batch may wait for stops that are on their way without a word about it."""
+
+
+async def check_freshness(database: Database, max_lag: float, now: datetime) -> None:
+    """Raise NotReady where what is known of stops is older than allowed, so that no batch is begun.
+
+    Before anything is known, the risk service may be of a version without stops; and a database that is away is
+    another check's finding.
+    """
+    try:
+        known = await in_thread(lambda: _read(database))
+    except SQLAlchemyError:
+        return
+    if known.as_of is not None and (age := too_old(known.as_of, timedelta(seconds=max_lag), now)):
+        raise NotReady(age)
 
 
 class Freshness:
@@ -57,7 +73,7 @@ class Freshness:
     async def refresh(self) -> Known:
         """Read what is known."""
         self._read_at = self._monotonic()
-        self._known = await in_thread(self._read)
+        self._known = await in_thread(lambda: _read(self._database))
         return self._known
 
     def _note(self, reason: str | None) -> None:
@@ -84,9 +100,10 @@ class Freshness:
     def _age(self) -> str | None:
         return too_old(self._known.as_of, self._max_lag, self._clock())
 
-    def _read(self) -> Known:
-        with self._database.read() as connection:
-            return queries.known(connection)
+
+def _read(database: Database) -> Known:
+    with database.read() as connection:
+        return queries.known(connection)
 
 
 def too_old(as_of: datetime | None, max_lag: timedelta, now: datetime) -> str | None:

@@ -18,6 +18,7 @@ from risk_assessment.debtors.balances import NothingOwedError, settled, status_o
 from risk_assessment.debtors.queries import read
 from risk_assessment.debtors.schemas import DebtorIn
 from risk_assessment.debtors.tables import ASSESSMENT_FIELDS, assessments, debtors
+from risk_assessment.holds import service as holds
 from risk_assessment.persons import queries as person_queries
 from risk_assessment.persons import service as persons
 from risk_assessment.policies.registry import PolicyRegistry
@@ -173,6 +174,8 @@ def _write(
         raise ExternalRefTakenError from error
     columns |= {"id": current.id, "created_at": current.created_at}
     _add_to_history(connection, columns)
+    if columns["portfolio"] != current.portfolio:
+        holds.move(connection, current.id, columns["portfolio"])
     if any(columns[name] != current._mapping[name] for name in _STOP):
         stops.note(connection, [current.id], now)
     return WrittenDebtor(columns, assessment, body.person_ref)

@@ -8,11 +8,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 import orjson
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, select
 
 from recovery_core.holds import HoldTimesError, resolve
 from risk_assessment.debtors.tables import debtors
@@ -93,8 +93,8 @@ class _Found:
 
     def __init__(self, connection: Connection, rows: Sequence[HoldRow]) -> None:
         ids = sorted({row.debtor_id for row in rows if row.debtor_id is not None})
-        by_id = select(debtors.c.id, debtors.c.portfolio).where(debtors.c.id.in_(ids))
-        self._portfolio_of = {int(one.id): str(one.portfolio) for one in connection.execute(by_id)}
+        by_id = select(debtors.c.id, debtors.c.portfolio).where(debtors.c.id.in_(ids)).order_by(debtors.c.id)
+        self._portfolio_of = {int(one.id): str(one.portfolio) for one in connection.execute(_locked(by_id))}
         refs: defaultdict[str, set[str]] = defaultdict(set)
         for row in rows:
             if row.external_ref is not None and row.portfolio is not None:
@@ -142,7 +142,13 @@ def _debtors_by_ref(connection: Connection, portfolio: str, refs: Iterable[str])
     same = select(debtors.c.external_ref, debtors.c.id).where(
         debtors.c.portfolio == portfolio, debtors.c.external_ref.in_(sorted(refs))
     )
-    return {str(one.external_ref): int(one.id) for one in connection.execute(same)}
+    found = connection.execute(_locked(same.order_by(debtors.c.external_ref)))
+    return {str(one.external_ref): int(one.id) for one in found}
+
+
+def _locked(statement: Select[Any]) -> Select[Any]:
+    """Return a select of debtors that keeps them from being deleted or moved before the holds are there."""
+    return statement.with_for_update(read=True)
 
 
 def _targets(connection: Connection, timed: Sequence[_Timed]) -> list[tuple[Target, _Timed]]:

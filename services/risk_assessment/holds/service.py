@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import uuid4
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, Row, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from recovery_core.holds import ALL_ACTIONS, HoldKind, HoldTimesError, instant, mask_of, resolve
@@ -116,6 +116,11 @@ def _note(connection: Connection, debtor_id: int | None, person_id: int | None, 
         stops.note_person(connection, person_id, now)
 
 
+def move(connection: Connection, debtor_id: int, portfolio: str) -> None:
+    """Let a debtor's own holds follow it to another portfolio, whose callers alone may then see and end them."""
+    connection.execute(update(holds).where(holds.c.debtor_id == debtor_id).values(portfolio=portfolio))
+
+
 def default_mask(kind: str) -> int:
     """Return what a hold of this kind blocks unless its placer says otherwise."""
     return LEGAL_ONLY if kind == HoldKind.TIME_BARRED else ALL_ACTIONS
@@ -135,6 +140,7 @@ def _end_of(hold: Row[tuple[object, ...]], at: datetime | None, now: datetime) -
 
 
 def _target_of(connection: Connection, body: HoldIn, within: Portfolios) -> Target:
+    """Return what the hold is on. A debtor is locked: it is neither deleted nor moved before the hold is there."""
     given = [body.debtor_id is not None, body.external_ref is not None, body.person_ref is not None]
     if sum(given) != 1:
         raise HoldTargetMissingError
@@ -148,14 +154,15 @@ def _target_of(connection: Connection, body: HoldIn, within: Portfolios) -> Targ
     same = select(debtors.c.id).where(
         debtors.c.portfolio == body.portfolio, debtors.c.external_ref == body.external_ref
     )
-    found = connection.execute(same).scalar()
+    found = connection.execute(same.with_for_update(read=True)).scalar()
     if found is None:
         raise HeldDebtorNotFoundError("external_ref")
     return Target(body.portfolio, debtor_id=found)
 
 
 def _debtor_by_id(connection: Connection, debtor_id: int, portfolio: str | None, within: Portfolios) -> Target:
-    found = connection.execute(select(debtors.c.portfolio).where(debtors.c.id == debtor_id)).scalar()
+    same = select(debtors.c.portfolio).where(debtors.c.id == debtor_id)
+    found = connection.execute(same.with_for_update(read=True)).scalar()
     if found is None or not admits(within, found) or portfolio not in (None, found):
         raise HeldDebtorNotFoundError("debtor_id")
     return Target(found, debtor_id=debtor_id)

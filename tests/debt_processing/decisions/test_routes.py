@@ -52,6 +52,8 @@ async def test_a_decision_shows_all_that_decided_it(api: httpx.AsyncClient, stor
         "total_score": score.total_score,
         "risk_level": score.risk_level,
         "action": Treatment(built_in_policy("standard")).action(score.risk_level, "standard", "UNPAID", 1_200_000),
+        "blocked": [],
+        "stops_seen": None,
         "decided_at": "2026-03-01T12:30:03Z",
     }
     assert [reason["code"] for reason in reasons] == list(score.reason_codes)
@@ -109,6 +111,8 @@ async def test_csv_holds_every_decision_of_the_run(api: httpx.AsyncClient, store
     assert rows[0] == {name: str(value) for name, value in first.items()} | {
         "high_priority": "true",
         "reasons": ";".join(reason["code"] for reason in first["reasons"]),
+        "blocked": "",
+        "stops_seen": "",
     }
 
 

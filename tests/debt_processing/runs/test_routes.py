@@ -4,10 +4,14 @@ from collections.abc import Callable
 
 import httpx
 import pytest
+from sqlalchemy import update
 from tests.debt_processing.api import get
 from tests.debt_processing.builders import AS_OF, a_debtor, debtors
+from tests.debt_processing.stops.feed import a_stop
 
+from debt_processing.tables import batches
 from recovery_core.policies.builtin import built_in_policy
+from service_kit.database.engine import Database
 
 pytestmark = pytest.mark.anyio
 
@@ -36,6 +40,8 @@ async def test_the_report_adds_up_what_was_recorded(api: httpx.AsyncClient, stor
         "debtors_processed": 7,
         "succeeded": 6,
         "failed": 1,
+        "skipped": 0,
+        "skip_reasons": {},
         "high_priority": 6,
         "score_mismatches": 0,
         "batches_total": 2,
@@ -57,6 +63,36 @@ async def test_the_report_adds_up_what_was_recorded(api: httpx.AsyncClient, stor
         "read",
         "industry_sector",
     )
+
+
+async def test_skipped_debtors_count_as_processed_and_are_counted_by_reason(
+    api: httpx.AsyncClient, store: Callable[..., None]
+) -> None:
+    paid = [a_stop(debtor_id, 7, payment_status="PAID") for debtor_id in (1, 2, 21)]
+    store(sequence=1, entries=debtors(4), stops=[*paid, a_stop(3, 8, deleted=True)], batches_total=3, debtors_total=9)
+    store(sequence=2, entries=debtors(3, first=20), stops=paid, batches_total=3, debtors_total=9)
+    store(sequence=3, entries=debtors(2, first=30), batches_total=3, debtors_total=9)
+
+    report = await get(api, "/runs/run-1")
+
+    counts = {name: report[name] for name in ("debtors_processed", "succeeded", "failed", "skipped", "state")}
+    assert counts == {"debtors_processed": 9, "succeeded": 5, "failed": 0, "skipped": 4, "state": "completed"}
+    assert report["skip_reasons"] == {"DELETED": 1, "PAID": 3}
+    assert sum(report["actions"].values()) == 5
+
+
+async def test_what_the_version_before_recorded_has_no_skips(
+    api: httpx.AsyncClient, store: Callable[..., None], any_database: Database
+) -> None:
+    store(sequence=1, entries=debtors(3), batches_total=2, debtors_total=5)
+    with any_database.write() as connection:
+        connection.execute(update(batches).values(skipped=None, skip_reasons=None, stops_seen=None))
+    store(sequence=2, entries=debtors(2, first=9), stops=[a_stop(9, 7, deleted=True)], batches_total=2, debtors_total=5)
+
+    report = await get(api, "/runs/run-1")
+
+    assert (report["state"], report["succeeded"], report["skipped"]) == ("completed", 4, 1)
+    assert report["skip_reasons"] == {"DELETED": 1}
 
 
 async def test_a_run_is_processing_until_every_batch_is_recorded(

@@ -126,6 +126,7 @@ def test_the_queues_are_those_of_the_settings():
         "high": fields["recovery_queue_high"].default,
         "standard": fields["recovery_queue_standard"].default,
         "results": fields["recovery_queue_results"].default,
+        "stops": fields["recovery_queue_stops"].default,
         "visibilitySeconds": fields["recovery_visibility_seconds"].default,
         "maxReceives": fields["recovery_max_receives"].default,
     }

@@ -1,12 +1,15 @@
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.recovery_core.builders import a_document
 
 from recovery_core.policies.builtin import built_in_policy
 from recovery_core.policies.document import MAX_PROBLEMS, PolicyError, load_policy
+from recovery_core.policies.problems import Problem
 
 Change = Callable[[dict[str, Any]], Any]
 
@@ -173,6 +176,41 @@ def test_a_priority_that_does_not_fit_63_bits_is_named_at_the_objective() -> Non
     with pytest.raises(PolicyError) as caught:
         load_policy(document)
     assert [problem.place for problem in caught.value.problems] == ["factors", "objective"]
+
+
+def test_a_fault_of_shape_hides_the_fault_of_sense_that_follows_from_it() -> None:
+    document = a_document()
+    _set("factors.payment_history.bands.1.up_to", "two")(document)
+    with pytest.raises(PolicyError) as caught:
+        load_policy(document)
+    assert [problem.place for problem in caught.value.problems] == ["factors.payment_history.bands.1.up_to"]
+
+
+def _places(value: Any, before: str = "") -> Iterator[str]:
+    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, part in parts:
+        yield f"{before}{name}"
+        yield from _places(part, f"{before}{name}.")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda parts: st.lists(parts, max_size=3) | st.dictionaries(st.text(max_size=5), parts, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(st.sampled_from(list(_places(a_document("classic")))), JSON)
+@settings(max_examples=300)
+def test_whatever_stands_at_a_place_is_accepted_or_refused_by_place(place: str, value: object) -> None:
+    document = a_document("classic")
+    _set(place, value)(document)
+    problems: list[Problem] = []
+    try:
+        load_policy(document)
+    except PolicyError as error:
+        problems = error.problems
+    assert all(problem.place and problem.message for problem in problems)
 
 
 @pytest.mark.parametrize("part", ["factors", "factors.debt_ratio", "factors.debt_ratio.bands", "levels", "treatment"])

@@ -46,7 +46,7 @@ def test_no_references_are_no_persons(database: Database) -> None:
     assert database.transact(lambda c: ids_of(c, "book", [])) == {}
 
 
-def test_looking_creates_nobody(database: Database) -> None:
+def test_looking_creates_no_person(database: Database) -> None:
     with database.read() as connection:
         assert queries.find(connection, "book", "P-1") is None
         assert queries.find_many(connection, "book", ["P-1"]) == {}

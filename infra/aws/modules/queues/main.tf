@@ -1,8 +1,9 @@
-# Two lanes of batches and one queue of results, each with a dead-letter queue. The code finds the latter by its ending.
+# Two lanes of batches, one queue of results and one of stops, each with a dead-letter queue. The code finds the latter by its ending.
 
 locals {
-  queues            = toset(["batches-high", "batches-standard", "batch-results"])
+  queues            = toset(["batches-high", "batches-standard", "batch-results", "stops"])
   retention_seconds = 1209600 # 14 days, SQS's longest
+  stops_seconds     = 300     # what waits longer has been sent again
   own_encryption    = var.kms_key_arn == null ? true : null
   key_reuse_seconds = var.kms_key_arn == null ? null : 3600
 }
@@ -12,7 +13,7 @@ resource "aws_sqs_queue" "this" {
 
   name                              = "${var.name}-${each.key}"
   visibility_timeout_seconds        = var.visibility_seconds
-  message_retention_seconds         = local.retention_seconds
+  message_retention_seconds         = each.key == "stops" ? local.stops_seconds : local.retention_seconds
   receive_wait_time_seconds         = 20
   sqs_managed_sse_enabled           = local.own_encryption
   kms_master_key_id                 = var.kms_key_arn

@@ -19,6 +19,7 @@ locals {
     ]
     dispatcher = [
       { queues = local.lanes, actions = concat(local.find, local.send) },
+      { queues = ["stops"], actions = concat(local.find, local.send) },
       { queues = ["batch-results"], actions = concat(local.find, local.take) },
       { queues = ["batch-results-dlq"], actions = concat(local.find, local.send) }, # copies of reports that it refuses
     ]
@@ -31,6 +32,8 @@ locals {
       { queues = local.lanes, actions = concat(local.look, local.take, local.hide) },
       { queues = local.dead, actions = concat(local.look, local.send) },
       { queues = ["batch-results"], actions = concat(local.look, local.send) },
+      { queues = ["stops"], actions = concat(local.find, local.take) },
+      { queues = ["stops-dlq"], actions = concat(local.find, local.send) }, # copies of what it does not believe
     ]
   }
 

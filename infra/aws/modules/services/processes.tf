@@ -7,6 +7,7 @@ locals {
     RECOVERY_QUEUE_HIGH         = var.queues.names["batches-high"]
     RECOVERY_QUEUE_STANDARD     = var.queues.names["batches-standard"]
     RECOVERY_QUEUE_RESULTS      = var.queues.names["batch-results"]
+    RECOVERY_QUEUE_STOPS        = var.queues.names["stops"]
     RECOVERY_VISIBILITY_SECONDS = var.queues.visibility_seconds
     RECOVERY_MAX_RECEIVES       = var.queues.max_receives
     RECOVERY_UNSIGNED_UNTIL     = var.unsigned_until

@@ -44,6 +44,22 @@ locals {
       metrics    = {}
     }
 
+    stops-too-old = {
+      slug      = "stops-too-old"
+      says      = "What is known of holds, payments and deletions is too old: no batch is begun."
+      threshold = 30
+      times     = 2
+      metrics   = { a = { by = "consumer", metric = "debt_stops_lag_seconds", labels = {}, stat = "Maximum" } }
+    }
+
+    stops-refused = {
+      slug      = "stops-refused"
+      says      = "A message in the queue of stops is not ours, and is not believed."
+      threshold = 0
+      seconds   = 900
+      metrics   = { a = { by = "consumer", metric = "debt_stops_refused_total", labels = {}, stat = "Sum" } }
+    }
+
     batches-failing = {
       slug       = "batches-failing"
       says       = "Batches fail while they are worked, and are tried again."

@@ -75,7 +75,8 @@ locals {
     } },
 
     { for key, name in local.dead_letter_queues : "dead-letters-${key}" => {
-      slug      = key == "batch-results-dlq" ? "reports-refused" : "batches-dead" # the dispatcher puts copies there
+      # The dispatcher puts copies of reports there, the consumer copies of stops.
+      slug      = lookup({ batch-results-dlq = "reports-refused", stops-dlq = "stops-refused" }, key, "batches-dead")
       says      = "There are dead letters in ${name}."
       threshold = 0
       metrics = { a = {

@@ -9,7 +9,7 @@ from fastapi import APIRouter, FastAPI
 from service_kit.database.engine import Database
 from service_kit.http.problems import PROBLEM_RESPONSES, RETRY_AFTER_SECONDS, problem_response
 from service_kit.observability.metrics import metrics_route
-from service_kit.worker.dependencies import check_database, explain_outage
+from service_kit.worker.dependencies import NotReady, check_database, explain_outage
 
 PATIENCE_SECONDS = 3.0
 CHECK_SECONDS = 1.0
@@ -75,6 +75,8 @@ async def _reason(check: Awaitable[None]) -> str | None:
         await asyncio.wait_for(check, PATIENCE_SECONDS)
     except TimeoutError:
         return f"no response within {PATIENCE_SECONDS:g} s"
+    except NotReady as error:
+        return str(error)
     except Exception as error:
         return explain_outage(error) or f"unexpected {type(error).__name__}"
     return None

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import Connection, Row, select
 
 from risk_assessment.debtors.balances import PAID
 from risk_assessment.debtors.bulk import CHUNK
@@ -30,6 +30,7 @@ class Presence:
         self._seen = scratch_database(
             "seen (ref TEXT PRIMARY KEY, is_open INTEGER NOT NULL, debt INTEGER) WITHOUT ROWID"
         )
+        self._waiting: list[tuple[str, bool, int | None]] = []
         self.unreadable = 0
         """How many rows have no reference that can be read, without those that a rule skips."""
 
@@ -48,12 +49,14 @@ class Presence:
 
     def endings(self) -> Iterator[Balances]:
         """Yield up to CHUNK debtors at a time all of whose rows are left out and end their balance."""
+        self._write()
         found = self._seen.execute("SELECT ref, debt FROM seen WHERE NOT is_open")
         while some := found.fetchmany(CHUNK):
             yield dict(some)
 
     def without(self, references: Sequence[str]) -> set[str]:
         """Return those of the references, CHUNK at most, that the file does not contain."""
+        self._write()
         marks = ", ".join("?" * len(references))
         found = self._seen.execute(f"SELECT ref FROM seen WHERE ref IN ({marks})", references)  # noqa: S608
         return set(references) - {reference for (reference,) in found}
@@ -68,11 +71,17 @@ class Presence:
         return None if found is None or undecodable(str(found)) else str(found)
 
     def _remember(self, reference: str, ending: Ending | None) -> None:
+        self._waiting.append((reference, ending is None, None if ending is None else ending.debt))
+        if len(self._waiting) >= CHUNK:
+            self._write()
+
+    def _write(self) -> None:
         # One row that is not the end of a balance keeps the debtor open, wherever it stands.
-        self._seen.execute(
+        self._seen.executemany(
             "INSERT INTO seen VALUES (?, ?, ?) ON CONFLICT (ref) DO UPDATE SET is_open = is_open OR excluded.is_open",
-            (reference, ending is None, None if ending is None else ending.debt),
+            self._waiting,
         )
+        self._waiting.clear()
 
 
 def find_missing(database: Database, portfolio: str, presence: Presence, before: datetime) -> Iterator[list[Row[Any]]]:
@@ -81,14 +90,15 @@ def find_missing(database: Database, portfolio: str, presence: Presence, before:
     A debtor without a reference cannot be in a file, and one created since `before` may be newer than the file.
     """
     after = ""
-    while rows := _page(database, portfolio, after, before):
+    while rows := _read(database, portfolio, after, before):
         gone = presence.without([row.external_ref for row in rows])
         if gone:
             yield [row for row in rows if row.external_ref in gone]
         after = rows[-1].external_ref
 
 
-def _page(database: Database, portfolio: str, after: str, before: datetime) -> list[Row[Any]]:
+def page(connection: Connection, portfolio: str, after: str, before: datetime) -> list[Row[Any]]:
+    """Return the next open debtors, up to CHUNK, whose reference comes after this one, in order of the references."""
     statement = (
         select(debtors.c.id, debtors.c.external_ref)
         .where(debtors.c.portfolio == portfolio, debtors.c.external_ref > after)
@@ -96,5 +106,9 @@ def _page(database: Database, portfolio: str, after: str, before: datetime) -> l
         .order_by(debtors.c.external_ref)
         .limit(CHUNK)
     )
+    return list(connection.execute(statement))
+
+
+def _read(database: Database, portfolio: str, after: str, before: datetime) -> list[Row[Any]]:
     with database.read() as connection:
-        return list(connection.execute(statement))
+        return page(connection, portfolio, after, before)

@@ -39,6 +39,15 @@ class TestEnding:
 
         assert shown(api.get(f"/holds/{hold['id']}")) == ended
 
+    def test_a_debtors_holds_follow_it_to_another_portfolio(self, api: Api, portfolio: str, debtor: int) -> None:
+        hold = placed(api, debtor_id=debtor)
+
+        shown(api.patch(f"/debtors/{debtor}", json={"portfolio": f"{portfolio}-b"}))
+
+        assert shown(api.get(f"/holds/{hold['id']}")) == hold | {"portfolio": f"{portfolio}-b"}
+        assert all_pages(api, "/holds", portfolio=portfolio) == []
+        assert len(all_pages(api, "/holds", portfolio=f"{portfolio}-b")) == 1
+
     def test_of_several_who_end_a_hold_at_once_one_does(self, api: Api, debtor: int) -> None:
         hold, start = placed(api, debtor_id=debtor), Barrier(6)
 
