@@ -42,8 +42,8 @@ class DebtorStop:
 @dataclass(frozen=True, slots=True)
 class Stops:
     """A stretch of the feed: every stop after ``after`` up to and including ``through`` that was the newest of its
-    debtor. ``as_of`` is there where the feed had no more: whoever has all stretches up to here then knows everything
-    that was acknowledged before that moment.
+    debtor. ``as_of`` is there where the feed had no more: all stretches up to here together say everything that was
+    acknowledged before that moment.
     """
 
     after: int

@@ -1,7 +1,7 @@
 """The policies that an installation knows: the built-in ones, those of a folder, and those in the database.
 
 Two different documents under one name and version are rejected. No policy that was ever used is forgotten: runs and
-assessments refer to its row. Which policy is active is read again each time, so an activation counts at once everywhere.
+assessments refer to its row. Which policy is active is read each time, so an activation counts at once everywhere.
 """
 
 from collections.abc import Mapping

@@ -85,8 +85,8 @@ class Taken(NamedTuple):
 def take_next(connection: Connection, after: int, limit: int) -> Taken:
     """Give places to pending stops, and return the debtors of the next places. Only the leader calls it.
 
-    Whoever reads the states of all these debtors after the commit misses nothing that was noted before it: a debtor who
-    is noted again gets a later place, and is read twice.
+    Their states, read after the commit, contain all that was noted before it. A debtor who is noted again gets a later
+    place, and is read twice.
     """
     last = _lock_feed(connection)
     if numbered := _number_some(connection, last):

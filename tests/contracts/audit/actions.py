@@ -81,7 +81,7 @@ def created(risk: Guarded, **changes: Any) -> int:
     return int(shown["id"])
 
 
-HOLD = {"kind": "DISPUTE", "reason": "The amount is contested"}
+HOLD = {"kind": "DISPUTE", "reason": "The amount is contested", "blocks": ["LEGAL_REVIEW"]}
 
 
 def held(risk: Guarded, debtor: int) -> str:

@@ -73,7 +73,7 @@ class Feeding:
     # What processes do
 
     def start_dispatcher(self) -> None:
-        """Begin anew with nothing but the database."""
+        """Start one that knows nothing but the database."""
         lease = LeaderLease(self.risk, leases, "dispatcher")
         assert lease.acquire(self.now())
         queue = StopsQueue(self.sqs, self.settings)
@@ -154,7 +154,7 @@ class Feeding:
             return set(rows.scalars())
 
     def stops(self) -> dict[int, int]:
-        """The debtors of whom anything is known, with their places."""
+        """The debtors with a known state, with their places."""
         with self.debt.read() as connection:
             return {row.debtor_id: row.sequence for row in connection.execute(select(debtor_stops))}
 
