@@ -13,9 +13,9 @@ from recovery_core.scoring.scorer import scorer_for
 from risk_assessment.debtors.bulk import CHUNK, bulk_scorer, upsert
 from risk_assessment.debtors.generating import Distribution, generate
 from risk_assessment.policies.registry import PolicyRegistry, load_registry
-from risk_assessment.runs import preview
-from risk_assessment.runs.ranking import Selection
+from risk_assessment.runs.preview import Preview
 from risk_assessment.runs.schemas import DEFAULT_THRESHOLD
+from risk_assessment.runs.selection import Selection
 from service_kit.clock import utc_now
 from service_kit.database.engine import Database
 from service_kit.database.migrations import upgrade
@@ -53,6 +53,6 @@ def _fill(risk: Database, registry: PolicyRegistry, debtors: int) -> None:
 
 def _look(risk: Database, registry: PolicyRegistry, filters: dict[str, Any]) -> None:
     with risk.read() as connection:
-        policy = registry.active(PORTFOLIO)
+        policy = registry.active(connection, PORTFOLIO)
         selection = Selection(PORTFOLIO, registry.find_id(connection, policy), scorer_for(policy), filters)
-        preview.preview(risk, connection, selection, DEFAULT_THRESHOLD, TOP, None)
+        Preview(risk, connection, selection, DEFAULT_THRESHOLD, utc_now()).show(TOP, None)

@@ -22,6 +22,7 @@ from recovery_core.decisions.decide import DecidedBatch, decide
 from recovery_core.messages.batch import decode_batch, resolve_policy
 from recovery_core.money import format_money
 from recovery_core.policies.builtin import built_in_policy
+from recovery_core.ranking.exclusions import Excluded
 from recovery_core.ranking.objective import priority_of
 from recovery_core.ranking.queue import RecoveryQueue
 from recovery_core.scoring.scorer import scorer_for
@@ -35,8 +36,9 @@ from risk_assessment.policies.registry import load_registry
 from risk_assessment.runs import planning, queries
 from risk_assessment.runs import service as runs
 from risk_assessment.runs.jobs import BATCHES_A_SHIPMENT
-from risk_assessment.runs.ranking import Eligible, selection_of
+from risk_assessment.runs.ranking import Eligible
 from risk_assessment.runs.schemas import RunIn
+from risk_assessment.runs.selection import Blocked, selection_of
 from risk_assessment.runs.tables import RunState
 from risk_assessment.scoring import queries as scoring_queries
 from risk_assessment.scoring import rescoring
@@ -133,7 +135,8 @@ class _Services:
     def rank(self, run: Row[Any]) -> None:
         with self.risk.read() as connection, RecoveryQueue() as queue:
             selection = selection_of(run, self.registry.scorer(connection, run.policy_id))
-            for chunk in Eligible(self.risk, connection, selection).entries():
+            blocked = Blocked(connection, PORTFOLIO, utc_now())
+            for chunk in Eligible(self.risk, connection, selection, blocked, Excluded()).entries():
                 queue.extend(chunk)
             for _ in queue.drain():
                 pass

@@ -3,32 +3,19 @@
 import contextlib
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
-from sqlalchemy import select
 from tests.support.system.ledger import everybody
+from tests.support.system.restraints import Restraint
 from tests.support.system.system import System
 
-from debt_processing import tables as debt
 from recovery_core.holds import HoldKind
 from service_kit.clock import utc_now
 from service_kit.database.engine import Database
 
 KINDS = tuple(HoldKind)
 PERSONS = 20
-
-
-@dataclass
-class Restraint:
-    """Why a debtor must not be decided: from when its acknowledgement came, until its end was asked for."""
-
-    debtor_id: int
-    why: str
-    since: datetime
-    until: datetime | None = None
 
 
 class People:
@@ -42,15 +29,6 @@ class People:
     def acts(self) -> list[Callable[[], None]]:
         """What chance chooses from, the frequent repeated."""
         return [self._pay, self._delete, self._change_debt, self._name_person] + [self._place_hold, self._end_hold] * 2
-
-    def violations(self, debt_database: Database, lag: timedelta) -> list[str]:
-        """Return each decision that was begun too long after something forbade it had been acknowledged."""
-        return [
-            f"debtor {one.debtor_id}, {one.why} since {one.since}, was decided in batch {sequence} begun {begun_at}"
-            for one in self.restraints
-            for sequence, begun_at in _decided(debt_database, one.debtor_id)
-            if begun_at > one.since + lag and (one.until is None or begun_at < one.until)
-        ]
 
     def _pay(self) -> None:
         debtor_id = self._someone()
@@ -101,13 +79,3 @@ class People:
                 return response.json() if response.content else {}
             assert response.status_code in (404, 409, 503), response.text
         return None
-
-
-def _decided(debt_database: Database, debtor_id: int) -> list[tuple[int, datetime]]:
-    same_batch = (debt.batches.c.run_number == debt.decisions.c.run_number) & (
-        debt.batches.c.sequence == debt.decisions.c.batch_sequence
-    )
-    statement = select(debt.batches.c.sequence, debt.batches.c.started_at).join(debt.decisions, same_batch)
-    with debt_database.read() as connection:
-        found = connection.execute(statement.where(debt.decisions.c.debtor_id == debtor_id)).all()
-    return [(row.sequence, row.started_at) for row in found]

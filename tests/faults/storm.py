@@ -17,6 +17,7 @@ from tests.support.servers import find_mariadb
 from tests.support.system.databases import Templates, fill, migrate
 from tests.support.system.ledger import Ledger
 from tests.support.system.mortal_mariadb import mortal_mariadb
+from tests.support.system.restraints import violations
 from tests.support.system.system import BASE, System, pause
 
 DEBTORS = 2_000
@@ -61,8 +62,8 @@ class Storm:
                 self._accounts.healed(run_id, HEAL_SECONDS)
             except AssertionError as error:
                 self.wrongs.append(f"run {run_id} did not heal: {error}")
-        violations = self._people.violations(self._accounts.debt_database, timedelta(seconds=MAX_LAG_SECONDS))
-        self.wrongs.extend(violations)
+        lag = timedelta(seconds=MAX_LAG_SECONDS)
+        self.wrongs.extend(violations(self._accounts.debt_database, self._people.restraints, lag))
         return self._accounts.total()
 
     @property

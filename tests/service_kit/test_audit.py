@@ -134,3 +134,11 @@ def test_reading_writes_nothing_to_the_database(api: httpx.Client, database: Dat
     api.get("/demo/things")
 
     assert records(database) == []
+
+
+@pytest.mark.parametrize(("given", "kept"), [("Ticket 7", "Ticket 7"), (None, ("Approved " * 50)[:200])])
+def test_a_change_has_its_own_reason_where_the_caller_gives_none(given: str | None, kept: str) -> None:
+    audit = Audit(audit_records, Caller("key:ops", reason=given), NOW)
+
+    assert audit.because("Approved " * 50).caller == Caller("key:ops", reason=kept)
+    assert audit.caller.reason == given

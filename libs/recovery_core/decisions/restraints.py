@@ -88,7 +88,7 @@ def _held(stop: DebtorStop, now: datetime | None) -> Restraint:
 
 
 class Reconsideration:
-    """Chooses the actions of those debtors of a batch whom a stop or blocked actions concern."""
+    """Chooses the actions of those debtors of a batch that have a stop or blocked actions."""
 
     def __init__(self, scorer: Scorer, treatment: Treatment, lane: str, threshold: int) -> None:
         self._score, self._choose = scorer.score, treatment.permitted_action

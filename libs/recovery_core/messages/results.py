@@ -33,7 +33,7 @@ class BatchResult:
     """How one batch ended: ``done``, or ``dead`` for a reason.
 
     ``digest`` is that of the message that was processed. Only version 1.0 reported without one. Versions that report
-    without ``skipped`` skipped nobody.
+    without ``skipped`` had no skips.
     """
 
     batch_id: Annotated[str, Field(min_length=1, max_length=100)]

@@ -3,9 +3,11 @@
 import struct
 from array import array
 from collections import Counter
+from collections.abc import Sequence
 from enum import StrEnum
-from itertools import chain
 from typing import NamedTuple
+
+from recovery_core.ranking.manifest import pack
 
 PART_SIZE = 5_000
 """How many debtors one record of exclusions names at most."""
@@ -72,19 +74,20 @@ class Excluded:
     def __init__(self, *, records: bool = True) -> None:
         self.counts: Counter[Exclusion] = Counter()
         self._records, self._parts = records, 0
-        self._open: dict[Exclusion, array[int]] = {}
+        self._open: dict[Exclusion, _Open] = {}
         self._full: list[Part] = []
 
-    def add(self, reason: Exclusion, debtors: list[Left]) -> None:
-        """Leave these debtors out for this reason."""
+    def add(
+        self, reason: Exclusion, debtors: Sequence[int], *, holds: Sequence[int] = (), leads: Sequence[int] = ()
+    ) -> None:
+        """Leave these debtors out for this reason; with the number of the hold, or the debtor that leads, for each."""
         self.counts[reason] += len(debtors)
-        if not self._records or reason in ONLY_COUNTED:
+        if not self._records or not debtors or reason in ONLY_COUNTED:
             return
-        waiting = self._open.setdefault(reason, array("q"))
-        waiting.extend(chain.from_iterable(debtors))
-        while len(waiting) >= 3 * PART_SIZE:
-            self._pack(reason, waiting[: 3 * PART_SIZE])
-            del waiting[: 3 * PART_SIZE]
+        waiting = self._open.setdefault(reason, _Open())
+        waiting.extend(debtors, holds, leads)
+        while len(waiting.debtors) >= PART_SIZE:
+            self._pack(reason, waiting.take(PART_SIZE))
 
     def count(self, reason: Exclusion, debtors: int) -> None:
         """Count debtors that no record names."""
@@ -104,13 +107,35 @@ class Excluded:
         """Return all parts that are left, in the order of the reasons; nothing is added afterwards."""
         for reason in Exclusion:
             if rest := self._open.pop(reason, None):
-                self._pack(reason, rest)
+                self._pack(reason, rest.take(PART_SIZE))
         return self.take()
 
     def _pack(self, reason: Exclusion, values: "array[int]") -> None:
-        self._parts += 1
-        packed = struct.pack(f"<{len(values)}q", *values)
-        self._full.append(Part(self._parts, reason, len(values) // 3, packed))
+        if values:
+            self._parts += 1
+            self._full.append(Part(self._parts, reason, len(values) // 3, pack([values])))
+
+
+class _Open:
+    """A part that is not full yet: as many holds, or leads, as debtors, or none at all."""
+
+    def __init__(self) -> None:
+        self.debtors, self.holds, self.leads = array("q"), array("q"), array("q")
+
+    def extend(self, debtors: Sequence[int], holds: Sequence[int], leads: Sequence[int]) -> None:
+        self.debtors.extend(debtors)
+        self.holds.extend(holds)
+        self.leads.extend(leads)
+
+    def take(self, size: int) -> "array[int]":
+        """Remove the first debtors, and return three values for each."""
+        count = min(size, len(self.debtors))
+        taken = array("q", bytes(8 * 3 * count))
+        for at, values in enumerate((self.debtors, self.holds, self.leads)):
+            if values:
+                taken[at::3] = values[:count]
+                del values[:count]
+        return taken
 
 
 def unpack_left(packed: bytes) -> list[Left]:

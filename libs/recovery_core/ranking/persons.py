@@ -40,7 +40,7 @@ def leading(order: Iterable[Entry], last_person: int, excluded: Excluded) -> Ite
     for priority, debtor_id, payload in order:
         person = payload >> VERSION_BITS
         if person and leads[person]:
-            excluded.add(Exclusion.COVERED, [(debtor_id, 0, leads[person])])
+            excluded.add(Exclusion.COVERED, [debtor_id], leads=[leads[person]])
             continue
         leads[person] = debtor_id
         yield priority, debtor_id, payload & _VERSION

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -18,6 +18,7 @@ from service_kit.auth.portfolios import Portfolios, admits
 from service_kit.http.pages import Page, decode_cursor, fetch_page
 
 HOLDS_AT_A_TIME = 5_000
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 DEFAULT_ZONE = ZoneInfo("UTC")
 
@@ -135,18 +136,18 @@ def blocks_in_force(connection: Connection, portfolio: str, at: datetime) -> tup
     A debtor with a hold of its own is among the debtors, together with what its person's holds block. Any other debtor
     is blocked by its person's holds alone.
     """
-    own: dict[int, list[HoldSpan]] = {}
-    of_person: dict[int, list[HoldSpan]] = {}
-    who: dict[int, int] = {}
-    for number, kind, blocked, debtor_id, person_id in _in_force(connection, portfolio, at):
-        span = HoldSpan(number, kind, blocked, at, None)
+    of_debtor: dict[int, list[Row[*tuple[Any, ...]]]] = {}
+    of_person: dict[int, list[Row[*tuple[Any, ...]]]] = {}
+    for row in _in_force(connection, portfolio, at):
+        _, _, _, debtor_id, person_id = row
         if debtor_id is None:
-            of_person.setdefault(person_id, []).append(span)
+            of_person.setdefault(person_id, []).append(row)
         else:
-            own.setdefault(debtor_id, []).append(span)
-            who[debtor_id] = person_id or 0
-    together = {one: spans + of_person.get(who[one], []) for one, spans in own.items()}
-    return _blocks(together), _blocks(of_person)
+            of_debtor.setdefault(debtor_id, []).append(row)
+    if of_person:
+        for rows in of_debtor.values():
+            rows.extend(of_person.get(rows[0][4], ()))
+    return _blocks(of_debtor), _blocks(of_person)
 
 
 def _in_force(connection: Connection, portfolio: str, at: datetime) -> Iterator[Row[*tuple[Any, ...]]]:
@@ -168,8 +169,15 @@ def _in_force(connection: Connection, portfolio: str, at: datetime) -> Iterator[
     yield from connection.execute(statement, execution_options={"yield_per": HOLDS_AT_A_TIME})
 
 
-def _blocks(spans: dict[int, list[HoldSpan]]) -> dict[int, Block]:
-    return {one: block for one, of_one in spans.items() if (block := block_of(of_one)) is not None}
+def _blocks(rows: dict[int, list[Row[*tuple[Any, ...]]]]) -> dict[int, Block]:
+    return {one: _block(of_one) for one, of_one in rows.items()}
+
+
+def _block(rows: list[Row[*tuple[Any, ...]]]) -> Block:
+    number, kind, blocked, _, _ = rows[0]
+    if len(rows) == 1:  # nearly always
+        return Block(blocked, kind, number)
+    return block_of(HoldSpan(row[0], row[1], row[2], _LONG_AGO, None) for row in rows) or Block(0, kind, number)
 
 
 def zone_of(connection: Connection, portfolio: str) -> ZoneInfo:

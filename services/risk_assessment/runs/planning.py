@@ -26,9 +26,9 @@ from risk_assessment.batches import service as batches
 from risk_assessment.batches.messages import Inputs, MessageWriter, inputs_of
 from risk_assessment.exclusions import service as exclusions
 from risk_assessment.runs import queries
-from risk_assessment.runs.ranking import Eligible, last_person
+from risk_assessment.runs.ranking import Eligible
 from risk_assessment.runs.selection import Blocked, selection_of
-from risk_assessment.runs.tables import UNPLANNED, RunState, runs
+from risk_assessment.runs.tables import UNPLANNED, RunState, Unit, runs
 from risk_assessment.stops import service as stops
 from service_kit.database.engine import Database
 
@@ -74,7 +74,7 @@ class Plan:
             eligible = Eligible(
                 self._database, snapshot, selection, Blocked(snapshot, run.portfolio, clock()), excluded
             )
-            with _Order(last_person(snapshot, selection), run.debtor_limit, self._spill_after, excluded) as order:
+            with _Order(eligible.last_person, selection.unit, run.debtor_limit, self._spill_after, excluded) as order:
                 for chunk in eligible.entries():
                     order.take_in(chunk)
                     self._record_full(excluded)
@@ -142,9 +142,10 @@ def _check_interrupted(interrupted: Callable[[], bool]) -> None:
 class _Order:
     """The queue of a plan. It keeps the best `limit`, unless those whom others cover must be found first."""
 
-    def __init__(self, last_person: int, limit: int | None, spill_after: int, excluded: Excluded) -> None:
+    def __init__(self, last_person: int, unit: Unit, limit: int | None, spill_after: int, excluded: Excluded) -> None:
         self._last_person, self._limit, self._excluded = last_person, limit, excluded
-        self._queue = RecoveryQueue(limit=None if last_person else limit, spill_after=spill_after)
+        self._covers = last_person > 0 and unit is Unit.PERSON
+        self._queue = RecoveryQueue(limit=None if self._covers else limit, spill_after=spill_after)
         self._taken_in = 0
 
     def __enter__(self) -> "_Order":
@@ -160,11 +161,12 @@ class _Order:
 
     def entries(self) -> Iterable[Entry]:
         """Return what is ranked, in order, and add to the excluded whom others cover and who is beyond the limit."""
-        if self._last_person:
+        if self._covers:
             leaders = leading(self._queue.drain(), self._last_person, self._excluded)
             return leaders if self._limit is None else first(leaders, self._limit, self._excluded)
         self._excluded.count(Exclusion.LIMIT, self._taken_in - len(self._queue))
-        return without_persons(self._queue.drain())
+        order = self._queue.drain()
+        return without_persons(order) if self._last_person else order
 
 
 class _Fitting:

@@ -5,7 +5,7 @@ The database counts everyone; whoever a hold or another debtor of the person may
 
 from collections.abc import Iterator
 from datetime import datetime
-from itertools import chain, islice
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, Select, func, not_, select
@@ -17,8 +17,9 @@ from recovery_core.ranking.exclusions import Excluded, Exclusion, held, in_order
 from recovery_core.ranking.persons import VERSION_BITS
 from recovery_core.ranking.queue import Entry, RecoveryQueue
 from risk_assessment.debtors.tables import debtors
-from risk_assessment.runs.ranking import Eligible, check_counts, last_person, stored_pages
-from risk_assessment.runs.selection import PAYLOAD, Blocked, Selection, tally
+from risk_assessment.runs.ranking import Eligible, check_counts
+from risk_assessment.runs.selection import Blocked, Selection, tally
+from risk_assessment.runs.tables import Unit
 from service_kit.database.engine import Database
 
 LEAST_PAGE = 500
@@ -38,7 +39,8 @@ class Preview:
         self._threshold = threshold
         self._blocked = Blocked(connection, selection.portfolio, at)
         self._excluded = Excluded(records=False)
-        self._by_person = last_person(connection, selection) > 0
+        self._ranking = Eligible(database, connection, selection, self._blocked, self._excluded)
+        self._by_person = self._ranking.last_person > 0 and selection.unit is Unit.PERSON
         self._eligible = self._high = 0
         self._stopped: set[int] = set()
         self._leads: dict[int, Entry] = {}
@@ -65,10 +67,10 @@ class Preview:
         is_high = debtors.c.priority > self._threshold
         above = tally(self._connection, self._selection, is_high)
         found = above.with_other(tally(self._connection, self._selection, not_(is_high)))
-        self._eligible, self._high = found.stored, above.stored
+        self._eligible, self._high = found.inside, above.inside
         self._excluded.count(Exclusion.PAID, found.paid)
-        self._excluded.count(Exclusion.FILTERED, found.filtered)
-        return found.total, found.paid + found.filtered + found.stored < found.total
+        self._excluded.count(Exclusion.FILTERED, found.outside)
+        return found.total, found.stale > 0
 
     def _take_out_stopped(self) -> None:
         for priority, debtor_id, block, outside in self._blocked.stopped(self._connection, self._selection):
@@ -81,16 +83,23 @@ class Preview:
 
     def _gather_persons(self) -> None:
         """Find who leads among the debtors of each person with more than one."""
-        for rows in self._database.stream(self._connection, _of_shared_persons(self._selection)):
+        for rows in self._database.stream(self._connection, self._of_shared_persons()):
             for priority, debtor_id, payload in rows:
                 if debtor_id not in self._stopped:
                     self._add(priority, -1)
                     self._compare((priority, debtor_id, payload))
 
+    def _of_shared_persons(self) -> Select[Any]:
+        """Select the debtors that this policy scored of persons who have more than one."""
+        person, of = debtors.c.person_id, self._selection
+        shared = select(person).where(person.is_not(None)).group_by(person).having(func.count() > 1).subquery()
+        columns = (debtors.c.priority, debtors.c.id, self._ranking.payload().label("payload"))
+        same = debtors.join(shared, shared.c.person_id == person)
+        return select(*columns).select_from(same).where(of.of_portfolio(), not_(of.is_paid()), of.is_inside())
+
     def _scored_here(self) -> Iterator[Entry]:
         """Yield those that another policy scored, unless a person stands behind them, who is compared."""
-        others = Eligible(self._database, self._connection, self._selection, self._blocked, self._excluded)
-        for chunk in others.scored_here():
+        for chunk in self._ranking.scored_here():
             for entry in chunk:
                 if self._by_person and entry[2] >> VERSION_BITS:
                     self._compare(entry)
@@ -117,11 +126,11 @@ class Preview:
 
     def _best_stored(self, wanted: int) -> Iterator[Entry]:
         """Yield the best debtors that this policy scored, without those who were looked at one by one."""
-        size = max(wanted, LEAST_PAGE)
-        pages = stored_pages(self._connection, self._selection, size)
+        pages = self._ranking.stored_pages(max(wanted, LEAST_PAGE))
         plain = (
             (priority, debtor_id, payload)
-            for priority, debtor_id, payload in chain.from_iterable(pages)
+            for page in pages
+            for priority, debtor_id, payload in zip(*page, strict=True)
             if debtor_id not in self._stopped and payload >> VERSION_BITS not in self._leads
         )
         return islice(plain, wanted)
@@ -139,15 +148,6 @@ class Preview:
             "threshold": format_money(self._threshold),
             "unit": self._selection.unit,
         }
-
-
-def _of_shared_persons(selection: Selection) -> Select[Any]:
-    """Select the debtors that this policy scored of persons who have more than one."""
-    person = debtors.c.person_id
-    shared = select(person).where(person.is_not(None)).group_by(person).having(func.count() > 1).subquery()
-    columns = (debtors.c.priority, debtors.c.id, PAYLOAD.label("payload"))
-    same = debtors.join(shared, shared.c.person_id == person)
-    return select(*columns).select_from(same).where(selection.of_portfolio(), selection.stored())
 
 
 def _lines(connection: Connection, selection: Selection, best: list[Entry], threshold: int) -> list[dict[str, Any]]:

@@ -5,21 +5,22 @@ number is read; elsewhere the debtor is scored here.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
-from sqlalchemy import Connection, Select, case, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, not_, or_, select
 
 from recovery_core.holds import Block
 from recovery_core.profile import DEBT_AT, FACTS
 from recovery_core.ranking.exclusions import Excluded, Exclusion, held
 from recovery_core.ranking.objective import priority_of
+from recovery_core.ranking.persons import VERSIONS
 from recovery_core.ranking.queue import Entry
 from recovery_core.scoring.scorer import ScoringError
 from risk_assessment.debtors.tables import debtors
 from risk_assessment.persons.tables import persons
-from risk_assessment.runs.selection import PAYLOAD, Blocked, Selection, tally
-from risk_assessment.runs.tables import Unit
-from service_kit.database.bulk import rows_of
+from risk_assessment.runs.selection import Blocked, Selection, tally
+from service_kit.database.bulk import columns_of
 from service_kit.database.engine import Database
 
 CHUNK = 5_000
@@ -40,54 +41,111 @@ class Eligible:
     ) -> None:
         self._database, self._connection, self._selection = database, connection, selection
         self._blocked, self._excluded = blocked, excluded
+        self.last_person = last_person(connection)
         self.partly: dict[int, Block] = {}
         """Eligible debtors for whom holds block some actions."""
         self.streamed = 0
 
-    def entries(self) -> Iterator[Sequence[Sequence[int]]]:
+    def entries(self) -> Iterator[list[Entry]]:
         """Yield all eligible debtors, in chunks, in no promised order. Raises CountsDifferError at the end."""
-        for page in stored_pages(self._connection, self._selection, CHUNK, with_paid=True):
-            yield self._streaming(self._without_held(self._without_paid(page)))
-        for chunk in self.scored_here():
-            yield self._streaming(chunk)
-        self._count_filtered()
+        found = tally(self._connection, self._selection)
+        for page in self.stored_pages(CHUNK, with_paid=True):
+            yield self._streaming(self._sift(*page))
+        if found.stale:
+            for chunk in self.scored_here():
+                yield self._streaming(chunk)
+        if found.outside:
+            self._count_outside(found.outside)
+        check_counts(self.streamed, self._excluded, found.total)
+
+    def stored_pages(self, size: int, *, with_paid: bool = False) -> Iterator[list[list[int]]]:
+        """Yield pages down the index of priorities, each as priorities, ids and payloads.
+
+        They are of those inside the filters that this policy scored; `with_paid`, of all who paid too, with payload 0.
+        """
+        connection, statement = self._connection, self._stored(size, with_paid=with_paid)
+        # A column as one document costs a driver next to nothing.
+        page = columns_of(connection, statement)
+        yield page
+        while len(page[0]) == size:
+            priorities, ids, _ = page
+            least = min(priorities)
+            last = max([one for priority, one in zip(priorities, ids, strict=True) if priority == least])
+            # Two queries, each of which begins in the index where it continues. As one, debtors of equal priority
+            # would be read again for every page of them.
+            page = columns_of(connection, statement.where(debtors.c.priority == least, debtors.c.id > last))
+            yield page
+            if len(page[0]) < size:
+                page = columns_of(connection, statement.where(debtors.c.priority < least))
+                yield page
 
     def scored_here(self) -> Iterator[list[Entry]]:
         """Yield those that another policy scored, scored again."""
         selection = self._selection
         outside = case((selection.is_outside(), 1), else_=0).label("outside")
         facts = [debtors.c[name] for name in FACTS]
-        statement = select(debtors.c.id, PAYLOAD.label("payload"), outside, *facts)
-        statement = statement.where(selection.of_portfolio(), selection.stale())
+        statement = select(debtors.c.id, self.payload().label("payload"), outside, *facts)
+        statement = statement.where(selection.of_portfolio(), selection.is_stale())
         for rows in self._database.stream(self._connection, statement, CHUNK):
-            stopped = self._stop([(0, row[0], row[1]) for row in rows])
+            stopped = self._stop([row[0] for row in rows], [row[1] for row in rows])
             yield list(self._score(row for row in rows if row[0] not in stopped))
 
-    def _streaming(self, entries: Sequence[Sequence[int]]) -> Sequence[Sequence[int]]:
+    def payload(self) -> ColumnElement[int]:
+        """Return person and version of a debtor as one number, as `recovery_core.ranking.persons` reads it."""
+        version: ColumnElement[int] = debtors.c.version
+        return func.coalesce(debtors.c.person_id, 0) * VERSIONS + version if self.last_person else version
+
+    def _stored(self, size: int, *, with_paid: bool) -> Select[Any]:
+        paid, inside, payload = self._selection.is_paid(), self._selection.is_inside(), self.payload()
+        if with_paid:
+            which, payload = or_(paid, inside), case((paid, 0), else_=payload)
+        else:
+            which = and_(not_(paid), inside)
+        statement = (
+            select(debtors.c.priority, debtors.c.id, payload.label("payload"))
+            .where(self._selection.of_portfolio(), which)
+            .order_by(debtors.c.priority.desc(), debtors.c.id)
+            .limit(size)
+        )
+        for dialect in ("mysql", "mariadb"):
+            # Where levels are filtered, MySQL might prefer the index of levels, which it would sort for each page.
+            statement = statement.with_hint(debtors, "FORCE INDEX (ix_debtors_portfolio_priority)", dialect)
+        return statement
+
+    def _streaming(self, entries: list[Entry]) -> list[Entry]:
         self.streamed += len(entries)
         return entries
 
-    def _without_paid(self, page: Sequence[Sequence[int]]) -> Sequence[Sequence[int]]:
-        paid = [(debtor_id, 0, 0) for _, debtor_id, payload in page if not payload]
-        if not paid:
-            return page
+    def _sift(self, priorities: list[int], ids: list[int], payloads: list[int]) -> list[Entry]:
+        """Return the eligible entries of a page, and leave out who paid and whom holds stop."""
+        paid = [one for one, payload in zip(ids, payloads, strict=True) if not payload] if 0 in payloads else []
         self._excluded.add(Exclusion.PAID, paid)
-        return [entry for entry in page if entry[2]]
+        gone = self._stop(ids, payloads, set(paid))
+        entries = list(zip(priorities, ids, payloads, strict=True))
+        return [entry for entry in entries if entry[1] not in gone] if gone else entries
 
-    def _without_held(self, page: Sequence[Sequence[int]]) -> Sequence[Sequence[int]]:
-        stopped = self._stop(page)
-        return [entry for entry in page if entry[1] not in stopped] if stopped else page
+    def _stop(
+        self, ids: Sequence[int], payloads: Sequence[int], paid: AbstractSet[int] = frozenset()
+    ) -> AbstractSet[int]:
+        """Leave out whom holds stop, and return their ids and those of who paid.
 
-    def _stop(self, entries: Sequence[Sequence[int]]) -> set[int]:
-        """Leave out whom holds stop, and return their ids. Others for whom some actions are blocked are noted."""
-        stopped = set()
-        for debtor_id, block in self._blocked.among(entries) if self._blocked else ():
-            if block.is_total:
-                self._excluded.add(held(block.kind), [(debtor_id, block.number, 0)])
-                stopped.add(debtor_id)
-            else:
+        Others for whom some actions are blocked are noted.
+        """
+        stopped: dict[str, tuple[list[int], list[int]]] = {}
+        gone = set(paid)
+        for debtor_id, block in self._blocked.among(ids, payloads).items():
+            if debtor_id in paid:
+                continue
+            if not block.is_total:
                 self.partly[debtor_id] = block
-        return stopped
+                continue
+            gone.add(debtor_id)
+            of_kind, holds = stopped.setdefault(block.kind, ([], []))
+            of_kind.append(debtor_id)
+            holds.append(block.number)
+        for kind, (of_kind, holds) in stopped.items():
+            self._excluded.add(held(kind), of_kind, holds=holds)
+        return gone
 
     def _score(self, rows: Iterable[Sequence[Any]]) -> Iterator[Entry]:
         score = self._selection.scorer.score
@@ -96,67 +154,24 @@ class Eligible:
             try:
                 result = score(facts)
             except ScoringError:
-                self._excluded.add(Exclusion.NOT_SCORABLE, [(debtor_id, 0, 0)])
+                self._excluded.add(Exclusion.NOT_SCORABLE, [debtor_id])
                 continue
             if outside or not (levels is None or result.risk_level in levels):
                 self._excluded.count(Exclusion.FILTERED, 1)
             else:
                 yield (priority_of(result.total_score, facts[DEBT_AT]), debtor_id, payload)
 
-    def _count_filtered(self) -> None:
-        """Count those outside the filters, whom nothing has read yet, and check that nobody is missing."""
-        found = tally(self._connection, self._selection)
-        if self._selection.filters:
-            self._excluded.count(Exclusion.FILTERED, found.filtered)
-            for _, debtor_id, block, outside in self._blocked.stopped(self._connection, self._selection):
-                if outside:
-                    self._excluded.count(Exclusion.FILTERED, -1)
-                    self._excluded.add(held(block.kind), [(debtor_id, block.number, 0)])
-        check_counts(self.streamed, self._excluded, found.total)
+    def _count_outside(self, outside: int) -> None:
+        """Count those outside the filters, whom nothing has read yet. Whom holds stop is left out for that reason."""
+        self._excluded.count(Exclusion.FILTERED, outside)
+        for _, debtor_id, block, is_outside in self._blocked.stopped(self._connection, self._selection):
+            if is_outside:
+                self._excluded.count(Exclusion.FILTERED, -1)
+                self._excluded.add(held(block.kind), [debtor_id], holds=[block.number])
 
 
-def stored_pages(
-    connection: Connection, selection: Selection, size: int, *, with_paid: bool = False
-) -> Iterator[Sequence[Sequence[int]]]:
-    """Yield entries page by page down the index of priorities; a page as one document costs a driver next to nothing.
-
-    They are those inside the filters that this policy scored; `with_paid`, all who paid too, whose payload is 0.
-    """
-    statement = _stored(selection, size, with_paid=with_paid)
-    page = rows_of(connection, statement)
-    yield page
-    while len(page) == size:
-        least = min(priority for priority, _, _ in page)
-        last = max(debtor_id for priority, debtor_id, _ in page if priority == least)
-        # Two queries, each of which begins in the index where it continues. As one, debtors of equal priority
-        # would be read again for every page of them.
-        page = rows_of(connection, statement.where(debtors.c.priority == least, debtors.c.id > last))
-        yield page
-        if len(page) < size:
-            page = rows_of(connection, statement.where(debtors.c.priority < least))
-            yield page
-
-
-def _stored(selection: Selection, size: int, *, with_paid: bool) -> Select[Any]:
-    paid, stored, payload = selection.is_paid(), selection.stored(), PAYLOAD
-    if with_paid:
-        stored, payload = or_(paid, stored), case((paid, 0), else_=PAYLOAD)
-    statement = (
-        select(debtors.c.priority, debtors.c.id, payload.label("payload"))
-        .where(selection.of_portfolio(), stored)
-        .order_by(debtors.c.priority.desc(), debtors.c.id)
-        .limit(size)
-    )
-    for dialect in ("mysql", "mariadb"):
-        # Where levels are filtered, MySQL might prefer the index of levels, which it would sort for each page.
-        statement = statement.with_hint(debtors, "FORCE INDEX (ix_debtors_portfolio_priority)", dialect)
-    return statement
-
-
-def last_person(connection: Connection, selection: Selection) -> int:
-    """Return the highest number of a person, where persons matter to this ranking; otherwise 0."""
-    if selection.unit is Unit.ACCOUNT:
-        return 0
+def last_person(connection: Connection) -> int:
+    """Return the highest number of a person, 0 where nobody is known."""
     return int(connection.execute(select(func.coalesce(func.max(persons.c.id), 0))).scalar_one())
 
 

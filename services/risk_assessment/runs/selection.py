@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, case, false, func, 
 
 from recovery_core.holds import Block
 from recovery_core.profile import PaymentStatus
-from recovery_core.ranking.persons import VERSION_BITS, VERSIONS
+from recovery_core.ranking.persons import VERSION_BITS
 from recovery_core.scoring.scorer import Scorer
 from risk_assessment.debtors.tables import debtors
 from risk_assessment.holds.queries import blocks_in_force
@@ -18,8 +18,6 @@ from risk_assessment.runs.tables import Unit, unit_of
 from service_kit.database.bulk import rows_of
 
 HELD_A_QUERY = 1_000
-PAYLOAD = func.coalesce(debtors.c.person_id, 0) * VERSIONS + debtors.c.version
-"""Person and version of a debtor as one number, as `recovery_core.ranking.persons` reads it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +53,11 @@ class Selection:
         }
         return or_(false(), *(outside[name](value) for name, value in self.filters.items()))
 
-    def stored(self) -> ColumnElement[bool]:
-        """Debtors that this policy scored, inside the filters and not paid."""
-        return and_(not_(self.is_paid()), self.is_scored(), not_(self.is_outside()))
+    def is_inside(self) -> ColumnElement[bool]:
+        """Debtors that this policy scored, inside the filters."""
+        return and_(self.is_scored(), not_(self.is_outside())) if self.filters else self.is_scored()
 
-    def stale(self) -> ColumnElement[bool]:
+    def is_stale(self) -> ColumnElement[bool]:
         """Debtors that another policy scored and who have not paid; they must be scored to know more."""
         return and_(not_(self.is_paid()), not_(self.is_scored()))
 
@@ -70,14 +68,17 @@ def selection_of(run: Row[Any], scorer: Scorer) -> Selection:
 
 
 class Tally(NamedTuple):
-    """How many debtors there are, how many of them paid, and how many of the others that this policy scored the filters
-    leave out and in.
-    """
+    """How many debtors there are, how many of them paid, and how many others this policy scored, by the filters."""
 
     total: int
     paid: int
-    filtered: int
-    stored: int
+    outside: int
+    inside: int
+
+    @property
+    def stale(self) -> int:
+        """How many others another policy scored."""
+        return self.total - self.paid - self.outside - self.inside
 
     def with_other(self, other: "Tally") -> "Tally":
         """Return the counts of both."""
@@ -89,8 +90,8 @@ def tally(connection: Connection, selection: Selection, *which: ColumnElement[bo
     paid, scored, outside = selection.is_paid(), selection.is_scored(), selection.is_outside()
     columns = [
         func.count(case((paid, 1))),
-        func.count(case((or_(paid, not_(scored)), None), (outside, 1))) if selection.filters else literal(0),
-        func.count(case((or_(paid, not_(scored), outside), None), else_=1)),
+        func.count(case((paid, None), (and_(scored, outside), 1))) if selection.filters else literal(0),
+        func.count(case((paid, None), (selection.is_inside(), 1))),
     ]
     statement = select(func.count(), *columns).where(selection.of_portfolio(), *which)
     return Tally._make(connection.execute(statement).one())
@@ -102,15 +103,15 @@ class Blocked:
     def __init__(self, connection: Connection, portfolio: str, at: datetime) -> None:
         self._by_debtor, self._by_person = blocks_in_force(connection, portfolio, at)
 
-    def __bool__(self) -> bool:
-        """Return whether anyone is on hold."""
-        return bool(self._by_debtor or self._by_person)
-
-    def among(self, entries: Sequence[Sequence[int]]) -> list[tuple[int, Block]]:
-        """Return which debtors of these entries are on hold, and what is blocked."""
+    def among(self, debtor_ids: Sequence[int], payloads: Sequence[int]) -> dict[int, Block]:
+        """Return who of these debtors is on hold, each given with its payload, and what is blocked."""
         debtors, persons = self._by_debtor, self._by_person
-        found = [entry for entry in entries if entry[1] in debtors or entry[2] >> VERSION_BITS in persons]
-        return [(one, debtors.get(one) or persons[payload >> VERSION_BITS]) for _, one, payload in found]
+        found = {one: debtors[one] for one in debtor_ids if one in debtors} if debtors else {}
+        if persons:
+            for one, payload in zip(debtor_ids, payloads, strict=True):
+                if payload >> VERSION_BITS in persons and one not in debtors:
+                    found[one] = persons[payload >> VERSION_BITS]
+        return found
 
     def stopped(self, connection: Connection, selection: Selection) -> Iterator[tuple[int, int, Block, bool]]:
         """Yield who may not be worked at all, of those that this policy scored and who have not paid.
@@ -132,6 +133,8 @@ class Blocked:
 def _scored(connection: Connection, selection: Selection, these: ColumnElement[bool]) -> list[list[int]]:
     columns = debtors.c
     outside = case((selection.is_outside(), 1), else_=0)
+    # An SQLite that knows nothing of its tables would read the whole portfolio if it could look for one. Holds that
+    # were read for a portfolio are of its debtors and persons anyway.
+    ours = case((selection.of_portfolio(), 1), else_=0)
     statement = select(columns.priority, columns.id, columns.person_id, outside.label("outside"))
-    unpaid = not_(selection.is_paid())
-    return rows_of(connection, statement.where(these, selection.of_portfolio(), unpaid, selection.is_scored()))
+    return rows_of(connection, statement.where(these, ours == 1, not_(selection.is_paid()), selection.is_scored()))

@@ -43,6 +43,7 @@ READS = {
         ("GET", "/holds"): "hold.listed",
         ("GET", "/holds/{hold_id}"): "hold.read",
         ("GET", "/runs/preview"): "run.previewed",
+        ("GET", "/runs/{run_id}/exclusions"): "run.exclusions_read",
     },
     "debt": {
         ("GET", "/debtors/{debtor_id}/decisions"): "debtor.decisions_read",
@@ -81,7 +82,7 @@ def created(risk: Guarded, **changes: Any) -> int:
     return int(shown["id"])
 
 
-HOLD = {"kind": "DISPUTE", "reason": "The amount is contested"}
+HOLD = {"kind": "DISPUTE", "reason": "The amount is contested", "blocks": ["LEGAL_REVIEW"]}
 
 
 def held(risk: Guarded, debtor: int) -> str:

@@ -18,11 +18,15 @@ ROUNDS = 60
 def heal(world: World) -> None:
     """Let a third dispatcher and a consumer work until every run is over."""
     one = world.a_dispatcher("host-c:1:c")
+    world.stops.bodies.clear()
     world.unreported = []
     world.now += timedelta(seconds=LEASE_SECONDS + 1)
     for _ in range(ROUNDS):
         world.take_lease(one)
         world.plan(one)
+        world.say_stops(one)
+        heard, world.stops.bodies[:] = list(world.stops.bodies), []
+        world.hear_stops(heard, acknowledge=True)
         for look in (world.build, world.look_for_lost):
             look(one)
             world.send(one, 0.0, Random(0))

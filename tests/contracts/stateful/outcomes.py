@@ -13,7 +13,7 @@ from risk_assessment.runs import queries as runs
 from service_kit.database.engine import Database
 
 Outcomes = dict[tuple[str, int], list[int]]
-"""The debtors with a decision or an error, by run and batch."""
+"""The debtors with a decision, a skip or an error, by run and batch."""
 
 
 class Watch:
@@ -79,12 +79,12 @@ def _check_reports(database: Database) -> None:
     """The debt service has counted what it has recorded."""
     with database.read() as connection:
         settled: dict[tuple[int, int], int] = {}
-        for table in (debt.decisions, debt.errors):
+        for table in (debt.decisions, debt.skips, debt.errors):
             for row in connection.execute(select(table.c.run_number, table.c.batch_sequence)):
                 settled[tuple(row)] = settled.get(tuple(row), 0) + 1
         for batch in connection.execute(select(debt.batches)):
             counted = settled.pop((batch.run_number, batch.sequence))
-            assert counted == batch.succeeded + batch.failed == batch.debtors
+            assert counted == batch.succeeded + batch.skipped + batch.failed == batch.debtors
         assert settled == {}
 
 
@@ -92,7 +92,7 @@ def _outcomes(database: Database) -> Outcomes:
     found: Outcomes = {}
     with database.read() as connection:
         names = {row.number: row.run_id for row in connection.execute(select(debt.runs))}
-        for table in (debt.decisions, debt.errors):
+        for table in (debt.decisions, debt.skips, debt.errors):
             for row in connection.execute(select(table)):
                 found.setdefault((names[row.run_number], row.batch_sequence), []).append(row.debtor_id)
     return found

@@ -6,12 +6,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 from tests.contracts.stateful.forging import forged_reports
-from tests.contracts.stateful.world import REGISTRY, RESEND_AFTER, Dispatcher, World
-from tests.risk_assessment.builders import a_debtor
+from tests.contracts.stateful.people import PERSONS
+from tests.contracts.stateful.world import RESEND_AFTER, Dispatcher, World
 
 from recovery_core.messages.results import encode_results
-from risk_assessment.debtors import service as debtors
-from risk_assessment.debtors.schemas import DebtorIn
 from risk_assessment.runs.service import RunFinishedError, cancel
 
 MAX_RUNS = 4
@@ -22,12 +20,14 @@ some_debtors = st.fixed_dictionaries(
         "late_payments_count": st.sampled_from([0, 9]),
         "payment_status": st.sampled_from(["UNPAID", "UNPAID", "PARTIAL", "PAID"]),
         "family_situation": st.sampled_from([None, "WIDOWED_WITH_DEPENDENTS"]),  # without it, `classic` cannot score
+        "person_ref": st.sampled_from([None, None, *PERSONS]),
     }
 )
 wishes = st.fixed_dictionaries(
     {"batch_size": st.integers(1, 3), "threshold": st.sampled_from(["0", "500000.00", "9999999999999999.99"])},
     optional={
         "limit": st.integers(1, 6),
+        "unit": st.sampled_from(["person", "account"]),
         "policy": st.sampled_from(["standard", "classic"]),
         "filters": st.sampled_from([{"min_debt": "500.00"}, {"risk_level": ["HIGH", "CRITICAL"]}]),
     },
@@ -35,6 +35,13 @@ wishes = st.fixed_dictionaries(
 # As often as each comes, so that most runs get somewhere before something goes wrong.
 STEPS = {
     "change_portfolio": 2,
+    "place_hold": 2,
+    "end_hold": 1,
+    "import_file": 2,
+    "activate": 1,
+    "score_again": 2,
+    "say_stops": 6,
+    "hear_stops": 8,
     "start_run": 1,
     "cancel": 1,
     "redrive": 2,
@@ -64,13 +71,24 @@ class Story:
         ids = self.world.debtor_ids()
         how = chance.choice(["add", "change", "remove"])
         if how == "add" or not ids:
-            self.world.add(_a_debtor(chance))
+            self.world.people.add(_a_debtor(chance))
         elif how == "change":
-            now = self.world.now
-            new, debtor_id = DebtorIn.model_validate(a_debtor(**_a_debtor(chance))), chance.choice(ids)
-            self.world.risk.transact(lambda c: debtors.replace(c, debtor_id, new, REGISTRY, now))
+            self.world.people.change(chance.choice(ids), _a_debtor(chance))
         else:
-            self.world.risk.transact(lambda c: debtors.remove(c, chance.choice(ids), self.world.now))
+            self.world.people.remove(chance.choice(ids))
+
+    def place_hold(self, chance: Random) -> None:
+        if ids := self.world.debtor_ids():
+            self.world.people.place_hold(chance, chance.choice(ids))
+
+    def import_file(self, chance: Random) -> None:
+        self.world.people.import_file(chance)
+
+    def activate(self, chance: Random) -> None:
+        self.world.people.activate(chance.choice(["standard", "classic"]))
+
+    def end_hold(self, chance: Random) -> None:
+        self.world.people.end_hold(chance)
 
     def start_run(self, chance: Random) -> None:
         if len(self.world.runs()) < MAX_RUNS:
@@ -122,7 +140,21 @@ class Story:
         self.world.send(dispatcher, 0.0, chance)
         self.world.mark(dispatcher)
 
+    def score_again(self, chance: Random) -> None:
+        """Score the next few debtors under the policy that was activated."""
+        self.world.score_again(self._one(chance))
+
+    def say_stops(self, chance: Random) -> None:
+        self.world.say_stops(self._one(chance))
+
     # Consumers
+
+    def hear_stops(self, chance: Random) -> None:
+        """Take in stretches of the feed, in any order, some of them again; say so, or end before."""
+        stays = chance.random() < 0.3
+        count = min(chance.randint(1, 4), len(self.world.stops.bodies))
+        bodies = [self.world.stops.take(chance, stays=stays) for _ in range(count)]
+        self.world.hear_stops(bodies, acknowledge=chance.random() < 0.7)
 
     def work(self, chance: Random) -> None:
         """Process messages; or die before they are recorded; or find that they can never be processed."""
@@ -153,13 +185,15 @@ class Story:
 
     def lose(self, chance: Random) -> None:
         """A message, what a consumer has recorded and not yet reported, or all that is in the queues."""
-        what = chance.choice(["batch", "batch", "report", "consumer", "queues"])
+        what = chance.choice(["batch", "batch", "report", "stops", "stops", "consumer", "queues"])
         if what == "consumer":
             self.world.unreported = []
         elif what == "queues":
-            self.world.batches.bodies, self.world.reports.bodies = [], []
+            for wire in (self.world.batches, self.world.reports, self.world.stops):
+                wire.bodies.clear()
         else:
-            wire = self.world.batches if what == "batch" else self.world.reports
+            wires = {"batch": self.world.batches, "report": self.world.reports, "stops": self.world.stops}
+            wire = wires[what]
             if wire.bodies:
                 wire.take(chance, stays=False)
 
@@ -173,4 +207,5 @@ def _a_debtor(chance: Random) -> dict[str, Any]:
         "total_debt_amount": chance.choice(["0.01", "500.00", "80000.00"]),
         "payment_status": chance.choice(["UNPAID", "UNPAID", "PAID"]),
         "family_situation": chance.choice([None, "WIDOWED_WITH_DEPENDENTS"]),
+        "person_ref": chance.choice([None, *PERSONS]),
     }

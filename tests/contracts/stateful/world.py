@@ -9,8 +9,9 @@ from random import Random
 from typing import Any
 
 from sqlalchemy import Connection, Row, Table, delete, select
+from tests.contracts.stateful.feeding import KeptStops, hear, may_begin, say
+from tests.contracts.stateful.people import REGISTRY, People
 from tests.contracts.stateful.plans import check_plan
-from tests.risk_assessment.builders import a_debtor, a_registry
 
 from debt_processing import tables as debt
 from debt_processing.consumer.deliveries import Delivery
@@ -24,13 +25,14 @@ from risk_assessment import tables as risk
 from risk_assessment.batches import queries as batches
 from risk_assessment.batches.queries import BatchKey
 from risk_assessment.batches.shipments import build_shipment, rebuilt_digests
-from risk_assessment.debtors import service as debtors
-from risk_assessment.debtors.schemas import DebtorIn
 from risk_assessment.runs import planning, reports, results
 from risk_assessment.runs import queries as runs
 from risk_assessment.runs.schemas import RunIn
 from risk_assessment.runs.service import accept
 from risk_assessment.runs.tables import RunState
+from risk_assessment.scoring import queries as scoring_queries
+from risk_assessment.scoring import rescoring
+from risk_assessment.stops.jobs import FeedSender
 from service_kit.database.engine import Database
 from service_kit.message_keys import MessageKeys
 from service_kit.sqs.messages import Received
@@ -39,7 +41,6 @@ from service_kit.worker.leader_lease import LEASE_SECONDS, LeaderLease, LeaseLos
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 RESEND_AFTER = 10.0
 MAX_OUTSTANDING = 4
-REGISTRY = a_registry()
 NO_KEYS = MessageKeys({})
 
 
@@ -59,6 +60,7 @@ class Dispatcher:
     """What one dispatcher has in memory."""
 
     lease: LeaderLease
+    sender: FeedSender
     shipment: dict[BatchKey, str] = field(default_factory=dict)
     sent: dict[BatchKey, str] = field(default_factory=dict)
 
@@ -71,7 +73,8 @@ class World:
         for database, tables in ((self.risk, risk.metadata), (self.debt, debt.metadata)):
             _empty(database, [table for table in tables.sorted_tables if table is not risk.policies])
         self.now = START
-        self.batches, self.dead_letters, self.reports = Wire(), Wire(), Wire()
+        self.batches, self.dead_letters, self.reports, self.stops = Wire(), Wire(), Wire(), Wire()
+        self.people = People(self)
         self.dispatchers = [self.a_dispatcher("host-a:1:a"), self.a_dispatcher("host-b:1:b")]
         self.holder = self.dispatchers[0]
         self.unreported: list[BatchResult] = []
@@ -80,17 +83,13 @@ class World:
 
     def begin(self, bodies: list[dict[str, Any]], wishes: list[dict[str, Any]]) -> None:
         for body in bodies:
-            self.add(body)
+            self.people.add(body)
         for wish in wishes:
             self.start(wish)
         self.take_lease(self.dispatchers[0])
         self.plan(self.dispatchers[0])
 
     # People
-
-    def add(self, body: dict[str, Any]) -> None:
-        new = DebtorIn.model_validate(a_debtor(**body))
-        self.risk.transact(lambda c: debtors.create(c, new, REGISTRY, self.now))
 
     def start(self, wish: dict[str, Any]) -> None:
         self.risk.transact(lambda c: accept(c, RunIn.model_validate(wish), REGISTRY, self.now))
@@ -100,7 +99,15 @@ class World:
     def a_dispatcher(self, owner: str) -> Dispatcher:
         lease = LeaderLease(self.risk, risk.leases, "dispatcher")
         lease.owner = owner  # on another host, so that the lease does not look whether its process lives
-        return Dispatcher(lease)
+        queue = KeptStops(self.stops.bodies)
+        sender = FeedSender(self.risk, lease, queue, self._clock, self._seconds)  # type: ignore[arg-type]
+        return Dispatcher(lease, sender)
+
+    def _clock(self) -> datetime:
+        return self.now
+
+    def _seconds(self) -> float:
+        return self.now.timestamp()
 
     def take_lease(self, dispatcher: Dispatcher) -> None:
         if dispatcher.lease.acquire(self.now):
@@ -128,7 +135,7 @@ class World:
             planning.Plan(self.risk, write, run, scorer, 1_000).carry_out(lambda: self.now, between_writes)
         except (LeaseLostError, _Died):
             return
-        check_plan(self.risk, REGISTRY, run.id)
+        check_plan(self.risk, REGISTRY, run.id, self.now)
 
     def build(self, dispatcher: Dispatcher) -> None:
         with self.risk.read() as connection:
@@ -171,12 +178,30 @@ class World:
         assert len(found.believed) + len(found.refused) == sum(len(decode_results(body)) for body in bodies)
         self.risk.transact(lambda c: results.apply(c, found.believed, self.now))
 
+    def score_again(self, dispatcher: Dispatcher) -> None:
+        with self.risk.read() as connection:
+            job = scoring_queries.next_job(connection)
+            scorer = REGISTRY.scorer(connection, job.policy_id) if job else None
+        if job is not None and scorer is not None:
+            with contextlib.suppress(LeaseLostError):
+                dispatcher.lease.write(lambda c: rescoring.score_chunk(c, job, scorer, self.now))
+
+    def say_stops(self, dispatcher: Dispatcher) -> None:
+        say(dispatcher.sender)
+
     # Consumers
+
+    def hear_stops(self, bodies: list[str], *, acknowledge: bool) -> None:
+        hear(self.debt, self.risk, bodies, self.now, acknowledge=acknowledge)
 
     def process(self, bodies: list[str], how: str) -> None:
         if how == "not recorded":
             return
         group = [_prefetched(body, redelivered=how == "alone") for body in bodies]
+        waiting = [batch for batch in group if not may_begin(self.debt, batch.batch.header, self.now)]
+        group = [batch for batch in group if batch not in waiting]
+        self.batches.bodies += [batch.delivery.message.body for batch in waiting]
+        bodies = [batch.delivery.message.body for batch in group]
         if how == "poison":
             self.dead_letters.bodies += bodies
             dead = [dead_result(batch.batch.header, batch.batch.digest, "poison", self.now) for batch in group]
@@ -187,7 +212,7 @@ class World:
         else:
             done = [(batch, process_batch(self.debt, batch, lambda: self.now)) for batch in group]
         for batch, one in done:
-            assert (one.recorded.succeeded, one.recorded.failed) == (len(batch.batch.items), 0)
+            assert (one.recorded.succeeded + one.recorded.skipped, one.recorded.failed) == (len(batch.batch.items), 0)
             self.unreported.append(one.result(batch))
         # What was not begun for want of time is begun the next time.
         self.batches.bodies += [body for body, batch in zip(bodies, group, strict=True) if batch not in dict(done)]

@@ -30,7 +30,7 @@ def decided(*args: Any, stops: list[DebtorStop], seen: int = 9, **changes: Any) 
 
 
 def outcomes(database: Database) -> dict[str, list[int]]:
-    """Whom each kind of outcome names."""
+    """The debtors with each kind of outcome."""
     found = {"decided": decisions, "skipped": skips, "failed": errors}
     return {name: sorted(row[3] for row in rows(database, table)) for name, table in found.items()}
 
@@ -53,7 +53,7 @@ def test_a_batch_is_recorded_with_its_skips_and_with_what_was_known(any_database
     assert masks == [None, mask_of(["AGENT_CALL"])]
 
 
-def test_a_batch_of_which_nobody_is_decided_is_done_all_the_same(any_database: Database) -> None:
+def test_a_batch_without_a_decision_is_done_all_the_same(any_database: Database) -> None:
     batch = decided(entries=debtors(3), stops=paid(1, 2, 3))
 
     assert record(any_database, batch).skipped == 3

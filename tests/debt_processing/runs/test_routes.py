@@ -81,7 +81,7 @@ async def test_skipped_debtors_count_as_processed_and_are_counted_by_reason(
     assert sum(report["actions"].values()) == 5
 
 
-async def test_what_the_version_before_recorded_skipped_nobody(
+async def test_what_the_version_before_recorded_has_no_skips(
     api: httpx.AsyncClient, store: Callable[..., None], any_database: Database
 ) -> None:
     store(sequence=1, entries=debtors(3), batches_total=2, debtors_total=5)

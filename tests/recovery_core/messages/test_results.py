@@ -17,6 +17,7 @@ results = st.builds(
     outcome=st.sampled_from(Outcome),
     succeeded=st.integers(0, 1000),
     failed=st.integers(0, 1000),
+    skipped=st.integers(0, 1000),
     reason=st.none() | lines,
     finished_at=moments,
     digest=st.none() | digests,
@@ -41,6 +42,8 @@ def test_outcomes_travel_as_plain_words() -> None:
         {"sequence": True},
         {"succeeded": -1},
         {"failed": 1.0},
+        {"skipped": -1},
+        {"skipped": None},
         {"finished_at": "2026-03-01T12:00:00"},
         {"batch_id": ""},
         {"run_id": None},
@@ -65,6 +68,13 @@ def test_version_1_0_reported_without_a_digest() -> None:
     message = json.loads(encode_results([result]))
     del message["results"][0]["digest"]
     assert decode_results(json.dumps(message)) == [result]
+
+
+def test_a_report_that_does_not_speak_of_skips_has_none() -> None:
+    message = json.loads(encode_results([BatchResult("run-1-0000007", "run-1", 7, Outcome.DONE, 99, 1, None, NOON)]))
+    assert message["results"][0].pop("skipped") == 0
+    [result] = decode_results(json.dumps(message))
+    assert result.skipped == 0
 
 
 def test_results_of_another_schema_are_unreadable() -> None:

@@ -114,8 +114,10 @@ class ReportingApi(BaseHTTPRequestHandler):
                 "state": "completed",
                 "debtors_total": 36,
                 "debtors_processed": 36,
-                "succeeded": 35,
+                "succeeded": 32,
                 "failed": 1,
+                "skipped": 3,
+                "skip_reasons": {"HOLD_DISPUTE": 1, "PAID": 2},
                 "high_priority": 5,
                 "batches_total": 1,
                 "batches_processed": 1,
@@ -157,6 +159,7 @@ def test_a_run_is_followed_to_its_report(risk: Api, debt_url: str, sqs_url: str,
     assert said.code == 0, said.err
     assert "completed" in said.out
     assert "36 of 36" in said.out
+    assert "skipped       3 (HOLD_DISPUTE 1, PAID 2)" in said.out
     assert "it [b]broke[/b]" in said.out
     assert json.loads(as_json.out)["debtors_processed"] == 36
 

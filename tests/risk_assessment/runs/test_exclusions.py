@@ -5,16 +5,18 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import ColumnElement
+from sqlalchemy import not_
 from tests.risk_assessment import independent
-from tests.risk_assessment.builders import a_registry, accept_run, change_debtor, debtor_rows, generate_debtors
+from tests.risk_assessment.builders import NOON, a_registry, accept_run, change_debtor, debtor_rows, generate_debtors
 from tests.risk_assessment.planned import a_planned_run, order_of, plan, run_row, run_view
 from tests.risk_assessment.runs.books import a_book, a_book_of_two_policies, a_middle_threshold
+from tests.risk_assessment.runs.eligibility import KINDS, ORDER
 
-from recovery_core.ranking.exclusions import Exclusion
-from risk_assessment.runs import preview
-from risk_assessment.runs.ranking import Counts, CountsDifferError, Selection, exclusions, selection_of
-from risk_assessment.tables import debtors
+from recovery_core.holds import HoldKind
+from recovery_core.ranking.exclusions import Excluded, Exclusion, held
+from risk_assessment.runs.preview import Preview
+from risk_assessment.runs.ranking import CountsDifferError, check_counts
+from risk_assessment.runs.selection import Selection, selection_of
 from service_kit.database.engine import Database
 
 LEVELS = ("LOW", "MEDIUM", "HIGH", "CRITICAL")
@@ -24,13 +26,13 @@ def reason_of(row: dict[str, Any], filters: dict[str, Any], policy: str = "stand
     """Return why a run leaves the debtor out, None when the debtor is eligible."""
     if row["payment_status"] == "PAID":
         return "PAID"
+    if policy == "classic" and row["family_situation"] is None:
+        return "NOT_SCORABLE"
     debt = row["total_debt_amount"] / 100
     if not float(filters.get("min_debt", 0)) <= debt <= float(filters.get("max_debt", 1e12)):
         return "FILTERED"
     if row["payment_status"] not in filters.get("payment_status", ("UNPAID", "PARTIAL")):
         return "FILTERED"
-    if policy == "classic" and row["family_situation"] is None:
-        return "NOT_SCORABLE"
     level = independent.level(independent.score(row, policy), policy)
     return None if level in filters.get("risk_level", LEVELS) else "FILTERED"
 
@@ -40,7 +42,7 @@ def previewed(database: Database, run_id: str, limit: int | None = None) -> dict
     run = run_row(database, run_id)
     with database.read() as connection:
         selection = selection_of(run, a_registry().scorer(connection, run.policy_id))
-        return preview.preview(database, connection, selection, run.threshold, 10, limit)
+        return Preview(database, connection, selection, run.threshold, NOON).show(10, limit)
 
 
 OPTIONS: list[dict[str, Any]] = [
@@ -103,7 +105,7 @@ def test_each_excluded_debtor_has_one_reason_whichever_policy_scored_it(
     reasons = Counter(reason_of(row, filters, policy) for row in rows)
     eligible = reasons.pop(None, 0)
     assert len({row["policy_id"] for row in rows}) == 2
-    assert policy == "standard" or reasons["NOT_SCORABLE"] > 0 or filters.get("payment_status") == ["PAID"]
+    assert policy == "standard" or reasons["NOT_SCORABLE"] > 0
 
     run_id = a_planned_run(database, policy=policy, filters=filters or None)
 
@@ -114,27 +116,22 @@ def test_each_excluded_debtor_has_one_reason_whichever_policy_scored_it(
     assert (shown["ranked"], shown["excluded"]) == (eligible, reasons)
 
 
-def test_reasons_add_up_to_the_portfolio() -> None:
-    here = Counter({Exclusion.NOT_SCORABLE: 3, Exclusion.FILTERED: 2})
+def test_the_reasons_are_in_the_order_of_the_design() -> None:
+    assert tuple(reason.value for reason in Exclusion) == ORDER
 
-    found = Counts(100, Counter({Exclusion.PAID: 10, Exclusion.FILTERED: 5}))
 
-    without_limit = exclusions(found, eligible=80, excluded_here=here, limit=None)
-
-    assert without_limit == {"PAID": 10, "NOT_SCORABLE": 3, "FILTERED": 7}
-    for limit, beyond in ((0, 80), (79, 1), (80, 0), (81, 0)):
-        limited = exclusions(found, eligible=80, excluded_here=here, limit=limit)
-        assert limited == without_limit | ({"LIMIT": beyond} if beyond else {})
-    assert exclusions(Counts(80, Counter()), eligible=80, excluded_here=Counter(), limit=None) == {}
+def test_each_kind_of_hold_has_its_reason() -> None:
+    assert [held(kind).value for kind in HoldKind] == [f"HOLD_{kind}" for kind in KINDS]
 
 
 @pytest.mark.parametrize("total", [99, 101])
 def test_counts_that_do_not_add_up_are_an_error(total: int) -> None:
-    here = Counter({Exclusion.NOT_SCORABLE: 5})
-    found = Counts(total, Counter({Exclusion.PAID: 10, Exclusion.FILTERED: 5}))
+    excluded = Excluded(records=False)
+    excluded.count(Exclusion.PAID, 20)
 
+    check_counts(80, excluded, 100)
     with pytest.raises(CountsDifferError, match=f"80 eligible and 20 excluded debtors are not the {total} there are"):
-        exclusions(found, eligible=80, excluded_here=here, limit=None)
+        check_counts(80, excluded, total)
 
 
 @pytest.mark.parametrize("act", [plan, previewed], ids=["run", "preview"])
@@ -143,35 +140,14 @@ def test_a_run_whose_counts_differ_is_neither_planned_nor_shown(
 ) -> None:
     generate_debtors(sqlite, 20)
     run_id = accept_run(sqlite, policy="classic", filters={"payment_status": ["PARTIAL"]})
-    monkeypatch.setattr(Selection, "_wanted", lambda self: [])  # ranks those, too, that a reason leaves out
+    # Ranks those, too, who have paid.
+    monkeypatch.setattr(Selection, "is_stale", lambda self: not_(self.is_scored()))
+    assert any(row["payment_status"] == "PAID" for row in debtor_rows(sqlite))
 
     with pytest.raises(CountsDifferError):
         act(sqlite, run_id)
 
     assert run_view(sqlite, run_id)["debtors_ranked"] is None
-
-
-def test_a_further_reason_needs_one_line_and_counts_after_those_before_it(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    left_out = Selection.left_out
-
-    def with_one_more(self: Selection) -> dict[Exclusion, ColumnElement[bool]]:
-        return left_out(self) | {Exclusion.NOT_SCORABLE: debtors.c.late_payments_count > 2}
-
-    rows = a_book(database)
-    monkeypatch.setattr(Selection, "left_out", with_one_more)
-    late = {row["id"] for row in rows if row["late_payments_count"] > 2}
-    filters = {"payment_status": ["UNPAID"]}
-    reasons = Counter(reason_of(row, filters) or ("NOT_SCORABLE" if row["id"] in late else None) for row in rows)
-    eligible = reasons.pop(None)
-    assert min(eligible, *(reasons[reason] for reason in ("PAID", "FILTERED", "NOT_SCORABLE"))) > 0
-
-    run_id = a_planned_run(database, filters=filters)
-
-    assert run_view(database, run_id)["excluded"] == previewed(database, run_id)["excluded"] == reasons
-    assert len(order_of(database, run_id)) == previewed(database, run_id)["ranked"] == eligible
-    assert not late & {debtor_id for _, debtor_id in order_of(database, run_id)}
 
 
 def test_another_portfolio_is_neither_ranked_nor_excluded(database: Database) -> None:

@@ -10,10 +10,12 @@ import pytest
 from tests.risk_assessment import independent
 from tests.risk_assessment.builders import NOON, a_registry, add_debtor, change_debtor, debtor_rows, generate_debtors
 
+from recovery_core.ranking.exclusions import Excluded, in_order
 from recovery_core.ranking.queue import Entry
 from recovery_core.scoring.scorer import scorer_for
 from risk_assessment.debtors import service as debtors
-from risk_assessment.runs.ranking import Eligible, Selection
+from risk_assessment.runs.ranking import Eligible
+from risk_assessment.runs.selection import Blocked, Selection
 from service_kit.database.engine import Database
 
 CHUNK = 4
@@ -26,30 +28,31 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextmanager
-def a_ranking(database: Database, policy: str = "standard", **filters: Any) -> Iterator[Eligible]:
-    """The ranking of the default portfolio as it is when the block begins."""
+def a_ranking(database: Database, policy: str = "standard", **filters: Any) -> Iterator[tuple[Eligible, Excluded]]:
+    """The ranking of the default portfolio as it is when the block begins, and who is left out so far."""
     registry = a_registry(policy)
     with database.read() as connection:
-        policy_id = registry.find_id(connection, registry.active("default"))
-        selection = Selection("default", policy_id, scorer_for(registry.active("default")), filters)
-        yield Eligible(database, connection, selection)
+        policy_id = registry.find_id(connection, registry.active(connection, "default"))
+        selection = Selection("default", policy_id, scorer_for(registry.active(connection, "default")), filters)
+        excluded = Excluded()
+        yield Eligible(database, connection, selection, Blocked(connection, "default", NOON), excluded), excluded
 
 
 def ranked(database: Database, policy: str = "standard", **filters: Any) -> tuple[list[Entry], dict[str, int]]:
     """All entries as they come, and who is left out."""
-    with a_ranking(database, policy, **filters) as eligible:
+    with a_ranking(database, policy, **filters) as (eligible, excluded):
         entries = all_of(eligible.entries())
-        return entries, eligible.excluded()
+        return entries, in_order(excluded.counts)
 
 
 def all_of(chunks: Iterator[Sequence[Sequence[int]]], then: Callable[[], None] = lambda: None) -> list[Entry]:
-    """The entries of all chunks; `then` is done once, after the first chunk that is full."""
+    """The entries of all chunks; `then` is done once, after the first chunk."""
     entries: list[Entry] = []
     done = False
     for chunk in chunks:
         assert len(chunk) <= CHUNK
         entries += [(priority, debtor_id, version) for priority, debtor_id, version in chunk]
-        if len(chunk) == CHUNK and not done:
+        if not done:
             then()
             done = True
     return entries
@@ -213,8 +216,8 @@ def test_what_others_write_between_two_chunks_is_not_seen(database: Database, po
         for one in (second, *others[2::3]):
             database.transact(partial(debtors.remove, debtor_id=one, now=NOON))
 
-    with a_ranking(database, policy) as eligible:
-        found = all_of(eligible.entries(), write), eligible.excluded()
+    with a_ranking(database, policy) as (eligible, excluded):
+        found = all_of(eligible.entries(), write), in_order(excluded.counts)
 
     assert_right(found, rows, policy)
     now = debtor_rows(database)

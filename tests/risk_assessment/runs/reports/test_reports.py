@@ -43,7 +43,10 @@ MISFITS = [
     (Refusal.COUNTS, {"succeeded": 2}),
     (Refusal.COUNTS, {"succeeded": 3, "failed": 1}),
     (Refusal.COUNTS, {"succeeded": 0}),
+    (Refusal.COUNTS, {"skipped": 1}),
+    (Refusal.COUNTS, {"succeeded": 1, "skipped": 1}),
     (Refusal.COUNTS, {"outcome": "dead", "reason": "broken"}),
+    (Refusal.COUNTS, {"outcome": "dead", "succeeded": 0, "skipped": 3, "reason": "broken"}),
     (Refusal.DIGEST, {"digest": OTHER_DIGEST}),
     (Refusal.DIGEST, {"digest": None}),
     (Refusal.DIGEST, {"outcome": "dead", "succeeded": 0, "reason": "broken", "digest": OTHER_DIGEST}),
@@ -69,7 +72,16 @@ def forget_digests(database: Database) -> None:
 
 
 @pytest.mark.parametrize("marked", [True, False])
-@pytest.mark.parametrize("changes", [{}, {"succeeded": 2, "failed": 1}, {"succeeded": 0, "failed": 3}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"succeeded": 2, "failed": 1},
+        {"succeeded": 0, "failed": 3},
+        {"succeeded": 1, "failed": 1, "skipped": 1},
+        {"succeeded": 0, "skipped": 3},
+    ],
+)
 def test_a_report_on_the_message_that_was_sent_is_believed(
     database: Database, run_id: str, changes: dict[str, int], marked: bool
 ) -> None:
