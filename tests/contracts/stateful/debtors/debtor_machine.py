@@ -5,8 +5,8 @@ from typing import Any
 import httpx
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, invariant, rule
-from tests.contracts.stateful.debtor_model import FILLED_IN, PORTFOLIOS, Filter, bodies, matches, money
-from tests.contracts.stateful.side_by_side import SideBySide
+from tests.contracts.stateful.debtors.debtor_model import FILLED_IN, PORTFOLIOS, Filter, bodies, matches, money
+from tests.contracts.stateful.debtors.side_by_side import SideBySide
 
 from recovery_core.money import format_money
 from recovery_core.profile import PROFILE_FIELDS, PaymentStatus
