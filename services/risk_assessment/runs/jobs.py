@@ -218,7 +218,7 @@ class ResultsReader:
         parts = self._parts
         known, received = acknowledgements_in(received, parts.settings.message_keys, now)
         if known:
-            parts.database.transact(lambda c: record_known(c, known))
+            parts.database.transact(lambda c: record_known(c, known, now))
         rebuild = partial(rebuilt_digests, registry=parts.registry)
         with parts.database.read() as connection:
             checked = reports.check(connection, received, parts.settings.message_keys, rebuild, now)
