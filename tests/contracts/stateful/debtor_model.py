@@ -59,8 +59,6 @@ matches = st.sampled_from(["none", "right", "weak", "any", "stale", "future"])
 def settled(
     fields: dict[str, Any], before: dict[str, Any] | None = None, *, says_status: bool = True
 ) -> dict[str, Any]:
-    fields: dict[str, Any], before: dict[str, Any] | None = None, *, says_status: bool = True
-) -> dict[str, Any]:
     """The fields with the status that the balance comes to."""
     if fields["total_debt_amount"] == NOTHING:
         return fields | {"payment_status": "PAID"}
