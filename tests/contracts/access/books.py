@@ -35,7 +35,12 @@ BODIES: Mapping[tuple[str, str], dict[str, Any]] = {
     ("POST", "/scores"): {"profiles": [{}]},
     ("POST", "/dead-letters/redrive"): {},
 }
-EXPORTS = ("/runs/{run_id}/decisions", "/runs/{run_id}/skips", "/runs/{run_id}/errors")
+EXPORTS = (
+    ("debt", "/runs/{run_id}/decisions"),
+    ("debt", "/runs/{run_id}/skips"),
+    ("debt", "/runs/{run_id}/errors"),
+    ("risk", "/runs/{run_id}/exclusions"),
+)
 EMPTY_WHERE_UNKNOWN = {"/debtors/{debtor_id}/decisions"}
 """Lists that are empty, and no 404, for an id that was never heard of."""
 
