@@ -84,9 +84,9 @@ class System:
     process_ids: dict[str, int] = field(default_factory=dict)
     processes: dict[str, "subprocess.Popen[Any]"] = field(default_factory=dict)
 
-    def command(self, *arguments: str) -> None:
-        """Run a command of the risk service. Raises NotMeasurableError when it fails."""
-        risk_command(self.environment, self.folder, *arguments)
+    def command(self, *arguments: str) -> str:
+        """Run a command of the risk service and return what it prints. Raises NotMeasurableError when it fails."""
+        return risk_command(self.environment, self.folder, *arguments)
 
     def generate(self, debtors: int, portfolio: str) -> None:
         """Fill a portfolio with invented debtors, the same ones each time."""
@@ -179,15 +179,16 @@ def _child(command: Command, environment: Mapping[str, str], folder: Path) -> It
         stop(process)
 
 
-def risk_command(environment: Mapping[str, str], folder: Path, *arguments: str) -> None:
-    """Run a command of the risk service. Raises NotMeasurableError when it fails."""
-    _run(Command("risk-assessment", (sys.executable, "-m", "risk_assessment", *arguments)), environment, folder)
+def risk_command(environment: Mapping[str, str], folder: Path, *arguments: str) -> str:
+    """Run a command of the risk service and return what it prints. Raises NotMeasurableError when it fails."""
+    return _run(Command("risk-assessment", (sys.executable, "-m", "risk_assessment", *arguments)), environment, folder)
 
 
-def _run(command: Command, environment: Mapping[str, str], folder: Path) -> None:
+def _run(command: Command, environment: Mapping[str, str], folder: Path) -> str:
     done = subprocess.run(command.arguments, env=environment, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         raise NotMeasurableError(f"{command.name} failed: {done.stderr.strip()[-500:]}")
+    return done.stdout
 
 
 def _wait_for(url: str, system: System) -> None:

@@ -10,7 +10,7 @@ from service_kit.http.context import RequestContext, request_context
 from service_kit.http.input.wording import PRINTABLE_PATTERN
 
 
-def _settings(request: Request) -> Settings:
+async def _settings(request: Request) -> Settings:
     settings: Settings = request.app.state.settings
     return settings
 

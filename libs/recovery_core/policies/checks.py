@@ -100,7 +100,7 @@ def _category_problems(place: str, points: Mapping[str, Any], kind: type[StrEnum
             yield Problem(f"{place}.{category}", f"no points for {category}")
     for category in points:
         if category not in known:
-            yield Problem(f"{place}.{category}", f"{category} is unknown; known: {', '.join(known)}")
+            yield Problem(f"{place}.{category}", f"unknown category; known: {', '.join(known)}")
 
 
 def _band_problems(place: str, bands: Sequence[Any], *, counts: bool) -> Iterator[Problem]:

@@ -4,6 +4,7 @@ import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 
 from starlette.types import Scope
@@ -50,7 +51,11 @@ class RateLimit:
 
 def address_of(scope: Scope) -> str:
     """Return the client of a request by its address; IPv6 by its network."""
-    host = scope["client"][0] if scope.get("client") else "unknown"
+    return _client_at(scope["client"][0] if scope.get("client") else "unknown")
+
+
+@lru_cache(maxsize=1_000)
+def _client_at(host: str) -> str:
     try:
         address = ip_address(host)
     except ValueError:

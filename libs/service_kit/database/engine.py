@@ -65,9 +65,8 @@ class Database:
         """Yield a connection that sees one consistent snapshot, taken now, and cannot write."""
         with self.engine.connect() as connection:
             connection.execution_options(**{READ_ONLY: True})
-            with connection.begin() as transaction:
-                yield connection
-                transaction.rollback()
+            connection.begin()  # closing the connection rolls it back
+            yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:

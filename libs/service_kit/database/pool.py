@@ -14,5 +14,6 @@ def pool_options(size: int) -> dict[str, Any]:
         "max_overflow": 0,  # overflow connections close after each use, and a new one costs as much as five queries
         "pool_use_lifo": True,
         "pool_timeout": POOL_TIMEOUT_SECONDS,
+        "pool_reset_on_return": None,  # a Connection ends its transaction itself; a second ROLLBACK is a round trip
         "hide_parameters": True,
     }

@@ -48,7 +48,7 @@ class NotAcceptable(Exception):  # noqa: N818 - named by its consequence
         super().__init__(f"this list is available as {', '.join(MEDIA_TYPES)}")
 
 
-def chosen_format(
+async def chosen_format(
     # OpenAPI describes formats by the responses' media types and ignores a parameter of this name.
     accept: Annotated[str | None, Header(include_in_schema=False)] = None,
 ) -> Format:

@@ -7,6 +7,7 @@ import json
 import logging
 import sys
 from collections.abc import Mapping
+from types import NoneType
 from typing import Any
 
 import structlog
@@ -32,6 +33,8 @@ HIDDEN_KEYS = frozenset(
         "token",
     }
 )
+_SCALARS = frozenset({str, int, float, bool, NoneType})  # to ask whether a value is a Mapping costs ten times as much
+_ENCODER = json.JSONEncoder(default=repr)
 _CHATTER = ("Context impl", "Will assume")
 _LEVELS = {
     "botocore": logging.WARNING,
@@ -101,7 +104,7 @@ def _hide(_logger: Any, _method: str, event: EventDict) -> EventDict:
 def _hidden(key: str, value: Any) -> Any:
     if key.lower() in HIDDEN_KEYS:
         return HIDDEN
-    if isinstance(value, Mapping):
+    if type(value) not in _SCALARS and isinstance(value, Mapping):
         return {inner: _hidden(str(inner), item) for inner, item in value.items()}
     return value
 
@@ -109,4 +112,4 @@ def _hidden(key: str, value: Any) -> Any:
 def _render_json(_logger: Any, _method: str, event: EventDict) -> str:
     # Python's own encoder: it escapes what is not ASCII, so that no value can break the line or the encoding.
     first = {key: event.pop(key) for key in ("timestamp", "level", "event", "service") if key in event}
-    return json.dumps({**first, **event}, default=repr)
+    return _ENCODER.encode({**first, **event})

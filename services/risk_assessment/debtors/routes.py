@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from sqlalchemy import Connection
 from starlette.convertors import StringConvertor, register_url_convertor
 
@@ -76,7 +76,6 @@ PortfolioQuery = Annotated[PortfolioName | None, Query(description="Only this po
 def create(
     request: Request,
     body: DebtorIn,
-    parsed: Annotated[Any, Depends(parsed_body)],
     context: Context,
     key: IdempotencyKey = None,
 ) -> Response:
@@ -90,7 +89,7 @@ def create(
         location = f"{request.scope['path'].rstrip('/')}/{debtor_id}"
         return Effect(201, _body(written), {"Location": location, "ETag": etag(1)})
 
-    return respond_once(IDEMPOTENCY, context, "debtor", key, parsed, act)
+    return respond_once(IDEMPOTENCY, context, "debtor", key, parsed_body(request), act)
 
 
 @router.get("", response_model=DebtorPage, responses=LISTED | EXPORT_RESPONSES, dependencies=viewer(Origin.QUERY))

@@ -23,7 +23,8 @@ class NotAPolicyError(ValueError):
     def __init__(self, error: PolicyError) -> None:
         self.field_errors = [(_field(place), message) for place, message, _ in error.problems[:MAX_PROBLEMS]]
         self.field_errors_total = error.total
-        super().__init__(f"{error.total} places of the document are not valid" if error.total > 1 else _one(self))
+        places = "places of the document are" if error.total > 1 else "place of the document is"
+        super().__init__(f"{error.total} {places} not valid")
 
 
 class PolicyVersionTakenError(Exception):
@@ -85,11 +86,6 @@ def _check_version(connection: Connection, policy: Policy, installation: Install
     for name, version, policy_hash in (*installed, *connection.execute(same)):
         if (name, version) == (policy.name, policy.version) and policy_hash != policy.hash:
             raise PolicyVersionTakenError
-
-
-def _one(error: NotAPolicyError) -> str:
-    [(place, message)] = error.field_errors
-    return f"{place}: {message}"
 
 
 def _field(place: str) -> str:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
 
@@ -94,7 +94,6 @@ def preview(
 def start(
     request: Request,
     body: RunIn,
-    parsed: Annotated[Any, Depends(parsed_body)],
     context: Context,
     key: IdempotencyKey = None,
 ) -> Response:
@@ -109,7 +108,7 @@ def start(
         shown = queries.view(connection, queries.read(connection, run_id), context.registry)
         return Effect(202, RunOut.model_validate(shown), {"Location": f"{request.scope['path']}/{run_id}"})
 
-    return respond_once(IDEMPOTENCY, context, "run", key, parsed, act)
+    return respond_once(IDEMPOTENCY, context, "run", key, parsed_body(request), act)
 
 
 @router.get("", response_model=RunPage, dependencies=viewer(Origin.CALLER))

@@ -1,9 +1,9 @@
 """`/scores` and `/scoring-jobs`: scoring without storing, and re-scoring a portfolio in the background."""
 
 import asyncio
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 
@@ -58,7 +58,6 @@ def _scored(profiles: list[Any], policy: Policy) -> Response:
 def start(
     request: Request,
     body: ScoringJobIn,
-    parsed: Annotated[Any, Depends(parsed_body)],
     context: Context,
     key: IdempotencyKey = None,
 ) -> Response:
@@ -72,7 +71,7 @@ def start(
         shown = queries.view(connection, queries.read(connection, job_id), context.registry)
         return Effect(202, ScoringJobOut.model_validate(shown), {"Location": f"{request.scope['path']}/{job_id}"})
 
-    return respond_once(IDEMPOTENCY, context, "scoring_job", key, parsed, act)
+    return respond_once(IDEMPOTENCY, context, "scoring_job", key, parsed_body(request), act)
 
 
 @router.get("/scoring-jobs/{job_id}", response_model=ScoringJobOut, dependencies=viewer(Origin.PATH))

@@ -80,7 +80,7 @@ allow-x00 = false
 [checks]
 max_response_time = 20
 [checks.positive_data_acceptance]
-expected-statuses = ["2xx", 401, 403, 404, 409, 412]
+expected-statuses = ["2xx", 304, 401, 403, 404, 409, 412]
 [phases.stateful]
 max-steps = 5
 """

@@ -10,6 +10,7 @@ from typing import Any
 import pymysql
 from sqlalchemy.engine import make_url
 from tests.contracts.personal_data.system import System, messages
+from tests.risk_assessment.policies.documents import a_document
 
 from service_kit.sqs.client import Sqs
 from service_kit.sqs.messages import Outgoing
@@ -129,6 +130,24 @@ def be_refused(system: System) -> None:
         system.refused(system.debt.get(path))
     system.refused(system.debt.post("/dead-letters/redrive", json={"lane": NAME, NAME: NAME}))
     system.refused(risk.post("/runs", json={"portfolio": NAME, "filters": {"risk_level": [NAME]}, "policy": NAME}))
+    for changes in ({NAME: 1}, {"name": NAME}, {"factors": {NAME: {}}}, {"levels": [{"level": NAME, NAME: NAME}]}):
+        system.refused(risk.post("/policies", json=a_document("ours") | changes))
+    categories = {"weight": 1, "neutral": 1, "points": {NAME: 1, "EMPLOYED": NAME}}
+    rows = [{"action": NAME, "level": [NAME], "min_debt": NAME}]
+    system.refused(risk.post("/policies", json=a_document("ours", factors={"employment_status": categories})))
+    system.refused(risk.post("/policies", json=a_document("ours", treatment=rows, objective=NAME)))
+    for wrong in (
+        {"currency": NAME},
+        {"time_zone": NAME},
+        {"jurisdiction": NAME},
+        {"attributes": {NAME: {NAME: NAME}}},
+    ):
+        system.refused(risk.put("/portfolios/default", json=wrong))
+    wrong_activation = {"portfolio": "default", "reason": f"{NAME}\n{NAME}", "accept_findings": [NAME]}
+    for path in (f"/policies/{NAME}", f"/policies/{NAME}/findings", f"/portfolios/{NAME}/activations"):
+        system.refused(risk.get(path))
+    system.refused(risk.post(f"/policies/{NAME}/activate", json=wrong_activation))
+    system.refused(risk.post(f"/policies/{NAME}/activate", json={"portfolio": "default", "reason": NAME}))
     response = risk.post("/scores", json={"profiles": [debtor(1), {"monthly_income": NAME}, NAME, {NAME: 1}]})
     assert response.status_code == 200
     system.problems.append(response.text)

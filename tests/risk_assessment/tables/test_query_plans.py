@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, update
 from tests.risk_assessment import independent
-from tests.risk_assessment.builders import NOON, a_registry, accept_run, debtor_rows, generate_debtors
+from tests.risk_assessment.builders import NOON, a_registry, accept_run, add_debtor, debtor_rows, generate_debtors
 from tests.risk_assessment.conftest import opened
 from tests.risk_assessment.planned import a_planned_run, keys_of, run_row
 from tests.risk_assessment.tables.explaining import REAL_TABLES, Book, assert_reads, plans, reads_all, sorts
@@ -17,7 +17,8 @@ from risk_assessment.batches.queries import BatchKey
 from risk_assessment.batches.shipments import build_shipment
 from risk_assessment.debtors import queries as debtors
 from risk_assessment.debtors.generating import Distribution
-from risk_assessment.debtors.queries import HIGH_RISK, DebtorFilter
+from risk_assessment.debtors.importing import presence
+from risk_assessment.debtors.queries import HIGH_RISK, DebtorFilter, Sort
 from risk_assessment.metadata import IDEMPOTENCY
 from risk_assessment.policies.queries import require_portfolio
 from risk_assessment.portfolios import queries as portfolios
@@ -75,6 +76,7 @@ def book(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
             connection.execute(most.values(state="done"))
             some = update(run_batches).where(here, run_batches.c.sequence.between(191, 200))
             connection.execute(some.values(state="sent", sends=8, sent_at=NOON))
+        add_debtor(database, portfolio=PORTFOLIO, person_ref="P-1", total_debt_amount="0.01")
         with database.engine.connect() as connection:
             connection.exec_driver_sql(ANALYZE[database.dialect])
             connection.commit()
@@ -210,6 +212,27 @@ def test_a_debtor_is_found_by_its_reference_in_one_look(book: Book, act: Callabl
     else:
         # MySQL knows from the unique index alone that there is no such row.
         assert "Impossible WHERE noticed after reading const tables" in step.text
+
+
+@pytest.mark.parametrize("sort", ["id", "priority"])
+def test_the_debtors_of_a_person_are_found_by_it(book: Book, sort: Sort) -> None:
+    wanted = DebtorFilter(PORTFOLIO, person_ref="P-1")
+
+    *_, steps = plans(book, lambda c: debtors.page(c, wanted, sort, None, 50))
+
+    [step] = [step for step in steps if step.table == "debtors"]
+    assert step.index == "ix_debtors_person"
+    assert not reads_all(step)
+
+
+def test_who_is_missing_from_a_file_is_read_in_order_of_the_references(book: Book) -> None:
+    [[step]] = plans(book, lambda c: presence.page(c, PORTFOLIO, f"{PORTFOLIO}-00000200", NOON))
+
+    if book.database.dialect == "sqlite":
+        assert "(portfolio=? AND external_ref>?)" in step.text
+    else:
+        assert step.index == "uq_debtors_portfolio_external_ref"
+    assert not any((reads_all(step), sorts(step)))
 
 
 def test_whether_debtors_name_a_portfolio_without_a_row_is_one_look_at_an_index(book: Book) -> None:
