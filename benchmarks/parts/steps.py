@@ -38,7 +38,7 @@ from risk_assessment.runs import service as runs
 from risk_assessment.runs.jobs import BATCHES_A_SHIPMENT
 from risk_assessment.runs.ranking import Eligible
 from risk_assessment.runs.schemas import RunIn
-from risk_assessment.runs.selection import Blocked, selection_of
+from risk_assessment.exclusions.selection import Blocked, selection_of
 from risk_assessment.runs.tables import RunState
 from risk_assessment.scoring import queries as scoring_queries
 from risk_assessment.scoring import rescoring
