@@ -1,13 +1,15 @@
 """A system together with the accounts of what it was asked to do."""
 
+from contextlib import suppress
 from typing import Any
 
+from botocore.exceptions import ClientError
 from sqlalchemy import func, select
 from tests.support.system.ledger import NOTHING, Ledger, account, eligible, everybody
 from tests.support.system.queues import Queues
 from tests.support.system.system import BASE, OVER, System, pause
 
-from risk_assessment.tables import runs
+from risk_assessment.tables import runs, stops
 from service_kit.database.engine import Database
 
 PAID = {
@@ -83,6 +85,18 @@ class Accounts:
             return run if run["state"] in ("published", *OVER) else None
 
         return self.system.wait_for(published, 20, "a run published") or {}
+
+    def until_stops_are_sent(self) -> None:
+        """Wait until the dispatcher has sent every stop that was noted, where no consumer takes them in."""
+
+        def sent() -> bool:
+            with self.risk_database.read() as connection:
+                pending = connection.execute(select(stops.c.debtor_id).where(stops.c.sequence.is_(None))).first()
+            with suppress(ClientError):  # a server that was just started has no queues yet
+                return pending is None and self.queues.depth("stops")[0] > 0
+            return False
+
+        self.system.wait_for(sent, 20, "stops sent")
 
     def between_kills(self, seconds: float) -> None:
         """Let the system go on for a moment before it is hit again."""

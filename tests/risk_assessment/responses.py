@@ -35,6 +35,7 @@ RUN = {
     "batch_size",
     "threshold",
     "limit",
+    "unit",
     "filters",
     "policy",
     "as_of",

@@ -86,7 +86,7 @@ class NumberStyle:
         if SHORTENED.fullmatch(text):
             return f"{PLAIN_NUMBER}: a spreadsheet shortened it to powers of ten, so digits may be lost"
         if re.fullmatch(r"\(.*\)|.*[0-9]-", text):
-            return "must not be negative"
+            return "must have its minus in front, such as -12.00"
         return f"{PLAIN_NUMBER}{self._advice(text)}" if self.is_ours else self._as_declared()
 
     def _as_declared(self) -> str:

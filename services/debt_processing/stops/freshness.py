@@ -46,6 +46,7 @@ class Freshness:
         self._database, self._max_lag, self._events = database, timedelta(seconds=max_lag), events
         self._clock, self._monotonic = clock, monotonic
         self._known = Known(0, None)
+        self._started_at, self._caught_up = clock(), False
         self._read_at = self._waiting_since = float("-inf")
         self._announced = False
         self.reason: str | None = None
@@ -68,7 +69,11 @@ class Freshness:
             await self.refresh()
             lack = self._lack(needed)
         self._note(lack)
-        return -1 if self._age() else self._known.through
+        return -1 if self._age() or not self._has_caught_up() else self._known.through
+
+    def catch_up(self) -> None:
+        """Note that the queue was seen empty: what waited there when this process started is taken in."""
+        self._caught_up = True
 
     async def refresh(self) -> Known:
         """Read what is known."""
@@ -94,8 +99,15 @@ class Freshness:
             return None
         if age := self._age():
             return age
+        if not self._has_caught_up():
+            return "what waits in the queue of stops is not taken in yet"
         through = self._known.through
         return f"known up to {through}, and a batch needs all up to {needed}" if through < needed else None
+
+    def _has_caught_up(self) -> bool:
+        """Return whether this process knows what was known when it started, by an empty queue or by a later word."""
+        as_of = self._known.as_of
+        return self._caught_up or (as_of is not None and as_of >= self._started_at)
 
     def _age(self) -> str | None:
         return too_old(self._known.as_of, self._max_lag, self._clock())

@@ -80,6 +80,8 @@ class StopsReceiver:
                 await self._show()
             self._received = []
             await self._delete(received, await self._dead_letter(refused))
+        else:
+            self._freshness.catch_up()
         return bool(received) or bool(self._wait_seconds)
 
     async def watch(self) -> bool:

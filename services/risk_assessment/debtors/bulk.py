@@ -68,14 +68,14 @@ class Changes:
     skipped: int = 0
     """Unknown debtors who owe nothing."""
     closed: int = 0
-    """Known debtors who became PAID: rows that are `updated` too, and debtors whom a whole file no longer contains."""
+    """Known debtors who became PAID: rows that are `updated` too, and debtors missing from a whole file."""
 
     def __add__(self, other: "Changes") -> "Changes":
         return Changes(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
 
     def as_dict(self) -> dict[str, int]:
-        """Return the counts by name."""
-        return asdict(self)
+        """Return the counts by name, without those of rare things that did not happen."""
+        return {name: count for name, count in asdict(self).items() if count or name not in ("skipped", "closed")}
 
 
 @dataclass(frozen=True)
@@ -242,7 +242,7 @@ def _lock_persons(connection: Connection, new: list[DebtorRow], changed: _Change
 
 
 def _note_stops(connection: Connection, portfolio: str, new: list[DebtorRow], changed: _Changed, now: datetime) -> None:
-    """Note the debtors of whom the debt service must hear: of a new one only where its person has holds."""
+    """Note the debtors that the debt service must hear of; a new one only where its person has holds."""
     noted = [before.id for before, (row, _) in changed if _stop_of(before) != _stop_of(row)]
     of_persons = cast("set[int]", {row.person_ref for row in new} - {None})
     held: set[Any] = person_queries.with_holds(connection, of_persons, now) if of_persons else set()

@@ -66,9 +66,7 @@ def add_debtor_commands(app: typer.Typer) -> None:
                 while chunk := list(islice(rows, CHUNK)):
                     load.load(chunk)
                     advance(len(chunk))
-        changes = load.changes
-        counted = {"portfolio": name, "cleared": cleared, "created": changes.created}
-        counted |= {"updated": changes.updated, "unchanged": changes.unchanged}
+        counted = {"portfolio": name, "cleared": cleared, **load.changes.as_dict()}
         print_json(counted) if as_json else typer.echo(counts_as_text(counted))
 
     @app.command()

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from recovery_client.client import ClientError, RecoveryClient
-from risk_assessment.runs.tables import FINISHED, RunState
+from risk_assessment.runs.tables import FINISHED, RunState, Unit
 from risk_assessment.settings import PACKAGE, Settings
 from service_kit.cli import AsJson, clear_errors, print_json, start_command
 
@@ -44,6 +44,9 @@ def add_run_commands(app: typer.Typer) -> None:
         portfolio: Annotated[str, typer.Option(help="Which portfolio")] = "default",
         limit: Annotated[int | None, typer.Option(help="Rank only the best so many")] = None,
         policy: Annotated[str | None, typer.Option(help="Policy other than the active one")] = None,
+        unit: Annotated[
+            Unit, typer.Option(help="Rank of each person the debtor with the highest priority, or every account")
+        ] = Unit.PERSON,
         dry_run: Annotated[
             bool, typer.Option("--dry-run", help="Only show who would come first; writes nothing")
         ] = False,
@@ -55,7 +58,7 @@ def add_run_commands(app: typer.Typer) -> None:
         settings = start_command(Settings, PACKAGE)
         key = settings.recovery_api_key.get_secret_value() or None
         client = RecoveryClient(settings.risk_api_url.rstrip("/"), settings.debt_api_url.rstrip("/"), key)
-        options = {"portfolio": portfolio, "threshold": threshold, "limit": limit, "policy": policy}
+        options = {"portfolio": portfolio, "threshold": threshold, "limit": limit, "policy": policy, "unit": unit.value}
         console = Console(stderr=as_json)
         with clear_errors(PACKAGE, (ClientError,)):
             if dry_run:

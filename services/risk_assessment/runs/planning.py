@@ -66,13 +66,13 @@ class Plan:
 
         Returns how many debtors it ranked. Raises RunWithdrawnError, PlanInterruptedError, LeaseLostError.
         """
-        self._write(self._begin)
+        self._write(partial(self._begin, now=clock()))
         with self._database.read() as snapshot:
             run = queries.of_number(snapshot, self._run.number)
             selection, excluded = selection_of(run, self._scorer), Excluded()
             manifest = Manifest(self._scorer.policy.hash, run.threshold, run.batch_size)
             eligible = Eligible(
-                self._database, snapshot, selection, Blocked(snapshot, run.portfolio, clock()), excluded
+                self._database, snapshot, selection, Blocked(snapshot, run.portfolio, run.snapshot_at), excluded
             )
             with _Order(eligible.last_person, selection.unit, run.debtor_limit, self._spill_after, excluded) as order:
                 for chunk in eligible.entries():
@@ -88,9 +88,9 @@ class Plan:
         self._write(partial(self._finish, manifest=manifest, counts=excluded.counts, left=left, now=clock()))
         return manifest.ranked
 
-    def _begin(self, connection: Connection) -> None:
+    def _begin(self, connection: Connection, now: datetime) -> None:
         # Every stop acknowledged so far gets its place before the snapshot is taken, which therefore has seen them all.
-        self._move(connection, RunState.PLANNING, stops_before=stops.sequence_all(connection))
+        self._move(connection, RunState.PLANNING, snapshot_at=now, stops_before=stops.sequence_all(connection))
         batches.delete_planned(connection, self._run.number)
         exclusions.delete_planned(connection, self._run.number)
 

@@ -173,9 +173,18 @@ def list_exclusions(
     `FILTERED` and `LIMIT`, which the run's own options explain, are only counted, in `excluded` of the run. The list is
     empty until the run is planned, and for runs that version 1.0 planned.
     """
+    if wanted == "json":
+        response = _exclusion_page(context, run_id, reason, cursor, limit)
+    else:
+        left = _left(context, run_id, reason)
+        response = export(wanted, f"exclusions-{run_id}", tuple(ExclusionOut.model_fields), left)
     context.audit.read("run.exclusions_read", f"run:{run_id}")
-    if wanted != "json":
-        return export(wanted, f"exclusions-{run_id}", tuple(ExclusionOut.model_fields), _left(context, run_id, reason))
+    return response
+
+
+def _exclusion_page(
+    context: RiskContext, run_id: str, reason: Exclusion | None, cursor: str | None, limit: int
+) -> Response:
     with context.reading() as connection:
         page = queries.exclusion_page(connection, run_id, context.portfolios, reason, cursor, limit)
     return json_response(ExclusionPage.model_validate({"items": page.items, "next_cursor": page.next_cursor}))

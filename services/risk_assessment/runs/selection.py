@@ -133,6 +133,8 @@ class Blocked:
 def _scored(connection: Connection, selection: Selection, these: ColumnElement[bool]) -> list[list[int]]:
     columns = debtors.c
     outside = case((selection.is_outside(), 1), else_=0)
+    # An SQLite that knows nothing of its tables would read the whole portfolio if it could look for one. Holds that
+    # were read for a portfolio are of its debtors and persons anyway.
+    ours = case((selection.of_portfolio(), 1), else_=0)
     statement = select(columns.priority, columns.id, columns.person_id, outside.label("outside"))
-    unpaid = not_(selection.is_paid())
-    return rows_of(connection, statement.where(these, selection.of_portfolio(), unpaid, selection.is_scored()))
+    return rows_of(connection, statement.where(these, ours == 1, not_(selection.is_paid()), selection.is_scored()))

@@ -9,6 +9,7 @@ from typing import Any
 from tests.contracts.access.guarded import ROOTS, Guarded, guarded
 from tests.contracts.audit.actions import DEBTOR, ok
 from tests.debt_processing.builders import LATER, NOW, a_batch, a_debtor, debtors
+from tests.debt_processing.stops.feed import a_stop
 
 from debt_processing.batches import service as inbox
 from recovery_core.decisions.decide import decide
@@ -34,7 +35,12 @@ BODIES: Mapping[tuple[str, str], dict[str, Any]] = {
     ("POST", "/scores"): {"profiles": [{}]},
     ("POST", "/dead-letters/redrive"): {},
 }
-EXPORTS = ("/runs/{run_id}/decisions", "/runs/{run_id}/skips", "/runs/{run_id}/errors")
+EXPORTS = (
+    ("debt", "/runs/{run_id}/decisions"),
+    ("debt", "/runs/{run_id}/skips"),
+    ("debt", "/runs/{run_id}/errors"),
+    ("risk", "/runs/{run_id}/exclusions"),
+)
 EMPTY_WHERE_UNKNOWN = {"/debtors/{debtor_id}/decisions"}
 """Lists that are empty, and no 404, for an id that was never heard of."""
 
@@ -106,6 +112,7 @@ def _filled_risk(risk: Guarded, portfolio: str) -> dict[str, str]:
 def _filled_debt(database: Database, portfolio: str, first: int) -> dict[str, str]:
     entries = [*debtors(3, first=first), a_debtor(first + 3) | {"industry_sector": "?"}]
     batch = a_batch(f"run-of-{portfolio}", 1, portfolio=portfolio, entries=entries)
-    decided = decide(batch, resolve_policy(batch.header))
+    paid = a_stop(first + 1, 1, portfolio=portfolio, payment_status="PAID")
+    decided = decide(batch, resolve_policy(batch.header), {first + 1: paid})
     database.transact(lambda connection: inbox.record(connection, decided, NOW, LATER))
     return {"debtor_id": str(first), "run_id": f"run-of-{portfolio}"}

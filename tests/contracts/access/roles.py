@@ -36,6 +36,7 @@ EXPECTED = {
         ("GET", "/runs/{run_id}"): "viewer",
         ("POST", "/runs/{run_id}/cancel"): "operator",
         ("GET", "/runs/{run_id}/events"): "viewer",
+        ("GET", "/runs/{run_id}/exclusions"): "viewer",
     },
     "debt": {
         ("GET", "/me"): "viewer",

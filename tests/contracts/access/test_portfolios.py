@@ -127,14 +127,14 @@ class TestThings:
         assert status == 200, text
         assert '"items":[]' not in text
 
-    @pytest.mark.parametrize("path", EXPORTS)
+    @pytest.mark.parametrize(("service", "path"), EXPORTS)
     @pytest.mark.parametrize("media_type", ["text/csv", "application/x-ndjson"])
-    def test_no_export_leaves_its_portfolio(self, books: Books, path: str, media_type: str) -> None:
-        headers, theirs = {"Accept": media_type}, books.ids["debt"][THEIRS]
+    def test_no_export_leaves_its_portfolio(self, books: Books, service: str, path: str, media_type: str) -> None:
+        headers, theirs = {"Accept": media_type}, books.ids[service][THEIRS]
 
-        assert books.call(THEIRS, "debt", "GET", path, theirs, headers=headers)[0] == 200
-        asked = books.call(OURS, "debt", "GET", path, theirs, headers=headers)
-        assert asked == books.call(OURS, "debt", "GET", path, NOWHERE, headers=headers)
+        assert books.call(THEIRS, service, "GET", path, theirs, headers=headers)[0] == 200
+        asked = books.call(OURS, service, "GET", path, theirs, headers=headers)
+        assert asked == books.call(OURS, service, "GET", path, NOWHERE, headers=headers)
         assert asked[0] == 404
 
     @pytest.mark.parametrize("headers", [{"If-Match": '"1"'}, {"If-Match": '"9"'}])

@@ -43,6 +43,7 @@ READS = {
         ("GET", "/holds"): "hold.listed",
         ("GET", "/holds/{hold_id}"): "hold.read",
         ("GET", "/runs/preview"): "run.previewed",
+        ("GET", "/runs/{run_id}/exclusions"): "run.exclusions_read",
     },
     "debt": {
         ("GET", "/debtors/{debtor_id}/decisions"): "debtor.decisions_read",

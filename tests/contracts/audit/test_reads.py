@@ -20,6 +20,13 @@ def recorded(debt: Guarded, entries: list[dict[str, Any]]) -> None:
     debt.database.transact(lambda connection: inbox.record(connection, decided, NOW, LATER))
 
 
+def _subject(path: str, debtor: int, hold: str, run: str) -> str:
+    """Return what a read of this path is about. A preview is about the debtors that it shows."""
+    if path.startswith("/holds"):
+        return f"hold:{hold}"
+    return f"run:{run}" if "{run_id}" in path else f"debtor:{debtor}"
+
+
 class TestReads:
     @pytest.mark.parametrize(("method", "path"), list(READS["risk"]))
     def test_a_read_of_personal_data_is_logged_and_writes_nothing(
@@ -27,16 +34,17 @@ class TestReads:
     ) -> None:
         debtor = created(risk)
         hold = held(risk, debtor)
+        run = str(ok(risk.request("operator", "POST", "/risk-service/runs", json={}))["id"])
         before = risk.records()
 
-        address = ROOTS["risk"] + path.format(debtor_id=debtor, hold_id=hold)
+        address = ROOTS["risk"] + path.format(debtor_id=debtor, hold_id=hold, run_id=run)
         ok(risk.request("viewer", method, address, headers=WHY))
 
         assert log.events == [
             {
                 "event": "audit.read",
                 "action": READS["risk"][method, path],
-                "subjects": [f"hold:{hold}" if path.startswith("/holds") else f"debtor:{debtor}"],
+                "subjects": [_subject(path, debtor, hold, run)],
                 "actor": "key:the-viewer",
                 "role": "viewer",
                 "reason": "Ticket 7",

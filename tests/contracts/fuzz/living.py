@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 from tests.debt_processing import builders as batches
+from tests.debt_processing.stops.feed import a_stop
 from tests.risk_assessment import builders as facts
 from tests.risk_assessment.policies.documents import a_policy
 from tests.support.processes import environment, free_port, serving
@@ -202,7 +203,7 @@ def _fill_debt(database: Database) -> dict[str, list[Any]]:
 
 def _record(database: Database, *args: Any, **changes: Any) -> None:
     batch = batches.a_batch(*args, **changes)
-    decided = decide(batch, resolve_policy(batch.header))
+    decided = decide(batch, resolve_policy(batch.header), {101: a_stop(101, 1, payment_status="PAID")})
     database.transact(lambda c: inbox.record(c, decided, batches.NOW, batches.LATER))
 
 

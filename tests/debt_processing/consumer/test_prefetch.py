@@ -1,5 +1,6 @@
 """The order in which prefetched batches are processed."""
 
+from dataclasses import replace
 from typing import Any
 
 from tests.debt_processing.builders import NOW, a_batch, a_debtor
@@ -89,3 +90,21 @@ def test_a_group_ends_with_enough_debtors_and_a_redelivered_batch_comes_alone() 
         groups.append([batch.batch.header.run_id for batch in group])
 
     assert groups == [["new-0", "new-1"], ["new-2", "new-3"], ["new-4"], ["redelivered"]]
+
+
+def test_a_batch_leaves_its_turn_to_the_next_until_enough_is_known() -> None:
+    found = a_prefetch(a_prefetched("best", debt="9000.00"), a_prefetched("second"), a_prefetched("v1", "standard"))
+    needs = {"best": 5, "second": 3, "v1": None}
+    for batch in found.clear():
+        header = replace(batch.batch.header, stops_before=needs[batch.batch.header.run_id])
+        found.add(replace(batch, batch=replace(batch.batch, header=header)))
+    assert found.stops_needed == 5
+
+    def next_one(known_through: float) -> str | None:
+        batch = found.take(redelivered_too=True, known_through=known_through)
+        return None if batch is None else batch.batch.header.run_id
+
+    assert [next_one(4), next_one(-1), next_one(4)] == ["second", "v1", None]
+    assert (len(found), found.stops_needed) == (1, 5)
+    assert next_one(5) == "best"
+    assert found.stops_needed == -1

@@ -169,3 +169,20 @@ async def test_nothing_is_acknowledged_to_a_risk_service_without_stops(
         await looks(fake_sqs)
 
     assert fake_sqs.waiting(settings.recovery_queue_results) == []
+
+
+async def test_a_consumer_that_starts_takes_in_what_waits_before_it_begins_a_batch(
+    settings: Settings, database: Database, fake_sqs: FakeSqs
+) -> None:
+    async with consuming(settings, database, fake_sqs):
+        await say(fake_sqs, settings, 0, 0)
+        await until(lambda: not fake_sqs.waiting(settings.recovery_queue_stops))
+    for sequence in range(1, 26):  # more than one receive takes
+        stop = DebtorStop(1_000 + sequence % 3, sequence, deleted=True)
+        await say(fake_sqs, settings, sequence - 1, sequence, stop, age=1)
+    await send(fake_sqs, settings, a_batch())
+
+    async with consuming(settings, database, fake_sqs):
+        await until(lambda: is_empty(fake_sqs, settings))
+
+    assert (count(database, decisions), count(database, skips)) == (0, 3)

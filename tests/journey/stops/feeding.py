@@ -89,7 +89,10 @@ class Feeding:
         )
 
     def freshness(self) -> Freshness:
-        return Freshness(self.debt, 30, LoggedOutages("debt", OUTAGES), self.now, self.monotonic)
+        """What a consumer goes by that has taken in what waited for it."""
+        found = Freshness(self.debt, 30, LoggedOutages("debt", OUTAGES), self.now, self.monotonic)
+        found.catch_up()
+        return found
 
     async def send(self) -> None:
         """Let the dispatcher send all that it would send now."""

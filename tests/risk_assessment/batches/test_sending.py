@@ -15,7 +15,9 @@ from service_kit.sqs.messages import MAX_MESSAGE_BYTES, Outgoing
 from service_kit.sqs.outages import QueueMissing
 from service_kit.sqs.queues import queue_specs
 
-SETTINGS = some_settings(recovery_queue_high="h", recovery_queue_standard="s", recovery_queue_results="r")
+SETTINGS = some_settings(
+    recovery_queue_high="h", recovery_queue_standard="s", recovery_queue_results="r", recovery_queue_stops="t"
+)
 BODIES = {BatchKey(1, n, "standard" if n > 3 else "high"): f"batch {n}" for n in (5, 2, 4, 1, 3)}
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 TRACES = {1: RunTrace("run-1", TRACE)}
@@ -120,4 +122,4 @@ async def test_reports_are_read_and_forgotten(sqs: FakeSqs) -> None:
 
 async def test_every_queue_has_a_dead_letter_queue(sqs: FakeSqs) -> None:
     assert [*SETTINGS.lane_queues.values(), SETTINGS.recovery_queue_results] == ["h", "s", "r"]
-    assert [spec.dead_letter for spec in queue_specs(SETTINGS)] == ["h-dlq", "s-dlq", "r-dlq"]
+    assert [spec.dead_letter for spec in queue_specs(SETTINGS)] == ["h-dlq", "s-dlq", "r-dlq", "t-dlq"]

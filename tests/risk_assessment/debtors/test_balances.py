@@ -63,7 +63,7 @@ CLOSED = ("0.00", "PAID", "0.00")
 
 @pytest.mark.usefixtures("nothing_written")
 @pytest.mark.parametrize("debt", [0, "0.00", 0.0])
-def test_nobody_is_created_without_a_debt(api: Api, debt: object) -> None:
+def test_no_debtor_is_created_without_a_debt(api: Api, debt: object) -> None:
     assert fields_of(api.post("/debtors", json=a_debtor(total_debt_amount=debt)), 422) == ["total_debt_amount"]
 
 

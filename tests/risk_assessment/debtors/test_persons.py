@@ -18,10 +18,13 @@ from tests.risk_assessment.builders import (
     generate_debtors,
 )
 from tests.risk_assessment.responses import all_pages, created, fields_of, shown
+from tests.risk_assessment.tables.explaining import Book, plans, reads_all, sorts
 
 from recovery_core.holds import ALL_ACTIONS
 from risk_assessment.debtors import bulk, service
 from risk_assessment.debtors.bulk import DebtorRow
+from risk_assessment.debtors.importing import presence
+from risk_assessment.debtors.queries import DebtorFilter, Sort, page
 from risk_assessment.debtors.schemas import DebtorIn
 from risk_assessment.persons.service import person_id_of
 from risk_assessment.tables import assessments, hold_ends, holds, persons, stops
@@ -60,7 +63,7 @@ def test_the_debtors_of_a_person_are_found_in_their_portfolio(api: Api, portfoli
     assert {one["person_ref"] for one in by_priority} == {"P-1"}
     some = all_pages(api, "/debtors", **wanted, min_debt="20.00")
     assert [one["id"] for one in some] == mine[1:]
-    assert shown(api.get("/debtors", params=wanted | {"person_ref": "nobody"})) == {"items": [], "next_cursor": None}
+    assert shown(api.get("/debtors", params=wanted | {"person_ref": "P-9"})) == {"items": [], "next_cursor": None}
     assert fields_of(api.get("/debtors", params={"person_ref": "P-1"}), 422) == ["portfolio"]
 
 
@@ -209,3 +212,35 @@ def test_a_load_without_persons_leaves_them_as_they_are(database: Database) -> N
 
 def test_generated_debtors_are_persons_of_their_own(database: Database) -> None:
     assert {row["person_id"] for row in generate_debtors(database, 20)} == {None}
+
+
+@pytest.fixture
+def book(database: Database) -> Book:
+    """Several portfolios, with statistics, and two debtors of one person."""
+    for seed in range(3):
+        generate_debtors(database, 700, seed=seed, portfolio=f"p-{seed}")
+    for _ in range(2):
+        add_debtor(database, portfolio="p-1", person_ref="P-1")
+    with database.engine.connect() as connection:
+        connection.exec_driver_sql("ANALYZE" if database.dialect == "sqlite" else "ANALYZE TABLE debtors")
+        connection.commit()
+    return Book(database, "", {})
+
+
+@pytest.mark.parametrize("sort", ["id", "priority"])
+def test_the_debtors_of_a_person_are_found_by_its_index(book: Book, sort: Sort) -> None:
+    *_, steps = plans(book, lambda c: page(c, DebtorFilter("p-1", person_ref="P-1"), sort, None, 50))
+
+    [step] = [step for step in steps if step.table == "debtors"]
+    assert step.index == "ix_debtors_person"
+    assert not reads_all(step)
+
+
+def test_the_debtors_missing_from_a_file_are_read_in_order_of_their_references(book: Book) -> None:
+    [[step]] = plans(book, lambda c: presence.page(c, "p-1", "balanced-1-00000500", NOON))
+
+    if book.database.dialect == "sqlite":
+        assert "(portfolio=? AND external_ref>?)" in step.text
+    else:
+        assert step.index == "uq_debtors_portfolio_external_ref"
+    assert not any((reads_all(step), sorts(step)))

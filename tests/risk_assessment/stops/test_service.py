@@ -6,7 +6,9 @@ import pytest
 from sqlalchemy import Connection, insert, select
 from tests.risk_assessment.builders import NOON, add_debtor
 
+from recovery_core.messages.stops import StopsKnown
 from risk_assessment.stops import service
+from risk_assessment.stops.queries import feed
 from risk_assessment.tables import debtors, persons, stops
 from service_kit.database.engine import Database
 
@@ -84,3 +86,46 @@ def test_all_debtors_of_a_person_are_noted(database: Database) -> None:
     database.transact(lambda c: service.note_person(c, 9, NOON))
 
     assert places(database) == dict.fromkeys(ids[1:])
+
+
+def known(through: int, seconds: int = 0, consumer: str = "a" * 36) -> StopsKnown:
+    return StopsKnown(consumer, through, NOON + timedelta(seconds=seconds))
+
+
+def record(database: Database, *acknowledgements: StopsKnown) -> tuple[int, str | None]:
+    database.transact(lambda c: service.record_known(c, acknowledgements))
+    with database.read() as connection:
+        found = feed(connection)
+    return found.acknowledged, found.consumer
+
+
+def test_what_the_debt_service_said_last_counts(database: Database) -> None:
+    note(database, *range(1, 10))
+    sequence_all(database)
+
+    assert record(database, known(5, 1), known(3, 0)) == (5, "a" * 36)
+    assert record(database, known(9, 1)) == (5, "a" * 36)
+    assert record(database, known(4, 2)) == (4, "a" * 36)  # its database was put back
+    assert record(database, known(0, 3, "b" * 36)) == (0, "b" * 36)  # or is another one
+
+
+def test_a_debt_service_that_has_more_than_was_ever_sent_makes_all_stops_new(database: Database) -> None:
+    note(database, 1, 2)
+    sequence_all(database)
+
+    assert record(database, known(10)) == (10, "a" * 36)
+    assert places(database) == {1: None, 2: None}
+    assert sequence_all(database) == 12
+
+
+def test_the_next_of_the_feed_are_taken_in_their_order(database: Database) -> None:
+    note(database, 5, 6, 7)
+    sequence_all(database)
+    note(database, 6, 8)
+
+    def take(after: int, limit: int) -> service.Taken:
+        return database.transact(lambda c: service.take_next(c, after, limit))
+
+    assert take(0, 2) == (3, [(5, 1), (7, 3)], False)
+    assert take(3, 10) == (5, [(6, 4), (8, 5)], True)
+    assert take(5, 10) == (5, [], True)

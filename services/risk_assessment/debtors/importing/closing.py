@@ -1,4 +1,4 @@
-"""Closes debtors of whom a file says that their balance ended: in rows that are left out, or by not containing them."""
+"""Closes the debtors whose balance ended as a file says: in rows that are left out, or by not containing them."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -36,7 +36,7 @@ def close_ended(load: BulkLoad, presence: Presence, registry: PolicyRegistry) ->
 
 
 def may_close(rows: int, presence: Presence, announce: Callable[[str], None]) -> bool:
-    """Return whether every reference of the file is known, so that who is missing can be told.
+    """Return whether every reference of the file could be read, so that the missing debtors are known.
 
     Raises ImportRefusedError for a file without rows.
     """
@@ -58,7 +58,7 @@ def list_missing(
     missing: ListFile,
     close: PolicyRegistry | None,
 ) -> int:
-    """List the open debtors whom a whole file does not contain, and return how many; a registry says to close them."""
+    """List the open debtors that are missing from a whole file. Return how many. With a registry, close them too."""
     missing.begin()
     for rows in find_missing(database, load.portfolio, presence, before):
         if close is not None:

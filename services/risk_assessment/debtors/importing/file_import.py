@@ -1,8 +1,8 @@
 """Imports a portfolio from CSV: a stream in, debtors out, bad rows into a reject file with row, column and reason.
 
 The whole file is read once before anything is written: one without the columns of its mapping, or whose quotes swallow
-rows, is refused. Importing a file twice changes nothing. A file may be the whole portfolio: then the debtors whom it no
-longer contains are listed, and closed if asked.
+rows, is refused. Importing a file twice changes nothing. A file may be the whole portfolio: then the debtors that are
+missing from it are listed, and closed if asked.
 """
 
 from collections.abc import Callable, Iterator, Sequence

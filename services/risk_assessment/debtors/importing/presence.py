@@ -1,17 +1,17 @@
-"""Which references a file contains: for the debtors whom it closes, and for those whom it no longer contains.
+"""Which references a file contains: for the debtors that it closes, and for those that are missing from it.
 
 The references wait in a database on disk, so that memory does not grow with the file.
 """
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, select
 
 from risk_assessment.debtors.balances import PAID
 from risk_assessment.debtors.bulk import CHUNK
-from risk_assessment.debtors.importing.rows import Ending, RowReader
+from risk_assessment.debtors.importing.rows import DEBT, RowReader, RowRejectedError
 from risk_assessment.debtors.importing.scratch import scratch_database
 from risk_assessment.debtors.tables import debtors
 from service_kit.csv_files.table import Record
@@ -20,6 +20,12 @@ from service_kit.database.engine import Database
 
 Balances = dict[str, int | None]
 """At which balance debtors are closed, by reference; None for the balance that is known."""
+
+
+class Ending(NamedTuple):
+    """The balance at which a debtor is closed, None for the one that is known."""
+
+    debt: int | None
 
 
 class Presence:
@@ -43,7 +49,7 @@ class Presence:
         skipped = not isinstance(record, str) and self._reader.has_rules and self._reader.is_skipped(record)
         reference = self._reference(record)
         if reference is not None:
-            self._remember(reference, self._reader.ending(record) if skipped else None)
+            self._remember(reference, _ending(self._reader, record) if skipped else None)
         elif not skipped and (isinstance(record, str) or any(map(str.strip, record))):
             self.unreadable += 1
 
@@ -84,8 +90,19 @@ class Presence:
         self._waiting.clear()
 
 
+def _ending(reader: RowReader, record: Sequence[str]) -> Ending | None:
+    """Return the end of a balance that a record which is left out reports, None where it reports none."""
+    try:
+        debt = reader.amount(DEBT, record)
+    except RowRejectedError:
+        debt = None
+    if debt is not None and debt <= 0:
+        return Ending(0)
+    return Ending(debt) if reader.says_paid(record) else None
+
+
 def find_missing(database: Database, portfolio: str, presence: Presence, before: datetime) -> Iterator[list[Row[Any]]]:
-    """Yield the debtors of a portfolio, up to CHUNK at a time, whom the file does not contain and who are not closed.
+    """Yield the open debtors of a portfolio that are missing from the file, up to CHUNK at a time.
 
     A debtor without a reference cannot be in a file, and one created since `before` may be newer than the file.
     """

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any, NamedTuple, get_type_hints
+from typing import Any, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -42,12 +42,6 @@ class RowRejectedError(ValueError):
     def __init__(self, problems: list[tuple[str, str]]) -> None:
         super().__init__("; ".join(f"{column}: {reason}" for column, reason in problems))
         self.problems = problems
-
-
-class Ending(NamedTuple):
-    """The balance at which a debtor is closed, None for the one that is known."""
-
-    debt: int | None
 
 
 class RowReader:
@@ -101,19 +95,12 @@ class RowReader:
             return False
         return True
 
-    def ending(self, record: Sequence[str]) -> Ending | None:
-        """Return the end of a debtor's balance that a record which is left out reports, None where it reports none."""
+    def says_paid(self, record: Sequence[str]) -> bool:
+        """Return whether a record says that its debtor has paid."""
         try:
-            debt = self._amount(DEBT, record)
-        except RowRejectedError:
-            debt = None
-        if debt is not None and debt <= 0:
-            return Ending(0)
-        try:
-            status = self._lenient[STATUS](record) if STATUS in self._lenient else None
+            return STATUS in self._lenient and self._lenient[STATUS](record) == PAID
         except ValueError:
-            status = None
-        return Ending(debt) if status == PAID else None
+            return False
 
     def debtor(self, record: Sequence[str]) -> DebtorRow | None:
         """Return the debtor in a record, None for one without any value. Raises RowRejectedError."""
@@ -128,7 +115,7 @@ class RowReader:
         stand_in: dict[str, str] = {}
         for name in self._mapping.summed:
             if name in AMOUNTS:
-                signed[name] = self._amount(name, record)
+                signed[name] = self.amount(name, record)
                 stand_in[name] = "1"
         return self._field_by_field(record, stand_in)._replace(**signed)
 
@@ -207,7 +194,7 @@ class RowReader:
         found = {str(problem["loc"][0]): problem for problem in reversed(error.errors(include_url=False))}
         return {name: in_our_words(problem, values.get(name), self._encoding) for name, problem in found.items()}
 
-    def _amount(self, name: str, record: Sequence[str]) -> int:
+    def amount(self, name: str, record: Sequence[str]) -> int:
         """Return an amount in minor units, below zero for a credit. Raises RowRejectedError."""
         try:
             text = str(self._signed[name](record) or "")

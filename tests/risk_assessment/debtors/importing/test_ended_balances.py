@@ -1,4 +1,4 @@
-"""Files bring balances to their end: whoever owes 0 or has a credit, or is PAID, is closed, also in rows left out."""
+"""Files bring balances to their end: who owes 0 or has a credit, or is PAID, is closed, also in rows left out."""
 
 from pathlib import Path
 from typing import Any
@@ -118,7 +118,7 @@ def test_a_rule_that_leaves_out_paid_rows_loses_no_payment(imported: Importer, d
     assert balances(database) == {"B1": (700, "PAID"), "B2": (500_000, "PAID"), "B3": (500_000, "UNPAID")}
 
 
-def test_a_row_left_out_for_another_reason_closes_nobody(imported: Importer, database: Database) -> None:
+def test_a_row_left_out_for_another_reason_closes_no_debtor(imported: Importer, database: Database) -> None:
     mapping = MAPPING + '[[skip]]\ncolumn = "name"\nequals = "Test"\n'
     imported(THREE, mapping=mapping)
     before = debtor_rows(database)
@@ -142,7 +142,7 @@ def test_a_row_with_a_debt_keeps_open_whatever_the_rows_left_out_say(
     assert balances(database) == {"B1": (300, "UNPAID"), "B2": (0, "PAID"), "B3": (500_000, "UNPAID")}
 
 
-def test_a_rejected_row_closes_nobody(imported: Importer, database: Database, folder: Path) -> None:
+def test_a_rejected_row_closes_no_debtor(imported: Importer, database: Database, folder: Path) -> None:
     imported(THREE, mapping=WITHOUT_PAID)
     rows = [a_full_row("B1", "0"), a_full_row("B1", "3.00", contract_type="?")]
 

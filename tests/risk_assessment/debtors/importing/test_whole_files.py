@@ -126,7 +126,7 @@ UNREADABLE = {
 
 
 @pytest.mark.parametrize("content", UNREADABLE.values(), ids=list(UNREADABLE))
-def test_nobody_is_closed_while_a_row_may_be_anybodys(
+def test_no_debtor_is_closed_while_a_row_may_be_of_any(
     attempt: Attempt, imported: Importer, database: Database, folder: Path, content: str | bytes
 ) -> None:
     imported(FULL)
@@ -150,7 +150,7 @@ def test_a_row_left_out_is_there_and_needs_no_reference(imported: Importer, data
     assert open_ones(database) == ["A-1", "A-2"]
 
 
-def test_a_file_without_rows_closes_nobody(attempt: Attempt, imported: Importer, database: Database) -> None:
+def test_a_file_without_rows_closes_no_debtor(attempt: Attempt, imported: Importer, database: Database) -> None:
     imported(FULL)
 
     done = attempt(text_of(), "--close-missing")

@@ -24,7 +24,9 @@ from service_kit.sqs.outages import QueueMissing
 from service_kit.sqs.queues import queue_specs
 from service_kit.worker.waiting import Bell
 
-SETTINGS = some_settings(recovery_queue_high="h", recovery_queue_standard="s", recovery_queue_results="r")
+SETTINGS = some_settings(
+    recovery_queue_high="h", recovery_queue_standard="s", recovery_queue_results="r", recovery_queue_stops="t"
+)
 OTHER_DIGEST = "0" * 64
 
 
