@@ -38,7 +38,9 @@ def system(risk_url: str, tmp_path: Path, sqs_url: str, queue_names: Callable[[s
             "DEBT_RETRY_SECONDS": "0",
             "RISK_METRICS_PORT": str(dispatch),
             "DEBT_METRICS_PORT": str(consume),
-            **{f"RECOVERY_QUEUE_{role.upper()}": queue_names(role) for role in ("high", "standard", "results", "stops")},
+            **{
+                f"RECOVERY_QUEUE_{role.upper()}": queue_names(role) for role in ("high", "standard", "results", "stops")
+            },
         }
         for package, command, port in (
             ("risk_assessment", ("serve", "--port", str(risk)), risk),
