@@ -25,9 +25,9 @@ from recovery_core.scoring.scorer import Scorer
 from risk_assessment.batches import service as batches
 from risk_assessment.batches.messages import Inputs, MessageWriter, inputs_of
 from risk_assessment.exclusions import service as exclusions
+from risk_assessment.exclusions.selection import Blocked, selection_of
 from risk_assessment.runs import queries
 from risk_assessment.runs.ranking import Eligible
-from risk_assessment.runs.selection import Blocked, selection_of
 from risk_assessment.runs.tables import UNPLANNED, RunState, Unit, runs
 from risk_assessment.stops import service as stops
 from service_kit.database.engine import Database
@@ -66,13 +66,13 @@ class Plan:
 
         Returns how many debtors it ranked. Raises RunWithdrawnError, PlanInterruptedError, LeaseLostError.
         """
-        self._write(self._begin)
+        self._write(partial(self._begin, now=clock()))
         with self._database.read() as snapshot:
             run = queries.of_number(snapshot, self._run.number)
             selection, excluded = selection_of(run, self._scorer), Excluded()
             manifest = Manifest(self._scorer.policy.hash, run.threshold, run.batch_size)
             eligible = Eligible(
-                self._database, snapshot, selection, Blocked(snapshot, run.portfolio, clock()), excluded
+                self._database, snapshot, selection, Blocked(snapshot, run.portfolio, run.snapshot_at), excluded
             )
             with _Order(eligible.last_person, selection.unit, run.debtor_limit, self._spill_after, excluded) as order:
                 for chunk in eligible.entries():
@@ -88,9 +88,9 @@ class Plan:
         self._write(partial(self._finish, manifest=manifest, counts=excluded.counts, left=left, now=clock()))
         return manifest.ranked
 
-    def _begin(self, connection: Connection) -> None:
+    def _begin(self, connection: Connection, now: datetime) -> None:
         # Every stop acknowledged so far gets its place before the snapshot is taken, which therefore has seen them all.
-        self._move(connection, RunState.PLANNING, stops_before=stops.sequence_all(connection))
+        self._move(connection, RunState.PLANNING, snapshot_at=now, stops_before=stops.sequence_all(connection))
         batches.delete_planned(connection, self._run.number)
         exclusions.delete_planned(connection, self._run.number)
 
@@ -140,7 +140,7 @@ def _check_interrupted(interrupted: Callable[[], bool]) -> None:
 
 
 class _Order:
-    """The queue of a plan. It keeps the best `limit`, unless those whom others cover must be found first."""
+    """The queue of a plan. It keeps the best `limit`, unless covered debtors must be found first."""
 
     def __init__(self, last_person: int, unit: Unit, limit: int | None, spill_after: int, excluded: Excluded) -> None:
         self._last_person, self._limit, self._excluded = last_person, limit, excluded
@@ -160,7 +160,7 @@ class _Order:
         self._taken_in += len(entries)
 
     def entries(self) -> Iterable[Entry]:
-        """Return what is ranked, in order, and add to the excluded whom others cover and who is beyond the limit."""
+        """Return what is ranked, in order, and add covered debtors and those beyond the limit to the excluded."""
         if self._covers:
             leaders = leading(self._queue.drain(), self._last_person, self._excluded)
             return leaders if self._limit is None else first(leaders, self._limit, self._excluded)

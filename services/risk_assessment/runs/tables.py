@@ -64,6 +64,7 @@ runs = Table(
     Column("end_sends", Integer),  # how often the debt service was sent its end; NULL before the first
     Column("end_sent_at", UtcDateTime),
     Column("unit", String(8)),  # NULL: planned by version 1.0, which ranked every account
+    Column("snapshot_at", UtcDateTime),  # the moment of which holds its plan respects; NULL: planned by version 1.0
     Column("stops_before", BigInteger),  # the last stop its plan has taken in; NULL: its messages are version 1
     sqlite_autoincrement=True,
     **table_options(),

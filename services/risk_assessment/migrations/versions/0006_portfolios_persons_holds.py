@@ -51,6 +51,7 @@ def upgrade() -> None:
     op.add_column("debtors", sa.Column("person_id", sa.BigInteger))
     op.add_column("assessments", sa.Column("person_id", sa.BigInteger))
     op.add_column("runs", sa.Column("unit", sa.String(8)))
+    op.add_column("runs", sa.Column("snapshot_at", UtcDateTime))
     op.add_column("runs", sa.Column("stops_before", sa.BigInteger))
     op.add_column("run_entries", sa.Column("blocked", _blob()))
     op.create_index("ix_debtors_person", "debtors", ["person_id", "id"])
@@ -63,7 +64,7 @@ def downgrade() -> None:
     op.drop_index("ix_debtors_person", table_name="debtors")
     for table, columns in (
         ("run_entries", ("blocked",)),
-        ("runs", ("stops_before", "unit")),
+        ("runs", ("stops_before", "snapshot_at", "unit")),
         ("assessments", ("person_id",)),
         ("debtors", ("person_id",)),
     ):
