@@ -14,7 +14,7 @@ import structlog
 
 from recovery_core.messages.wire import digest_of
 from risk_assessment.batches import queries as batch_queries
-from risk_assessment.batches import run_ends
+from risk_assessment.batches import reports, run_ends
 from risk_assessment.batches.queries import BatchKey
 from risk_assessment.batches.sending import BatchQueues
 from risk_assessment.batches.shipments import Shipment, build_shipment, rebuilt_digests
@@ -32,7 +32,7 @@ from risk_assessment.metrics import (
     SEND_SECONDS,
 )
 from risk_assessment.policies.registry import PolicyRegistry
-from risk_assessment.runs import planning, queries, reports, results, service
+from risk_assessment.runs import planning, queries, results, service
 from risk_assessment.runs.results import Completion
 from risk_assessment.runs.tables import RunState
 from risk_assessment.settings import Settings
@@ -218,7 +218,7 @@ class ResultsReader:
         parts = self._parts
         known, received = acknowledgements_in(received, parts.settings.message_keys, now)
         if known:
-            parts.database.transact(lambda c: record_known(c, known))
+            parts.database.transact(lambda c: record_known(c, known, now))
         rebuild = partial(rebuilt_digests, registry=parts.registry)
         with parts.database.read() as connection:
             checked = reports.check(connection, received, parts.settings.message_keys, rebuild, now)

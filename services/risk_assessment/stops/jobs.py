@@ -25,7 +25,7 @@ log = structlog.get_logger()
 
 LOOK_SECONDS = 0.2
 HEARTBEAT_SECONDS = 5.0
-STOPS_A_STRETCH = 2_000
+STOPS_A_STRETCH = 10_000
 RESEND_SECONDS = 5.0
 """So long after the last progress, what is not acknowledged by a debt service that is heard of is taken for lost."""
 QUIET_SECONDS = 60.0

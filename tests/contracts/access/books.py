@@ -48,6 +48,15 @@ EXPORTS = (
 EMPTY_WHERE_UNKNOWN = {"/debtors/{debtor_id}/decisions"}
 """Lists that are empty, and no 404, for an id that was never heard of."""
 
+TAKEN = {
+    "/debtors": {"limit", "sort", "portfolio"},
+    "/debtors/high-risk": {"limit", "portfolio"},
+    "/runs": {"limit"},
+    "/holds": {"limit", "portfolio"},
+    "/portfolios": {"limit"},
+}
+"""The parameters that each list takes, of those that are tried."""
+
 
 @dataclass(frozen=True)
 class Books:
@@ -73,6 +82,11 @@ def _without(text: str, ids: Mapping[str, str]) -> str:
     for name, value in ids.items():
         text = text.replace(f"debtor {value}" if name == "debtor_id" else value, f"<{name}>")
     return text
+
+
+def portfolio_of(item: dict[str, Any]) -> str:
+    """The portfolio of an item of a list, which may be a portfolio itself."""
+    return str(item["portfolio"] if "portfolio" in item else item["name"])
 
 
 @contextmanager

@@ -20,8 +20,6 @@ from risk_assessment.debtors.generating import Distribution
 from risk_assessment.debtors.importing import presence
 from risk_assessment.debtors.queries import HIGH_RISK, DebtorFilter, Sort
 from risk_assessment.metadata import IDEMPOTENCY
-from risk_assessment.policies.queries import require_portfolio
-from risk_assessment.portfolios import queries as portfolios
 from risk_assessment.runs import queries as runs
 from risk_assessment.runs import results
 from risk_assessment.runs.service import cancel
@@ -31,7 +29,6 @@ from risk_assessment.scoring import rescoring, service
 from risk_assessment.scoring.schemas import ScoringJobIn
 from risk_assessment.tables import run_batches
 from risk_assessment.tables import runs as runs_table
-from service_kit.auth.portfolios import PortfolioNotFoundError
 from service_kit.database.engine import Database
 from service_kit.http.pages import encode_cursor
 from service_kit.idempotency import StoredResponse
@@ -233,26 +230,6 @@ def test_who_is_missing_from_a_file_is_read_in_order_of_the_references(book: Boo
     else:
         assert step.index == "uq_debtors_portfolio_external_ref"
     assert not any((reads_all(step), sorts(step)))
-
-
-def test_whether_debtors_name_a_portfolio_without_a_row_is_one_look_at_an_index(book: Book) -> None:
-    def look(connection: Connection) -> None:
-        with pytest.raises(PortfolioNotFoundError):
-            require_portfolio(connection, "nowhere")
-
-    [[step]] = plans(book, look)
-
-    assert step.index is not None
-    assert not reads_all(step)
-
-
-def test_the_debtors_of_portfolios_are_counted_along_an_index(book: Book) -> None:
-    def look(connection: Connection) -> None:
-        portfolios.views(connection, portfolios.page(connection, None, None, 100).items, a_registry())
-
-    [steps] = plans(book, look)
-    indexes = {step.index for step in steps if step.table == "debtors"}
-    assert indexes <= {BY_PRIORITY, "uq_debtors_portfolio_external_ref"}, steps
 
 
 def test_the_next_run_to_plan_is_found_by_its_state(book: Book) -> None:

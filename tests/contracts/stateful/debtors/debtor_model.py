@@ -40,11 +40,30 @@ profiles = st.fixed_dictionaries(
         "payment_status": st.sampled_from(list(PaymentStatus)),
         "portfolio": st.sampled_from(PORTFOLIOS),
         "external_ref": st.none() | st.sampled_from(REFS),
+        "person_ref": st.none() | st.sampled_from(REFS),
     },
 )
 bodies = st.builds(lambda profile, name: profile | {"name": name}, profiles, names)
-FILLED_IN = {"family_situation": None, "payment_status": "UNPAID", "portfolio": "default", "external_ref": None}
+FILLED_IN = {
+    "family_situation": None,
+    "payment_status": "UNPAID",
+    "portfolio": "default",
+    "external_ref": None,
+    "person_ref": None,
+}
+NOTHING = "0.00"
+changed_bodies = bodies | bodies.map(lambda body: body | {"total_debt_amount": NOTHING})
 matches = st.sampled_from(["none", "right", "weak", "any", "stale", "future"])
+
+
+def settled(
+    fields: dict[str, Any], before: dict[str, Any] | None = None, *, says_status: bool = True
+) -> dict[str, Any]:
+    """The fields with the status that the balance comes to."""
+    if fields["total_debt_amount"] == NOTHING:
+        return fields | {"payment_status": "PAID"}
+    reopened = before is not None and before["total_debt_amount"] == NOTHING and not says_status
+    return fields | ({"payment_status": "UNPAID"} if reopened else {})
 
 
 @dataclass
