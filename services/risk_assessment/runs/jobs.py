@@ -232,10 +232,9 @@ class ResultsReader:
 
 
 def _record_refused(refused: reports.Refused) -> None:
-    result = refused.result
-    about = {} if result is None else {"run_id": result.run_id, "sequence": result.sequence}
-    reason, detail = refused.refusal, refused.detail
-    log.error("risk.report.refused", message_id=refused.message_id, reason=reason, detail=detail, **about)
+    ids = {} if (result := refused.result) is None else {"run_id": result.run_id, "sequence": result.sequence}
+    about = {"message_id": refused.message_id, "reason": refused.refusal, "detail": refused.detail}
+    log.error("risk.report.refused", **about, **ids)
     REPORTS_REFUSED.labels(refused.refusal).inc()
 
 
@@ -280,10 +279,9 @@ class Resender:
         return await self._publisher.send(lost, "resent")
 
     def _lost(self) -> Shipment:
-        after = self._parts.settings.risk_resend_after_seconds
         with self._parts.database.read() as connection:
-            keys = batch_queries.due_again(connection, utc_now(), after)[:BATCHES_A_SHIPMENT]
-            return build_shipment(connection, keys, self._parts.registry)
+            keys = batch_queries.due_again(connection, utc_now(), self._parts.settings.risk_resend_after_seconds)
+            return build_shipment(connection, keys[:BATCHES_A_SHIPMENT], self._parts.registry)
 
 
 def record_published(run_id: str) -> None:
