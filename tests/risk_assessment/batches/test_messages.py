@@ -93,6 +93,7 @@ def test_batches_that_would_not_fit_into_a_message_are_cut_smaller(sqlite: Datab
             industry_sector="PROFESSIONAL_SERVICES",
             family_situation="WIDOWED_WITH_DEPENDENTS",
             payment_status="PARTIAL",
+            person_ref=None,
         )
         for number in range(2_000)
     ]

@@ -51,7 +51,7 @@ OPTIONS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_run_ranks_and_leaves_out_whom_it_must(database: Database, seed: int) -> None:
+def test_a_run_ranks_and_leaves_out_as_designed(database: Database, seed: int) -> None:
     placed = a_random_book(database, Random(seed))
     rows = debtor_rows(database, "default")
 
