@@ -68,6 +68,7 @@ def main(
         list[Store] | None, typer.Option(help="May be repeated [default: those that are here, quick: sqlite]")
     ] = None,
     consumers: Annotated[int, typer.Option(min=1, help="Consumers, end to end; for consumers, against one")] = 1,
+    on_hold: Annotated[int, typer.Option(min=0, max=50, help="Percent of the debtors on hold, end to end")] = 0,
     setting: Annotated[
         list[str] | None, typer.Option(help="NAME=VALUE for the system's processes, e.g. RISK_MAX_OUTSTANDING=100")
     ] = None,
@@ -87,7 +88,9 @@ def main(
 
     def whole() -> Iterator[Figure]:
         for name in chosen:
-            yield from end_to_end.measure(name, debtors, sizes, repeats, consumers=consumers, settings=settings)
+            yield from end_to_end.measure(
+                name, debtors, sizes, repeats, consumers=consumers, settings=settings, on_hold=on_hold
+            )
 
     def bare_ways() -> Iterator[Figure]:
         for name in chosen:

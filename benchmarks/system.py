@@ -92,6 +92,14 @@ class System:
         """Fill a portfolio with invented debtors, the same ones each time."""
         self.command("generate-debtors", "--count", str(debtors), "--portfolio", portfolio)
 
+    def hold(self, debtors: int, percent: int, portfolio: str) -> None:
+        """Put so many of the generated debtors on hold, evenly spread, by a file as people would."""
+        file = self.folder / "holds.csv"
+        rows = (f"{debtor_id},DISPUTE,2020-01-01T00:00:00Z,a letter" for debtor_id in range(1, debtors + 1))
+        chosen = [row for number, row in enumerate(rows) if number * percent % 100 < percent]
+        file.write_text("\n".join(["debtor_id,kind,from,reason", *chosen, ""]))
+        self.command("import-holds", str(file), "--portfolio", portfolio)
+
     def run(self, portfolio: str, batch_size: int) -> dict[str, Any]:
         """Start a run over a portfolio, wait until it is completed, and return it as the API shows it."""
         return self.wait_for(self.start_run(portfolio, batch_size), "completed")

@@ -43,16 +43,20 @@ def measure(
     consumers: int = 1,
     settings: dict[str, str] | None = None,
     inspect: Callable[[System], object] | None = None,
+    on_hold: int = 0,
 ) -> Iterator[Figure]:
     """Debtors a second for each batch size, several runs over one portfolio after one to warm up.
 
-    `inspect` is called with the running system before anything is measured, for profilers.
+    `inspect` is called with the running system before anything is measured, for profilers. `on_hold` percent of the
+    debtors are on hold meanwhile, and left out.
     """
     with (
         TemporaryDirectory(prefix="smartrecover-bench-") as folder,
         running_system(Path(folder), database, consumers=consumers, settings=settings) as system,
     ):
         system.generate(debtors, PORTFOLIO)
+        if on_hold:
+            system.hold(debtors, on_hold, PORTFOLIO)
         one_run(system, batch_sizes[0])
         if inspect is not None:
             inspect(system)
