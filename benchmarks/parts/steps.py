@@ -32,13 +32,13 @@ from risk_assessment.batches.shipments import build_shipment
 from risk_assessment.debtors.bulk import CHUNK, DebtorRow, bulk_scorer, upsert
 from risk_assessment.debtors.generating import Distribution, generate
 from risk_assessment.debtors.importing.file_import import import_file
+from risk_assessment.exclusions.selection import Blocked, selection_of
 from risk_assessment.policies.registry import load_registry
 from risk_assessment.runs import planning, queries
 from risk_assessment.runs import service as runs
 from risk_assessment.runs.jobs import BATCHES_A_SHIPMENT
 from risk_assessment.runs.ranking import Eligible
 from risk_assessment.runs.schemas import RunIn
-from risk_assessment.runs.selection import Blocked, selection_of
 from risk_assessment.runs.tables import RunState
 from risk_assessment.scoring import queries as scoring_queries
 from risk_assessment.scoring import rescoring

@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 
 from benchmarks.measure import MIB, Figure, Usage
 from benchmarks.system import NotMeasurableError, System, running_system
-from debt_processing.tables import batches, decisions, errors, runs
+from debt_processing.tables import batches, decisions, errors, runs, skips
 from service_kit.database.engine import Database
 
 PORTFOLIO = "benchmark"
@@ -126,7 +126,7 @@ class _Debts:
             times = select(func.min(batches.c.started_at), func.max(batches.c.finished_at))
             counts = [
                 connection.execute(select(func.count()).where(table.c.run_number == number)).scalar_one()
-                for table in (decisions, errors)
+                for table in (decisions, skips, errors)
             ]
             begun, ended = connection.execute(times.where(batches.c.run_number == number)).one()
             return begun, ended, sum(counts)

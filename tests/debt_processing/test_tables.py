@@ -9,7 +9,7 @@ from sqlalchemy.dialects import mysql, sqlite
 from tests.debt_processing.builders import LATER, NOW, a_batch, debtors
 
 from debt_processing.batches import service as inbox
-from debt_processing.decisions.queries import _is_after
+from debt_processing.decisions.queries import Only, _is_after
 from debt_processing.tables import decisions, errors, metadata
 from recovery_core.decisions.decide import decide
 from recovery_core.policies.builtin import built_in_policy
@@ -104,6 +104,16 @@ def test_a_page_of_a_run_walks_the_primary_key(filled: Database) -> None:
         )
         text = plan(filled, statement)
         assert_walks(text, key(filled, table.name))
+
+
+def test_chosen_decisions_of_a_run_walk_the_primary_key_too(filled: Database) -> None:
+    statement = (
+        select(decisions)
+        .where(decisions.c.run_number == 2, _is_after(decisions, (3, 10)), *Only("LEGAL_REVIEW", "HIGH").conditions())
+        .order_by(decisions.c.batch_sequence, decisions.c.position)
+        .limit(50)
+    )
+    assert_walks(plan(filled, statement), key(filled, "decisions"))
 
 
 def test_a_debtors_history_walks_its_own_index(filled: Database) -> None:

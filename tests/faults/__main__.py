@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from tests.faults.storm import Storm, stormy_system
+from tests.faults.storms.storm import Storm, stormy_system
 from tests.support.servers import find_mariadb
 from tests.support.system.ledger import NOTHING, Ledger
 

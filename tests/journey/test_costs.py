@@ -25,11 +25,12 @@ from debt_processing.consumer.prefetch import PrefetchedBatch
 from debt_processing.consumer.visibility import Visibility
 from recovery_core.messages.batch import batch_id_of, decode_batch, resolve_policy
 from recovery_core.messages.results import BatchResult, decode_results, encode_results
+from risk_assessment.batches import reports
 from risk_assessment.batches.queries import BatchKey
 from risk_assessment.batches.sending import BatchQueues
 from risk_assessment.debtors import bulk
 from risk_assessment.debtors.generating import Distribution, generate
-from risk_assessment.runs import reports, results
+from risk_assessment.runs import results
 from risk_assessment.runs.jobs import Publisher, RunParts
 from risk_assessment.scoring import queries as scoring_queries
 from risk_assessment.scoring import rescoring

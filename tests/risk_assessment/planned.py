@@ -8,13 +8,14 @@ from sqlalchemy import select
 from tests.risk_assessment.builders import NOON, a_registry, accept_run
 
 from recovery_core.messages.batch import ReceivedBatch, decode_batch
+from recovery_core.ranking.exclusions import unpack_left
 from recovery_core.ranking.manifest import unpack_entries
 from risk_assessment.batches.queries import BatchKey
 from risk_assessment.batches.shipments import build_shipment
 from risk_assessment.policies.registry import PolicyRegistry
 from risk_assessment.runs import planning
 from risk_assessment.runs import queries as runs
-from risk_assessment.tables import run_batches, run_entries
+from risk_assessment.tables import run_batches, run_entries, run_exclusions
 from service_kit.database.engine import Database
 
 
@@ -84,6 +85,14 @@ def batches_of(database: Database, run_id: str) -> list[PlannedBatch]:
 def order_of(database: Database, run_id: str) -> list[tuple[int, int]]:
     """Return (priority, debtor id) of a whole plan, in its order."""
     return [(priority, one) for batch in batches_of(database, run_id) for priority, one, _ in batch.entries]
+
+
+def left_out(database: Database, run_id: str) -> list[tuple[int, int, int]]:
+    """Return the debtor, the number of the hold and the debtor that leads of each recorded exclusion."""
+    here = run_exclusions.c.run_number == run_row(database, run_id).number
+    with database.read() as connection:
+        packed = connection.execute(select(run_exclusions.c.packed).where(here)).scalars().all()
+    return [one for part in packed for one in unpack_left(part)]
 
 
 def keys_of(database: Database, run_id: str, *sequences: int) -> list[BatchKey]:

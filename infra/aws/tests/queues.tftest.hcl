@@ -32,13 +32,20 @@ run "queues" {
   assert {
     condition = alltrue([for queue in concat(values(aws_sqs_queue.this), values(aws_sqs_queue.dead)) :
       queue.visibility_timeout_seconds == 60 && queue.receive_wait_time_seconds == 20
-      && queue.message_retention_seconds == 14 * 24 * 3600 && queue.sqs_managed_sse_enabled
+      && queue.sqs_managed_sse_enabled
     ])
-    error_message = "60 s hidden, long polls, 14 days kept, encrypted."
+    error_message = "60 s hidden, long polls, encrypted."
   }
 
   assert {
-    condition = length(aws_sqs_queue_policy.tls_only) == 6 && alltrue([for policy in values(aws_sqs_queue_policy.tls_only) :
+    condition = alltrue([for key, queue in merge(aws_sqs_queue.this, { for key, queue in aws_sqs_queue.dead : "${key}-dlq" => queue }) :
+      queue.message_retention_seconds == (key == "stops" ? 300 : 14 * 24 * 3600)
+    ])
+    error_message = "14 days kept, but stops 5 minutes: older ones have been sent again."
+  }
+
+  assert {
+    condition = length(aws_sqs_queue_policy.tls_only) == 8 && alltrue([for policy in values(aws_sqs_queue_policy.tls_only) :
       jsondecode(policy.policy).Statement[0].Effect == "Deny"
       && jsondecode(policy.policy).Statement[0].Condition.Bool["aws:SecureTransport"] == "false"
     ])

@@ -65,6 +65,7 @@ run "system" {
     condition = (
       strcontains(output.alarms["reports-refused"].expression, "risk_reports_refused_total")
       && output.alarms["dead-letters-batch-results-dlq"].slug == "reports-refused"
+      && output.alarms["dead-letters-stops-dlq"].slug == "stops-refused"
       && output.alarms["dead-letters-batches-high-dlq"].slug == "batches-dead"
     )
     error_message = "A report that is not believed goes unnoticed."

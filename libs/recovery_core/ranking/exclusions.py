@@ -17,7 +17,7 @@ Left = tuple[int, int, int]
 
 
 class Exclusion(StrEnum):
-    """A reason to leave a debtor out of a ranking. A debtor to whom several apply has the first of them."""
+    """A reason to leave a debtor out of a ranking. Where several apply to a debtor, it has the first of them."""
 
     PAID = "PAID"
     HOLD_DISPUTE = "HOLD_DISPUTE"
@@ -51,7 +51,7 @@ def held(kind: str) -> Exclusion:
 
 
 def in_order(counts: Counter[Exclusion]) -> dict[str, int]:
-    """Return counts by reason, in the order of the reasons, without those of nobody."""
+    """Return counts by reason, in the order of the reasons, without reasons that have no debtors."""
     return {reason.value: counts[reason] for reason in Exclusion if counts[reason]}
 
 

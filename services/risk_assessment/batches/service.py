@@ -20,7 +20,7 @@ from service_kit.database.bulk import insert_rows
 def record_planned(
     connection: Connection, run_number: int, batches: Sequence[NumberedBatch], partly: Mapping[int, Block]
 ) -> None:
-    """Record batches that a plan made. `partly` are the debtors for whom holds block some actions."""
+    """Record batches that a plan made. `partly` has what holds block of some debtors."""
     insert_rows(
         connection,
         run_entries,

@@ -14,7 +14,7 @@ import structlog
 
 from recovery_core.messages.wire import digest_of
 from risk_assessment.batches import queries as batch_queries
-from risk_assessment.batches import run_ends
+from risk_assessment.batches import reports, run_ends
 from risk_assessment.batches.queries import BatchKey
 from risk_assessment.batches.sending import BatchQueues
 from risk_assessment.batches.shipments import Shipment, build_shipment, rebuilt_digests
@@ -32,7 +32,7 @@ from risk_assessment.metrics import (
     SEND_SECONDS,
 )
 from risk_assessment.policies.registry import PolicyRegistry
-from risk_assessment.runs import planning, queries, reports, results, service
+from risk_assessment.runs import planning, queries, results, service
 from risk_assessment.runs.results import Completion
 from risk_assessment.runs.tables import RunState
 from risk_assessment.settings import Settings
@@ -218,7 +218,7 @@ class ResultsReader:
         parts = self._parts
         known, received = acknowledgements_in(received, parts.settings.message_keys, now)
         if known:
-            parts.database.transact(lambda c: record_known(c, known))
+            parts.database.transact(lambda c: record_known(c, known, now))
         rebuild = partial(rebuilt_digests, registry=parts.registry)
         with parts.database.read() as connection:
             checked = reports.check(connection, received, parts.settings.message_keys, rebuild, now)
@@ -232,10 +232,9 @@ class ResultsReader:
 
 
 def _record_refused(refused: reports.Refused) -> None:
-    result = refused.result
-    about = {} if result is None else {"run_id": result.run_id, "sequence": result.sequence}
-    reason, detail = refused.refusal, refused.detail
-    log.error("risk.report.refused", message_id=refused.message_id, reason=reason, detail=detail, **about)
+    ids = {} if (result := refused.result) is None else {"run_id": result.run_id, "sequence": result.sequence}
+    about = {"message_id": refused.message_id, "reason": refused.refusal, "detail": refused.detail}
+    log.error("risk.report.refused", **about, **ids)
     REPORTS_REFUSED.labels(refused.refusal).inc()
 
 
@@ -280,10 +279,9 @@ class Resender:
         return await self._publisher.send(lost, "resent")
 
     def _lost(self) -> Shipment:
-        after = self._parts.settings.risk_resend_after_seconds
         with self._parts.database.read() as connection:
-            keys = batch_queries.due_again(connection, utc_now(), after)[:BATCHES_A_SHIPMENT]
-            return build_shipment(connection, keys, self._parts.registry)
+            keys = batch_queries.due_again(connection, utc_now(), self._parts.settings.risk_resend_after_seconds)
+            return build_shipment(connection, keys[:BATCHES_A_SHIPMENT], self._parts.registry)
 
 
 def record_published(run_id: str) -> None:

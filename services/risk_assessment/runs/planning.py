@@ -25,9 +25,9 @@ from recovery_core.scoring.scorer import Scorer
 from risk_assessment.batches import service as batches
 from risk_assessment.batches.messages import Inputs, MessageWriter, inputs_of
 from risk_assessment.exclusions import service as exclusions
+from risk_assessment.exclusions.selection import Blocked, selection_of
 from risk_assessment.runs import queries
 from risk_assessment.runs.ranking import Eligible
-from risk_assessment.runs.selection import Blocked, selection_of
 from risk_assessment.runs.tables import UNPLANNED, RunState, Unit, runs
 from risk_assessment.stops import service as stops
 from service_kit.database.engine import Database
@@ -140,7 +140,7 @@ def _check_interrupted(interrupted: Callable[[], bool]) -> None:
 
 
 class _Order:
-    """The queue of a plan. It keeps the best `limit`, unless those whom others cover must be found first."""
+    """The queue of a plan. It keeps the best `limit`, unless covered debtors must be found first."""
 
     def __init__(self, last_person: int, unit: Unit, limit: int | None, spill_after: int, excluded: Excluded) -> None:
         self._last_person, self._limit, self._excluded = last_person, limit, excluded
@@ -160,7 +160,7 @@ class _Order:
         self._taken_in += len(entries)
 
     def entries(self) -> Iterable[Entry]:
-        """Return what is ranked, in order, and add to the excluded whom others cover and who is beyond the limit."""
+        """Return what is ranked, in order, and add covered debtors and those beyond the limit to the excluded."""
         if self._covers:
             leaders = leading(self._queue.drain(), self._last_person, self._excluded)
             return leaders if self._limit is None else first(leaders, self._limit, self._excluded)

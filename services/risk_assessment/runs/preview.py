@@ -1,6 +1,7 @@
 """A dry run: what a run would do now, read from the same snapshot and the same order, writing nothing.
 
-The database counts everyone; whoever a hold or another debtor of the person may leave out is then looked at one by one.
+The database counts everyone. Debtors that holds, or others of their person, may leave
+out are then read one by one.
 """
 
 from collections.abc import Iterator
@@ -17,13 +18,13 @@ from recovery_core.ranking.exclusions import Excluded, Exclusion, held, in_order
 from recovery_core.ranking.persons import VERSION_BITS
 from recovery_core.ranking.queue import Entry, RecoveryQueue
 from risk_assessment.debtors.tables import debtors
+from risk_assessment.exclusions.selection import Blocked, Selection, tally
 from risk_assessment.runs.ranking import Eligible, check_counts
-from risk_assessment.runs.selection import Blocked, Selection, tally
 from risk_assessment.runs.tables import Unit
 from service_kit.database.engine import Database
 
 LEAST_PAGE = 500
-"""How many of the best debtors are read at a time, of whom some may have to be left out."""
+"""How many of the best debtors are read at a time; some of them may have to be left out."""
 
 
 class Preview:

@@ -63,7 +63,7 @@ def exclusion_page(
     cursor: str | None,
     limit: int,
 ) -> Page[dict[str, Any]]:
-    """Return a page of those whom a run of these portfolios left out; none before it is planned as a whole.
+    """Return a page of the debtors that a run of these portfolios left out; none before it is planned as a whole.
 
     Raises RunNotFoundError, BadCursor.
     """

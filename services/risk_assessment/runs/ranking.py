@@ -18,8 +18,8 @@ from recovery_core.ranking.persons import VERSIONS
 from recovery_core.ranking.queue import Entry
 from recovery_core.scoring.scorer import ScoringError
 from risk_assessment.debtors.tables import debtors
+from risk_assessment.exclusions.selection import Blocked, Selection, tally
 from risk_assessment.persons.tables import persons
-from risk_assessment.runs.selection import Blocked, Selection, tally
 from service_kit.database.bulk import columns_of
 from service_kit.database.engine import Database
 
@@ -43,7 +43,7 @@ class Eligible:
         self._blocked, self._excluded = blocked, excluded
         self.last_person = last_person(connection)
         self.partly: dict[int, Block] = {}
-        """Eligible debtors for whom holds block some actions."""
+        """Eligible debtors with some actions blocked by holds."""
         self.streamed = 0
 
     def entries(self) -> Iterator[list[Entry]]:
@@ -117,7 +117,7 @@ class Eligible:
         return entries
 
     def _sift(self, priorities: list[int], ids: list[int], payloads: list[int]) -> list[Entry]:
-        """Return the eligible entries of a page, and leave out who paid and whom holds stop."""
+        """Return the eligible entries of a page, and leave out debtors who paid and those that holds stop."""
         paid = [one for one, payload in zip(ids, payloads, strict=True) if not payload] if 0 in payloads else []
         self._excluded.add(Exclusion.PAID, paid)
         gone = self._stop(ids, payloads, set(paid))
@@ -127,9 +127,9 @@ class Eligible:
     def _stop(
         self, ids: Sequence[int], payloads: Sequence[int], paid: AbstractSet[int] = frozenset()
     ) -> AbstractSet[int]:
-        """Leave out whom holds stop, and return their ids and those of who paid.
+        """Leave out debtors that holds stop, and return their ids and those of debtors who paid.
 
-        Others for whom some actions are blocked are noted.
+        Others with some actions blocked are noted.
         """
         stopped: dict[str, tuple[list[int], list[int]]] = {}
         gone = set(paid)
@@ -162,7 +162,7 @@ class Eligible:
                 yield (priority_of(result.total_score, facts[DEBT_AT]), debtor_id, payload)
 
     def _count_outside(self, outside: int) -> None:
-        """Count those outside the filters, whom nothing has read yet. Whom holds stop is left out for that reason."""
+        """Count debtors outside the filters, which nothing has read yet, and among them those that holds stop."""
         self._excluded.count(Exclusion.FILTERED, outside)
         for _, debtor_id, block, is_outside in self._blocked.stopped(self._connection, self._selection):
             if is_outside:
@@ -171,7 +171,7 @@ class Eligible:
 
 
 def last_person(connection: Connection) -> int:
-    """Return the highest number of a person, 0 where nobody is known."""
+    """Return the highest number of a person, 0 where none is known."""
     return int(connection.execute(select(func.coalesce(func.max(persons.c.id), 0))).scalar_one())
 
 

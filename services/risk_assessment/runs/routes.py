@@ -17,6 +17,7 @@ from recovery_core.ranking.exclusions import Exclusion
 from recovery_core.scoring.scorer import scorer_for
 from risk_assessment.dependencies import WITH_LOCATION, Context, RiskContext, RunId
 from risk_assessment.exclusions.schemas import ExclusionOut, ExclusionPage
+from risk_assessment.exclusions.selection import Selection
 from risk_assessment.fields import PolicyName, PortfolioName
 from risk_assessment.metadata import IDEMPOTENCY
 from risk_assessment.metrics import RUNS
@@ -25,7 +26,6 @@ from risk_assessment.policies.registry import PolicyRegistry
 from risk_assessment.runs import queries, service
 from risk_assessment.runs.preview import Preview
 from risk_assessment.runs.schemas import DEFAULT_THRESHOLD, PreviewOut, RunFilters, RunIn, RunOut, RunPage
-from risk_assessment.runs.selection import Selection
 from risk_assessment.runs.tables import FINISHED, Unit
 from service_kit.auth.portfolios import Origin
 from service_kit.database.engine import Database
@@ -191,7 +191,7 @@ def _exclusion_page(
 
 
 def _left(context: RiskContext, run_id: str, reason: Exclusion | None) -> Iterator[list[dict[str, Any]]]:
-    """Yield all whom the run left out, page after page, each read by itself."""
+    """Yield all debtors that the run left out, page after page, each read by itself."""
     cursor, more = None, True
     while more:
         with context.reading() as connection:

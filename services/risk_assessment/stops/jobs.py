@@ -24,8 +24,8 @@ from service_kit.worker.waiting import in_thread
 log = structlog.get_logger()
 
 LOOK_SECONDS = 0.2
-HEARTBEAT_SECONDS = 5.0
-STOPS_A_STRETCH = 2_000
+HEARTBEAT_SECONDS = 2.0
+STOPS_A_STRETCH = 10_000
 RESEND_SECONDS = 5.0
 """So long after the last progress, what is not acknowledged by a debt service that is heard of is taken for lost."""
 QUIET_SECONDS = 60.0

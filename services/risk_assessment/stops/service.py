@@ -88,9 +88,12 @@ def take_next(connection: Connection, after: int, limit: int) -> Taken:
     Their states, read after the commit, contain all that was noted before it. A debtor who is noted again gets a later
     place, and is read twice.
     """
-    last = _lock_feed(connection)
-    if numbered := _number_some(connection, last):
+    before = last = _lock_feed(connection)
+    numbered = ROWS_A_STATEMENT
+    while numbered == ROWS_A_STATEMENT and last - before < limit:
+        numbered = _number_some(connection, last)
         last += numbered
+    if last != before:
         connection.execute(update(stop_feed).values(last_sequence=last))
     places = select(stops.c.debtor_id, stops.c.sequence).where(stops.c.sequence > after)
     rows = connection.execute(places.order_by(stops.c.sequence).limit(limit)).all()
@@ -99,8 +102,8 @@ def take_next(connection: Connection, after: int, limit: int) -> Taken:
     return Taken(through, [(row.debtor_id, row.sequence) for row in rows], is_last)
 
 
-def record_known(connection: Connection, acknowledgements: Sequence[StopsKnown]) -> None:
-    """Record up to where the debt service has every stop; what it said last counts.
+def record_known(connection: Connection, acknowledgements: Sequence[StopsKnown], now: datetime) -> None:
+    """Record up to where the debt service has every stop; what is heard last counts, and a straggler costs a resend.
 
     It may have less than before: its database is another one, or an earlier state of the same. If it has more than was
     ever given a place here, then this database is the one that was put back, and the debt service would take what comes
@@ -108,10 +111,7 @@ def record_known(connection: Connection, acknowledgements: Sequence[StopsKnown])
     """
     last = _lock_feed(connection)
     known = max(acknowledgements, key=lambda one: one.at)
-    heard_at = connection.execute(select(stop_feed.c.acknowledged_at)).scalar_one()
-    if heard_at is not None and known.at <= heard_at:
-        return
-    values: dict[str, Any] = {"acknowledged": known.through, "acknowledged_at": known.at, "consumer": known.consumer}
+    values: dict[str, Any] = {"acknowledged": known.through, "acknowledged_at": now, "consumer": known.consumer}
     if known.through > last:
         values["last_sequence"] = known.through
         connection.execute(update(stops).values(sequence=None))

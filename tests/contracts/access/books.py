@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import Connection, select, update
 from tests.contracts.access.guarded import ROOTS, Guarded, guarded
 from tests.contracts.audit.actions import DEBTOR, ok
 from tests.debt_processing.builders import LATER, NOW, a_batch, a_debtor, debtors
@@ -15,6 +16,9 @@ from debt_processing.batches import service as inbox
 from recovery_core.decisions.decide import decide
 from recovery_core.messages.batch import resolve_policy
 from recovery_core.policies.builtin import built_in_policy
+from recovery_core.ranking.exclusions import Excluded, Exclusion
+from risk_assessment.exclusions import service as exclusions
+from risk_assessment.tables import runs
 from service_kit.database.engine import Database
 
 OURS, THEIRS = "acme", "bolt"
@@ -44,6 +48,15 @@ EXPORTS = (
 EMPTY_WHERE_UNKNOWN = {"/debtors/{debtor_id}/decisions"}
 """Lists that are empty, and no 404, for an id that was never heard of."""
 
+TAKEN = {
+    "/debtors": {"limit", "sort", "portfolio"},
+    "/debtors/high-risk": {"limit", "portfolio"},
+    "/runs": {"limit"},
+    "/holds": {"limit", "portfolio"},
+    "/portfolios": {"limit"},
+}
+"""The parameters that each list takes, of those that are tried."""
+
 
 @dataclass(frozen=True)
 class Books:
@@ -71,6 +84,11 @@ def _without(text: str, ids: Mapping[str, str]) -> str:
     return text
 
 
+def portfolio_of(item: dict[str, Any]) -> str:
+    """The portfolio of an item of a list, which may be a portfolio itself."""
+    return str(item["portfolio"] if "portfolio" in item else item["name"])
+
+
 @contextmanager
 def two_books(folder: Path, **given: Any) -> Iterator[Books]:
     """Serve both APIs with the two portfolios."""
@@ -91,8 +109,18 @@ def _filled_risk(risk: Guarded, portfolio: str) -> dict[str, str]:
     run, job = post("/runs", portfolio=portfolio), post("/scoring-jobs", portfolio=portfolio)
     hold = post("/holds", debtor_id=int(debtor), kind="DISPUTE", reason="Letter")
     post("/holds", portfolio=portfolio, person_ref="P-1", kind="HARDSHIP", reason="Letter")
+    risk.database.transact(lambda connection: _left_out(connection, run, int(debtor)))
     hashes = {"policy_hash": STANDARD, "other_hash": CLASSIC}
     return {"debtor_id": debtor, "run_id": run, "job_id": job, "hold_id": hold, "name": portfolio} | hashes
+
+
+def _left_out(connection: Connection, run_id: str, debtor_id: int) -> None:
+    """Record that the run left a debtor out, as a plan does."""
+    number = connection.execute(select(runs.c.number).where(runs.c.id == run_id)).scalar_one()
+    left_out = Excluded()
+    left_out.add(Exclusion.PAID, [debtor_id])
+    exclusions.record(connection, number, left_out.take_all())
+    connection.execute(update(runs).where(runs.c.number == number).values(planned_at=NOW))
 
 
 def _filled_debt(database: Database, portfolio: str, first: int) -> dict[str, str]:

@@ -114,6 +114,13 @@ def declared_origins(route: Any) -> tuple[Origin, ...]:
     return tuple(origin for check in checks for origin in check.origins)
 
 
+def names_in_body(document: dict[str, Any], operation: dict[str, Any]) -> bool:
+    """Whether the body of an operation, as its document describes it, names a portfolio."""
+    schema = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
+    name = str(schema.get("$ref", "")).rsplit("/", 1)[-1]
+    return "portfolio" in document["components"]["schemas"].get(name, {}).get("properties", {})
+
+
 def filled(path: str) -> str:
     """Turn a path's template into a path of something that does not exist."""
     return re.sub(r"\{(\w+)\}", lambda found: "999" if found[1] == "debtor_id" else "no-such-thing", path)

@@ -16,11 +16,21 @@ from tests.contracts.access.books import (
     EXPORTS,
     NOWHERE,
     OURS,
+    TAKEN,
     THEIRS,
     Books,
+    portfolio_of,
     two_books,
 )
-from tests.contracts.access.guarded import ROOTS, debt_app, declared_origins, queue_settings, risk_app, routes
+from tests.contracts.access.guarded import (
+    ROOTS,
+    debt_app,
+    declared_origins,
+    names_in_body,
+    queue_settings,
+    risk_app,
+    routes,
+)
 from tests.contracts.access.roles import EXPECTED
 from tests.contracts.audit.actions import DEBTOR, ok
 
@@ -47,13 +57,6 @@ def those(*wanted: Origin) -> list[tuple[str, str, str]]:
 
 
 LISTS = [path for _, _, path in those(Origin.CALLER, Origin.QUERY) if path != "/runs/preview"]
-TAKEN = {
-    "/debtors": {"limit", "sort", "portfolio"},
-    "/debtors/high-risk": {"limit", "portfolio"},
-    "/runs": {"limit"},
-    "/holds": {"limit", "portfolio"},
-    "/portfolios": {"limit"},
-}
 ASKED = [(path, query) for path in LISTS for query in QUERIES if query.keys() <= TAKEN[path]]
 
 
@@ -96,12 +99,6 @@ class TestDeclarations:
                         queried = "portfolio" in {p["name"] for p in operation.get("parameters", ())}
                         assert queried == (Origin.QUERY in declared), (method, path)
                         assert names_in_body(document, operation) == (Origin.BODY in declared), (method, path)
-
-
-def names_in_body(document: dict[str, Any], operation: dict[str, Any]) -> bool:
-    schema = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
-    name = str(schema.get("$ref", "")).rsplit("/", 1)[-1]
-    return "portfolio" in document["components"]["schemas"].get(name, {}).get("properties", {})
 
 
 class TestThings:
@@ -208,10 +205,6 @@ class TestNames:
             )
             assert other.status_code == 404
             assert "idempotency-replayed" not in other.headers
-
-
-def portfolio_of(item: dict[str, Any]) -> str:
-    return str(item["portfolio"] if "portfolio" in item else item["name"])
 
 
 class TestLists:

@@ -55,6 +55,8 @@ READS = {
 }
 IMPERSONAL = {
     "risk": {
+        ("GET", "/me"),
+        ("GET", "/workers"),
         ("POST", "/scores"),  # stores nothing and receives no name
         ("GET", "/scoring-jobs/{job_id}"),
         ("GET", "/portfolios"),
@@ -68,7 +70,7 @@ IMPERSONAL = {
         ("GET", "/runs/{run_id}"),
         ("GET", "/runs/{run_id}/events"),
     },
-    "debt": {("GET", "/queues"), ("GET", "/dead-letters")},
+    "debt": {("GET", "/me"), ("GET", "/workers"), ("GET", "/queues"), ("GET", "/dead-letters")},
 }
 
 

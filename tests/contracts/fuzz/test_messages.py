@@ -21,9 +21,9 @@ from tests.contracts.fuzz.breaking import cut, put_somewhere
 from tests.debt_processing.builders import a_body, a_debtor, debtors
 from tests.debt_processing.conftest import make_settings
 from tests.debt_processing.stops.feed import a_hold, a_stop, a_stretch
+from tests.risk_assessment.batches.reports.builders import a_report, states
 from tests.risk_assessment.builders import a_registry, add_debtor, some_settings
 from tests.risk_assessment.planned import a_planned_run
-from tests.risk_assessment.runs.reports.builders import a_report, states
 from tests.support.fake_sqs import FakeSqs
 
 from debt_processing import tables as debt

@@ -44,7 +44,7 @@ def hear(debt: Database, risk: Database, bodies: Sequence[str], now: datetime, *
         with debt.read() as connection:
             known = queries.acknowledgement(connection, now)
         if known is not None:
-            risk.transact(lambda c: outbox.record_known(c, [known]))
+            risk.transact(lambda c: outbox.record_known(c, [known], now))
 
 
 def may_begin(debt: Database, header: BatchHeader, now: datetime) -> bool:

@@ -4,6 +4,7 @@ from datetime import timedelta
 from random import Random
 
 from sqlalchemy import select
+from tests.contracts.stateful.feeding import hear, say
 from tests.contracts.stateful.world import RESEND_AFTER, World
 
 from recovery_core.messages.results import encode_results
@@ -24,9 +25,9 @@ def heal(world: World) -> None:
     for _ in range(ROUNDS):
         world.take_lease(one)
         world.plan(one)
-        world.say_stops(one)
+        say(one.sender)
         heard, world.stops.bodies[:] = list(world.stops.bodies), []
-        world.hear_stops(heard, acknowledge=True)
+        hear(world.debt, world.risk, heard, world.now, acknowledge=True)
         for look in (world.build, world.look_for_lost):
             look(one)
             world.send(one, 0.0, Random(0))

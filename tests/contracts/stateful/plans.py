@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 from sqlalchemy import Connection, Row, select
-from tests.risk_assessment.runs.eligibility import ACTIONS, Outcome, Placed, outcome
+from tests.risk_assessment.exclusions.eligibility import ACTIONS, Outcome, Placed, outcome
 
 from recovery_core.ranking.manifest import unpack_entries
 from risk_assessment import tables as risk

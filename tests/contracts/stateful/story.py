@@ -1,16 +1,21 @@
 """What may happen in the world, and how often: chance decides who does it, and whether it is cut off in the middle."""
 
+import contextlib
 from datetime import timedelta
 from random import Random
 from typing import Any
 
 from hypothesis import strategies as st
+from tests.contracts.stateful.feeding import hear, say
 from tests.contracts.stateful.forging import forged_reports
-from tests.contracts.stateful.people import PERSONS
+from tests.contracts.stateful.people import PERSONS, REGISTRY
 from tests.contracts.stateful.world import RESEND_AFTER, Dispatcher, World
 
 from recovery_core.messages.results import encode_results
 from risk_assessment.runs.service import RunFinishedError, cancel
+from risk_assessment.scoring import queries as scoring_jobs
+from risk_assessment.scoring import rescoring
+from service_kit.worker.leader_lease import LeaseLostError
 
 MAX_RUNS = 4
 
@@ -142,10 +147,16 @@ class Story:
 
     def score_again(self, chance: Random) -> None:
         """Score the next few debtors under the policy that was activated."""
-        self.world.score_again(self._one(chance))
+        with self.world.risk.read() as connection:
+            job = scoring_jobs.next_job(connection)
+            scorer = REGISTRY.scorer(connection, job.policy_id) if job else None
+        if job is not None and scorer is not None:
+            with contextlib.suppress(LeaseLostError):
+                write = self._one(chance).lease.write
+                write(lambda c: rescoring.score_chunk(c, job, scorer, self.world.now))
 
     def say_stops(self, chance: Random) -> None:
-        self.world.say_stops(self._one(chance))
+        say(self._one(chance).sender)
 
     # Consumers
 
@@ -154,7 +165,7 @@ class Story:
         stays = chance.random() < 0.3
         count = min(chance.randint(1, 4), len(self.world.stops.bodies))
         bodies = [self.world.stops.take(chance, stays=stays) for _ in range(count)]
-        self.world.hear_stops(bodies, acknowledge=chance.random() < 0.7)
+        hear(self.world.debt, self.world.risk, bodies, self.world.now, acknowledge=chance.random() < 0.7)
 
     def work(self, chance: Random) -> None:
         """Process messages; or die before they are recorded; or find that they can never be processed."""

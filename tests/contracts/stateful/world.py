@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 from sqlalchemy import Connection, Row, Table, delete, select
-from tests.contracts.stateful.feeding import KeptStops, hear, may_begin, say
+from tests.contracts.stateful.feeding import KeptStops, may_begin
 from tests.contracts.stateful.people import REGISTRY, People
 from tests.contracts.stateful.plans import check_plan
 
@@ -23,15 +23,14 @@ from recovery_core.messages.results import BatchResult, decode_results
 from recovery_core.messages.wire import digest_of
 from risk_assessment import tables as risk
 from risk_assessment.batches import queries as batches
+from risk_assessment.batches import reports
 from risk_assessment.batches.queries import BatchKey
 from risk_assessment.batches.shipments import build_shipment, rebuilt_digests
-from risk_assessment.runs import planning, reports, results
+from risk_assessment.runs import planning, results
 from risk_assessment.runs import queries as runs
 from risk_assessment.runs.schemas import RunIn
 from risk_assessment.runs.service import accept
 from risk_assessment.runs.tables import RunState
-from risk_assessment.scoring import queries as scoring_queries
-from risk_assessment.scoring import rescoring
 from risk_assessment.stops.jobs import FeedSender
 from service_kit.database.engine import Database
 from service_kit.message_keys import MessageKeys
@@ -178,21 +177,7 @@ class World:
         assert len(found.believed) + len(found.refused) == sum(len(decode_results(body)) for body in bodies)
         self.risk.transact(lambda c: results.apply(c, found.believed, self.now))
 
-    def score_again(self, dispatcher: Dispatcher) -> None:
-        with self.risk.read() as connection:
-            job = scoring_queries.next_job(connection)
-            scorer = REGISTRY.scorer(connection, job.policy_id) if job else None
-        if job is not None and scorer is not None:
-            with contextlib.suppress(LeaseLostError):
-                dispatcher.lease.write(lambda c: rescoring.score_chunk(c, job, scorer, self.now))
-
-    def say_stops(self, dispatcher: Dispatcher) -> None:
-        say(dispatcher.sender)
-
     # Consumers
-
-    def hear_stops(self, bodies: list[str], *, acknowledge: bool) -> None:
-        hear(self.debt, self.risk, bodies, self.now, acknowledge=acknowledge)
 
     def process(self, bodies: list[str], how: str) -> None:
         if how == "not recorded":

@@ -179,14 +179,14 @@ async def test_a_form_that_we_do_not_have_is_a_406(
         ("text/html, */*;q=0.2", "json"),
     ],
 )
-def test_the_client_gets_the_form_it_likes_best(accept: str | None, form: str) -> None:
-    assert chosen_format(accept) == form
+async def test_the_client_gets_the_form_it_likes_best(accept: str | None, form: str) -> None:
+    assert await chosen_format(accept) == form
 
 
 @pytest.mark.parametrize("accept", ["text/html", "application/json;q=0", "image/*", "text/csv;q=nonsense"])
-def test_a_client_that_accepts_no_form_we_have_is_rejected(accept: str) -> None:
+async def test_a_client_that_accepts_no_form_we_have_is_rejected(accept: str) -> None:
     with pytest.raises(NotAcceptable):
-        chosen_format(accept)
+        await chosen_format(accept)
 
 
 # A debtor's history

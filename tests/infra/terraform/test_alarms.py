@@ -23,6 +23,8 @@ ALARMS = {
     "batches-dead",
     "runs-stalled",
     "reports-refused",
+    "stops-too-old",
+    "stops-refused",
     "batches-failing",
     "debtors-failing",
     "scores-differ",

@@ -71,7 +71,7 @@ def test_the_queues_in_the_settings_are_the_ones_that_are_created(system):
     made = {queue["name"] for queue in of_type(system, "aws_sqs_queue")}
     for process in SETTINGS:
         variables = environment_of(system["outputs"]["containers"][process])
-        queues = {variables[f"RECOVERY_QUEUE_{which}"] for which in ("HIGH", "STANDARD", "RESULTS")}
+        queues = {variables[f"RECOVERY_QUEUE_{which}"] for which in ("HIGH", "STANDARD", "RESULTS", "STOPS")}
 
         assert queues | {f"{queue}-dlq" for queue in queues} == made
 

@@ -113,7 +113,7 @@ class Feeding:
         acknowledged, others = acknowledgements_in(received, self.settings.message_keys, self.now())
         assert others == []
         if acknowledged:
-            self.risk.transact(lambda c: service.record_known(c, acknowledged))
+            self.risk.transact(lambda c: service.record_known(c, acknowledged, self.now()))
         await self.sqs.delete("results", [message.receipt_handle for message in received])
 
     async def go_on(self, seconds: float) -> None:

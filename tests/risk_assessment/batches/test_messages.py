@@ -1,5 +1,9 @@
 """A message has all that a decision needs, nothing personal, and fits into a queue."""
 
+from typing import Any
+
+import orjson
+from sqlalchemy import update
 from tests.risk_assessment import independent
 from tests.risk_assessment.builders import NOON, a_registry, add_debtor, debtor_rows, generate_debtors
 from tests.risk_assessment.planned import a_planned_run, batches_of, bodies_of, order_of, received, run_row
@@ -10,6 +14,8 @@ from recovery_core.messages.wire import MAX_BODY_BYTES
 from recovery_core.policies.builtin import built_in_policy
 from recovery_core.policies.document import load_policy
 from risk_assessment.debtors import bulk
+from risk_assessment.stops import service as stops
+from risk_assessment.tables import runs
 from service_kit.database.engine import Database
 
 
@@ -87,6 +93,7 @@ def test_batches_that_would_not_fit_into_a_message_are_cut_smaller(sqlite: Datab
             industry_sector="PROFESSIONAL_SERVICES",
             family_situation="WIDOWED_WITH_DEPENDENTS",
             payment_status="PARTIAL",
+            person_ref=None,
         )
         for number in range(2_000)
     ]
@@ -100,3 +107,34 @@ def test_batches_that_would_not_fit_into_a_message_are_cut_smaller(sqlite: Datab
     assert order_of(sqlite, run_id) == independent.ranking(debtor_rows(sqlite), "classic")
     assert list(bodies) == list(range(1, run_row(sqlite, run_id).batches_total + 1))
     assert len(bodies) > 2
+
+
+def test_a_run_that_version_1_0_planned_gets_the_message_that_version_1_0_wrote(database: Database) -> None:
+    generate_debtors(database, 12)
+    run_id = a_planned_run(database)
+    second = bodies_of(database, run_id)[1]
+    with database.write() as connection:
+        connection.execute(update(runs).where(runs.c.id == run_id).values(stops_before=None, unit=None))
+
+    first = bodies_of(database, run_id)[1]
+
+    assert received(first).header.stops_before is None
+    assert orjson.loads(first) == _as_first(orjson.loads(second))
+
+
+def _as_first(message: dict[str, Any]) -> dict[str, Any]:
+    """Return a message of version 2 as version 1 says it."""
+    debtors = [{name: value for name, value in one.items() if name != "version"} for one in message["debtors"]]
+    assert all("version" in one for one in message["debtors"])
+    assert message.pop("stops_before") == 0
+    return message | {"schema": "smartrecover.debt-batch.v1", "debtors": debtors}
+
+
+def test_a_message_says_which_stops_its_run_has_taken_in(database: Database) -> None:
+    rows = generate_debtors(database, 12)
+    database.transact(lambda c: stops.note(c, [row["id"] for row in rows[:5]], NOON))
+
+    run_id = a_planned_run(database)
+
+    assert run_row(database, run_id).stops_before == 5
+    assert {received(body).header.stops_before for body in bodies_of(database, run_id).values()} == {5}

@@ -3,11 +3,11 @@
 from datetime import datetime, timedelta
 
 import pytest
+from tests.risk_assessment.batches.reports.builders import send_all
 from tests.risk_assessment.builders import NOON, accept_run, generate_debtors
 from tests.risk_assessment.debt_service import DebtService
 from tests.risk_assessment.dispatching import Dispatching, dispatcher_settings, sent
 from tests.risk_assessment.planned import a_planned_run
-from tests.risk_assessment.runs.reports.builders import send_all
 from tests.support.processes import eventually
 
 from recovery_core.messages.run_ends import RunEnd

@@ -8,15 +8,15 @@ import pytest
 from sqlalchemy import not_
 from tests.risk_assessment import independent
 from tests.risk_assessment.builders import NOON, a_registry, accept_run, change_debtor, debtor_rows, generate_debtors
+from tests.risk_assessment.exclusions.eligibility import KINDS, ORDER
 from tests.risk_assessment.planned import a_planned_run, order_of, plan, run_row, run_view
 from tests.risk_assessment.runs.books import a_book, a_book_of_two_policies, a_middle_threshold
-from tests.risk_assessment.runs.eligibility import KINDS, ORDER
 
 from recovery_core.holds import HoldKind
 from recovery_core.ranking.exclusions import Excluded, Exclusion, held
+from risk_assessment.exclusions.selection import Selection, selection_of
 from risk_assessment.runs.preview import Preview
 from risk_assessment.runs.ranking import CountsDifferError, check_counts
-from risk_assessment.runs.selection import Selection, selection_of
 from service_kit.database.engine import Database
 
 LEVELS = ("LOW", "MEDIUM", "HIGH", "CRITICAL")

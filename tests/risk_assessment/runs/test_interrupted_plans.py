@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import Connection
 from tests.risk_assessment import independent
 from tests.risk_assessment.builders import NOON, accept_run, add_debtor, change_debtor, generate_debtors
-from tests.risk_assessment.planned import a_planned_run, batches_of, order_of, plan, run_row, run_view
+from tests.risk_assessment.planned import a_planned_run, batches_of, left_out, order_of, plan, run_row, run_view
 
 from risk_assessment.debtors import service as debtors
 from risk_assessment.runs import queries as runs
@@ -48,6 +48,26 @@ def test_a_plan_that_was_cut_off_is_made_again(database: Database) -> None:
 
     assert batches_of(database, run_id) == batches_of(database, other)
     assert run_row(database, run_id).manifest_hash == run_row(database, other).manifest_hash
+
+
+def test_exclusions_of_a_plan_that_was_cut_off_are_recorded_once(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("recovery_core.ranking.exclusions.PART_SIZE", 3)
+    monkeypatch.setattr("risk_assessment.runs.planning.PARTS_A_COMMIT", 1)
+    rows = generate_debtors(database, 250)
+    paid = sorted(row["id"] for row in rows if row["payment_status"] == "PAID")
+    run_id = accept_run(database, batch_size=1)
+
+    with pytest.raises(PlanInterruptedError):
+        plan(database, run_id, interrupted=After(2, lambda: True))
+
+    recorded = sorted(one for one, *_ in left_out(database, run_id))
+    assert 0 < len(recorded) < len(paid)
+    with database.read() as connection:
+        assert runs.exclusion_page(connection, run_id, None, None, None, 500).items == []
+    plan(database, run_id)
+    assert sorted(one for one, *_ in left_out(database, run_id)) == paid
 
 
 def test_a_run_cancelled_while_it_is_planned_leaves_no_batch_to_send(database: Database) -> None:

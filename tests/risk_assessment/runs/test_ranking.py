@@ -14,8 +14,8 @@ from recovery_core.ranking.exclusions import Excluded, in_order
 from recovery_core.ranking.queue import Entry
 from recovery_core.scoring.scorer import scorer_for
 from risk_assessment.debtors import service as debtors
+from risk_assessment.exclusions.selection import Blocked, Selection
 from risk_assessment.runs.ranking import Eligible
-from risk_assessment.runs.selection import Blocked, Selection
 from service_kit.database.engine import Database
 
 CHUNK = 4

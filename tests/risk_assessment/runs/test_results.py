@@ -7,9 +7,9 @@ from threading import Barrier
 
 import pytest
 from sqlalchemy import Connection
+from tests.risk_assessment.batches.reports.builders import LATER, a_report, recorded, reports_of, send_all, states
 from tests.risk_assessment.builders import NOON, generate_debtors
 from tests.risk_assessment.planned import a_planned_run, batches_of, digests_of, keys_of, run_row, run_view
-from tests.risk_assessment.runs.reports.builders import LATER, a_report, recorded, reports_of, send_all, states
 
 from recovery_core.messages.results import BatchResult
 from risk_assessment.batches.queries import MAX_SENDS

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
+from tests.risk_assessment.batches.reports.builders import a_report
 from tests.risk_assessment.builders import NOON, a_registry, generate_debtors, some_settings
 from tests.risk_assessment.planned import a_planned_run, batches_of, keys_of, run_row
-from tests.risk_assessment.runs.reports.builders import a_report
 
 from recovery_core.messages.results import encode_results
 from risk_assessment.batches.queries import BatchKey

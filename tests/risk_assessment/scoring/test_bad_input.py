@@ -10,11 +10,16 @@ from tests.risk_assessment.responses import fields_of, shown
 from risk_assessment.scoring.service import MAX_PROFILE_ERRORS
 
 
+@pytest.fixture
+def default_portfolio(api: Api) -> None:
+    api.put("/portfolios/default", json={})
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [("portfolio", "a b"), ("portfolio", None), ("policy", "no-such-policy"), ("policy", 5), ("surprise", 1)],
 )
-@pytest.mark.usefixtures("nothing_written")
+@pytest.mark.usefixtures("default_portfolio", "nothing_written")
 def test_a_bad_scoring_job_is_refused_by_name(api: Api, field: str, value: object) -> None:
     assert fields_of(api.post("/scoring-jobs", json={field: value}), 422) == [field]
 

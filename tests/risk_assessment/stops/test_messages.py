@@ -54,7 +54,7 @@ def a_message(body: str, attributes: dict[str, str]) -> Received:
     return Received("id", "handle", body, attributes, 1, datetime.now(UTC))
 
 
-def test_an_acknowledgement_is_told_from_reports_and_must_be_signed() -> None:
+def test_an_acknowledgement_is_taken_from_among_reports_and_must_be_signed() -> None:
     body = encode_stops_known(KNOWN).decode()
     signed = a_message(body, KEYS.sign(body))
     unsigned, report = a_message(body, {}), a_message('{"schema":"smartrecover.batch-results.v1","results":[]}', {})

@@ -26,7 +26,7 @@ def add_hold(database: Database, number: int, **changes: Any) -> None:
         "reason": "says so",
         "starts_at": NOON,
         "recorded_at": NOON,
-        "recorded_by": "somebody",
+        "recorded_by": "an operator",
     }
     database.transact(lambda c: c.execute(insert(holds).values(**values | changes)))
 

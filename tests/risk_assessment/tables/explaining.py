@@ -25,7 +25,10 @@ class Step(NamedTuple):
     text: str
 
 
-REAL_TABLES = ("debtors", "assessments", "runs", "run_batches", "run_entries", "scoring_jobs", "idempotency_keys")
+REAL_TABLES = (
+    *("debtors", "assessments", "runs", "run_batches", "run_entries", "scoring_jobs", "idempotency_keys"),
+    *("holds", "run_exclusions"),
+)
 
 
 def plans(book: Book, act: Callable[[Connection], Any]) -> list[list[Step]]:

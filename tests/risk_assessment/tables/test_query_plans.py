@@ -1,6 +1,5 @@
 """Every query that runs often reads an index and no more than it needs, on both databases."""
 
-import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -21,11 +20,8 @@ from risk_assessment.debtors.generating import Distribution
 from risk_assessment.debtors.importing import presence
 from risk_assessment.debtors.queries import HIGH_RISK, DebtorFilter, Sort
 from risk_assessment.metadata import IDEMPOTENCY
-from risk_assessment.policies.queries import require_portfolio
-from risk_assessment.portfolios import queries as portfolios
-from risk_assessment.runs import preview, results
 from risk_assessment.runs import queries as runs
-from risk_assessment.runs.ranking import Eligible, selection_of
+from risk_assessment.runs import results
 from risk_assessment.runs.service import cancel
 from risk_assessment.runs.tables import RunState
 from risk_assessment.scoring import queries as scoring_jobs
@@ -33,7 +29,6 @@ from risk_assessment.scoring import rescoring, service
 from risk_assessment.scoring.schemas import ScoringJobIn
 from risk_assessment.tables import run_batches
 from risk_assessment.tables import runs as runs_table
-from service_kit.auth.portfolios import PortfolioNotFoundError
 from service_kit.database.engine import Database
 from service_kit.http.pages import encode_cursor
 from service_kit.idempotency import StoredResponse
@@ -146,40 +141,6 @@ def test_a_history_reads_its_debtors_assessments(book: Book) -> None:
     assert_reads(book, lambda c: debtors.history(c, debtor_id, encode_cursor([5]), 50), {"PRIMARY"})
 
 
-def selection(book: Book) -> Any:
-    row = run_row(book.database, book.run_id)
-    with book.database.read() as connection:
-        return selection_of(row, a_registry().scorer(connection, row.policy_id))
-
-
-def test_ranking_reads_one_index_and_no_rows(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("risk_assessment.runs.ranking.CHUNK", 200)  # of nearly 500
-    wanted = selection(book)
-
-    def rank(connection: Connection) -> None:
-        eligible = Eligible(book.database, connection, wanted)
-        assert sum(len(chunk) for chunk in eligible.entries()) > 0
-        eligible.excluded()
-
-    *stored, _stale, left_out = [[step for step in query if step.table == "debtors"] for query in plans(book, rank)]
-
-    for [step] in (*stored, left_out):
-        assert step.index == BY_PRIORITY
-        assert re.search("COVERING INDEX|Using index(?! condition)", step.text)
-    assert_reads(book, rank, *[{BY_PRIORITY}] * 7)
-
-
-def test_a_preview_reads_one_index_and_the_rows_it_shows(book: Book) -> None:
-    wanted = selection(book)
-
-    assert_reads(
-        book,
-        lambda c: preview.preview(book.database, c, wanted, 50_000_000, 10, None),
-        *[{BY_PRIORITY}] * 3,
-        {"PRIMARY"},
-    )
-
-
 def test_the_next_batches_are_found_among_the_planned_ones(book: Book) -> None:
     with book.database.read() as connection:
         assert {key.lane for key in next_batches(connection)} == {"high", "standard"}
@@ -269,26 +230,6 @@ def test_who_is_missing_from_a_file_is_read_in_order_of_the_references(book: Boo
     else:
         assert step.index == "uq_debtors_portfolio_external_ref"
     assert not any((reads_all(step), sorts(step)))
-
-
-def test_whether_debtors_name_a_portfolio_without_a_row_is_one_look_at_an_index(book: Book) -> None:
-    def look(connection: Connection) -> None:
-        with pytest.raises(PortfolioNotFoundError):
-            require_portfolio(connection, "nowhere")
-
-    [[step]] = plans(book, look)
-
-    assert step.index is not None
-    assert not reads_all(step)
-
-
-def test_the_debtors_of_portfolios_are_counted_along_an_index(book: Book) -> None:
-    def look(connection: Connection) -> None:
-        portfolios.views(connection, portfolios.page(connection, None, None, 100).items, a_registry())
-
-    [steps] = plans(book, look)
-    indexes = {step.index for step in steps if step.table == "debtors"}
-    assert indexes <= {BY_PRIORITY, "uq_debtors_portfolio_external_ref"}, steps
 
 
 def test_the_next_run_to_plan_is_found_by_its_state(book: Book) -> None:

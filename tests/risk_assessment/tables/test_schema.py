@@ -7,9 +7,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect, select, text
 from sqlalchemy.exc import IntegrityError
+from tests.risk_assessment.batches.reports.builders import send_all
 from tests.risk_assessment.builders import add_debtor, debtor_rows, generate_debtors
 from tests.risk_assessment.planned import a_planned_run, batches_of
-from tests.risk_assessment.runs.reports.builders import send_all
 
 from risk_assessment.tables import metadata, run_batches
 from service_kit.database.engine import Database

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import bindparam, select
 from tests.service_kit.database.tables import metadata, parts
 
-from service_kit.database.bulk import insert_rows, rows_by_key, rows_of
+from service_kit.database.bulk import columns_of, insert_rows, rows_by_key, rows_of
 from service_kit.database.engine import Database
 
 
@@ -43,6 +43,18 @@ def test_the_rows_of_a_select_come_as_they_are(database: Database) -> None:
         found = rows_of(connection, statement.limit(2), {"after": 0})
         assert sorted(found, key=str) == sorted([["'%\\\"", -(2**63)], [None, 2**63 - 1]], key=str)
         assert rows_of(connection, statement, {"after": 3}) == []
+
+
+def test_the_columns_of_a_select_have_its_rows_in_one_order(database: Database) -> None:
+    rows = [(-(2**63), 1, "'%\\\""), (2**63 - 1, 2, None), *((number, 3, f"größe {number}") for number in range(3_000))]
+    database.transact(lambda c: insert_rows(c, parts, ["whole", "part", "text"], rows))
+    statement = select(parts.c.text, parts.c.whole, parts.c.part)
+
+    with database.read() as connection:
+        texts, wholes, numbers = columns_of(connection, statement)
+        assert columns_of(connection, statement.where(parts.c.part > 3)) == [[], [], []]
+
+    assert set(zip(wholes, numbers, texts, strict=True)) == set(rows)
 
 
 def test_rows_are_all_there_when_they_are_more_than_a_mebibyte(database: Database) -> None:

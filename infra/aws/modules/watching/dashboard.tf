@@ -48,6 +48,11 @@ locals {
       [{ expression = format(local.search, ",what", "risk_outages_total", "Sum"), id = "riskaway" }],
     ] },
 
+    { title = "Stops: age of what is known, not acknowledged", series = [
+      [{ expression = format(local.search, "", "debt_stops_lag_seconds", "Maximum"), id = "stopslag" }],
+      [{ expression = format(local.search, "", "risk_stops_pending", "Maximum"), id = "stopspending", yAxis = "right" }],
+    ] },
+
     { title = "Messages waiting", series = [
       for key, queue in local.lane_queues : ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", queue, { stat = "Maximum", label = key }]
     ] },

@@ -7,9 +7,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection, update
-from tests.risk_assessment.builders import NOON, accept_run, every_row, generate_debtors
-from tests.risk_assessment.planned import a_planned_run, batches_of, plan, run_row
-from tests.risk_assessment.runs.reports.builders import (
+from tests.risk_assessment.batches.reports.builders import (
     LATER,
     NO_KEYS,
     a_message,
@@ -21,12 +19,14 @@ from tests.risk_assessment.runs.reports.builders import (
     send_all,
     states,
 )
+from tests.risk_assessment.builders import NOON, accept_run, every_row, generate_debtors
+from tests.risk_assessment.planned import a_planned_run, batches_of, plan, run_row
 
 from recovery_core.messages.results import encode_results
+from risk_assessment.batches import reports
 from risk_assessment.batches.queries import BatchKey
-from risk_assessment.runs import reports
+from risk_assessment.batches.reports import Refusal
 from risk_assessment.runs.planning import PlanInterruptedError
-from risk_assessment.runs.reports import Refusal
 from risk_assessment.tables import run_batches
 from service_kit.database.engine import Database
 from service_kit.message_keys import MessageKeys

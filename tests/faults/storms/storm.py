@@ -10,8 +10,8 @@ from pathlib import Path
 
 import httpx
 from tests.faults.accounts import Accounts
-from tests.faults.mishaps import LOOPS, Mishaps
-from tests.faults.people import People
+from tests.faults.storms.mishaps import LOOPS, Mishaps
+from tests.faults.storms.people import People
 from tests.support.faults.proxy import Proxy
 from tests.support.servers import find_mariadb
 from tests.support.system.databases import Templates, fill, migrate

@@ -10,9 +10,10 @@ from tests.risk_assessment.planned import batches_of, digests_of, keys_of
 
 from recovery_core.messages.batch import batch_id_of
 from recovery_core.messages.results import BatchResult, encode_results
+from risk_assessment.batches import reports
+from risk_assessment.batches.reports import Checked
 from risk_assessment.batches.shipments import rebuilt_digests
-from risk_assessment.runs import reports, results
-from risk_assessment.runs.reports import Checked
+from risk_assessment.runs import results
 from risk_assessment.runs.results import Completion
 from service_kit.database.engine import Database
 from service_kit.message_keys import MessageKeys

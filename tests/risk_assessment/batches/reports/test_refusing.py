@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 
 import pytest
 from structlog.testing import capture_logs
+from tests.risk_assessment.batches.reports.builders import a_report, reports_of, send_all, states
 from tests.risk_assessment.builders import a_registry, accept_run, generate_debtors, some_settings
 from tests.risk_assessment.debt_service import DebtService, order_of, ranking
 from tests.risk_assessment.dispatching import Dispatching, dispatcher_settings, is_over, sent, wait_for
 from tests.risk_assessment.planned import a_planned_run, batches_of, run_view
-from tests.risk_assessment.runs.reports.builders import a_report, reports_of, send_all, states
 from tests.support.fake_sqs import FakeSqs
 from tests.support.growth import Growth
 from tests.support.processes import eventually

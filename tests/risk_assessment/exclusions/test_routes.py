@@ -91,7 +91,7 @@ def test_pages_and_files_have_the_same_debtors(api: Api, portfolio: str, monkeyp
     assert table == [FIELDS, *([str(one["debtor_id"]), "PAID", "", ""] for one in pages)]
 
 
-def test_a_run_that_has_no_plan_yet_has_left_nobody_out(api: Api, portfolio: str) -> None:
+def test_a_run_that_has_no_plan_yet_has_left_no_debtor_out(api: Api, portfolio: str) -> None:
     add(api, portfolio, payment_status="PAID")
     run_id = planned(api, portfolio)
     with api.database.write() as connection:

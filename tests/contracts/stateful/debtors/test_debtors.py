@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 from tests.contracts.conftest import EFFORT
 from tests.contracts.in_process import calling
-from tests.contracts.stateful.debtor_machine import DebtorMachine
+from tests.contracts.stateful.debtors.debtor_machine import DebtorMachine
 
 from service_kit.database.engine import Database
 from service_kit.database.migrations import upgrade

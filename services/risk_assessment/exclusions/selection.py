@@ -1,4 +1,4 @@
-"""What a ranking is about: a portfolio's debtors, the filters, and whom holds stop. Exact counts of stored rows."""
+"""What a ranking is about: a portfolio's debtors, the filters, and the holds in force. Exact counts of stored rows."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field

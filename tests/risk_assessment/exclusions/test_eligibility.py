@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select, update
 from tests.risk_assessment.builders import NOON, a_registry, change_debtor, debtor_rows, generate_debtors
+from tests.risk_assessment.exclusions.eligibility import ACTIONS, KINDS, Left, Outcome, Placed, outcome
 from tests.risk_assessment.planned import a_planned_run, bodies_of, order_of, received, run_row, run_view
-from tests.risk_assessment.runs.eligibility import ACTIONS, KINDS, Left, Outcome, Placed, outcome
 
 from recovery_core.holds import ACTIONS as ACTION_NAMES
+from risk_assessment.exclusions.selection import selection_of
 from risk_assessment.runs import queries
 from risk_assessment.runs.preview import Preview
-from risk_assessment.runs.selection import selection_of
 from risk_assessment.tables import debtors, hold_ends, holds, persons
 from service_kit.database.engine import Database
 
@@ -26,7 +26,7 @@ TOP = 10
 def small_amounts_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, few in {
         "risk_assessment.runs.ranking.CHUNK": 7,
-        "risk_assessment.runs.selection.HELD_A_QUERY": 3,
+        "risk_assessment.exclusions.selection.HELD_A_QUERY": 3,
         "risk_assessment.runs.preview.LEAST_PAGE": 4,
         "risk_assessment.runs.planning.PARTS_A_COMMIT": 2,
         "recovery_core.ranking.exclusions.PART_SIZE": 5,
@@ -51,7 +51,7 @@ OPTIONS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_run_ranks_and_leaves_out_whom_it_must(database: Database, seed: int) -> None:
+def test_a_run_ranks_and_leaves_out_as_designed(database: Database, seed: int) -> None:
     placed = a_random_book(database, Random(seed))
     rows = debtor_rows(database, "default")
 
@@ -149,7 +149,7 @@ def record(database: Database, hold: Placed) -> Placed:
 
 
 def left_out(database: Database, run_id: str) -> list[tuple[int, str, str | None, int | None]]:
-    """Everybody whom the records of a run name, page by page."""
+    """All debtors that the records of a run name, page by page."""
     found, cursor, more = [], None, True
     with database.read() as connection:
         while more:

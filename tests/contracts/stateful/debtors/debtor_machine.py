@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, invariant, rule
-from tests.contracts.stateful.debtor_model import (
+from tests.contracts.stateful.debtors.debtor_model import (
     FILLED_IN,
     PORTFOLIOS,
     Filter,
@@ -15,7 +15,7 @@ from tests.contracts.stateful.debtor_model import (
     money,
     settled,
 )
-from tests.contracts.stateful.side_by_side import SideBySide
+from tests.contracts.stateful.debtors.side_by_side import SideBySide
 
 from recovery_core.money import format_money
 from recovery_core.profile import PROFILE_FIELDS, PaymentStatus

@@ -7,7 +7,7 @@ import httpx
 from hypothesis.stateful import RuleBasedStateMachine, multiple
 from sqlalchemy import delete
 from tests.contracts.in_process import Calls
-from tests.contracts.stateful.debtor_model import FILLED_IN, Known
+from tests.contracts.stateful.debtors.debtor_model import FILLED_IN, Known
 
 from recovery_core.money import format_money
 from risk_assessment.tables import assessments, audit_records, debtors, idempotency_keys
