@@ -156,7 +156,7 @@ def _hold(database: Database, **target: Any) -> str:
 
 _SOME_DEBTORS: list[dict[str, Any]] = [
     {"external_ref": "ACC-1", "total_debt_amount": "9999999999.99", "family_situation": "WIDOWED_WITH_DEPENDENTS"},
-    {"external_ref": "ACC-2", "payment_status": "PAID"},
+    {"external_ref": "ACC-2", "person_ref": "P-1", "payment_status": "PAID"},
     {"name": "Zoë Ångström-Ōe 🙂", "monthly_income": "0.00", "employment_status": "UNEMPLOYED"},
     {"portfolio": "other", "late_payments_count": 100_000, "contract_type": "FREELANCE"},
     {"total_debt_amount": "0.01"},

@@ -26,6 +26,7 @@ def debtor(number: int, **changes: Any) -> dict[str, Any]:
     return {
         "name": f"{NAME}-{number}",
         "external_ref": f"{NAME}-ref-{number}",
+        "person_ref": f"{NAME}-person",
         "total_debt_amount": "33267.16",
         "monthly_income": "2100.00",
         "late_payments_count": 4,
@@ -178,7 +179,7 @@ def alter(url: str, statement: str) -> None:
 
 def tamper(system: System, run_id: str) -> None:
     """Put messages with names in them into the queue."""
-    entry = {name: value for name, value in debtor(1).items() if name not in ("name", "external_ref")}
+    entry = {name: value for name, value in debtor(1).items() if name not in ("name", "external_ref", "person_ref")}
     entry |= {"debtor_id": 77, "priority": "1.00", "total_score": 1, "name": POISON}
     said = next(body for body in messages(system) if body.get("run_id") == run_id)
     bad = [

@@ -56,7 +56,7 @@ CHANGES: list[dict[str, Any]] = [
     {"external_ref": None},
     {"person_ref": None},
     {"person_ref": "Q"},
-    {"portfolio": "elsewhere", "person_ref": "Q"},
+    {"portfolio": "elsewhere", "external_ref": None, "person_ref": "Q"},
     {"total_debt_amount": "0"},
     {"family_situation": None},
     {"family_situation": "SINGLE_NO_DEPENDENTS"},
