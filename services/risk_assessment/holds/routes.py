@@ -1,8 +1,8 @@
 """`/holds`: place, list, read, end."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from sqlalchemy import Connection
 
 from recovery_core.holds import HoldKind, instant
@@ -32,7 +32,6 @@ PLACED = {201: WITH_LOCATION} | problem_responses(404)
 def place(
     request: Request,
     body: HoldIn,
-    parsed: Annotated[Any, Depends(parsed_body)],
     context: Context,
     key: IdempotencyKey = None,
 ) -> Response:
@@ -47,7 +46,7 @@ def place(
         location = f"{request.scope['path'].rstrip('/')}/{hold_id}"
         return Effect(201, HoldOut.model_validate(shown), {"Location": location})
 
-    return respond_once(IDEMPOTENCY, context, "hold", key, parsed, act)
+    return respond_once(IDEMPOTENCY, context, "hold", key, parsed_body(request), act)
 
 
 @router.get("", response_model=HoldPage, responses=problem_responses(404), dependencies=viewer(Origin.QUERY))

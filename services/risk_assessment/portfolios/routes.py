@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 from sqlalchemy import Connection
 
 from risk_assessment.dependencies import WITH_LOCATION, Context, RiskContext
@@ -81,7 +81,6 @@ def activate(
     policy_hash: KnownName,
     request: Request,
     body: ActivationIn,
-    parsed: Annotated[Any, Depends(parsed_body)],
     context: Context,
     key: IdempotencyKey = None,
 ) -> Response:
@@ -99,7 +98,7 @@ def activate(
         root = request.scope["path"].partition("/policies/")[0]
         return Effect(202, ScoringJobOut.model_validate(shown), {"Location": f"{root}/scoring-jobs/{job_id}"})
 
-    return respond_once(IDEMPOTENCY, context, "activation", key, [policy_hash, parsed], act)
+    return respond_once(IDEMPOTENCY, context, "activation", key, [policy_hash, parsed_body(request)], act)
 
 
 def _shown(connection: Connection, name: str, context: RiskContext) -> PortfolioOut:
