@@ -31,8 +31,10 @@ router = APIRouter(tags=["scoring"], route_class=JsonRoute)
 @router.post("/scores", response_model=ScoresOut, responses=problem_responses(404), dependencies=viewer(Origin.BODY))
 async def score(body: ScoresIn, request: Request, context: Context) -> Response:
     """Score up to 1,000 profiles without storing them: one result or one error for each."""
-    context.require_portfolio(body.named_portfolio)
-    policy = await run_in_threadpool(_policy_for, body, context)
+    context.require_portfolio(body.portfolio)
+    policy = context.registry.installation.default
+    if body.portfolio is not None or body.policy is not None:
+        policy = await run_in_threadpool(_policy_for, body, context)
     if len(body.profiles) <= MAX_PROFILES_AT_ONCE:
         return _scored(body.profiles, policy)
     async with resources_of(request).limits.long_reads:

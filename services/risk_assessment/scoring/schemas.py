@@ -29,17 +29,12 @@ class ScoresIn(BaseModel):
     )
 
     portfolio: Annotated[
-        PortfolioName | None, Field(description="Whose active policy scores; `default` without any")
+        PortfolioName | None, Field(description="Whose active policy scores")
     ] = None
-    policy: Annotated[PolicyName | None, Field(description="A policy that scores instead, a draft too by its hash")] = (
+    policy: Annotated[PolicyName | None, Field(description="A policy that scores instead, a draft too by its hash; without both, RISK_POLICY")] = (
         None
     )
     profiles: Annotated[list[Any], Field(min_length=1, max_length=MAX_PROFILES)]
-
-    @property
-    def named_portfolio(self) -> str | None:
-        """The portfolio that the request is about; None where it names a policy alone."""
-        return self.portfolio or (None if self.policy else "default")
 
 
 class ScoredOut(BaseModel):

@@ -25,12 +25,15 @@ MAX_PROFILE_ERRORS = 20
 
 
 def policy_for(connection: Connection, body: ScoresIn, registry: PolicyRegistry) -> Policy:
-    """Return the policy that scores these profiles. Raises PortfolioNotFoundError, UnknownPolicyError."""
+    """Return the policy that a request names, by itself or by its portfolio.
+
+    Raises PortfolioNotFoundError, UnknownPolicyError.
+    """
     if body.portfolio is not None:
         require_portfolio(connection, body.portfolio)
-    if body.policy is not None:
-        return registry.named(connection, body.policy)
-    return registry.active(connection, body.named_portfolio or "default")
+        if body.policy is None:
+            return registry.active(connection, body.portfolio)
+    return registry.installation.default if body.policy is None else registry.named(connection, body.policy)
 
 
 def score_all(profiles: list[Any], policy: Policy, now: datetime) -> dict[str, Any]:

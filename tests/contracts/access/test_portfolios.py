@@ -173,7 +173,7 @@ class TestNames:
         assert everything(books) == before
 
     def test_who_names_none_where_one_is_meant_has_named_the_default(self, books: Books) -> None:
-        for path in ("/debtors", "/runs", "/scoring-jobs", "/scores"):
+        for path in ("/debtors", "/runs", "/scoring-jobs"):
             assert books.call(OURS, "risk", "POST", path, {})[0] == 404
 
     def test_the_own_portfolio_can_be_worked(self, books: Books) -> None:
