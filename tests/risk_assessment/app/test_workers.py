@@ -4,6 +4,7 @@ import os
 import re
 import socket
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -33,13 +34,16 @@ def test_two_workers_create_debtors_at_once_and_count_them_together(
         with httpx.Client(base_url=root, timeout=60) as client, ThreadPoolExecutor(8) as pool:
             assert set(pool.map(create, range(60))) == {201}
         eventually(lambda: f"{CREATED} 60.0" in httpx.get(f"{root}/metrics", timeout=20).text, 60, "all counted")
-        shown = httpx.get(f"{root}/metrics", timeout=20).text
-        assert re.search(r'^recovery_up{process="serve"} 1\.0$', shown, re.MULTILINE)
-        assert re.search(r'^recovery_pool_connections{state="idle"} [1-9]', shown, re.MULTILINE)
+        for wanted in (r'^recovery_up{process="serve"} 1\.0$', r'^recovery_pool_connections{state="idle"} [1-9]'):
+            eventually(partial(_shows, f"{root}/metrics", wanted), 60, wanted)
 
         process.terminate()
         assert process.wait(20) == 0
     assert not list(tmp_path.glob("smartrecover-metrics-*"))
+
+
+def _shows(address: str, wanted: str) -> bool:
+    return re.search(wanted, httpx.get(address, timeout=20).text, re.MULTILINE) is not None
 
 
 def test_a_port_that_is_taken_is_reported_before_any_worker_starts(tmp_path: Path) -> None:

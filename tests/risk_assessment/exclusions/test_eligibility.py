@@ -127,7 +127,7 @@ def a_random_hold(random: Random, number: int, rows: list[dict[str, Any]], perso
 def record(database: Database, hold: Placed) -> Placed:
     """Write a hold, and its end; return it with the number that it got."""
     row = {
-        "id": f"hold-{hold.number}",
+        "id": f"placed-{hold.number}",
         "portfolio": "default",
         "debtor_id": hold.debtor_id,
         "person_id": hold.person_id,
