@@ -55,6 +55,7 @@ COUNTS_IN_ITSELF = (
     "import importlib, prometheus_client as p; importlib.import_module({!r}); print(p.generate_latest().decode())"
 )
 PROCESSES = ("risk_assessment.app", "risk_assessment.worker", "debt_processing.app", "debt_processing.worker")
+SERVER = "service_kit.http.serving.protocol"  # what an API loads when it serves
 OF_TARGETS = {"job", "instance"}  # labels that Prometheus gives to whatever it scrapes
 WORDS = {"and", "or", "unless", "offset", "bool"}
 GROUPING = re.compile(r"\b(?:by|without|on|ignoring|group_left|group_right)\s*\(([^)]*)\)")
@@ -86,7 +87,7 @@ def read(expression: str) -> tuple[dict[str, set[str]], set[str]]:
 @cache
 def counted() -> dict[str, set[str]]:
     """Every series that a process of ours can serve, with its labels."""
-    for process in PROCESSES:
+    for process in (*PROCESSES, SERVER):
         import_module(process)
     return {
         name: set(getattr(collector, "_labelnames", ())) | ({"le"} if name.endswith("_bucket") else set())

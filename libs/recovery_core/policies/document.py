@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError
 
 from recovery_core.policies.checks import find_problems
 from recovery_core.policies.parts import Factors, LevelBands, MaxPoints, PolicyPart, TreatmentRows
-from recovery_core.policies.problems import Problem
+from recovery_core.policies.problems import Problem, repeated_names, worded
 
 MAX_PROBLEMS = 50
 """How many problems of one document are named; the others are counted."""
@@ -94,11 +94,13 @@ def load_policy(document: Mapping[str, Any] | str | bytes) -> Policy:
     """Build a policy from its document or JSON text. Raises PolicyError that names every place that is wrong."""
     try:
         values = orjson.loads(document) if isinstance(document, str | bytes) else document
+        repeated = repeated_names(document) if isinstance(document, str | bytes) else []
     except orjson.JSONDecodeError as error:
         raise PolicyError([Problem("document", f"not JSON: {error}")]) from None
     if not isinstance(values, Mapping):
         raise PolicyError([Problem("document", "must be an object")])
     policy, problems = _read_shape(values)
+    problems += [Problem(name, "is given more than once") for name in repeated]
     places = {problem.place for problem in problems}
     sense = find_problems(values if policy is None else {**values, "treatment": policy.treatment})
     problems += [problem for problem in sense if problem.place not in places]
@@ -112,4 +114,4 @@ def _read_shape(values: Mapping[str, Any]) -> tuple[Policy | None, list[Problem]
         return Policy.model_validate(values), []
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False, include_input=False)
-        return None, [Problem(".".join(map(str, problem["loc"])), problem["msg"]) for problem in found]
+        return None, [Problem(".".join(map(str, problem["loc"])), worded(problem)) for problem in found]

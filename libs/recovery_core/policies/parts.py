@@ -80,12 +80,14 @@ def _is_decimal_border(text: str) -> bool:
     return digits.isascii() and digits.isdigit() and 1 <= len(whole) <= 6 and 1 <= len(decimals) <= 4
 
 
-def _read_debt(text: str) -> str:
+def _read_debt(value: object) -> int | str:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise PydanticCustomError("money", "must be a whole number, or decimal text such as '1234.50'")
     try:
-        parse_money(text)
+        parse_money(str(value))
     except MoneyError as error:
         raise PydanticCustomError("money", "{problem}", {"problem": str(error)}) from None
-    return text
+    return value
 
 
 def _no_repeats(values: tuple[str, ...]) -> tuple[str, ...]:
@@ -111,7 +113,7 @@ Weight = Annotated[int, Field(strict=True, ge=1, le=MAX_TOTAL)]
 Points = Annotated[int, Field(strict=True, ge=0, le=MAX_TOTAL)]
 Border = Annotated[int | str, PlainValidator(_read_border, json_schema_input_type=int | str)]
 Percent = Annotated[int, Field(strict=True, ge=1, le=99)]
-DebtText = Annotated[str, AfterValidator(_read_debt)]
+Debt = Annotated[int | str, PlainValidator(_read_debt, json_schema_input_type=int | str)]
 Levels = Annotated[
     tuple[RiskLevel, ...], Field(min_length=1), AfterValidator(_no_repeats), _at_most(len(RiskLevel), "levels")
 ]
@@ -213,13 +215,13 @@ class TreatmentRow(PolicyPart):
     level: Levels | None = None
     lane: Lanes | None = None
     payment_status: PaymentStatuses | None = None
-    min_debt: DebtText | None = None
-    max_debt: DebtText | None = None
+    min_debt: Debt | None = None
+    max_debt: Debt | None = None
 
     @cached_property
     def debt_range(self) -> tuple[int, int | None]:
         """The debts the row applies to in minor units: from, and up to but without; None is no end."""
-        return parse_money(self.min_debt or "0"), None if self.max_debt is None else parse_money(self.max_debt)
+        return parse_money(str(self.min_debt or 0)), None if self.max_debt is None else parse_money(str(self.max_debt))
 
     def matches_all(self) -> bool:
         """Return whether the row applies to every debtor, so that no row below it ever would."""

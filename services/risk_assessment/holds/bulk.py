@@ -79,7 +79,9 @@ def place_all(connection: Connection, rows: Sequence[HoldRow], actor: str, now: 
             timed.append(found.timed(row))
         except _RefusedError as error:
             outcome.rejected.append((row.number, error.column, str(error)))
-    by_key = {_key(target, one.row): (target, one) for target, one in _targets(connection, timed)}
+    by_key: dict[str, tuple[Target, _Timed]] = {}
+    for target, one in _targets(connection, timed):
+        by_key.setdefault(_key(target, one.row), (target, one))
     for known in _known_keys(connection, by_key):
         del by_key[known]
     _insert(connection, by_key, actor, now)
@@ -119,7 +121,9 @@ class _Found:
                 raise _RefusedError("debtor_id", "there is no such debtor")
             return portfolio, row.debtor_id
         if row.portfolio is None:
-            raise _RefusedError("portfolio", "must be given with external_ref and person_ref")
+            raise _RefusedError(
+                "portfolio", "must be given with external_ref and person_ref, in the file or by --portfolio"
+            )
         if row.portfolio not in self._zones:
             raise _RefusedError("portfolio", "there is no such portfolio")
         if row.external_ref is None:

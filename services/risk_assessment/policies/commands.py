@@ -144,7 +144,7 @@ def _hash_of(client: RecoveryClient, name_or_hash: str) -> str:
 
 
 def find_policy(settings: Settings, file_or_hash: str) -> Policy:
-    """Return the policy of a file, the installed one of that name or hash, or the one of that hash from the API.
+    """Return the policy of a file, the installed one of that name or hash, or that of the API.
 
     Raises PolicyError for a file that is no policy, UnknownPolicyError, ClientError, and OSError for a file that is
     not readable.
@@ -153,10 +153,19 @@ def find_policy(settings: Settings, file_or_hash: str) -> Policy:
         return load_policy(Path(file_or_hash).read_bytes())
     try:
         return load_registry(settings.risk_policy, settings.risk_policy_dir).installed(file_or_hash)
-    except UnknownPolicyError:
-        if not _is_hash(file_or_hash):
+    except UnknownPolicyError as unknown:
+        return load_policy(_uploaded(settings, file_or_hash, unknown)["document"])
+
+
+def _uploaded(settings: Settings, name_or_hash: str, unknown: UnknownPolicyError) -> dict[str, Any]:
+    """Return a policy of the API. Where that is away, a name is only `unknown`: it may be mistyped."""
+    client = _client_of(settings)
+    try:
+        return client.policy(_hash_of(client, name_or_hash))
+    except ClientError:
+        if _is_hash(name_or_hash):
             raise
-    return load_policy(_client_of(settings).policy(file_or_hash)["document"])
+        raise unknown from None
 
 
 def _names_file(file_or_hash: str) -> bool:

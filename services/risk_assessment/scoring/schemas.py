@@ -28,12 +28,11 @@ class ScoresIn(BaseModel):
         },
     )
 
-    portfolio: Annotated[
-        PortfolioName | None, Field(description="Whose active policy scores")
+    portfolio: Annotated[PortfolioName | None, Field(description="Whose active policy scores")] = None
+    policy: Annotated[
+        PolicyName | None,
+        Field(description="A policy that scores instead, a draft too by its hash; without both, RISK_POLICY"),
     ] = None
-    policy: Annotated[PolicyName | None, Field(description="A policy that scores instead, a draft too by its hash; without both, RISK_POLICY")] = (
-        None
-    )
     profiles: Annotated[list[Any], Field(min_length=1, max_length=MAX_PROFILES)]
 
 

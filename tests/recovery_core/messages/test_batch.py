@@ -284,7 +284,7 @@ def test_a_policy_that_is_not_built_in_comes_with_its_document() -> None:
         (_with_document(lambda document: document.update(max_points=1.5)), "policy.document: max_points"),
         (_with_document(lambda document: document.update(max_points=2**70)), "policy.document"),
         (_with_document(lambda document: document.update({"\ud800\n": 1})), "policy.document"),
-        (_with_document(dict.clear), "policy.document: name: Field required"),
+        (_with_document(dict.clear), "policy.document: name: must be given"),
     ],
 )
 def test_a_policy_that_cannot_be_proven_makes_the_message_unreadable(header: BatchHeader, problem: str) -> None:
