@@ -56,11 +56,7 @@ class RecoveryClient:
 
     def policies(self) -> Iterator[dict[str, Any]]:
         """Yield all policies, without their documents, by name and version."""
-        cursor, more = None, True
-        while more:
-            page = self._call("GET", f"{self.risk_url}/risk-service/policies", params=_given({"cursor": cursor}))
-            yield from page["items"]
-            cursor, more = page["next_cursor"], page["next_cursor"] is not None
+        yield from self._items("policies")
 
     def policy(self, policy_hash: str) -> dict[str, Any]:
         """Return a policy with its document."""
@@ -74,6 +70,27 @@ class RecoveryClient:
     def activate_policy(self, policy_hash: str, **options: Any) -> dict[str, Any]:
         """Let a policy score a portfolio from now on; return the job that scores its debtors again."""
         return self._call("POST", f"{self.risk_url}/risk-service/policies/{policy_hash}/activate", json=options)
+
+    def holds(self, **filters: Any) -> Iterator[dict[str, Any]]:
+        """Yield the holds that these filters name, the last recorded first."""
+        yield from self._items("holds", **filters)
+
+    def place_hold(self, **body: Any) -> dict[str, Any]:
+        """Place a hold on a debtor or a person, and return it."""
+        return self._call("POST", f"{self.risk_url}/risk-service/holds", json=_given(body))
+
+    def end_hold(self, hold_id: str, **body: Any) -> dict[str, Any]:
+        """End a hold, and return it."""
+        return self._call("POST", f"{self.risk_url}/risk-service/holds/{hold_id}/end", json=_given(body))
+
+    def _items(self, noun: str, **filters: Any) -> Iterator[dict[str, Any]]:
+        """Yield the items of a list of the risk service, page after page."""
+        cursor, more = None, True
+        while more:
+            options = _given(filters | {"cursor": cursor})
+            page = self._call("GET", f"{self.risk_url}/risk-service/{noun}", params=options)
+            yield from page["items"]
+            cursor, more = page["next_cursor"], page["next_cursor"] is not None
 
     def _call(self, method: str, url: str, **options: Any) -> dict[str, Any]:
         headers = options.pop("headers", {}) | ({"Authorization": f"Bearer {self.api_key}"} if self.api_key else {})

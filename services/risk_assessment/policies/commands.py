@@ -20,6 +20,7 @@ from recovery_core.policies.document import Policy, PolicyError, PolicyRef, load
 from recovery_core.policies.lint import lint, problem_findings
 from recovery_core.policies.linting.findings import Finding, Findings, Influence, Jurisdiction
 from recovery_core.policies.problems import Problem
+from risk_assessment.client import client_of
 from risk_assessment.policies.registry import load_registry
 from risk_assessment.settings import PACKAGE, Settings
 from service_kit.cli import AsJson, clear_errors, print_json, start_command
@@ -120,12 +121,7 @@ def add_policy_commands(app: typer.Typer) -> None:
 def _client() -> Iterator[RecoveryClient]:
     settings = start_command(Settings, PACKAGE)
     with clear_errors(PACKAGE, KNOWN):
-        yield _client_of(settings)
-
-
-def _client_of(settings: Settings) -> RecoveryClient:
-    key = settings.recovery_api_key.get_secret_value() or None
-    return RecoveryClient(settings.risk_api_url.rstrip("/"), settings.debt_api_url.rstrip("/"), key)
+        yield client_of(settings)
 
 
 def _is_hash(text: str) -> bool:
@@ -159,7 +155,7 @@ def find_policy(settings: Settings, file_or_hash: str) -> Policy:
 
 def _uploaded(settings: Settings, name_or_hash: str, unknown: UnknownPolicyError) -> dict[str, Any]:
     """Return a policy of the API. Where that is away, a name is only `unknown`: it may be mistyped."""
-    client = _client_of(settings)
+    client = client_of(settings)
     try:
         return client.policy(_hash_of(client, name_or_hash))
     except ClientError:

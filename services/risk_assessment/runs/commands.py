@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from recovery_client.client import ClientError, RecoveryClient
+from risk_assessment.client import client_of
 from risk_assessment.runs.tables import FINISHED, RunState, Unit
 from risk_assessment.settings import PACKAGE, Settings
 from service_kit.cli import AsJson, clear_errors, print_json, start_command
@@ -56,8 +57,7 @@ def add_run_commands(app: typer.Typer) -> None:
     ) -> None:
         """Prioritize a portfolio, send it out, and follow it to the report."""
         settings = start_command(Settings, PACKAGE)
-        key = settings.recovery_api_key.get_secret_value() or None
-        client = RecoveryClient(settings.risk_api_url.rstrip("/"), settings.debt_api_url.rstrip("/"), key)
+        client = client_of(settings)
         options = {"portfolio": portfolio, "threshold": threshold, "limit": limit, "policy": policy, "unit": unit.value}
         console = Console(stderr=as_json)
         with clear_errors(PACKAGE, (ClientError,)):
