@@ -88,6 +88,8 @@ class QueueUrls:
         if queue not in known:
             return False
         async with self._creating:
+            if queue in self._urls:
+                return True  # another call, which found it missing too, has created it meanwhile
             if queue in self._used:
                 log.warning("sqs.queue.created", queue=queue)
             else:

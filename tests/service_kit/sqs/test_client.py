@@ -1,5 +1,6 @@
 """Our SQS client alone: servers that fail in part or in whole, and local servers that forget their queues."""
 
+import asyncio
 import contextlib
 import json
 import threading
@@ -176,6 +177,17 @@ async def test_a_local_server_that_lost_its_memory_gets_its_queues_again(
             assert await forgetful.receive(spec.name) == []
             assert (await plain.depth(str(spec.dead_letter))).waiting == 0
     assert levels(logs) == ["info", "warning"]
+
+
+@pytest.mark.anyio
+async def test_calls_that_miss_a_queue_at_once_create_it_once(sqs_url: str, queue_names: Callable[[str], str]) -> None:
+    spec = QueueSpec(queue_names("work"), dead_letter=queue_names("dead"))
+    with capture_logs() as logs:
+        async with Sqs("eu-west-1", sqs_url, create_missing=[spec]) as sqs:
+            found = await asyncio.gather(*(sqs.receive(spec.name) for _ in range(8)))
+
+    assert found == [[]] * 8
+    assert levels(logs) == ["info"]
 
 
 def levels(logs: list[MutableMapping[str, Any]]) -> list[str]:
