@@ -35,7 +35,7 @@ def ci(tmp_path):
 def test_it_tests_checks_and_runs_the_demo(ci):
     done, asked = ci()
 
-    assert asked == ["test", "check", "faults SECONDS=90", "demo DEBTORS=5000"]
+    assert asked == ["test", "check", "faults SECONDS=60", "demo DEBTORS=5000"]
     assert done.returncode == 0
     assert done.stdout.splitlines()[-2:] == [SUMMARY, "OK"]
 
