@@ -184,7 +184,7 @@ def serve(requests: socket.socket) -> None:
         if "ended" in request:
             answer = {"code": codes.get(request["ended"])}
         else:
-            answer = {"pid": _fork(request, files)}
+            answer = {"pid": _fork(request, files, codes)}
             for file in files:
                 os.close(file)
         requests.send(json.dumps(answer).encode())
@@ -206,8 +206,14 @@ def _reap_at_once(codes: dict[int, int]) -> None:
     signal.signal(signal.SIGCHLD, reap)
 
 
-def _fork(request: dict[str, Any], files: Sequence[int]) -> int:
+def _fork(request: dict[str, Any], files: Sequence[int], codes: dict[int, int]) -> int:
+    # A kernel gives process ids again: what an earlier child of this id ended with is not the end of this one.
+    # Nothing is reaped in between, so that the code of a child that ends at once is not lost.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
     process_id = os.fork()
+    if process_id:
+        codes.pop(process_id, None)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
     if process_id:
         return process_id
     _be_child(request, files)
