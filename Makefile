@@ -84,5 +84,6 @@ bench-peers: setup ## measure task queues doing the same work beside it (.venv-p
 
 clean: ## remove the environment and every cache, not the data in .smartrecover
 	@rm -rf .venv .venv-peers .uv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist coverage.xml
+	@rm -rf services/recovery_console/static/vendor
 	@find . -name '.coverage*' -maxdepth 1 -type f -delete
 	@find libs services infra tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -23,8 +23,15 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV, OWN_UV = ROOT / ".venv", ROOT / ".uv/bin/uv"
 VENV_PYTHON, STAMP = VENV / "bin/python", VENV / "smartrecover-setup.json"
 
-SYNC = ("sync", "--quiet", "--locked", "--extra", "local")
-EXPORT = ("export", "--quiet", "--frozen", "--extra", "local", "--no-emit-project", "--format", "requirements.txt")
+# The console's scripts, which the build of our own package fetches: see infra/console_assets.py.
+CONSOLE_LOCK = ROOT / "services/recovery_console/package-lock.json"
+CONSOLE_STAMP = CONSOLE_LOCK.parent / "static/vendor/package-lock.sha256"
+
+SYNC = ("sync", "--quiet", "--locked", "--extra", "local", "--extra", "console")
+EXPORT = (
+    *("export", "--quiet", "--frozen", "--extra", "local", "--extra", "console"),
+    *("--no-emit-project", "--format", "requirements.txt"),
+)
 PROGRAMS = "risk_assessment.__main__, debt_processing.__main__, smartrecover.__main__, aioboto3, moto.server"
 PIP = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", "uv")
 # Settings of another project's shell, which would mislead uv or pip in this one.
@@ -33,6 +40,9 @@ FOREIGN = {
     *("UV_PROJECT_ENVIRONMENT", "UV_PYTHON", "UV_SYSTEM_PYTHON", "UV_NO_DEV", "UV_NO_SYNC", "UV_FROZEN"),
 }
 OURS = {"UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "true", "PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0"}
+WITHOUT_CONSOLE = (
+    "The console is left out: its scripts could not be fetched from the npm registry. `make clean setup` tries again."
+)
 
 
 class SetupError(Exception):
@@ -53,13 +63,15 @@ def main(arguments: list[str]) -> int:
         print(f"setup: {error}", file=sys.stderr)
         return 1
     STAMP.write_text(json.dumps(stamp(os.path.realpath(VENV_PYTHON))), encoding="utf-8")
+    if not has_console():
+        print(WITHOUT_CONSOLE, flush=True)
     print(f"Ready: .venv with {run([VENV_PYTHON, '--version']).stdout.strip()}.", flush=True)
     return 0
 
 
 def stamp(python: str) -> dict[str, str]:
     """Return what the environment is made from; another lock, project file, place or Python changes it."""
-    inputs = b"".join((ROOT / name).read_bytes() for name in ("pyproject.toml", "uv.lock"))
+    inputs = b"".join(file.read_bytes() for file in (ROOT / "pyproject.toml", ROOT / "uv.lock", CONSOLE_LOCK))
     return {"inputs": hashlib.sha256(inputs).hexdigest(), "root": str(ROOT), "python": python}
 
 
@@ -70,6 +82,12 @@ def is_ready(python: str | None) -> bool:
     except (OSError, ValueError):
         return False
     return isinstance(made, dict) and VENV_PYTHON.exists() and made == stamp(python or str(made.get("python")))
+
+
+def has_console() -> bool:
+    """Return whether the console's scripts are there and come from its lock file as it is now."""
+    lock = hashlib.sha256(CONSOLE_LOCK.read_bytes()).hexdigest()
+    return CONSOLE_STAMP.exists() and CONSOLE_STAMP.read_text(encoding="ascii") == lock
 
 
 def venv_runs() -> bool:
@@ -140,12 +158,14 @@ def sync(uv: str, python: str) -> None:
         raise SetupError(f"{VENV} is there and is no Python environment. Move it away and try again.")
     if VENV.exists() and not venv_runs():
         shutil.rmtree(VENV)
-    first = run([uv, *SYNC, "--python", python])
+    # A build that uv has in its cache would not make the console's scripts again.
+    command = [uv, *SYNC, "--python", python, *(() if has_console() else ("--reinstall-package", "smartrecover"))]
+    first = run(command)
     if "lockfile" in first.stderr:
         raise SetupError(f"uv.lock does not fit pyproject.toml; run `uv lock`.\n{first.stderr.strip()}")
     # Behind a proxy with a certificate of its own, the system's certificates may be enough where uv's own are not.
     system_certificates = {"UV_SYSTEM_CERTS": "true", "UV_NATIVE_TLS": "true"}
-    if first.returncode and run([uv, *SYNC, "--python", python], system_certificates).returncode:
+    if first.returncode and run(command, system_certificates).returncode:
         try:
             install_with_pip(uv, python)
         except SetupError as error:

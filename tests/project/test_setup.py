@@ -25,6 +25,11 @@ def environment(tmp_path, monkeypatch):
     place.loader.exec_module(module)
     for name in ("pyproject.toml", "uv.lock"):
         shutil.copy(ROOT / name, tmp_path)
+    console = tmp_path / "services/recovery_console"
+    console.mkdir(parents=True)
+    shutil.copy(ROOT / "services/recovery_console/package-lock.json", console)
+    monkeypatch.setattr(module, "CONSOLE_LOCK", console / "package-lock.json")
+    monkeypatch.setattr(module, "CONSOLE_STAMP", console / "static/vendor/package-lock.sha256")
     monkeypatch.setattr(module, "ROOT", tmp_path)
     monkeypatch.setattr(module, "VENV", tmp_path / ".venv")
     monkeypatch.setattr(module, "VENV_PYTHON", tmp_path / ".venv/bin/python")
@@ -49,7 +54,7 @@ def test_what_is_made_is_not_made_again(ready, monkeypatch):
     assert ready.main(["--exactly-this-python"]) == 0
 
 
-@pytest.mark.parametrize("name", ["pyproject.toml", "uv.lock"])
+@pytest.mark.parametrize("name", ["pyproject.toml", "uv.lock", "services/recovery_console/package-lock.json"])
 def test_a_changed_project_file_or_lock_makes_it_again(ready, name):
     assert ready.is_ready(None)
 
@@ -103,6 +108,32 @@ def test_a_lock_that_does_not_fit_is_said_and_not_worked_around(environment, mon
 
     with pytest.raises(environment.SetupError, match="run `uv lock`"):
         environment.sync("uv", sys.executable)
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_without_the_consoles_scripts_our_package_is_built_again_and_one_line_says_so(
+    environment, monkeypatch, capsys, made
+):
+    asked: list[list[str]] = []
+
+    def run(command, *_):
+        asked.append([str(part) for part in command])
+        environment.STAMP.parent.mkdir(exist_ok=True)
+        return subprocess.CompletedProcess([], 0, "", "")
+
+    monkeypatch.setattr(environment, "run", run)
+    if made:
+        environment.CONSOLE_STAMP.parent.mkdir(parents=True)
+        lock = environment.CONSOLE_LOCK.read_bytes()
+        environment.CONSOLE_STAMP.write_text(environment.hashlib.sha256(lock).hexdigest())
+
+    assert environment.main([]) == 0
+
+    (sync,) = [command for command in asked if command[1] == "sync"]
+    assert ("--reinstall-package" in sync) is not made
+    assert [line for line in capsys.readouterr().out.splitlines() if "console" in line] == (
+        [] if made else [environment.WITHOUT_CONSOLE]
+    )
 
 
 def test_an_old_uv_is_passed_over(environment, tmp_path, monkeypatch):

@@ -166,7 +166,7 @@ def test_every_kind_of_thing_that_can_grow_old_is_looked_at_and_a_release_ripens
     updates = yaml.safe_load((GITHUB / "dependabot.yml").read_text(encoding="utf-8"))["updates"]
 
     assert {update["package-ecosystem"] for update in updates} == {
-        *("uv", "github-actions", "docker", "docker-compose", "terraform")
+        *("uv", "npm", "github-actions", "docker", "docker-compose", "terraform")
     }
     assert all(update["cooldown"]["default-days"] >= 7 for update in updates)
 
