@@ -9,7 +9,9 @@ import httpx
 import pytest
 from tests.support.processes import environment, free_port
 
-from recovery_client.client import ClientError, RecoveryClient, RejectedError
+from recovery_client import risk
+from recovery_client.client import RecoveryClient
+from recovery_client.errors import ClientError, RejectedError
 from smartrecover.stack import Stack
 
 WORK = {
@@ -95,12 +97,12 @@ def proxied(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_client_asks_an_api_on_this_machine_past_any_proxy(sqs_url: str) -> None:
     # Moto stands for an API: whatever it answers, it was reached.
     with pytest.raises(RejectedError):
-        RecoveryClient(sqs_url, sqs_url).run("run-1")
+        RecoveryClient(sqs_url, sqs_url).ask(risk.run("run-1"))
 
 
 @pytest.mark.usefixtures("proxied")
 def test_a_proxy_that_cannot_be_used_is_one_clear_error() -> None:
     with pytest.raises(ClientError, match=r"^cannot reach http://risk\.example/"):
-        RecoveryClient("http://risk.example", "http://risk.example").run("run-1")
+        RecoveryClient("http://risk.example", "http://risk.example").ask(risk.run("run-1"))
     with pytest.raises((ImportError, httpx.HTTPError)):
         httpx.get("http://risk.example")

@@ -3,12 +3,15 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from pydantic import TypeAdapter, ValidationError
 
-from recovery_client.client import ClientError, RecoveryClient
+from recovery_client import risk
+from recovery_client.client import RecoveryClient
+from recovery_client.errors import ClientError
+from recovery_client.shapes import Hold
 from recovery_core.holds import HoldKind
 from recovery_core.policies.parts import Action
 from risk_assessment.client import client_of
@@ -52,7 +55,7 @@ def add_hold_commands(app: typer.Typer) -> None:
         """List holds that are in force now, the last recorded first."""
         active = None if every else "true"
         with _client() as client:
-            found = list(client.holds(portfolio=portfolio, debtor_id=debtor_id, kind=kind, active=active))
+            found = list(client.items(risk.holds(portfolio=portfolio, debtor_id=debtor_id, kind=kind, active=active)))
         print_json(found) if as_json else _print(found)
 
     @holds.command()
@@ -78,7 +81,7 @@ def add_hold_commands(app: typer.Typer) -> None:
         }
         about = {"kind": kind, "reason": reason, "from": since, "until": until, "blocks": block, "source": source}
         with _client() as client:
-            hold = client.place_hold(**target, **about)
+            hold = client.ask(risk.place_hold(**target, **about))
         print_json(hold) if as_json else _print([hold])
 
     @holds.command()
@@ -92,7 +95,7 @@ def add_hold_commands(app: typer.Typer) -> None:
     ) -> None:
         """End a hold."""
         with _client() as client:
-            hold = client.end_hold(hold_id, reason=reason, at=at)
+            hold = client.ask(risk.end_hold(hold_id, reason=reason, at=at))
         print_json(hold) if as_json else _print([hold])
 
     @app.command("import-holds")
@@ -143,12 +146,12 @@ def _client() -> Iterator[RecoveryClient]:
         yield client_of(settings)
 
 
-def _print(holds: list[dict[str, Any]]) -> None:
+def _print(holds: list[Hold]) -> None:
     for hold in holds:
         typer.echo(_line(hold))
 
 
-def _line(hold: dict[str, Any]) -> str:
+def _line(hold: Hold) -> str:
     of = f"person {hold['person_ref']}" if hold["debtor_id"] is None else f"debtor {hold['debtor_id']}"
     blocks = "everything" if hold["blocks"] == "all" else ", ".join(hold["blocks"])
     ends_at = hold["ended_at"] or hold["until"]

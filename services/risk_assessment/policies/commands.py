@@ -13,7 +13,10 @@ from typing import Annotated, Any
 import orjson
 import typer
 
-from recovery_client.client import ClientError, RecoveryClient
+from recovery_client import risk
+from recovery_client.client import RecoveryClient
+from recovery_client.errors import ClientError
+from recovery_client.shapes import Policy as StoredPolicy
 from recovery_core.policies.builtin import UnknownPolicyError
 from recovery_core.policies.diff import PolicyDiff, diff_policies
 from recovery_core.policies.document import Policy, PolicyError, PolicyRef, load_policy
@@ -46,7 +49,7 @@ def add_policy_commands(app: typer.Typer) -> None:
     def list_policies(as_json: AsJson = False) -> None:
         """List the policies that the API knows: built-in ones, those of RISK_POLICY_DIR, and uploads."""
         with _client() as client:
-            found = list(client.policies())
+            found = list(client.items(risk.policies()))
         print_json(found) if as_json else _print_lines(_policy_lines(found))
 
     @policies.command()
@@ -56,14 +59,14 @@ def add_policy_commands(app: typer.Typer) -> None:
     ) -> None:
         """Show a policy of the API with its state and its document."""
         with _client() as client:
-            found = client.policy(_hash_of(client, name_or_hash))
+            found = client.ask(risk.policy(_hash_of(client, name_or_hash)))
         print_json(found) if as_json else _print_lines(_shown_lines(found))
 
     @policies.command()
     def upload(file: Annotated[Path, typer.Argument(help="A policy document (JSON)")], as_json: AsJson = False) -> None:
         """Store a policy as a draft. An approver other than you activates it."""
         with _client() as client:
-            found = client.upload_policy(file.read_bytes())
+            found = client.ask(risk.upload_policy(file.read_bytes()))
         findings = [Finding.model_validate(finding) for finding in found["findings"]]
         lines = [_policy_line(found), *(line for finding in findings for line in _finding_lines(finding))]
         print_json(found) if as_json else _print_lines(lines)
@@ -81,7 +84,8 @@ def add_policy_commands(app: typer.Typer) -> None:
         """Let a policy score a portfolio from now on. A job scores its debtors again in the background."""
         with _client() as client:
             accepted = accept_findings or []
-            job = client.activate_policy(policy_hash, portfolio=portfolio, reason=reason, accept_findings=accepted)
+            options = {"portfolio": portfolio, "reason": reason, "accept_findings": accepted}
+            job = client.ask(risk.activate_policy(policy_hash, **options))
         named = f"{job['policy']['name']} version {job['policy']['version']} is active in {portfolio}"
         print_json(job) if as_json else typer.echo(f"{named}; scoring job {job['id']} {job['state']}")
 
@@ -131,7 +135,7 @@ def _is_hash(text: str) -> bool:
 def _hash_of(client: RecoveryClient, name_or_hash: str) -> str:
     if _is_hash(name_or_hash):
         return name_or_hash
-    versions = [one for one in client.policies() if one["name"] == name_or_hash]
+    versions = [one for one in client.items(risk.policies()) if one["name"] == name_or_hash]
     usable = [one for one in versions if one["state"] != "draft"]
     if not usable:
         drafts = "; its drafts are named by their hashes" if versions else ""
@@ -153,11 +157,11 @@ def find_policy(settings: Settings, file_or_hash: str) -> Policy:
         return load_policy(_uploaded(settings, file_or_hash, unknown)["document"])
 
 
-def _uploaded(settings: Settings, name_or_hash: str, unknown: UnknownPolicyError) -> dict[str, Any]:
+def _uploaded(settings: Settings, name_or_hash: str, unknown: UnknownPolicyError) -> StoredPolicy:
     """Return a policy of the API. Where that is away, a name is only `unknown`: it may be mistyped."""
     client = client_of(settings)
     try:
-        return client.policy(_hash_of(client, name_or_hash))
+        return client.ask(risk.policy(_hash_of(client, name_or_hash)))
     except ClientError:
         if _is_hash(name_or_hash):
             raise
@@ -191,24 +195,24 @@ def _print_invalid(problems: Sequence[Problem], jurisdiction: Jurisdiction, as_j
     print_json(content) if as_json else _print_lines(lines)
 
 
-def _policy_lines(found: Sequence[dict[str, Any]]) -> Iterator[str]:
+def _policy_lines(found: Sequence[StoredPolicy]) -> Iterator[str]:
     rows = [(one["name"], str(one["version"]), one["state"], one["hash"], _where(one)) for one in found]
     yield from _aligned([("name", "version", "state", "hash", "portfolios"), *rows], "<><<<")
 
 
-def _shown_lines(found: dict[str, Any]) -> Iterator[str]:
+def _shown_lines(found: StoredPolicy) -> Iterator[str]:
     yield _policy_line(found)
     if found["uploaded_by"]:
         yield f"uploaded by {found['uploaded_by']} at {found['uploaded_at']}"
     yield orjson.dumps(found["document"], option=orjson.OPT_INDENT_2).decode()
 
 
-def _policy_line(one: dict[str, Any]) -> str:
+def _policy_line(one: StoredPolicy) -> str:
     where = f" in {_where(one)}" if one["portfolios"] else ""
     return f"{one['name']} version {one['version']} ({one['hash']}): {one['state']}{where}"
 
 
-def _where(one: dict[str, Any]) -> str:
+def _where(one: StoredPolicy) -> str:
     return ", ".join(one["portfolios"])
 
 

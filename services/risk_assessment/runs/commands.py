@@ -5,14 +5,17 @@ It knows no database: every caller of the APIs may use it.
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from recovery_client.client import ClientError, RecoveryClient
+from recovery_client import debt, risk
+from recovery_client.client import RecoveryClient
+from recovery_client.errors import ClientError
+from recovery_client.run_shapes import Preview, Report, Run
 from risk_assessment.client import client_of
 from risk_assessment.runs.tables import FINISHED, RunState, Unit
 from risk_assessment.settings import PACKAGE, Settings
@@ -62,10 +65,10 @@ def add_run_commands(app: typer.Typer) -> None:
         console = Console(stderr=as_json)
         with clear_errors(PACKAGE, (ClientError,)):
             if dry_run:
-                preview = client.preview(**options, top_k=top_k)
+                preview = client.ask(risk.preview(**options, top_k=top_k))
                 print_json(preview) if as_json else show_preview(console, preview)
                 return
-            run = client.start_run(**options, batch_size=batch_size)
+            run = client.ask(risk.start_run(**options, batch_size=batch_size))
             if no_wait:
                 print_json(run) if as_json else typer.echo(f"run {run['id']} {run['state']}")
                 return
@@ -75,7 +78,7 @@ def add_run_commands(app: typer.Typer) -> None:
             raise typer.Exit(1)
 
 
-def show_preview(console: Console, preview: dict[str, Any]) -> None:
+def show_preview(console: Console, preview: Preview) -> None:
     """Print a dry run for people."""
     _print(console, f"dry run: the best {len(preview['top'])} of {preview['ranked']:,} debtors")
     for row in _table(preview["top"]):
@@ -84,17 +87,17 @@ def show_preview(console: Console, preview: dict[str, Any]) -> None:
     _print(console, f"left out: {_counts(preview['excluded']) or 'none'}; nothing was written")
 
 
-def follow(client: RecoveryClient, run_id: str, console: Console) -> tuple[dict[str, Any], dict[str, Any] | None]:
+def follow(client: RecoveryClient, run_id: str, console: Console) -> tuple[Run, Report | None]:
     """Follow a run to its end; return it with the debt service's report, None when there was nothing to process."""
     with _Bar(console) as bar:
         for run in _states(client, run_id):
             bar.show(run, _report(client, run_id) if run["batches_sent"] else None)
     if run["state"] == RunState.FAILED:
         raise ClientError(f"run {run_id} failed: {run['error']}")
-    return run, client.report(run_id) if run["batches_done"] else None
+    return run, client.ask(debt.report(run_id)) if run["batches_done"] else None
 
 
-def show_report(console: Console, run: dict[str, Any], report: dict[str, Any] | None) -> None:
+def show_report(console: Console, run: Run, report: Report | None) -> None:
     """Print the report for people."""
     _print(
         console,
@@ -105,7 +108,7 @@ def show_report(console: Console, run: dict[str, Any], report: dict[str, Any] | 
         _print(console, f"  {name:<13} {text}")
 
 
-def _table(lines: list[dict[str, Any]]) -> Iterator[str]:
+def _table(lines: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Yield lines under headings; laid out here because a narrow terminal's table would truncate numbers."""
     rows = [tuple(_COLUMNS), *(tuple(str(line[field]) for field in _COLUMNS.values()) for line in lines)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -114,7 +117,7 @@ def _table(lines: list[dict[str, Any]]) -> Iterator[str]:
         yield "  ".join(f"{cell:{'<' if field in _TEXTS else '>'}{width}}" for cell, width, field in cells)
 
 
-def _report_lines(run: dict[str, Any], report: dict[str, Any] | None) -> Iterator[tuple[str, str]]:
+def _report_lines(run: Run, report: Report | None) -> Iterator[tuple[str, str]]:
     yield "left out", _counts(run["excluded"]) or "none"
     if run["error"]:
         yield "problem", run["error"]
@@ -138,12 +141,12 @@ def _print(console: Console, line: str) -> None:
     console.print(line, soft_wrap=True, markup=False, highlight=False)
 
 
-def _states(client: RecoveryClient, run_id: str) -> Iterator[dict[str, Any]]:
+def _states(client: RecoveryClient, run_id: str) -> Iterator[Run]:
     """Yield the run again and again until it is over, through an API's absence of PATIENCE_SECONDS."""
     responded_at = time.monotonic()
     while True:
         try:
-            run = client.run(run_id)
+            run = client.ask(risk.run(run_id))
         except ClientError:
             if time.monotonic() - responded_at > PATIENCE_SECONDS:
                 raise
@@ -155,9 +158,9 @@ def _states(client: RecoveryClient, run_id: str) -> Iterator[dict[str, Any]]:
         time.sleep(POLL_SECONDS)
 
 
-def _report(client: RecoveryClient, run_id: str) -> dict[str, Any] | None:
+def _report(client: RecoveryClient, run_id: str) -> Report | None:
     try:
-        return client.report(run_id)
+        return client.ask(debt.report(run_id))
     except ClientError:
         return None
 
@@ -185,9 +188,9 @@ class _Bar:
         if self._progress:
             self._progress.stop()
 
-    def show(self, run: dict[str, Any], report: dict[str, Any] | None) -> None:
+    def show(self, run: Run, report: Report | None) -> None:
         """Show how far the run is."""
-        done, total = (report or {}).get("debtors_processed", 0), run["debtors_ranked"]
+        done, total = report["debtors_processed"] if report else 0, run["debtors_ranked"]
         if self._progress and self._task is not None:
             self._progress.update(self._task, description=run["state"], completed=done, total=total)
         elif time.monotonic() - self._printed_at >= PLAIN_LINE_SECONDS:
