@@ -23,7 +23,7 @@ from recovery_core.messages.batch import decode_batch, resolve_policy
 from recovery_core.money import format_money
 from recovery_core.policies.builtin import built_in_policy
 from recovery_core.ranking.exclusions import Excluded
-from recovery_core.ranking.objective import priority_of
+from recovery_core.ranking.objective import objective_for
 from recovery_core.ranking.queue import RecoveryQueue
 from recovery_core.scoring.scorer import scorer_for
 from risk_assessment.batches.queries import next_batches
@@ -85,9 +85,10 @@ def _scoring(rows: list[DebtorRow], repeats: int) -> tuple[float, ...]:
 
 
 def _ranking(rows: list[DebtorRow], repeats: int) -> tuple[float, ...]:
-    score = scorer_for(built_in_policy("standard")).score
+    policy = built_in_policy("standard")
+    score, priority_of = scorer_for(policy).score, objective_for(policy).priority
     entries = [
-        (priority_of(score(row.facts).total_score, row.total_debt_amount), number) for number, row in enumerate(rows)
+        (priority_of(score(row.facts), row.facts, row.payment_status), number) for number, row in enumerate(rows)
     ]
     return rates(len(rows), lambda: list(RecoveryQueue(entries).drain()), repeats)
 

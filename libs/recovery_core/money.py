@@ -15,15 +15,30 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 MAX_MINOR = 999_999_999_999
 """The largest amount: 12 digits, two of them decimals."""
 
-MAX_PRIORITY = 10**18 - 1
-"""The largest priority or threshold: a million points times the largest amount fit, and it fits 64 bits."""
+MAX_PRIORITY = 2**63 - 1
+"""The largest priority or threshold, in minor units: it fits 63 bits."""
 
 MAX_AS_NUMBER = 2**46
 """The largest amount in major units that may come as a JSON number: above it, a binary float can miss the cents."""
 
 MONEY_PATTERN = r"^(?:0|[1-9][0-9]{0,9})(?:\.[0-9]{1,2})?$"
 POSITIVE_MONEY_PATTERN = r"^(?:[1-9][0-9]{0,9}(?:\.[0-9]{1,2})?|0\.(?:[1-9][0-9]?|0[1-9]))$"
-PRIORITY_PATTERN = r"^(?:0|[1-9][0-9]{0,15})(?:\.[0-9]{1,2})?$"
+
+
+def _priority_pattern() -> str:
+    """Return the pattern of exactly the texts up to MAX_PRIORITY, so that whatever has this shape fits 63 bits."""
+    most, cents = divmod(MAX_PRIORITY, 100)
+    digits = str(most)
+    below = [  # of as many digits: the same ones up to a place, where a smaller one stands
+        f"{digits[:place]}[{int(not place)}-{int(digit) - 1}][0-9]{{{len(digits) - place - 1}}}"
+        for place, digit in enumerate(digits)
+        if int(digit) > (not place)
+    ]
+    whole = "|".join(["0", f"[1-9][0-9]{{0,{len(digits) - 2}}}", *below])
+    return rf"^(?:(?:{whole})(?:\.[0-9]{{1,2}})?|{most}(?:\.0[0-{cents}]?)?)$"
+
+
+PRIORITY_PATTERN = _priority_pattern()
 
 _FORMATTED_PATTERN = r"^(?:0|[1-9][0-9]*)\.[0-9]{2}$"
 _PLAIN = re.compile(r"(0|[1-9][0-9]*)(?:\.([0-9]+))?")

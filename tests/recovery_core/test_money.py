@@ -1,5 +1,6 @@
 import json
 import math
+import re
 from decimal import Decimal
 
 import pytest
@@ -11,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from recovery_core.money import (
     MAX_MINOR,
     MAX_PRIORITY,
+    PRIORITY_PATTERN,
     Money,
     MoneyError,
     PositiveMoney,
@@ -136,7 +138,14 @@ def test_a_number_too_large_to_hold_its_cents_must_be_text(value: float) -> None
 
 def test_a_threshold_may_be_as_large_as_a_priority() -> None:
     threshold = TypeAdapter(Threshold)
-    assert threshold.validate_python("9999999999999999.99") == MAX_PRIORITY
+    assert threshold.validate_python("92233720368547758.07") == MAX_PRIORITY == 2**63 - 1
     assert threshold.validate_python(750000) == 75_000_000
-    with pytest.raises(ValidationError, match=r"at most 9999999999999999\.99"):
-        threshold.validate_python("10000000000000000.00")
+    with pytest.raises(ValidationError, match=r"at most 92233720368547758\.07"):
+        threshold.validate_python("92233720368547758.08")
+
+
+@given(st.integers(0, 10 * MAX_PRIORITY) | st.integers(MAX_PRIORITY - 200, MAX_PRIORITY + 200))
+def test_whatever_has_the_shape_of_a_priority_fits_63_bits(minor: int) -> None:
+    for text in (format_money(minor), str(minor // 100), f"{minor // 100}.{minor % 100 // 10}"):
+        digits = int(text.replace(".", "")) * 10 ** (2 - len(text.partition(".")[2]))
+        assert bool(re.search(PRIORITY_PATTERN, text)) == (digits <= MAX_PRIORITY)

@@ -13,14 +13,14 @@ from operator import itemgetter
 from types import MappingProxyType
 from typing import Any, Final
 
-from recovery_core.decisions.restraints import Reconsideration, Refused, restraint_on
+from recovery_core.decisions.restraints import Reconsideration, Refused, mask_as_sent, restraint_on
 from recovery_core.messages.batch import BatchHeader, ReceivedBatch
 from recovery_core.messages.entries import Entry, ItemError
 from recovery_core.messages.stops import DebtorStop
 from recovery_core.money import parse_priority
 from recovery_core.policies.document import Policy
 from recovery_core.policies.treatment import treatment_for
-from recovery_core.ranking.objective import priority_of
+from recovery_core.ranking.objective import objective_for
 from recovery_core.scoring.scorer import ScoringError, scorer_for
 
 # Plain tuples, because millions of them go into the database.
@@ -83,12 +83,13 @@ def decide(
     ``stops`` are what is known of its debtors, by id. Their holds apply at ``now``.
     """
     header, treatment = batch.header, treatment_for(policy)
-    scorer, action_for = scorer_for(policy), treatment.action
-    careful = Reconsideration(scorer, treatment, header.lane, header.threshold)
+    scorer, action_for, objective = scorer_for(policy), treatment.action, objective_for(policy)
+    careful = Reconsideration(scorer, objective.priority, treatment, header.lane, header.threshold)
     decisions: list[Decision] = []
     skips: list[Skip] = []
     failures: list[Failure] = []
     mismatches, lane, any_stops = 0, header.lane, bool(stops)
+    priority_of, asks_action = objective.priority, objective.asks_action
     scoring, deciding = Stage.SCORE, Stage.DECIDE  # looked up once: an enum is slow at it
     for position, item in enumerate(batch.items):
         if isinstance(item, ItemError):
@@ -101,20 +102,21 @@ def decide(
                 restraint = restraint_on(item, stop, header.portfolio, now)
                 blocked = restraint.blocked or None
             facts = _facts(item)
-            debt = facts[0]
-            total, level, _, codes = scorer.score(facts)
+            score, status = scorer.score(facts), item["payment_status"]
+            total, level, _, codes = score
             stage = deciding
             if restraint is None:
-                action = action_for(level, lane, item["payment_status"], debt)
+                action = action_for(level, lane, status, facts[0])
             else:
-                action = careful.action(facts, level, item["payment_status"], restraint, stop)
+                action = careful.action(facts, level, status, restraint, stop)
+            # The priority it was ranked with: what holds block since then changes the action, and no place.
+            priority = priority_of(score, facts, status, mask_as_sent(item) if asks_action else 0)
         except Refused as refusal:
             skips.append((position, item["debtor_id"], refusal.reason, refusal.detail))
             continue
         except Exception as error:  # one debtor must not halt the batch
             failures.append(_failed_at(stage, position, item, error))
             continue
-        priority = priority_of(total, debt)
         # The score computed here counts; the one in the message is only compared with it.
         if total != item["total_score"] or priority != _minor(item["priority"]):
             mismatches += 1

@@ -12,10 +12,9 @@ from recovery_core.holds import HoldKind, actions_of, block_at, mask_of
 from recovery_core.messages.entries import Entry
 from recovery_core.messages.stops import DebtorStop
 from recovery_core.money import format_money
-from recovery_core.policies.parts import Lane
 from recovery_core.policies.treatment import Treatment
 from recovery_core.profile import PaymentStatus
-from recovery_core.ranking.objective import priority_of
+from recovery_core.ranking.objective import PriorityOf, lane_of
 from recovery_core.scoring.scorer import Scorer
 
 _PAID = PaymentStatus.PAID.value
@@ -64,7 +63,7 @@ SKIP_REASONS = (
 def restraint_on(entry: Entry, stop: DebtorStop | None, portfolio: str, now: datetime | None) -> Restraint:
     """Return which actions are blocked for a debtor. Raises Refused where no action is possible whatsoever."""
     if stop is None:
-        return Restraint(mask_of(entry["blocked"]), entry["blocked_by"]) if "blocked" in entry else FREE
+        return Restraint(mask_as_sent(entry), entry["blocked_by"]) if "blocked" in entry else FREE
     if stop.payment_status == _PAID:
         raise Refused(SkipReason.PAID.value, "paid after the batch was planned")
     if stop.deleted:
@@ -72,6 +71,11 @@ def restraint_on(entry: Entry, stop: DebtorStop | None, portfolio: str, now: dat
     if stop.portfolio != portfolio:
         raise Refused(SkipReason.DELETED.value, "now in another portfolio")
     return _held(stop, now)
+
+
+def mask_as_sent(entry: Entry) -> int:
+    """Return the mask of the actions that the message says holds block, 0 where it names none."""
+    return mask_of(entry["blocked"]) if "blocked" in entry else 0
 
 
 def _held(stop: DebtorStop, now: datetime | None) -> Restraint:
@@ -90,8 +94,10 @@ def _held(stop: DebtorStop, now: datetime | None) -> Restraint:
 class Reconsideration:
     """Chooses the actions of those debtors of a batch that have a stop or blocked actions."""
 
-    def __init__(self, scorer: Scorer, treatment: Treatment, lane: str, threshold: int) -> None:
-        self._score, self._choose = scorer.score, treatment.permitted_action
+    def __init__(
+        self, scorer: Scorer, priority_of: PriorityOf, treatment: Treatment, lane: str, threshold: int
+    ) -> None:
+        self._score, self._priority_of, self._choose = scorer.score, priority_of, treatment.permitted_action
         self._lane, self._threshold = lane, threshold
 
     def action(
@@ -112,9 +118,10 @@ class Reconsideration:
         if stop.total_debt_amount is None or stop.payment_status is None:
             raise ValueError("a stop of a debtor that is not deleted has a debt and a payment status")
         debt = stop.total_debt_amount
-        total, level, _, _ = self._score((debt, *facts[1:]))
-        lane = Lane.HIGH if priority_of(total, debt) > self._threshold else Lane.STANDARD
-        now = self._choose(level, lane.value, stop.payment_status, debt, restraint.blocked)
+        facts_now = (debt, *facts[1:])
+        score = self._score(facts_now)
+        lane = lane_of(self._priority_of(score, facts_now, stop.payment_status, restraint.blocked), self._threshold)
+        now = self._choose(score.risk_level, lane.value, stop.payment_status, debt, restraint.blocked)
         if now is None:
             raise _nothing_left(restraint)
         if now != action:

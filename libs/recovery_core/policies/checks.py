@@ -12,7 +12,13 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from recovery_core.money import MAX_MINOR
+from recovery_core.policies.objectives import (
+    Objective,
+    RatedObjective,
+    lane_problems,
+    part_problems,
+    size_problems,
+)
 from recovery_core.policies.parts import (
     CATEGORIES,
     MAX_CELLS,
@@ -32,13 +38,13 @@ from recovery_core.policies.problems import Problem
 
 T = TypeVar("T")
 
-_MAX_BITS = 63
 _MAX_POINTS: TypeAdapter[int] = TypeAdapter(MaxPoints)
 _WEIGHT: TypeAdapter[int] = TypeAdapter(Weight)
 _POINTS: TypeAdapter[int] = TypeAdapter(Points)
 _BORDER: TypeAdapter[int | str] = TypeAdapter(Border)
 _PERCENT: TypeAdapter[int] = TypeAdapter(Percent)
 _LEVEL: TypeAdapter[RiskLevel] = TypeAdapter(RiskLevel)
+_OBJECTIVE: TypeAdapter[str | RatedObjective] = TypeAdapter(Objective)
 _ROW: TypeAdapter[TreatmentRow] = TypeAdapter(TreatmentRow)
 
 
@@ -53,21 +59,31 @@ def find_problems(document: Mapping[str, Any]) -> Iterator[Problem]:
         used = {name: factors[name] for name in Factors.model_fields if isinstance(factors.get(name), Mapping)}
         if all(factor is None for factor in factors.values()):
             yield Problem("factors", "at least one factor is needed")
-        yield from _total_problems(used, max_points)
+        total = _max_score(used, max_points)
+        if total > MAX_TOTAL:
+            yield Problem("factors", f"the largest total score is {total}, above {MAX_TOTAL}")
         for name, factor in used.items():
             yield from _factor_problems(name, factor, max_points)
     yield from _level_problems(_items(document.get("levels"), len(RiskLevel)))
-    yield from _treatment_problems(_items(document.get("treatment"), MAX_ROWS))
+    rows = _items(document.get("treatment"), MAX_ROWS)
+    yield from _treatment_problems(rows)
+    yield from _objective_problems(document.get("objective"), rows or (), _max_score(factors, max_points))
 
 
-def _total_problems(factors: Mapping[str, Mapping[str, Any]], max_points: int | None) -> Iterator[Problem]:
-    weights = (_sound(_WEIGHT, factor.get("weight")) for factor in factors.values())
-    total = (max_points or 0) * sum(weight or 0 for weight in weights)
-    if total > MAX_TOTAL:
-        yield Problem("factors", f"the largest total score is {total}, above {MAX_TOTAL}")
-    if (total * MAX_MINOR).bit_length() > _MAX_BITS:
-        message = f"the largest priority, {total} × the largest debt, does not fit {_MAX_BITS} bits"
-        yield Problem("objective", message, "OBJECTIVE_OVERFLOW")
+def _objective_problems(objective: Any, rows: Sequence[Any], max_score: int) -> Iterator[Problem]:
+    yield from part_problems(objective, {str(action) for row in rows if (action := _given(row, "action"))})
+    yield from lane_problems(objective, asks_lane=any(_given(row, "lane") for row in rows))
+    if (sound := _sound(_OBJECTIVE, objective)) is not None:
+        yield from size_problems(sound, max_score)
+
+
+def _given(row: Any, name: str) -> Any:
+    return row.get(name) if isinstance(row, Mapping) else getattr(row, name, None)
+
+
+def _max_score(factors: Mapping[str, Any] | None, max_points: int | None) -> int:
+    weights = (_sound(_WEIGHT, (_mapping(factor) or {}).get("weight")) for factor in (factors or {}).values())
+    return (max_points or 0) * sum(weight or 0 for weight in weights)
 
 
 def _factor_problems(name: str, factor: Mapping[str, Any], max_points: int | None) -> Iterator[Problem]:

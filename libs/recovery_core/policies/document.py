@@ -7,12 +7,13 @@ make one with ``load_policy``, which checks sense as well as shape.
 import hashlib
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import orjson
 from pydantic import Field, ValidationError
 
 from recovery_core.policies.checks import find_problems
+from recovery_core.policies.objectives import Objective
 from recovery_core.policies.parts import Factors, LevelBands, MaxPoints, PolicyPart, TreatmentRows
 from recovery_core.policies.problems import Problem, repeated_names, worded
 
@@ -47,7 +48,7 @@ class Policy(PolicyPart):
     name: Annotated[str, Field(pattern=POLICY_NAME_PATTERN)]
     version: Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
     description: Annotated[str, Field(max_length=2_000)]
-    objective: Literal["score_times_debt"]
+    objective: Objective
     max_points: MaxPoints
     factors: Factors
     levels: LevelBands

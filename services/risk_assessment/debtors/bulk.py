@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, insert, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from recovery_core.profile import DEBT_AT, FACTS, PROFILE_FIELDS
-from recovery_core.ranking.objective import priority_of
+from recovery_core.ranking.objective import PriorityOf, objective_for
 from recovery_core.scoring.scorer import Score, Scorer
 from risk_assessment.debtors.balances import PAID, status_of
 from risk_assessment.debtors.tables import ASSESSMENT_FIELDS, assessments, debtors
@@ -91,13 +91,18 @@ class BulkScorer:
         """The moment as the databases store it."""
         return utc_text(self.now)
 
+    @cached_property
+    def priority_of(self) -> PriorityOf:
+        """How the policy's objective computes a priority."""
+        return objective_for(self.scorer.policy).priority
+
     def score(self, row: DebtorRow) -> Score:
         """Score a row. Raises ScoringError naming the field that the policy cannot score."""
         return self.scorer.score(row.facts)
 
     def columns(self, row: DebtorRow, score: Score) -> tuple[Any, ...]:
         """Return the assessment columns of a scored row."""
-        priority = priority_of(score.total_score, row.total_debt_amount)
+        priority = self.priority_of(score, row.facts, row.payment_status)
         return (score.total_score, score.risk_level, priority, self.policy_id, self.at)
 
 

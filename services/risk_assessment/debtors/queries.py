@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, 
 from recovery_core.money import format_money
 from recovery_core.policies.parts import RiskLevel
 from recovery_core.profile import PROFILE_FIELDS, Profile
-from recovery_core.ranking.objective import priority_of
+from recovery_core.ranking.objective import objective_for
 from recovery_core.scoring.explain import Assessment, assess
 from recovery_core.scoring.scorer import scorer_for
 from risk_assessment.debtors.tables import assessments, debtors
@@ -172,8 +172,9 @@ def fresh_score(
 ) -> dict[str, Any]:
     """Return what the active policy says of the debtor at this moment. Raises DebtorNotFoundError."""
     row = read(connection, debtor_id, within)
-    assessment = assess(scorer_for(registry.active(connection, row.portfolio)), profile_of(row), now)
-    priority = priority_of(assessment.total_score, row.total_debt_amount)
+    policy, profile = registry.active(connection, row.portfolio), profile_of(row)
+    assessment = assess(scorer_for(policy), profile, now)
+    priority = objective_for(policy).priority(assessment, profile.facts, profile.payment_status)
     return {"debtor_id": debtor_id, "priority": format_money(priority), **assessment.to_dict()}
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, insert, update
 from sqlalchemy.exc import IntegrityError
 
 from recovery_core.profile import PROFILE_FIELDS
-from recovery_core.ranking.objective import priority_of
+from recovery_core.ranking.objective import objective_for
 from recovery_core.scoring.explain import Assessment, explain
 from risk_assessment.debtors.balances import NothingOwedError, settled, status_of
 from risk_assessment.debtors.queries import read
@@ -187,11 +187,12 @@ def _scored(
     """Return the identity, profile and assessment columns under the portfolio's active policy, and the assessment."""
     policy_id, scorer = registry.active_scorer(connection, body.portfolio, now)
     score = scorer.score(body.facts)
+    status = settled(body.payment_status, body.total_debt_amount)
     columns = {field: getattr(body, field) for field in _COPIED} | {
-        "payment_status": settled(body.payment_status, body.total_debt_amount),
+        "payment_status": status,
         "total_score": score.total_score,
         "risk_level": score.risk_level,
-        "priority": priority_of(score.total_score, body.total_debt_amount),
+        "priority": objective_for(scorer.policy).priority(score, body.facts, status),
         "policy_id": policy_id,
         "assessed_at": now,
     }

@@ -11,9 +11,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, not_, or_, select
 
 from recovery_core.holds import Block
-from recovery_core.profile import DEBT_AT, FACTS
+from recovery_core.profile import FACTS
 from recovery_core.ranking.exclusions import Excluded, Exclusion, held
-from recovery_core.ranking.objective import priority_of
+from recovery_core.ranking.objective import objective_for
 from recovery_core.ranking.persons import VERSIONS
 from recovery_core.ranking.queue import Entry
 from recovery_core.scoring.scorer import ScoringError
@@ -84,7 +84,8 @@ class Eligible:
         selection = self._selection
         outside = case((selection.is_outside(), 1), else_=0).label("outside")
         facts = [debtors.c[name] for name in FACTS]
-        statement = select(debtors.c.id, self.payload().label("payload"), outside, *facts)
+        columns = (debtors.c.id, self.payload().label("payload"), outside, debtors.c.payment_status)
+        statement = select(*columns, *facts)
         statement = statement.where(selection.of_portfolio(), selection.is_stale())
         for rows in self._database.stream(self._connection, statement, CHUNK):
             stopped = self._stop([row[0] for row in rows], [row[1] for row in rows])
@@ -148,9 +149,9 @@ class Eligible:
         return gone
 
     def _score(self, rows: Iterable[Sequence[Any]]) -> Iterator[Entry]:
-        score = self._selection.scorer.score
+        score, priority_of = self._selection.scorer.score, objective_for(self._selection.scorer.policy).priority
         levels = self._selection.filters.get("risk_level")
-        for debtor_id, payload, outside, *facts in rows:
+        for debtor_id, payload, outside, status, *facts in rows:
             try:
                 result = score(facts)
             except ScoringError:
@@ -159,7 +160,8 @@ class Eligible:
             if outside or not (levels is None or result.risk_level in levels):
                 self._excluded.count(Exclusion.FILTERED, 1)
             else:
-                yield (priority_of(result.total_score, facts[DEBT_AT]), debtor_id, payload)
+                block = self.partly.get(debtor_id)
+                yield (priority_of(result, facts, status, block.mask if block else 0), debtor_id, payload)
 
     def _count_outside(self, outside: int) -> None:
         """Count debtors outside the filters, which nothing has read yet, and among them those that holds stop."""

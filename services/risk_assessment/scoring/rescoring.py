@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, func, literal_column, select, update
 
-from recovery_core.profile import DEBT_AT, FACTS
-from recovery_core.ranking.objective import priority_of
+from recovery_core.profile import FACTS
+from recovery_core.ranking.objective import objective_for
 from recovery_core.scoring.scorer import Scorer, ScoringError
 from risk_assessment.debtors.bulk import copy_to_history
 from risk_assessment.debtors.tables import debtors
@@ -48,7 +48,7 @@ def _start(connection: Connection, job: Row[Any], now: datetime) -> None:
 
 
 def _next_rows(connection: Connection, portfolio: str, last: int) -> list[Row[Any]]:
-    columns = [debtors.c[field] for field in ("id", "version", "risk_level", *FACTS)]
+    columns = [debtors.c[field] for field in ("id", "version", "risk_level", "payment_status", *FACTS)]
     statement = (
         select(*columns)
         .where(_is_of(portfolio), debtors.c.id > last)
@@ -70,15 +70,15 @@ def _is_of(portfolio: str) -> ColumnElement[bool]:
 
 def _score(connection: Connection, job: Row[Any], rows: list[Row[Any]], scorer: Scorer, now: datetime) -> None:
     scored: list[tuple[Any, ...]] = []
-    changed = 0
+    changed, priority_of = 0, objective_for(scorer.policy).priority
     at = utc_text(now)
-    for debtor_id, version, level, *facts in map(tuple, rows):
+    for debtor_id, version, level, status, *facts in map(tuple, rows):
         try:
             score = scorer.score(facts)
         except ScoringError:
             continue
         changed += score.risk_level != level
-        priority = priority_of(score.total_score, facts[DEBT_AT])
+        priority = priority_of(score, facts, status)
         scored.append((priority, score.total_score, score.risk_level, job.policy_id, at, version + 1, debtor_id))
     # In the order of the index by priority, each page of which is then visited once.
     scored.sort(key=itemgetter(0), reverse=True)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, insert
 from recovery_core.money import format_money
 from recovery_core.policies.document import Policy
 from recovery_core.profile import Profile
-from recovery_core.ranking.objective import priority_of
+from recovery_core.ranking.objective import objective_for
 from recovery_core.scoring.explain import assess
 from recovery_core.scoring.scorer import Scorer, ScoringError, scorer_for
 from risk_assessment.fields import PATTERN_WORDS
@@ -76,8 +76,8 @@ def _result(given: Any, scorer: Scorer, now: datetime) -> dict[str, Any]:
         return _rejected(named)
     except ScoringError as error:
         return _rejected([(error.field, error.message)])
-    priority = format_money(priority_of(assessment.total_score, profile.total_debt_amount))
-    return {"status": "scored", "assessment": assessment.to_dict(), "priority": priority}
+    priority = objective_for(scorer.policy).priority(assessment, profile.facts, profile.payment_status)
+    return {"status": "scored", "assessment": assessment.to_dict(), "priority": format_money(priority)}
 
 
 def _rejected(problems: list[tuple[str, str]]) -> dict[str, Any]:

@@ -98,13 +98,13 @@ def test_an_amount_comes_back_as_it_was_given(call: Calls, amounts: list[int]) -
 
 
 @settings(max_examples=EFFORT.examples(60))
-@given(st.one_of(near_amounts, texts, st.integers(0, 10**17).map(str), st.decimals(0, 10**16, places=2).map(str)))
-@example("9999999999999999.99")
-@example("10000000000000000")
+@given(st.one_of(near_amounts, texts, st.integers(0, 10**18).map(str), st.decimals(0, 10**17, places=2).map(str)))
+@example("92233720368547758.07")
+@example("92233720368547758.08")
 @example("70368744177664.01")
 def test_a_threshold_is_taken_exactly_or_refused(call: Calls, text: str) -> None:
-    limit = Decimal("9999999999999999.99")
-    fits = re.fullmatch(r"(0|[1-9][0-9]{0,15})(\.[0-9]{1,2})?", text, re.ASCII) and Decimal(text) <= limit
+    limit = Decimal("92233720368547758.07")
+    fits = re.fullmatch(r"(0|[1-9][0-9]{0,16})(\.[0-9]{1,2})?", text, re.ASCII) and Decimal(text) <= limit
 
     as_text = call("GET", "/runs/preview", params={"threshold": text})
 

@@ -19,7 +19,6 @@ from tests.risk_assessment.portfolios.activating import score_again
 from recovery_core.policies.builtin import built_in_policy
 from recovery_core.policies.document import Policy, load_policy
 from recovery_core.profile import FACTS
-from recovery_core.ranking.objective import priority_of
 from recovery_core.scoring.scorer import scorer_for
 from risk_assessment.policies import service as policies
 from risk_assessment.policies.registry import PolicyRegistry
@@ -54,7 +53,7 @@ def order_by(policy: Policy, rows: list[dict[str, Any]]) -> list[tuple[int, int]
     """Priority and id of all debtors that are not paid, by this policy alone, best first."""
     score = scorer_for(policy).score
     entries = (
-        (priority_of(score([row[fact] for fact in FACTS]).total_score, row["total_debt_amount"]), row["id"])
+        (score([row[fact] for fact in FACTS]).total_score * row["total_debt_amount"], row["id"])
         for row in rows
         if row["payment_status"] != "PAID"
     )
