@@ -35,7 +35,7 @@ class PriorityOf(Protocol):
     def __call__(self, score: Scored, facts: Sequence[Any], payment_status: str, blocked: int = 0, /) -> int:
         """Return the priority of a debtor, given its score, its facts in the order of ``Facts`` and its status.
 
-        ``blocked`` is the mask of the actions that holds block. A debtor for whom no action is left has priority 0
+        ``blocked`` is the mask of the actions that holds block. A debtor without any action left has priority 0
         where the objective asks for the action.
         """
 
