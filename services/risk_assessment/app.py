@@ -9,6 +9,8 @@ from fastapi import FastAPI
 from recovery_core.holds import HoldTimesError
 from recovery_core.policies.builtin import UnknownPolicyError
 from recovery_core.scoring.scorer import ScoringError
+from risk_assessment.comparisons import routes as comparisons
+from risk_assessment.comparisons.queries import OtherPortfolioError, RunErasedError, UnplannedRunError
 from risk_assessment.debtors import routes as debtors
 from risk_assessment.debtors.balances import NothingOwedError
 from risk_assessment.debtors.queries import DebtorNotFoundError, PortfolioMissingError
@@ -65,6 +67,9 @@ PROBLEMS = {
     NothingOwedError: ProblemSpec(422, "Nothing is owed"),
     HoldEndedError: ProblemSpec(409, "The hold is over"),
     RunFinishedError: ProblemSpec(409, "The run is over"),
+    UnplannedRunError: ProblemSpec(409, "The run is not planned"),
+    RunErasedError: ProblemSpec(409, "The run's records are deleted"),
+    OtherPortfolioError: ProblemSpec(422, "Another portfolio"),
     PortfolioMissingError: ProblemSpec(422, "Portfolio missing"),
     PortfolioNotNamedError: ProblemSpec(422, "Portfolio missing"),
     HoldTargetMissingError: ProblemSpec(422, "Unclear target"),
@@ -109,8 +114,8 @@ def create_app(settings: Settings) -> FastAPI:
         access=access_of(settings, settings.risk_rate_limit, lambda: app.state.resources.database, api_keys),
         docs=settings.recovery_docs,
     )
-    for router in (portfolios.router, policies.router, holds.router, debtors.router, scoring.router, runs.router):
-        app.include_router(router, prefix=ROOT)
+    for noun in (portfolios, policies, holds, debtors, scoring, runs, comparisons):
+        app.include_router(noun.router, prefix=ROOT)
     # This API sends and receives nothing, and its role may not: the dispatcher proves that, by itself.
     queues = (*settings.lane_queues.values(), settings.recovery_queue_results)
     add_callers(app, ROOT, settings.recovery_auth, workers)

@@ -44,6 +44,7 @@ EXPORTS = (
     ("debt", "/runs/{run_id}/skips"),
     ("debt", "/runs/{run_id}/errors"),
     ("risk", "/runs/{run_id}/exclusions"),
+    ("risk", "/runs/{run_id}/compare"),
 )
 EMPTY_WHERE_UNKNOWN = {"/debtors/{debtor_id}/decisions"}
 """Lists that are empty, and no 404, for an id that was never heard of."""
@@ -73,6 +74,8 @@ class Books:
         if method in ("POST", "PUT", "PATCH"):
             options["json"] = BODIES.get((method, path), {}) | (body or {})
         address = ROOTS[service] + path.format(**ids)
+        if path.endswith("/compare"):
+            options["params"] = {"with": ids["run_id"]}
         headers = {"X-Request-Id": "same"} | options.pop("headers", {})
         response = self.apis[service].request(who, method, address, headers=headers, **options)
         return response.status_code, _without(response.text, ids)

@@ -37,6 +37,7 @@ EXPECTED = {
         ("POST", "/runs/{run_id}/cancel"): "operator",
         ("GET", "/runs/{run_id}/events"): "viewer",
         ("GET", "/runs/{run_id}/exclusions"): "viewer",
+        ("GET", "/runs/{run_id}/compare"): "viewer",
     },
     "debt": {
         ("GET", "/me"): "viewer",

@@ -44,6 +44,7 @@ READS = {
         ("GET", "/holds/{hold_id}"): "hold.read",
         ("GET", "/runs/preview"): "run.previewed",
         ("GET", "/runs/{run_id}/exclusions"): "run.exclusions_read",
+        ("GET", "/runs/{run_id}/compare"): "run.compared",
     },
     "debt": {
         ("GET", "/debtors/{debtor_id}/decisions"): "debtor.decisions_read",

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 from tests.contracts.access.guarded import ROOTS, Guarded
 from tests.contracts.audit.actions import READS, WHY, created, held, ok
 from tests.contracts.audit.conftest import Log
@@ -11,6 +12,7 @@ from tests.debt_processing.builders import LATER, NOW, a_batch, a_debtor, debtor
 from debt_processing.batches import service as inbox
 from recovery_core.decisions.decide import decide
 from recovery_core.messages.batch import resolve_policy
+from risk_assessment.tables import runs
 
 
 def recorded(debt: Guarded, entries: list[dict[str, Any]]) -> None:
@@ -27,6 +29,15 @@ def _subject(path: str, debtor: int, hold: str, run: str) -> str:
     return f"run:{run}" if "{run_id}" in path else f"debtor:{debtor}"
 
 
+def _params(path: str, run: str, risk: Guarded) -> dict[str, str]:
+    """Return the parameters that a path wants. A run is compared with itself, as if it had been planned."""
+    if not path.endswith("/compare"):
+        return {}
+    with risk.database.write() as connection:
+        connection.execute(update(runs).values(planned_at=NOW))
+    return {"with": run}
+
+
 class TestReads:
     @pytest.mark.parametrize(("method", "path"), list(READS["risk"]))
     def test_a_read_of_personal_data_is_logged_and_writes_nothing(
@@ -38,7 +49,7 @@ class TestReads:
         before = risk.records()
 
         address = ROOTS["risk"] + path.format(debtor_id=debtor, hold_id=hold, run_id=run)
-        ok(risk.request("viewer", method, address, headers=WHY))
+        ok(risk.request("viewer", method, address, headers=WHY, params=_params(path, run, risk)))
 
         assert log.events == [
             {

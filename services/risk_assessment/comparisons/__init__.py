@@ -1,0 +1,1 @@
+"""Comparisons: what changed between two runs of a portfolio, debtor by debtor."""
