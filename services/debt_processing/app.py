@@ -16,6 +16,7 @@ from debt_processing.runs import routes as runs
 from debt_processing.settings import PACKAGE, Settings
 from debt_processing.stops.freshness import check_freshness
 from service_kit.auth.access import access_of
+from service_kit.auth.portfolios import PortfolioNotFoundError
 from service_kit.clock import utc_now
 from service_kit.database.engine import Database
 from service_kit.http.app import base_app
@@ -30,6 +31,7 @@ from service_kit.process import open_process
 ROOT = "/debt-service"
 
 PROBLEMS = {
+    PortfolioNotFoundError: ProblemSpec(404, "No such portfolio", field="portfolio"),
     RunUnknown: ProblemSpec(404, "No such run"),
     NotAcceptable: ProblemSpec(406, "No such format", field="accept"),
     BadCursor: ProblemSpec(422, "Bad cursor", field="cursor"),

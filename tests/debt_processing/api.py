@@ -55,10 +55,10 @@ async def get(api: httpx.AsyncClient, path: str, status: int = 200, **options: A
     return response.json()
 
 
-async def every_page(api: httpx.AsyncClient, path: str, limit: int) -> list[list[Any]]:
+async def every_page(api: httpx.AsyncClient, path: str, limit: int, **params: Any) -> list[list[Any]]:
     pages, cursor = [], None
     while True:
-        page = await get(api, path, params={"limit": limit} | ({"cursor": cursor} if cursor else {}))
+        page = await get(api, path, params=params | {"limit": limit} | ({"cursor": cursor} if cursor else {}))
         pages.append(page["items"])
         cursor = page["next_cursor"]
         if cursor is None:

@@ -1,20 +1,23 @@
 """The schema that the migrations make, and that the queries which grow with the data walk its indexes."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import Select, UniqueConstraint, inspect, select
+from sqlalchemy import Connection, Select, UniqueConstraint, event, inspect, select
 from sqlalchemy.dialects import mysql, sqlite
 from tests.debt_processing.builders import LATER, NOW, a_batch, debtors
 
 from debt_processing.batches import service as inbox
-from debt_processing.decisions.queries import Only, _is_after
+from debt_processing.decisions.queries import Only, _is_after, decision_page, error_page
+from debt_processing.runs import queries as reports
 from debt_processing.tables import decisions, errors, metadata
 from recovery_core.decisions.decide import decide
 from recovery_core.policies.builtin import built_in_policy
 from service_kit.database.engine import Database
 from service_kit.database.migrations import ForeignSchemaError, current_revision, downgrade, upgrade
+from service_kit.http.pages import encode_cursor
 from service_kit.worker.dependencies import check_database
 
 PACKAGE = "debt_processing"
@@ -106,14 +109,50 @@ def test_a_page_of_a_run_walks_the_primary_key(filled: Database) -> None:
         assert_walks(text, key(filled, table.name))
 
 
-def test_chosen_decisions_of_a_run_walk_the_primary_key_too(filled: Database) -> None:
-    statement = (
-        select(decisions)
-        .where(decisions.c.run_number == 2, _is_after(decisions, (3, 10)), *Only("LEGAL_REVIEW", "HIGH").conditions())
-        .order_by(decisions.c.batch_sequence, decisions.c.position)
-        .limit(50)
-    )
-    assert_walks(plan(filled, statement), key(filled, "decisions"))
+def statements(database: Database, act: Callable[[Connection], Any]) -> list[tuple[str, Any]]:
+    """What an act asks of the tables that grow with the data."""
+    asked: list[tuple[str, Any]] = []
+    note = lambda _c, _cursor, statement, parameters, *_: asked.append((statement, parameters))  # noqa: E731
+    with database.read() as connection:
+        event.listen(connection, "before_cursor_execute", note)
+        act(connection)
+    return [one for one in asked if re.search(r"(FROM|JOIN) (decisions|errors|batches|runs)\b", one[0])]
+
+
+def plans(database: Database, act: Callable[[Connection], Any]) -> list[str]:
+    """How the database runs each of the queries of an act."""
+    explain = "EXPLAIN" if database.dialect == "mysql" else "EXPLAIN QUERY PLAN"
+    found = statements(database, act)
+    with database.read() as connection:
+        lines = [connection.exec_driver_sql(f"{explain} {sql}", parameters).all() for sql, parameters in found]
+    return ["\n".join(str(tuple(line)) for line in one) for one in lines]
+
+
+def test_chosen_decisions_are_read_from_the_batches_that_have_some(filled: Database) -> None:
+    only = Only("AGENT_CALL", "MEDIUM")
+
+    _, chosen, rows, *_ = plans(filled, lambda c: decision_page(c, "run-1", None, 50, encode_cursor([3, 10]), only))
+    none = statements(filled, lambda c: decision_page(c, "run-1", None, 50, None, Only("LEGAL_REVIEW", "LOW")))
+
+    assert_walks(chosen, "uq_batches_run_sequence" if filled.dialect == "mysql" else "sqlite_autoindex_batches_2")
+    assert key(filled, "decisions") in rows
+    assert not re.search(r"SCAN|'ALL'", rows), rows
+    assert not any("FROM decisions" in statement for statement, _ in none)
+
+
+def test_errors_of_a_kind_walk_an_index_in_its_order(filled: Database) -> None:
+    _, text = plans(filled, lambda c: error_page(c, "run-1", None, 50, encode_cursor([3, 10]), "industry_sector"))
+
+    assert "ix_errors_error" in text
+    assert key(filled, "errors") in text
+    assert not re.search(r"SCAN errors|TEMP B-TREE|filesort", text), text
+
+
+def test_reports_of_a_portfolio_are_found_along_its_index(filled: Database) -> None:
+    for portfolio, within in ("default", None), (None, frozenset({"default", "another"})):
+        text = plans(filled, lambda c, p=portfolio, w=within: reports.page(c, p, w, encode_cursor([3]), 50))[0]
+        assert "ix_runs_portfolio" in text
+        assert not re.search(r"SCAN runs|'runs', 'ALL'", text), text
 
 
 def test_a_debtors_history_walks_its_own_index(filled: Database) -> None:

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, and_, or_, select
+import orjson
+from sqlalchemy import ColumnElement, Connection, Row, Table, and_, func, or_, select
 
 from debt_processing.batches.queries import find_run, scorer_of
 from debt_processing.batches.tables import batches
-from debt_processing.decisions.schemas import DecisionPage, RunErrorPage, SkipPage
+from debt_processing.decisions.schemas import DecisionPage, RunError, RunErrorPage, SkipPage
 from debt_processing.decisions.tables import decisions, errors, skips
 from debt_processing.runs.tables import runs
 from recovery_core.holds import actions_of
@@ -22,6 +23,7 @@ Place = tuple[int, int]
 START: Place = (0, -1)
 
 CHUNK = 2_000
+_BATCHES_A_QUERY = 500
 _OF_BATCH: tuple[ColumnElement[Any], ...] = (batches.c.lane, batches.c.finished_at, batches.c.stops_seen)
 _ERROR_FIELDS = ("debtor_id", "batch_sequence", "position", "stage", "error", "detail", "recorded_at")
 
@@ -37,6 +39,16 @@ class Only:
         """Return what these decisions have in common, for SQL."""
         wanted = ((decisions.c.action, self.action), (decisions.c.risk_level, self.level))
         return [column == value for column, value in wanted if value is not None]
+
+    def may_be_in(self) -> list[ColumnElement[bool]]:
+        """Return what is true of every batch with such decisions, for SQL: its outcomes name action and level."""
+        named = [f'"{name}"' for name in (self.action, self.level) if name is not None]
+        return [batches.c.outcomes.contains(name, autoescape=True) for name in named]
+
+    def count(self, outcomes: dict[str, dict[str, int]]) -> int:
+        """Return how many such decisions a batch with these outcomes has."""
+        levels = outcomes.values() if self.level is None else (outcomes.get(self.level, {}),)
+        return sum(number for actions in levels for action, number in actions.items() if self.action in (None, action))
 
 
 EVERY = Only()
@@ -64,12 +76,13 @@ def decision_chunk(
     size: int = CHUNK,
     only: Only = EVERY,
 ) -> list[dict[str, Any]]:
-    """Return the run's next decisions after a place, as clients see them. Raises RunUnknown.
-
-    Without an index of actions or levels: where few decisions are wanted, all rows of the run are looked at.
-    """
+    """Return the run's next decisions after a place, as clients see them. Raises RunUnknown."""
     run = find_run(connection, run_id, within)
-    rows = _after(connection, decisions, run.number, place, size, *only.conditions())
+    rows: Sequence[Row[Any]]
+    if only == EVERY:
+        rows = _after(connection, decisions, run.number, place, size)
+    else:
+        rows = _chosen_after(connection, run.number, place, size, only)
     about = _batches(connection, run.number, rows)
     return [_shown(row, run, about[row.batch_sequence]) for row in rows]
 
@@ -91,20 +104,43 @@ def skip_chunk(
     return [_shown_skip(row, run_id, about[row.batch_sequence].stops_seen) for row in rows]
 
 
-def error_page(connection: Connection, run_id: str, within: Portfolios, limit: int, cursor: str | None) -> RunErrorPage:
-    """Return one page of a run's errors. Raises RunUnknown, BadCursor."""
-    found = error_chunk(connection, run_id, within, _place_in(cursor), limit + 1)
+def error_page(
+    connection: Connection, run_id: str, within: Portfolios, limit: int, cursor: str | None, kind: str | None = None
+) -> RunErrorPage:
+    """Return one page of a run's errors, of one kind or of all. Raises RunUnknown, BadCursor."""
+    found = error_chunk(connection, run_id, within, _place_in(cursor), limit + 1, kind)
     page = page_of(found, limit, place_of)
     return RunErrorPage.model_validate({"items": page.items, "next_cursor": page.next_cursor})
 
 
 def error_chunk(
-    connection: Connection, run_id: str, within: Portfolios, place: Place = START, size: int = CHUNK
+    connection: Connection,
+    run_id: str,
+    within: Portfolios,
+    place: Place = START,
+    size: int = CHUNK,
+    kind: str | None = None,
 ) -> list[dict[str, Any]]:
     """Return the run's next errors after a place, as clients see them. Raises RunUnknown."""
     run = find_run(connection, run_id, within)
-    rows = _after(connection, errors, run.number, place, size)
-    return [{"run_id": run_id} | {name: row._mapping[name] for name in _ERROR_FIELDS} for row in rows]
+    if kind is None:
+        return _shown_errors(run_id, _after(connection, errors, run.number, place, size))
+    return _shown_errors(run_id, _errors_of_kind(connection, run.number, kind, place, size))
+
+
+def first_errors(connection: Connection, run: Row[Any], count: int) -> list[RunError]:
+    """Return the first errors of a run, in the order of work."""
+    shown = _shown_errors(run.run_id, _after(connection, errors, run.number, START, count))
+    return [RunError.model_validate(one) for one in shown]
+
+
+def error_kinds(connection: Connection, numbers: Sequence[int]) -> dict[int, dict[str, int]]:
+    """Return how many errors of each kind runs have, by the numbers of the runs. An index is counted."""
+    statement = select(errors.c.run_number, errors.c.error, func.count()).where(errors.c.run_number.in_(numbers))
+    found: dict[int, dict[str, int]] = {}
+    for number, kind, count in connection.execute(statement.group_by(errors.c.run_number, errors.c.error)):
+        found.setdefault(number, {})[kind] = count
+    return {number: dict(sorted(kinds.items())) for number, kinds in found.items()}
 
 
 def history(connection: Connection, debtor_id: int, within: Portfolios, limit: int, cursor: str | None) -> DecisionPage:
@@ -156,6 +192,45 @@ def _after(
     return connection.execute(statement).all()
 
 
+def _errors_of_kind(connection: Connection, run_number: int, kind: str, place: Place, size: int) -> Sequence[Row[Any]]:
+    """Return the run's next errors of a kind after a place."""
+    # The index alone has these columns, so that both databases walk it rather than the table.
+    places = select(errors.c.batch_sequence, errors.c.position).where(
+        errors.c.run_number == run_number, errors.c.error == kind, _is_after(errors, place)
+    )
+    chosen = places.order_by(errors.c.batch_sequence, errors.c.position).limit(size).subquery()
+    same = and_(
+        errors.c.run_number == run_number,
+        errors.c.batch_sequence == chosen.c.batch_sequence,
+        errors.c.position == chosen.c.position,
+    )
+    found = connection.execute(select(errors).select_from(chosen.join(errors, same)))
+    return sorted(found, key=lambda row: (row.batch_sequence, row.position))
+
+
+def _chosen_after(connection: Connection, run_number: int, place: Place, size: int, only: Only) -> Sequence[Row[Any]]:
+    """Return the run's next decisions of these, from those batches alone whose outcomes say that they have some."""
+    statement = (
+        select(batches.c.sequence, batches.c.outcomes)
+        .where(batches.c.run_number == run_number, batches.c.sequence >= place[0], *only.may_be_in())
+        .order_by(batches.c.sequence)
+        .limit(size + 1)
+    )
+    sequences, after_place = [], 0
+    for sequence, outcomes in connection.execute(statement):
+        count = only.count(orjson.loads(outcomes))
+        if count:
+            sequences.append(sequence)
+            after_place += count if sequence > place[0] else 0
+        if after_place >= size:
+            break
+    found: list[Row[Any]] = []
+    for start in range(0, len(sequences), _BATCHES_A_QUERY):
+        some = decisions.c.batch_sequence.in_(sequences[start : start + _BATCHES_A_QUERY])
+        found += _after(connection, decisions, run_number, place, size - len(found), some, *only.conditions())
+    return found
+
+
 def _is_after(table: Table, place: Place) -> ColumnElement[bool]:
     sequence, position = place
     # The first comparison alone gives both databases the range of the key where the walk begins.
@@ -193,6 +268,10 @@ def _shown(row: Row[Any], run: Row[Any], batch: Row[Any]) -> dict[str, Any]:
         "stops_seen": batch.stops_seen,
         "decided_at": batch.finished_at,
     }
+
+
+def _shown_errors(run_id: str, rows: Iterable[Row[Any]]) -> list[dict[str, Any]]:
+    return [{"run_id": run_id} | {name: row._mapping[name] for name in _ERROR_FIELDS} for row in rows]
 
 
 def _shown_skip(row: Row[Any], run_id: str, stops_seen: int | None) -> dict[str, Any]:

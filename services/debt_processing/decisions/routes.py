@@ -15,6 +15,7 @@ from service_kit.auth.portfolios import Origin
 from service_kit.http.context import viewer
 from service_kit.http.exports import EXPORT_RESPONSES, ChosenFormat, ExportableList
 from service_kit.http.input.routes import JsonRoute
+from service_kit.http.input.wording import PRINTABLE_PATTERN
 from service_kit.http.pages import Cursor, Limit
 from service_kit.http.responses import json_response
 
@@ -26,6 +27,15 @@ def _cell(value: Any) -> Any:
 
 
 OnlyAction = Annotated[Action | None, Query(description="Only decisions for this action")]
+OnlyKind = Annotated[
+    str | None,
+    Query(
+        min_length=1,
+        max_length=100,
+        pattern=PRINTABLE_PATTERN,
+        description="Only errors of this kind: a key of `error_kinds` in the report",
+    ),
+]
 OnlyLevel = Annotated[RiskLevel | None, Query(description="Only debtors of this level")]
 
 
@@ -37,9 +47,11 @@ def _decisions(only: Only) -> ExportableList[Place]:
 SKIPS: ExportableList[Place] = ExportableList(
     "skips", tuple(Skip.model_fields), queries.skip_page, queries.skip_chunk, START, place_of
 )
-ERRORS: ExportableList[Place] = ExportableList(
-    "errors", tuple(RunError.model_fields), queries.error_page, queries.error_chunk, START, place_of
-)
+
+
+def _errors(kind: str | None) -> ExportableList[Place]:
+    page, chunk = partial(queries.error_page, kind=kind), partial(queries.error_chunk, kind=kind)
+    return ExportableList("errors", tuple(RunError.model_fields), page, chunk, START, place_of)
 
 
 @router.get(
@@ -88,10 +100,15 @@ async def list_skips(
     tags=["runs"],
 )
 async def list_errors(
-    run_id: RunId, context: Context, wanted: ChosenFormat, limit: Limit = 100, cursor: Cursor = None
+    run_id: RunId,
+    context: Context,
+    wanted: ChosenFormat,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+    error: OnlyKind = None,
 ) -> BaseModel | Response:
     """Debtors that could not be decided, in the order of work: a page as JSON, or all as CSV or NDJSON by `Accept`."""
-    response = await ERRORS.respond(context, wanted, run_id, limit, cursor)
+    response = await _errors(error).respond(context, wanted, run_id, limit, cursor)
     context.audit.read("run.errors_read", f"run:{run_id}")
     return response
 

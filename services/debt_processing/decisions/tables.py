@@ -3,7 +3,7 @@
 Rows are only ever added. What is true of a whole batch or run (lane, time, policy, threshold) is stored once there.
 """
 
-from sqlalchemy import BigInteger, Column, Integer, String, Table, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Column, Index, Integer, String, Table, Text, UniqueConstraint
 
 from debt_processing.metadata import metadata
 from service_kit.database.types import UtcDateTime, table_options
@@ -58,3 +58,4 @@ errors = Table(
     sqlite_with_rowid=False,
     **table_options(),
 )
+Index("ix_errors_error", errors.c.run_number, errors.c.error, errors.c.batch_sequence, errors.c.position)

@@ -1,34 +1,86 @@
-"""The report on a run: what came of it so far, summed over its batches."""
+"""Reports on runs: what came of each so far, summed over its batches. One run, or a page of them."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, Select, func, select, union_all
 
 from debt_processing.batches.queries import find_run
 from debt_processing.batches.tables import batches
-from debt_processing.decisions.queries import error_page
+from debt_processing.decisions.queries import error_kinds, first_errors
 from debt_processing.runs.schemas import Counts, RunReport
-from debt_processing.runs.tables import ended_runs
+from debt_processing.runs.tables import ended_runs, runs
 from recovery_core.money import format_money
 from service_kit.auth.portfolios import Portfolios
+from service_kit.http.pages import Page, decode_cursor, fetch_page
 
 FIRST_ERRORS = 10
 
 
 def report(connection: Connection, run_id: str, within: Portfolios) -> RunReport:
     """Sum up what is recorded of a run. Raises RunUnknown."""
-    run = find_run(connection, run_id, within)
-    sums = _sums(connection, run.number)
-    by_level = _outcomes(connection, run.number)
-    processed = int(sums.succeeded + sums.failed + sums.skipped)
+    [one] = _reports(connection, [find_run(connection, run_id, within)])
+    return one
+
+
+def page(
+    connection: Connection, portfolio: str | None, within: Portfolios, cursor: str | None, limit: int
+) -> Page[RunReport]:
+    """Return one page of reports on the runs of a portfolio, None for all of these; newest first. Raises BadCursor."""
+    before = None if cursor is None else int(decode_cursor(cursor, [int])[0])
+    named = within if portfolio is None else frozenset({portfolio})
+    if named is not None and not named:
+        return Page([], None)
+    found = fetch_page(connection, _newest(named, before, limit + 1), limit, lambda row: [row.number])
+    return Page(_reports(connection, found.items), found.next_cursor)
+
+
+def _newest(named: Portfolios, before: int | None, top: int) -> Select[Any]:
+    """Select the newest runs. Of several portfolios the newest of each are merged: one range of an index each."""
+    newest = select(runs).order_by(runs.c.number.desc())
+    if before is not None:
+        newest = newest.where(runs.c.number < before)
+    if named is None:
+        return newest
+    for dialect in ("mysql", "mariadb"):
+        # MySQL would otherwise walk the whole table, because its order is that of the page.
+        newest = newest.with_hint(runs, "FORCE INDEX (ix_runs_portfolio)", dialect)
+    parts = [newest.where(runs.c.portfolio == name) for name in sorted(named)]
+    if len(parts) == 1:
+        return parts[0]
+    merged = union_all(*(select(part.limit(top).subquery()) for part in parts)).subquery()
+    return select(merged).order_by(merged.c.number.desc())
+
+
+def _reports(connection: Connection, found: Sequence[Row[Any]]) -> list[RunReport]:
+    """Return the reports on these runs, whose batches are read together."""
+    numbers = [run.number for run in found]
+    sums, ended = _sums(connection, numbers), _ended(connection, [run.run_id for run in found])
+    outcomes, reasons = _outcomes(connection, numbers), _skip_reasons(connection, numbers)
+    kinds = error_kinds(connection, numbers)
+    return [
+        _report(connection, run, sums[run.number], ended.get(run.run_id), outcomes, reasons, kinds) for run in found
+    ]
+
+
+def _report(
+    connection: Connection,
+    run: Row[Any],
+    sums: Row[Any],
+    ended: str | None,
+    outcomes: Mapping[int, dict[str, Counts]],
+    reasons: Mapping[int, Counts],
+    kinds: Mapping[int, Counts],
+) -> RunReport:
+    by_level = outcomes.get(run.number, {})
+    failed, processed = int(sums.failed), int(sums.succeeded + sums.failed + sums.skipped)
     seconds = _seconds(sums.started_at, sums.finished_at)
     return RunReport(
         run_id=run.run_id,
-        state=_state(connection, run, int(sums.batches), processed),
+        state=_state(run, ended, int(sums.batches), processed),
         portfolio=run.portfolio,
         policy={"name": run.policy_name, "version": run.policy_version, "hash": run.policy_hash},
         as_of=run.as_of,
@@ -36,9 +88,9 @@ def report(connection: Connection, run_id: str, within: Portfolios) -> RunReport
         debtors_total=run.debtors_total,
         debtors_processed=processed,
         succeeded=int(sums.succeeded),
-        failed=int(sums.failed),
+        failed=failed,
         skipped=int(sums.skipped),
-        skip_reasons=_skip_reasons(connection, run.number),
+        skip_reasons=reasons.get(run.number, {}),
         high_priority=int(sums.high_priority),
         score_mismatches=int(sums.score_mismatches),
         batches_total=run.batches_total,
@@ -50,50 +102,66 @@ def report(connection: Connection, run_id: str, within: Portfolios) -> RunReport
         actions=_total(by_level.values()),
         levels={level: sum(actions.values()) for level, actions in by_level.items()},
         actions_by_level=by_level,
-        first_errors=error_page(connection, run_id, within, FIRST_ERRORS, None).items,
+        error_kinds=kinds.get(run.number, {}),
+        first_errors=first_errors(connection, run, FIRST_ERRORS) if failed else [],
     )
 
 
-def _state(connection: Connection, run: Row[Any], recorded: int, processed: int) -> str:
+def _state(run: Row[Any], ended: str | None, recorded: int, processed: int) -> str:
     """Return how far the run is. What was cancelled too late to stop any batch is completed all the same."""
     if recorded >= run.batches_total and processed == run.debtors_total:
         return "completed"
-    ended = select(ended_runs.c.state).where(ended_runs.c.run_id == run.run_id)
-    return connection.execute(ended).scalar() or "processing"
+    return ended or "processing"
 
 
-def _sums(connection: Connection, number: int) -> Row[Any]:
+def _ended(connection: Connection, run_ids: Sequence[str]) -> dict[str, str]:
+    statement = select(ended_runs.c.run_id, ended_runs.c.state).where(ended_runs.c.run_id.in_(run_ids))
+    return dict(connection.execute(statement).all())
+
+
+def _sums(connection: Connection, numbers: Sequence[int]) -> dict[int, Row[Any]]:
+    """Sum up the batches of runs, each of which has some: the first one brings its run."""
     added = [
         func.coalesce(func.sum(batches.c[name]), 0).label(name)
         for name in ("succeeded", "failed", "skipped", "high_priority", "score_mismatches")
     ]
     statement = select(
+        batches.c.run_number,
         func.count().label("batches"),
         *added,
         func.min(batches.c.started_at).label("started_at"),
         func.max(batches.c.finished_at).label("finished_at"),
     )
-    return connection.execute(statement.where(batches.c.run_number == number)).one()
+    of_runs = statement.where(batches.c.run_number.in_(numbers)).group_by(batches.c.run_number)
+    return {row.run_number: row for row in connection.execute(of_runs)}
 
 
-def _outcomes(connection: Connection, number: int) -> dict[str, Counts]:
+def _outcomes(connection: Connection, numbers: Sequence[int]) -> dict[int, dict[str, Counts]]:
+    """Return how many debtors of each run had which level and action."""
     # Few different texts stand for many batches, so the database counts them and each is read once.
-    statement = select(batches.c.outcomes, func.count()).where(batches.c.run_number == number)
-    found: dict[str, Counter[str]] = {}
-    for text, times in connection.execute(statement.group_by(batches.c.outcomes)):
+    statement = select(batches.c.run_number, batches.c.outcomes, func.count())
+    of_runs = statement.where(batches.c.run_number.in_(numbers)).group_by(batches.c.run_number, batches.c.outcomes)
+    found: dict[int, dict[str, Counter[str]]] = {}
+    for number, text, times in connection.execute(of_runs):
+        of_run = found.setdefault(number, {})
         for level, actions in orjson.loads(text).items():
-            found.setdefault(level, Counter()).update({action: n * times for action, n in actions.items()})
-    return {level: dict(sorted(found[level].items())) for level in sorted(found)}
+            of_run.setdefault(level, Counter()).update({action: n * times for action, n in actions.items()})
+    return {
+        number: {level: dict(sorted(levels[level].items())) for level in sorted(levels)}
+        for number, levels in found.items()
+    }
 
 
-def _skip_reasons(connection: Connection, number: int) -> Counts:
-    statement = select(batches.c.skip_reasons, func.count()).where(
-        batches.c.run_number == number, batches.c.skip_reasons.is_not(None)
+def _skip_reasons(connection: Connection, numbers: Sequence[int]) -> dict[int, Counts]:
+    statement = select(batches.c.run_number, batches.c.skip_reasons, func.count()).where(
+        batches.c.run_number.in_(numbers), batches.c.skip_reasons.is_not(None)
     )
-    found: Counter[str] = Counter()
-    for text, times in connection.execute(statement.group_by(batches.c.skip_reasons)):
-        found.update({reason: n * times for reason, n in orjson.loads(text).items()})
-    return dict(sorted(found.items()))
+    found: dict[int, Counter[str]] = {}
+    of_runs = statement.group_by(batches.c.run_number, batches.c.skip_reasons)
+    for number, text, times in connection.execute(of_runs):
+        reasons = {reason: n * times for reason, n in orjson.loads(text).items()}
+        found.setdefault(number, Counter()).update(reasons)
+    return {number: dict(sorted(reasons.items())) for number, reasons in found.items()}
 
 
 def _total(counts: Iterable[Counts]) -> Counts:

@@ -39,4 +39,12 @@ class RunReport(BaseModel):
     actions: Counts = Field(examples=[{"AGENT_CALL": 120}])
     levels: Counts = Field(examples=[{"HIGH": 120}])
     actions_by_level: dict[str, Counts] = Field(examples=[{"HIGH": {"AGENT_CALL": 120}}])
+    error_kinds: Counts = Field(description="Failed debtors by kind of error", examples=[{"industry_sector": 2}])
     first_errors: list[RunError] = Field(description="At most 10, in the order of work")
+
+
+class RunReportPage(BaseModel):
+    """Reports, and the cursor of the next page if there is one."""
+
+    items: list[RunReport]
+    next_cursor: str | None

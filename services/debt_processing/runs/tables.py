@@ -1,6 +1,6 @@
 """Runs as their batches describe them, and those that ended early."""
 
-from sqlalchemy import BigInteger, Column, Integer, String, Table, UniqueConstraint
+from sqlalchemy import BigInteger, Column, Index, Integer, String, Table, UniqueConstraint
 
 from debt_processing.metadata import metadata
 from service_kit.database.types import LongText, RowId, UtcDateTime, table_options
@@ -24,6 +24,7 @@ runs = Table(
     sqlite_autoincrement=True,
     **table_options(),
 )
+Index("ix_runs_portfolio", runs.c.portfolio, runs.c.number)
 
 # A run may be known here before any batch of it, and for its end alone.
 ended_runs = Table(

@@ -25,8 +25,9 @@ from risk_assessment.policies.queries import require_portfolio
 from risk_assessment.policies.registry import PolicyRegistry
 from risk_assessment.runs import queries, service
 from risk_assessment.runs.preview import Preview
+from risk_assessment.runs.queries import RunFilter
 from risk_assessment.runs.schemas import DEFAULT_THRESHOLD, PreviewOut, RunFilters, RunIn, RunOut, RunPage
-from risk_assessment.runs.tables import FINISHED, Unit
+from risk_assessment.runs.tables import FINISHED, RunState, Unit
 from service_kit.auth.portfolios import Origin
 from service_kit.database.engine import Database
 from service_kit.http.context import long_viewer, operator, viewer
@@ -111,11 +112,19 @@ def start(
     return respond_once(IDEMPOTENCY, context, "run", key, parsed_body(request), act)
 
 
-@router.get("", response_model=RunPage, dependencies=viewer(Origin.CALLER))
-def list_runs(context: Context, limit: Limit = 100, cursor: Cursor = None) -> Response:
+@router.get("", response_model=RunPage, responses=problem_responses(404), dependencies=viewer(Origin.QUERY))
+def list_runs(
+    context: Context,
+    portfolio: Annotated[PortfolioName | None, Query(description="Only runs of this portfolio")] = None,
+    state: Annotated[RunState | None, Query(description="Only runs in this state")] = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Response:
     """Runs, newest first."""
+    context.require_portfolio(portfolio)
+    wanted = RunFilter(portfolio, state, context.portfolios)
     with context.reading() as connection:
-        page = queries.page(connection, context.portfolios, cursor, limit)
+        page = queries.page(connection, wanted, cursor, limit)
         items = [queries.view(connection, row, context.registry) for row in page.items]
     return json_response(RunPage.model_validate({"items": items, "next_cursor": page.next_cursor}))
 

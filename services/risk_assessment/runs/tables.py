@@ -70,3 +70,5 @@ runs = Table(
     **table_options(),
 )
 Index("ix_runs_state", runs.c.state, runs.c.number)
+Index("ix_runs_portfolio", runs.c.portfolio, runs.c.number)
+Index("ix_runs_portfolio_state", runs.c.portfolio, runs.c.state, runs.c.number)

@@ -52,7 +52,7 @@ EMPTY_WHERE_UNKNOWN = {"/debtors/{debtor_id}/decisions"}
 TAKEN = {
     "/debtors": {"limit", "sort", "portfolio"},
     "/debtors/high-risk": {"limit", "portfolio"},
-    "/runs": {"limit"},
+    "/runs": {"limit", "portfolio"},
     "/holds": {"limit", "portfolio"},
     "/portfolios": {"limit"},
 }

@@ -42,6 +42,7 @@ EXPECTED = {
     "debt": {
         ("GET", "/me"): "viewer",
         ("GET", "/workers"): "viewer",
+        ("GET", "/runs"): "viewer",
         ("GET", "/runs/{run_id}"): "viewer",
         ("GET", "/runs/{run_id}/decisions"): "viewer",
         ("GET", "/runs/{run_id}/errors"): "viewer",

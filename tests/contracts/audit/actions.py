@@ -48,6 +48,7 @@ READS = {
     },
     "debt": {
         ("GET", "/debtors/{debtor_id}/decisions"): "debtor.decisions_read",
+        ("GET", "/runs"): "run.reports_listed",
         ("GET", "/runs/{run_id}"): "run.report_read",
         ("GET", "/runs/{run_id}/decisions"): "run.decisions_read",
         ("GET", "/runs/{run_id}/errors"): "run.errors_read",

@@ -189,6 +189,56 @@ async def test_a_client_that_accepts_no_form_we_have_is_rejected(accept: str) ->
         await chosen_format(accept)
 
 
+# Filters
+
+
+@pytest.mark.parametrize("limit", [1, 4, 500])
+@pytest.mark.parametrize(
+    "chosen",
+    [{"action": "NO_ACTION"}, {"level": "LOW"}, {"action": "AGENT_CALL", "level": "HIGH"}, {"action": "AGENT_CALL"}],
+    ids=str,
+)
+async def test_decisions_are_chosen_by_action_and_level(
+    lite_api: httpx.AsyncClient, lite_store: Callable[..., None], chosen: dict[str, str], limit: int
+) -> None:
+    poor = {"monthly_income": "0.00", "late_payments_count": 9, "employment_status": "UNEMPLOYED"}
+    rich = {"total_debt_amount": "10.00", "late_payments_count": 0, "industry_sector": "GOVERNMENT"}
+    for sequence in range(1, 9):
+        first = sequence * 100
+        few = [a_debtor(first + 50 + n, **[rich, poor, poor | {"payment_status": "PAID"}][n]) for n in range(3)]
+        lite_store(sequence=sequence, entries=[*debtors(2, first=first), *(few if sequence in (2, 3, 7) else [])])
+    everyone = list(itertools.chain.from_iterable(await every_page(lite_api, "/runs/run-1/decisions", 500)))
+    names = {"action": "action", "level": "risk_level"}
+    wanted = [one for one in everyone if all(one[names[name]] == value for name, value in chosen.items())]
+
+    pages = await every_page(lite_api, "/runs/run-1/decisions", limit, **chosen)
+    export = await lite_api.get(
+        f"{BASE}/runs/run-1/decisions", params=chosen, headers={"Accept": "application/x-ndjson"}
+    )
+
+    assert 0 < len(wanted) < len(everyone)
+    assert list(itertools.chain.from_iterable(pages)) == wanted
+    assert all(len(page) == limit for page in pages[:-1])
+    assert [orjson.loads(line) for line in export.text.splitlines()] == wanted
+
+
+async def test_errors_are_chosen_by_kind_and_counted_in_the_report(
+    api: httpx.AsyncClient, store: Callable[..., None]
+) -> None:
+    for sequence in range(1, 5):
+        wrong = [a_debtor(sequence * 10 + n) | {"contract_type" if n % 2 else "industry_sector": "?"} for n in range(3)]
+        store(sequence=sequence, entries=wrong)
+
+    pages = await every_page(api, "/runs/run-1/errors", 3, error="industry_sector")
+    export = await api.get(f"{BASE}/runs/run-1/errors", params={"error": "none_such"}, headers={"Accept": "text/csv"})
+
+    found = list(itertools.chain.from_iterable(pages))
+    assert [(one["batch_sequence"], one["position"]) for one in found] == [(s, n) for s in (1, 2, 3, 4) for n in (0, 2)]
+    assert {one["error"] for one in found} == {"industry_sector"}
+    assert export.text.count("\r\n") == 1
+    assert (await get(api, "/runs/run-1"))["error_kinds"] == {"contract_type": 4, "industry_sector": 8}
+
+
 # A debtor's history
 
 

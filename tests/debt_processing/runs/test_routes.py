@@ -1,11 +1,12 @@
 """The report on a run, on each kind of database."""
 
+import itertools
 from collections.abc import Callable
 
 import httpx
 import pytest
 from sqlalchemy import update
-from tests.debt_processing.api import get
+from tests.debt_processing.api import every_page, get
 from tests.debt_processing.builders import AS_OF, a_debtor, debtors
 from tests.debt_processing.stops.feed import a_stop
 
@@ -53,6 +54,7 @@ async def test_the_report_adds_up_what_was_recorded(api: httpx.AsyncClient, stor
         "actions": {"AGENT_CALL": 3, "NO_ACTION": 3},
         "levels": {"MEDIUM": 6},
         "actions_by_level": {"MEDIUM": {"AGENT_CALL": 3, "NO_ACTION": 3}},
+        "error_kinds": {"industry_sector": 1},
         "first_errors": [],
     }
     assert report["policy"]["hash"] == built_in_policy("standard").hash
@@ -122,6 +124,24 @@ async def test_at_most_ten_first_errors_are_shown(lite_api: httpx.AsyncClient, l
 
     assert [error["position"] for error in report["first_errors"]] == list(range(10))
     assert report["levels"] == report["actions"] == {}
+
+
+async def test_reports_are_listed_newest_first_each_as_it_is_read_alone(
+    api: httpx.AsyncClient, store: Callable[..., None]
+) -> None:
+    for run in range(1, 6):
+        wrong = [a_debtor(9) | {"contract_type": "?"}] if run % 2 else []
+        store(f"run-{run}", entries=[*debtors(run, late_payments_count=run), *wrong], portfolio="ab"[run % 2])
+        store(
+            f"run-{run}", 2, entries=debtors(2, first=50), stops=[a_stop(50, 7, deleted=True)], portfolio="ab"[run % 2]
+        )
+
+    for params, listed in ({}, (5, 4, 3, 2, 1)), ({"portfolio": "b"}, (5, 3, 1)), ({"portfolio": "unheard-of"}, ()):
+        pages = await every_page(api, "/runs", 2, **params)
+        reports = list(itertools.chain.from_iterable(pages))
+        assert [report["run_id"] for report in reports] == [f"run-{number}" for number in listed]
+        assert reports == [await get(api, f"/runs/{report['run_id']}") for report in reports]
+        assert all(len(page) <= 2 for page in pages)
 
 
 @pytest.mark.parametrize("path", ["/runs/unknown", "/runs/unknown/decisions", "/runs/unknown/errors"])

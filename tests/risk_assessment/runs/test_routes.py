@@ -110,6 +110,21 @@ def test_runs_are_listed_newest_first_while_others_start(api: Api, portfolio: st
     assert set(started) <= set(everything)
 
 
+def test_runs_are_listed_by_portfolio_and_state(api: Api, portfolio: str) -> None:
+    started = [start(api, portfolio) for _ in range(5)]
+    for run in started[::2]:
+        end(api, run)
+    listed = {None: started, "completed": started[::2], "accepted": started[1::2], "failed": []}
+
+    for state, expected in listed.items():
+        params = {"portfolio": portfolio} | ({"state": state} if state else {})
+        found = all_pages(api, "/runs", limit=2, **params)
+        assert [run["id"] for run in found] == [run["id"] for run in reversed(expected)]
+    everywhere = [run["id"] for run in all_pages(api, "/runs", limit=500, state="completed")]
+    assert [one for one in everywhere if one in {run["id"] for run in started}] == [run["id"] for run in started[::-2]]
+    assert all_pages(api, "/runs", limit=2, portfolio=portfolio[:-1]) == []
+
+
 def cancelled(api: Api) -> float:
     """How many cancellations the API has counted."""
     [line] = re.findall(

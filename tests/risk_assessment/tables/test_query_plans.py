@@ -22,6 +22,7 @@ from risk_assessment.debtors.queries import HIGH_RISK, DebtorFilter, Sort
 from risk_assessment.metadata import IDEMPOTENCY
 from risk_assessment.runs import queries as runs
 from risk_assessment.runs import results
+from risk_assessment.runs.queries import RunFilter
 from risk_assessment.runs.service import cancel
 from risk_assessment.runs.tables import RunState
 from risk_assessment.scoring import queries as scoring_jobs
@@ -190,7 +191,34 @@ def test_a_run_and_its_progress_are_read_by_key(book: Book) -> None:
         runs.view(connection, row, registry)
 
     assert_reads(book, lambda c: runs.view(c, row, registry), {BATCHES})
-    assert_reads(book, lambda c: runs.page(c, None, encode_cursor([row.number]), 50), {"PRIMARY"})
+    assert_reads(book, lambda c: runs.page(c, RunFilter(), encode_cursor([row.number]), 50), {"PRIMARY"})
+
+
+@pytest.mark.parametrize("cursor", [None, encode_cursor([20])])
+@pytest.mark.parametrize(
+    ("wanted", "index"),
+    [
+        (RunFilter(state=RunState.COMPLETED), STATES),
+        (RunFilter(PORTFOLIO), "ix_runs_portfolio"),
+        (RunFilter(PORTFOLIO, RunState.COMPLETED), "ix_runs_portfolio_state"),
+        (RunFilter(within=frozenset({PORTFOLIO})), "ix_runs_portfolio"),
+    ],
+    ids=["state", "portfolio", "both", "a bound caller"],
+)
+def test_lists_of_runs_walk_the_index_of_their_filters(
+    book: Book, wanted: RunFilter, index: str, cursor: str | None
+) -> None:
+    assert_reads(book, lambda c: runs.page(c, wanted, cursor, 50), {index})
+
+
+def test_runs_of_several_portfolios_merge_the_newest_of_each(book: Book) -> None:
+    wanted = RunFilter(state=RunState.COMPLETED, within=frozenset({PORTFOLIO, "balanced-2"}))
+
+    [steps] = plans(book, lambda c: runs.page(c, wanted, None, 50))
+
+    read = [step for step in steps if step.table == "runs"]
+    assert [step.index for step in read] == ["ix_runs_portfolio_state"] * 2
+    assert not any(reads_all(step) for step in read)
 
 
 @pytest.mark.parametrize(
