@@ -8,6 +8,8 @@ from sqlalchemy import Connection, event
 
 from service_kit.database.engine import Database
 
+PORTFOLIO, STATES = "balanced-1", "ix_runs_state"
+
 
 class Book(NamedTuple):
     """A database with history: several portfolios, finished runs, one run half done."""

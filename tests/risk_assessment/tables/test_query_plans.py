@@ -5,18 +5,24 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, update
-from tests.risk_assessment import independent
-from tests.risk_assessment.builders import NOON, a_registry, accept_run, add_debtor, debtor_rows, generate_debtors
-from tests.risk_assessment.conftest import opened
-from tests.risk_assessment.planned import a_planned_run, keys_of, run_row
-from tests.risk_assessment.tables.explaining import REAL_TABLES, Book, assert_reads, plans, reads_all, sorts
+from sqlalchemy import Connection
+from tests.risk_assessment.builders import NOON, a_registry, accept_run, debtor_rows, generate_debtors
+from tests.risk_assessment.planned import keys_of, run_row
+from tests.risk_assessment.tables.explaining import (
+    PORTFOLIO,
+    REAL_TABLES,
+    STATES,
+    Book,
+    assert_reads,
+    plans,
+    reads_all,
+    sorts,
+)
 
 from risk_assessment.batches import queries as batches
 from risk_assessment.batches.queries import BatchKey
 from risk_assessment.batches.shipments import build_shipment
 from risk_assessment.debtors import queries as debtors
-from risk_assessment.debtors.generating import Distribution
 from risk_assessment.debtors.importing import presence
 from risk_assessment.debtors.queries import HIGH_RISK, DebtorFilter, Sort
 from risk_assessment.metadata import IDEMPOTENCY
@@ -28,66 +34,14 @@ from risk_assessment.runs.tables import RunState
 from risk_assessment.scoring import queries as scoring_jobs
 from risk_assessment.scoring import rescoring, service
 from risk_assessment.scoring.schemas import ScoringJobIn
-from risk_assessment.tables import run_batches
-from risk_assessment.tables import runs as runs_table
 from service_kit.database.engine import Database
 from service_kit.http.pages import encode_cursor
 from service_kit.idempotency import StoredResponse
 
-ANALYZE = {
-    "sqlite": "ANALYZE",
-    "mysql": "ANALYZE TABLE debtors, assessments, runs, run_batches, run_entries, scoring_jobs, idempotency_keys",
-}
-
-
-PORTFOLIO = "balanced-1"
-
-
 BY_PRIORITY, BY_LEVEL = "ix_debtors_portfolio_priority", "ix_debtors_level_priority"
 
 
-STATES, BATCHES, SENT = "ix_runs_state", "ix_run_batches_state", "ix_run_batches_sent"
-
-
-@pytest.fixture(scope="module", params=["sqlite", "mariadb"])
-def book(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    if request.param == "sqlite":
-        path = tmp_path_factory.mktemp("plans") / "risk.db"
-        path.write_bytes(request.getfixturevalue("migrated_sqlite_file").read_bytes())
-        url = f"sqlite:///{path}"
-    else:
-        url = request.getfixturevalue("migrated_mariadb_url")
-    with opened(url) as database:
-        for kind in Distribution:
-            for seed in range(3):
-                generate_debtors(database, 500, seed=seed, kind=kind, portfolio=f"{kind}-{seed}")
-        for _ in range(30):
-            finish(database, a_planned_run(database, portfolio="balanced-2", batch_size=20))
-        ranking = independent.ranking(debtor_rows(database, PORTFOLIO))
-        # 203 batches in the high lane, of which three are still to be sent.
-        run_id = a_planned_run(
-            database, portfolio=PORTFOLIO, batch_size=2, threshold=independent.money(ranking[406][0])
-        )
-        with database.write() as connection:
-            here = run_batches.c.run_number == run_row(database, run_id).number
-            most = update(run_batches).where(here, run_batches.c.sequence <= 190)
-            connection.execute(most.values(state="done"))
-            some = update(run_batches).where(here, run_batches.c.sequence.between(191, 200))
-            connection.execute(some.values(state="sent", sends=8, sent_at=NOON))
-        add_debtor(database, portfolio=PORTFOLIO, person_ref="P-1", total_debt_amount="0.01")
-        with database.engine.connect() as connection:
-            connection.exec_driver_sql(ANALYZE[database.dialect])
-            connection.commit()
-        row = debtor_rows(database)[1_200]
-        cursors = {"id": encode_cursor([row["id"]]), "priority": encode_cursor([row["priority"], row["id"]])}
-        yield Book(database, run_id, cursors)
-
-
-def finish(database: Database, run_id: str) -> None:
-    with database.write() as connection:
-        here = run_batches.c.run_number == run_row(database, run_id).number
-        connection.execute(update(run_batches).where(here).values(state="done"))
-        connection.execute(update(runs_table).where(runs_table.c.id == run_id).values(state="completed"))
+BATCHES, SENT = "ix_run_batches_state", "ix_run_batches_sent"
 
 
 @pytest.mark.parametrize("wanted", [DebtorFilter(), DebtorFilter(payment_status="PAID")], ids=["all", "paid"])
@@ -192,33 +146,6 @@ def test_a_run_and_its_progress_are_read_by_key(book: Book) -> None:
 
     assert_reads(book, lambda c: runs.view(c, row, registry), {BATCHES})
     assert_reads(book, lambda c: runs.page(c, RunFilter(), encode_cursor([row.number]), 50), {"PRIMARY"})
-
-
-@pytest.mark.parametrize("cursor", [None, encode_cursor([20])])
-@pytest.mark.parametrize(
-    ("wanted", "index"),
-    [
-        (RunFilter(state=RunState.COMPLETED), STATES),
-        (RunFilter(PORTFOLIO), "ix_runs_portfolio"),
-        (RunFilter(PORTFOLIO, RunState.COMPLETED), "ix_runs_portfolio_state"),
-        (RunFilter(within=frozenset({PORTFOLIO})), "ix_runs_portfolio"),
-    ],
-    ids=["state", "portfolio", "both", "a bound caller"],
-)
-def test_lists_of_runs_walk_the_index_of_their_filters(
-    book: Book, wanted: RunFilter, index: str, cursor: str | None
-) -> None:
-    assert_reads(book, lambda c: runs.page(c, wanted, cursor, 50), {index})
-
-
-def test_runs_of_several_portfolios_merge_the_newest_of_each(book: Book) -> None:
-    wanted = RunFilter(state=RunState.COMPLETED, within=frozenset({PORTFOLIO, "balanced-2"}))
-
-    [steps] = plans(book, lambda c: runs.page(c, wanted, None, 50))
-
-    read = [step for step in steps if step.table == "runs"]
-    assert [step.index for step in read] == ["ix_runs_portfolio_state"] * 2
-    assert not any(reads_all(step) for step in read)
 
 
 @pytest.mark.parametrize(
