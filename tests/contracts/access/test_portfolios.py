@@ -215,9 +215,8 @@ class TestLists:
     ) -> None:
         ours = self.listed(books, OURS, service, path, query)
 
-        assert ours == [
-            item for item in self.listed(books, "admin", service, path, query) if portfolio_of(item) == OURS
-        ]
+        everyones = self.listed(books, "admin", service, path, query)
+        assert ours == [item for item in everyones if portfolio_of(item) == OURS]
         assert {portfolio_of(item) for item in ours} == {OURS}
 
     def listed(self, books: Books, who: str, service: str, path: str, query: dict[str, Any]) -> list[dict[str, Any]]:
