@@ -32,7 +32,8 @@ EXPORT = (
     *("export", "--quiet", "--frozen", "--extra", "local", "--extra", "console"),
     *("--no-emit-project", "--format", "requirements.txt"),
 )
-PROGRAMS = "risk_assessment.__main__, debt_processing.__main__, smartrecover.__main__, aioboto3, moto.server"
+SERVICES = "risk_assessment.__main__, debt_processing.__main__, recovery_console.__main__, smartrecover.__main__"
+PROGRAMS = f"{SERVICES}, aioboto3, moto.server"
 PIP = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", "uv")
 # Settings of another project's shell, which would mislead uv or pip in this one.
 FOREIGN = {

@@ -29,10 +29,10 @@ from service_kit.database.migrations import MigrationError, downgrade, upgrade
 from service_kit.database.outages import describe_refusal, is_old_schema, is_unavailable
 from service_kit.observability.logs import configure
 from service_kit.private_files import keep_files_private
-from service_kit.settings import OpenDoorError, ServiceSettings, WrongSettingError, read_settings
+from service_kit.settings import OpenDoorError, ProcessSettings, WrongSettingError, read_settings
 from service_kit.worker.dependencies import explain_outage
 
-S = TypeVar("S", bound=ServiceSettings)
+S = TypeVar("S", bound=ProcessSettings)
 
 Opened = Callable[[], AbstractContextManager[Database]]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON")]

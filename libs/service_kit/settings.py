@@ -1,4 +1,4 @@
-"""The settings that every service has, read once at start from the environment or `.env`.
+"""The settings that processes and services share, read once at start from the environment or `.env`.
 
 A wrong value stops the process with a line that names it. An empty value counts as not set only where nothing is a
 valid value.
@@ -34,7 +34,7 @@ MAX_QUEUE_NAME_CHARS = 76  # SQS takes 80, and "-dlq" must fit
 
 _KEY = re.compile(r"[!-~]*")
 
-S = TypeVar("S", bound="ServiceSettings")
+S = TypeVar("S", bound="ProcessSettings")
 
 
 class WrongSettingError(Exception):
@@ -52,7 +52,7 @@ def read_settings(kind: type[S], **given: Any) -> S:
         return kind(_env_file_encoding=_env_file_encoding(kind), **chosen)
     except ValidationError as error:
         problems = error.errors(include_url=False, include_context=False, include_input=False)
-        raise WrongSettingError("; ".join(_describe(p["loc"], p["msg"]) for p in problems)) from None
+        raise WrongSettingError("; ".join(sorted(_describe(p["loc"], p["msg"]) for p in problems))) from None
 
 
 def _env_file_encoding(kind: type[BaseSettings]) -> str | None:
@@ -121,10 +121,68 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 ApiWorkers = Annotated[int, Field(ge=1, le=64)]
 
 
-class ServiceSettings(BaseSettings):
-    """Environment variables (or `.env`) that every service reads; names are the fields' names in upper case."""
+def from_its_file(value: str | SecretStr, others: ValidationInfo) -> str | SecretStr:
+    """Return the secret that the field `NAME_file` names, or the value where it names none. Raises ValueError."""
+    file = others.data.get(f"{others.field_name}_file")
+    if file is not None and value not in ("", SecretStr("")):
+        raise ValueError("set either this or its file")
+    return value if file is None else read_secret(file)
+
+
+def set_for_oidc(value: str | None, others: ValidationInfo) -> str | None:
+    """Return the value. Raises ValueError where it is missing and the callers are known by OpenID Connect."""
+    if not value and others.data.get("recovery_auth") == "oidc":
+        raise ValueError("must be set when RECOVERY_AUTH is oidc")
+    return value
+
+
+class ProcessSettings(BaseSettings):
+    """Environment variables (or `.env`) that every process reads; names are the fields' names in upper case."""
 
     model_config = SettingsConfigDict(env_file=".env", extra="ignore", case_sensitive=False)
+
+    recovery_emf_seconds: float = Field(
+        0,
+        ge=0,
+        le=3600,
+        allow_inf_nan=False,
+        description="How often metrics are written to standard output for CloudWatch (EMF); 0 = never",
+    )
+    recovery_traces: Annotated[bool, AfterValidator(check_installed)] = Field(
+        False, description="Trace runs with OpenTelemetry; the standard OTEL_… variables say where to"
+    )
+    recovery_log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level logged")
+    recovery_auth: Literal["off", "keys", "oidc"] = Field(
+        "off", description="Who may call the API; off: everyone on this machine"
+    )
+    recovery_oidc_issuer: Address = Field(
+        None, validate_default=True, description="The issuer whose tokens are accepted, as they name it"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_surrounding_space(cls, given: dict[str, object]) -> dict[str, object]:
+        # A copied line, a file or Windows leave spaces, newlines and carriage returns behind.
+        return {name: value.strip() if isinstance(value, str) else value for name, value in given.items()}
+
+    @field_validator("recovery_oidc_issuer")
+    @classmethod
+    def _issuer_is_set_for_oidc(cls, value: str | None, others: ValidationInfo) -> str | None:
+        return set_for_oidc(value, others)
+
+    def refuse_open_doors(self, host: str | None) -> None:
+        """Raise OpenDoorError, which names each open door; `host` is the address that this process listens on."""
+        if doors := self._open_doors(host):
+            raise OpenDoorError("; ".join(doors))
+
+    def _open_doors(self, host: str | None) -> list[str]:
+        if host is None or self.recovery_auth != "off" or is_loopback(host):
+            return []
+        return [f"RECOVERY_AUTH: off is for a loopback address only, and this would listen on {host}; set keys or oidc"]
+
+
+class ServiceSettings(ProcessSettings):
+    """Environment variables (or `.env`) that both services read; names are the fields' names in upper case."""
 
     aws_region: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,63}$")] | None = Field(
         None, description="AWS region of the queues; unset: AWS_DEFAULT_REGION, the profile's, or us-east-1"
@@ -166,23 +224,6 @@ class ServiceSettings(BaseSettings):
     recovery_api_key: Annotated[SecretStr, AfterValidator(_checked_key)] = Field(
         SecretStr(""), validate_default=True, description="The key with which the command line calls the APIs"
     )
-    recovery_emf_seconds: float = Field(
-        0,
-        ge=0,
-        le=3600,
-        allow_inf_nan=False,
-        description="How often metrics are written to standard output for CloudWatch (EMF); 0 = never",
-    )
-    recovery_traces: Annotated[bool, AfterValidator(check_installed)] = Field(
-        False, description="Trace runs with OpenTelemetry; the standard OTEL_… variables say where to"
-    )
-    recovery_log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level logged")
-    recovery_auth: Literal["off", "keys", "oidc"] = Field(
-        "off", description="Who may call the API; off: everyone on this machine"
-    )
-    recovery_oidc_issuer: Address = Field(
-        None, validate_default=True, description="The issuer whose tokens are accepted, as they name it"
-    )
     recovery_oidc_audience: str | None = Field(
         None, validate_default=True, description="The audience that tokens must name"
     )
@@ -213,33 +254,20 @@ class ServiceSettings(BaseSettings):
     )
     recovery_docs: bool = Field(True, description="Serve /docs and /openapi.json")
 
-    @model_validator(mode="before")
-    @classmethod
-    def _without_surrounding_space(cls, given: dict[str, object]) -> dict[str, object]:
-        # A copied line, a file or Windows leave spaces, newlines and carriage returns behind.
-        return {name: value.strip() if isinstance(value, str) else value for name, value in given.items()}
-
     @field_validator("recovery_message_keys", "recovery_api_key", mode="before")
     @classmethod
     def _from_its_file(cls, value: str | SecretStr, others: ValidationInfo) -> str | SecretStr:
-        file = others.data.get(f"{others.field_name}_file")
-        if file is None:
-            return value
-        if value not in ("", SecretStr("")):
-            raise ValueError("set either this or its file")
-        return read_secret(file)
+        return from_its_file(value, others)
 
     @field_validator("recovery_unsigned_until", mode="before")
     @classmethod
     def _is_a_moment(cls, moment: object) -> object:
         return None if moment == "" else moment
 
-    @field_validator("recovery_oidc_issuer", "recovery_oidc_audience")
+    @field_validator("recovery_oidc_audience")
     @classmethod
-    def _is_set_for_oidc(cls, value: str | None, others: ValidationInfo) -> str | None:
-        if not value and others.data.get("recovery_auth") == "oidc":
-            raise ValueError("must be set when RECOVERY_AUTH is oidc")
-        return value
+    def _audience_is_set_for_oidc(cls, value: str | None, others: ValidationInfo) -> str | None:
+        return set_for_oidc(value, others)
 
     @property
     def cors_origins(self) -> tuple[str, ...]:
@@ -261,18 +289,10 @@ class ServiceSettings(BaseSettings):
         """The keys that authenticate messages, and until when those of an older version pass without."""
         return MessageKeys.parse(self.recovery_message_keys.get_secret_value(), self.recovery_unsigned_until)
 
-    def refuse_open_doors(self, host: str | None) -> None:
-        """Raise OpenDoorError, which names each open door; `host` is the address that an API listens on."""
-        doors = []
-        if host is not None and self.recovery_auth == "off" and not is_loopback(host):
-            doors.append(
-                f"RECOVERY_AUTH: off is for a loopback address only, and this would listen on {host}; set keys or oidc"
-            )
+    def _open_doors(self, host: str | None) -> list[str]:
+        doors = super()._open_doors(host)
         queues = urlsplit(self.aws_endpoint_url_sqs or "").hostname
         if not self.message_keys.secrets and not (queues and is_loopback(queues)):
-            doors.append(
-                "RECOVERY_MESSAGE_KEYS: must be set unless AWS_ENDPOINT_URL_SQS is on a loopback address: others could "
-                "write to the queues"
-            )
-        if doors:
-            raise OpenDoorError("; ".join(doors))
+            rule = "must be set unless AWS_ENDPOINT_URL_SQS is on a loopback address: others could write to the queues"
+            doors.append(f"RECOVERY_MESSAGE_KEYS: {rule}")
+        return doors

@@ -5,12 +5,13 @@ import re
 import pytest
 
 from debt_processing.settings import Settings as DebtSettings
+from recovery_console.settings import Settings as ConsoleSettings
 from risk_assessment.settings import Settings as RiskSettings
 
 from .tree import ROOT
 
 EXAMPLE = ROOT / ".env.example"
-SETTINGS = (RiskSettings, DebtSettings)
+SETTINGS = (RiskSettings, DebtSettings, ConsoleSettings)
 NAMED = set(re.findall(r"^(?:# )?([A-Z][A-Z0-9_]+)=", EXAMPLE.read_text(encoding="utf-8"), re.MULTILINE))
 # Read by the AWS client itself.
 CREDENTIALS = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"}

@@ -50,9 +50,11 @@ UP = Gauge("recovery_up", "1 while the process runs", ["process"])
 POOL = Gauge("recovery_pool_connections", "Connections to the database, in use or idle", ["state"])
 
 
-def watch_process(process: str, database: "Database") -> None:
-    """Show that this process runs, under the name of its command, and how many database connections it has."""
+def watch_process(process: str, database: "Database | None" = None) -> None:
+    """Show that this process runs, under the name of its command, and how many database connections it has, if any."""
     UP.labels(process).set(1)
+    if database is None:
+        return
     POOL.labels("in_use").set_function(database.connections_in_use)
     POOL.labels("idle").set_function(database.connections_idle)
 

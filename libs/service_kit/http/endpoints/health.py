@@ -47,7 +47,7 @@ class SharedReadiness:
 
 
 def add_health(app: FastAPI, root: str, checks: Checks) -> None:
-    """Serve `/healthz`, `/readyz` and `/metrics`, at the top and under the service's root."""
+    """Serve `/healthz`, `/readyz` and `/metrics`, at the top and under the service's root, if it has one."""
     readiness = SharedReadiness(checks)
 
     async def alive() -> dict[str, str]:
@@ -66,7 +66,8 @@ def add_health(app: FastAPI, root: str, checks: Checks) -> None:
     router.get("/healthz")(alive)
     router.get("/readyz", responses={503: PROBLEM_RESPONSES[503]})(ready)
     app.include_router(router)
-    app.include_router(router, prefix=root, include_in_schema=False)
+    if root:
+        app.include_router(router, prefix=root, include_in_schema=False)
     metrics_route(app)
 
 

@@ -10,10 +10,11 @@ log = structlog.get_logger(__name__)
 
 
 class CatchAll:
-    """Responds 500 when the application fails before it has begun to respond."""
+    """Responds 500 when the application fails before it has begun to respond: with a problem, or with `response`."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, response: ASGIApp | None = None) -> None:
         self._app = app
+        self._response = response
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -30,7 +31,7 @@ class CatchAll:
             if scope["type"] != "http" or started:
                 raise  # the server cuts the connection, so that half a response is not taken for a whole one
             log.exception("http.request.failed")
-            await problem_response(500)(scope, receive, send)
+            await (self._response or problem_response(500))(scope, receive, send)
 
 
 async def respond_to_failure(_request: Request, _error: Exception) -> Response:

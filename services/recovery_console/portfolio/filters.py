@@ -1,0 +1,69 @@
+"""What the address of the first page asks for: which debtors, and from which place in the order."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from recovery_console.words import LEVELS, STATUSES
+
+TOPS = (1, 5, 10, 25, 50)
+MAX_TEXT_CHARS = 250
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which debtors the table shows; None means all of them."""
+
+    search: str | None = None
+    level: str | None = None
+    status: str | None = None
+    min_debt: str | None = None
+    max_debt: str | None = None
+    top: int | None = None
+    from_priority: str | None = None
+    cursor: str | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the table shows every debtor, one after the other."""
+        return not self.options()
+
+    def options(self) -> dict[str, Any]:
+        """Return the filters as the risk service names them, without those that are not set."""
+        wanted = {
+            "q": self.search,
+            "risk_level": self.level,
+            "payment_status": self.status,
+            "min_debt": self.min_debt,
+            "max_debt": self.max_debt,
+        }
+        return {name: value for name, value in wanted.items() if value is not None}
+
+    def parameters(self, **changes: Any) -> Mapping[str, object]:
+        """Return the parameters of the address of this table, with these changes."""
+        changed = replace(self, **changes)
+        return {
+            "q": changed.search,
+            "level": changed.level,
+            "status": changed.status,
+            "min_debt": changed.min_debt,
+            "max_debt": changed.max_debt,
+            "top": changed.top,
+            "from": changed.from_priority,
+            "cursor": changed.cursor,
+        }
+
+
+def from_query(query: Mapping[str, str]) -> Filters:
+    """Return the filters in an address. What it cannot mean is left out."""
+    level, status, top = query.get("level"), query.get("status"), query.get("top", "")
+    return Filters(
+        search=(query.get("q") or "").strip()[:MAX_TEXT_CHARS] or None,
+        level=level if level in LEVELS else None,
+        status=status if status in STATUSES else None,
+        min_debt=query.get("min_debt") or None,
+        max_debt=query.get("max_debt") or None,
+        top=int(top) if top.isdecimal() and int(top) in TOPS else None,
+        from_priority=query.get("from") or None,
+        cursor=query.get("cursor") or None,
+    )

@@ -1,0 +1,1 @@
+"""Signing in and out: by API key, or at an OpenID Connect issuer."""

@@ -1,0 +1,133 @@
+"""The first page: who owes what in which order, and why."""
+
+import pytest
+from tests.recovery_console.builders import a_debtor, a_page, a_portfolio, a_rank, a_summary, some_queues
+from tests.recovery_console.fake_apis import DEBT, RISK, FakeApis
+from tests.recovery_console.reading import Browser
+
+pytestmark = pytest.mark.anyio
+
+HEADINGS = ["Rank", "Name", "Reference", "Level", "Score", "Debt", "Priority", "Why"]
+
+
+async def test_the_table_ranks_who_can_be_ranked_and_says_why(browser: Browser) -> None:
+    page = await browser.open("/")
+
+    assert page.texts("h1") == ["Portfolio default"]
+    first, _, last = page.table()
+    assert list(first) == HEADINGS
+    assert first == {
+        "Rank": "1",
+        "Name": "Debtor 7",
+        "Reference": "ACC-7",
+        "Level": "High",
+        "Score": "303",
+        "Debt": "33,267.16 EUR",
+        "Priority": "10,079,949.48",
+        "Why": "4 late payments",
+    }
+    assert last["Rank"] == "–"
+    assert last["Why"].startswith("Not ranked: paid")
+
+
+async def test_one_sentence_says_how_many_owe_how_much(browser: Browser, apis: FakeApis) -> None:
+    apis.answers["GET /risk-service/portfolios/default/summary"] = a_summary(
+        debtors=1_000_000, debt="34012345678.12", rankable=901_234
+    )
+
+    page = await browser.open("/")
+
+    [lead] = page.texts("p", class_="lead")
+    assert lead == "1,000,000 debtors owe 34.0 B EUR; 901,234 can be ranked."
+
+
+async def test_numbers_read_as_in_the_readers_language(browser: Browser) -> None:
+    page = await browser.open("/", accept_language="de-DE,de;q=0.9,en;q=0.8")
+
+    assert page.table()[0]["Debt"] == "33.267,16 EUR"
+
+
+async def test_filters_and_a_search_go_to_the_service_and_stay_in_the_form(browser: Browser, apis: FakeApis) -> None:
+    page = await browser.open("/?level=HIGH&status=UNPAID&q=Debtor&min_debt=100&cursor=abc")
+
+    [asked] = apis.calls("GET /risk-service/debtors?")
+    for part in ("risk_level=HIGH", "payment_status=UNPAID", "q=Debtor", "min_debt=100", "sort=priority", "cursor=abc"):
+        assert part in asked
+    assert page.all("input", type="search")[0].attributes["value"] == "Debtor"
+    assert [one.text for one in page.all("option") if "selected" in one.attributes] == ["High", "Unpaid"]
+
+
+async def test_the_rail_begins_at_the_priority_of_the_last_of_the_top_part(browser: Browser, apis: FakeApis) -> None:
+    await browser.open("/?top=5")
+
+    assert "from_priority=19995.00" in apis.calls("GET /risk-service/debtors?")[0]
+
+
+async def test_a_hostile_name_is_text(browser: Browser, apis: FakeApis) -> None:
+    name = "<script>alert(1)</script>\u202eevil"
+    apis.answers["GET /risk-service/debtors"] = a_page(a_debtor(7, name=name))
+
+    page = await browser.open("/")
+
+    assert "<script>alert" not in page.response.text
+    assert page.table()[0]["Name"] == name
+    assert name in page.texts("bdi")
+
+
+async def test_what_needs_attention_comes_with_where_to_look(browser: Browser, apis: FakeApis) -> None:
+    apis.answers["GET /debt-service/queues"] = some_queues(dead=2, waiting=3)
+
+    page = await browser.open("/")
+
+    notices = [
+        (link.text, link.attributes["href"]) for link in page.all("a") if "li" in link.path and "main" in link.path
+    ]
+    assert ("2 dead letters", "/operations?portfolio=default") in notices
+    assert ("Batches wait, and no consumer is alive", "/operations?portfolio=default") in notices
+
+
+async def test_several_portfolios_are_one_switch_away(browser: Browser, apis: FakeApis) -> None:
+    apis.answers["GET /risk-service/portfolios"] = a_page(a_portfolio("alpha", debtors=9), a_portfolio())
+
+    page = await browser.open("/?portfolio=default")
+
+    assert page.texts("option")[:2] == ["alpha", "default"]
+    assert {link.attributes["href"] for link in page.all("a") if link.text == "Runs"} == {"/runs?portfolio=default"}
+
+
+async def test_a_portfolio_that_is_not_there_is_a_404_with_a_way_back(browser: Browser) -> None:
+    page = await browser.open("/?portfolio=nowhere")
+
+    assert page.status == 404
+    assert page.texts("h1") == ["No debtors yet"]
+
+
+async def test_without_the_debt_service_the_ranking_still_shows(browser: Browser, apis: FakeApis) -> None:
+    apis.away.add(DEBT)
+
+    page = await browser.open("/")
+
+    assert page.status == 200
+    assert len(page.table()) == 3
+    assert "The debt service does not answer" in page.response.text
+
+
+async def test_without_the_risk_service_the_page_says_so_and_tries_again(browser: Browser, apis: FakeApis) -> None:
+    apis.away.add(RISK)
+
+    page = await browser.open("/")
+
+    assert page.status == 503
+    assert page.texts("h1") == ["The risk service does not answer"]
+    assert [alert for alert in page.texts("p", role="alert") if "does not answer" in alert]
+    assert page.all("body")[0].attributes["data-recovers"] == RISK
+
+
+async def test_a_debtor_that_is_on_hold_has_a_dash_and_the_reason(browser: Browser, apis: FakeApis) -> None:
+    apis.answers["GET /risk-service/debtors/7/rank"] = a_rank(7, None, reason="HOLD_DISPUTE")
+    apis.answers["GET /risk-service/debtors/8/rank"] = a_rank(8, 1)
+
+    page = await browser.open("/")
+
+    assert [row["Rank"] for row in page.table()] == ["–", "1", "–"]
+    assert page.table()[0]["Why"].startswith("Not ranked: on hold: dispute")
