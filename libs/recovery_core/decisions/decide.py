@@ -40,6 +40,7 @@ DEBTOR_ID: Final = 1  # in all three
 PRIORITY: Final = 2
 STAGE: Final = 2  # of a failure
 REASON: Final = 2  # of a skip
+BLOCKED: Final = 7  # of a decision, its last value
 MAX_ERROR_CHARS = 100
 MAX_DETAIL_CHARS = 1_000
 

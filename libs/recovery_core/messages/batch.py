@@ -107,7 +107,6 @@ def encode_debtor(
     total_score: int,
     facts: Sequence[Any],
     payment_status: str,
-    *,
     version: int | None = None,
     blocked: int = 0,
     blocked_by: str | None = None,
@@ -119,17 +118,13 @@ def encode_debtor(
     ``blocked``, the mask of what holds block, with the kind of the hold that names the reason.
     """
     debt, income, late_payments, employment, contract, industry, family = facts
+    second = "" if version is None else f'"version":{version},'
     return (
         f'{{"debtor_id":{debtor_id},"priority":"{format_money(priority)}","total_score":{total_score},'
         f'"total_debt_amount":"{format_money(debt)}","monthly_income":"{format_money(income)}",'
-        f'"late_payments_count":{late_payments},{"" if version is None else _second(version, blocked, blocked_by)}'
+        f'"late_payments_count":{late_payments},{second}{_blocked(blocked, blocked_by) if blocked else ""}'
         + _categories(employment, contract, industry, family, payment_status)
     )
-
-
-def _second(version: int, blocked: int, blocked_by: str | None) -> str:
-    """Return what version 2 says of a debtor besides."""
-    return f'"version":{version},{_blocked(blocked, blocked_by) if blocked else ""}'
 
 
 @lru_cache(maxsize=4_096)

@@ -19,7 +19,7 @@ from service_kit.backoff import Backoff
 from service_kit.database import mysql, sqlite
 from service_kit.database.mysql import mysql_engine
 from service_kit.database.outages import is_contention
-from service_kit.database.pool import READ_ONLY
+from service_kit.database.pool import READ_ONLY, STATEMENT_BY_STATEMENT
 from service_kit.database.sqlite import sqlite_engine
 from service_kit.database.urls import database_url
 
@@ -61,10 +61,13 @@ class Database:
             self.engine = mysql_engine(parsed, pool_size, statement_timeout)
 
     @contextmanager
-    def read(self) -> Iterator[Connection]:
-        """Yield a connection that sees one consistent snapshot, taken now, and cannot write."""
+    def read(self, *, snapshot: bool = True) -> Iterator[Connection]:
+        """Yield a connection that sees one consistent snapshot, taken now, and cannot write.
+
+        Without `snapshot`, a statement may see more than the one before it. On MySQL that saves three round trips.
+        """
         with self.engine.connect() as connection:
-            connection.execution_options(**{READ_ONLY: True})
+            connection.execution_options(**{READ_ONLY: True, STATEMENT_BY_STATEMENT: not snapshot})
             connection.begin()  # closing the connection rolls it back
             yield connection
 

@@ -8,7 +8,7 @@ from sqlalchemy.engine import URL, ExceptionContext
 from service_kit.database import bulk, keepalive
 from service_kit.database.credentials import password_of, supply
 from service_kit.database.outages import ReadOnlyServer, is_left_behind
-from service_kit.database.pool import READ_ONLY, pool_options
+from service_kit.database.pool import READ_ONLY, STATEMENT_BY_STATEMENT, pool_options
 
 CONNECT_TIMEOUT_SECONDS = 5
 POOL_RECYCLE_SECONDS = 1_800
@@ -82,7 +82,10 @@ def _prepare(connection: Any, _record: object) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    read_only = connection.get_execution_options().get(READ_ONLY, False)
+    options = connection.get_execution_options()
+    if options.get(STATEMENT_BY_STATEMENT, False):
+        return  # the driver's own transaction, at the isolation level that the connection happens to have
+    read_only = options.get(READ_ONLY, False)
     current = connection.connection.info
     if current.get(READ_ONLY) is not read_only:
         level = "REPEATABLE READ" if read_only else "READ COMMITTED"

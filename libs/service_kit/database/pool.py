@@ -5,6 +5,8 @@ from typing import Any
 POOL_TIMEOUT_SECONDS = 10
 READ_ONLY = "service_kit_read_only"
 """The execution option of a read transaction; the key under which a connection remembers its current mode."""
+STATEMENT_BY_STATEMENT = "service_kit_statement_by_statement"
+"""The execution option of a read transaction that needs no snapshot."""
 
 
 def pool_options(size: int) -> dict[str, Any]:

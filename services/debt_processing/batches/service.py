@@ -16,7 +16,14 @@ from sqlalchemy.exc import IntegrityError
 from debt_processing.batches.tables import batches
 from debt_processing.decisions.tables import decisions, errors, skips
 from debt_processing.runs.tables import runs
-from recovery_core.decisions.decide import DEBTOR_ID, DecidedBatch, count_high_priority, count_outcomes, count_reasons
+from recovery_core.decisions.decide import (
+    BLOCKED,
+    DEBTOR_ID,
+    DecidedBatch,
+    count_high_priority,
+    count_outcomes,
+    count_reasons,
+)
 from recovery_core.messages.batch import BatchHeader
 from recovery_core.policies.document import Policy
 from service_kit.database.bulk import insert_rows
@@ -272,7 +279,10 @@ def _insert_batch(
 
 def _insert_debtors(connection: Connection, decided: DecidedBatch, number: int, now: datetime) -> None:
     place, moment = (number, decided.header.sequence), utc_text(now)
-    insert_rows(connection, decisions, _DECISION_COLUMNS, [(*place, *row) for row in decided.decisions])
+    # Nearly always nothing is blocked, and a column that is not written costs neither side anything.
+    width = None if any(row[BLOCKED] for row in decided.decisions) else BLOCKED
+    rows = [place + row[:width] for row in decided.decisions]
+    insert_rows(connection, decisions, _DECISION_COLUMNS[: width and len(place) + width], rows)
     insert_rows(connection, skips, _SKIP_COLUMNS, [(*place, *row, moment) for row in decided.skips])
     insert_rows(connection, errors, _ERROR_COLUMNS, [(*place, *row, moment) for row in decided.failures])
 

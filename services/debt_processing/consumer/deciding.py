@@ -36,11 +36,14 @@ class Knowledge:
 
 
 def look_up(database: Database, group: Sequence[PrefetchedBatch], now: datetime) -> Knowledge:
-    """Read what is known of the debtors of these batches, run by run."""
+    """Read what is known of the debtors of these batches, run by run.
+
+    How far knowledge reaches is read first, so that the stops read after it are at least those.
+    """
     by_snapshot: dict[Snapshot, list[PrefetchedBatch]] = defaultdict(list)
     for one in group:
         by_snapshot[_snapshot_of(one.batch.header)].append(one)
-    with database.read() as connection:
+    with database.read(snapshot=False) as connection:
         known = queries.known(connection)
         found = {
             snapshot: queries.states_for(connection, known, some[0].batch.header, _debtors_of(some), now)

@@ -184,7 +184,7 @@ class Intake:
         ids = [batch.batch.header.batch_id for batch in redelivered]
 
         def look_up() -> dict[str, int]:
-            with self._database.read() as connection:
+            with self._database.read(snapshot=False) as connection:
                 return attempts.unfinished(connection, ids)
 
         try:

@@ -66,7 +66,7 @@ def process_batch(database: Database, batch: PrefetchedBatch, clock: Callable[[]
                 return Done(recorded, None)
         return _decide_and_record(database, batch, inbox.record, started_at, clock)
     except BatchContradicts as error:
-        with database.read() as connection:
+        with database.read(snapshot=False) as connection:
             vouched = repairs.is_vouched(connection, batch.batch.digest)
         if not vouched:
             raise CannotBeProcessed(str(error)) from error

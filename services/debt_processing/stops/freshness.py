@@ -114,7 +114,7 @@ class Freshness:
 
 
 def _read(database: Database) -> Known:
-    with database.read() as connection:
+    with database.read(snapshot=False) as connection:
         return queries.known(connection)
 
 

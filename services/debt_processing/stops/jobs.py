@@ -110,7 +110,7 @@ class StopsReceiver:
 
     def _known(self) -> StopsKnown | None:
         now = self._clock()
-        with self._database.read() as connection:
+        with self._database.read(snapshot=False) as connection:
             return queries.acknowledgement(connection, now)
 
     def _read(self, received: Sequence[Received]) -> tuple[list[Stops], list[tuple[Received, str]]]:

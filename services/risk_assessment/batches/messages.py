@@ -44,6 +44,7 @@ class MessageWriter:
         self._run, self._totals, self._score = run, (batches_total, debtors_total), scorer.score
         self._policy = _policy_header(scorer.policy)
         self._includes_family = scorer.policy.factors.family_situation is not None
+        self._is_second = run.stops_before is not None
 
     def body(
         self, sequence: int, lane: str, entries: Iterable[Entry], inputs: Inputs, blocked: Mapping[int, Block]
@@ -73,12 +74,11 @@ class MessageWriter:
         if not self._includes_family:
             facts[_FAMILY_AT] = None  # sent only where the policy may use it: no other reader needs it
         total_score = self._score(facts).total_score
-        if self._run.stops_before is None:
+        if not self._is_second:
             return encode_debtor(debtor_id, priority, total_score, facts, status)
-        mask, kind = (block.mask, block.kind) if block else (0, None)
-        return encode_debtor(
-            debtor_id, priority, total_score, facts, status, version=version, blocked=mask, blocked_by=kind
-        )
+        if block is None:
+            return encode_debtor(debtor_id, priority, total_score, facts, status, version)
+        return encode_debtor(debtor_id, priority, total_score, facts, status, version, block.mask, block.kind)
 
 
 def _policy_header(policy: Policy) -> PolicyHeader:

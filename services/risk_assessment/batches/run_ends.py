@@ -40,7 +40,7 @@ def step(
         now = utc_now()
 
         def look() -> list[RunEnd]:
-            with database.read() as connection:
+            with database.read(snapshot=False) as connection:
                 return due(connection, now, settings.risk_resend_after_seconds)
 
         if found := await in_thread(look):

@@ -103,7 +103,7 @@ class Planner:
 
     def _plan_one(self) -> bool:
         parts = self._parts
-        with parts.database.read() as connection:
+        with parts.database.read(snapshot=False) as connection:
             run = queries.next_to_plan(connection)
             if run is None:
                 return False
@@ -176,7 +176,7 @@ class Publisher:
         return await in_thread(partial(self._build_next, in_flight))
 
     def _build_next(self, in_flight: frozenset[BatchKey]) -> Shipment:
-        with self._parts.database.read() as connection:
+        with self._parts.database.read(snapshot=False) as connection:
             outstanding = batch_queries.outstanding(connection)
             OUTSTANDING.set(outstanding)
             room = (self._parts.settings.risk_max_outstanding or NO_CAP) - outstanding - len(in_flight)
@@ -220,7 +220,7 @@ class ResultsReader:
         if known:
             parts.database.transact(lambda c: record_known(c, known, now))
         rebuild = partial(rebuilt_digests, registry=parts.registry)
-        with parts.database.read() as connection:
+        with parts.database.read(snapshot=False) as connection:
             checked = reports.check(connection, received, parts.settings.message_keys, rebuild, now)
         if checked.believed:
             record_completed(parts.database.transact(lambda c: results.apply(c, checked.believed, now)))
@@ -251,7 +251,7 @@ class Tidier:
 
     def _tidy(self) -> None:
         database, now, after = self._parts.database, utc_now(), self._parts.settings.risk_resend_after_seconds
-        with database.read() as connection:
+        with database.read(snapshot=False) as connection:
             unreportable = results.any_unreportable(connection, now, after)
             expired = IDEMPOTENCY.any_expired(connection, now)
             oldest = batch_queries.oldest_sent(connection)
@@ -279,7 +279,7 @@ class Resender:
         return await self._publisher.send(lost, "resent")
 
     def _lost(self) -> Shipment:
-        with self._parts.database.read() as connection:
+        with self._parts.database.read(snapshot=False) as connection:
             keys = batch_queries.due_again(connection, utc_now(), self._parts.settings.risk_resend_after_seconds)
             return build_shipment(connection, keys[:BATCHES_A_SHIPMENT], self._parts.registry)
 

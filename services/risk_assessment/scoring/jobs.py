@@ -40,7 +40,7 @@ class Rescorer:
         return await in_thread(self._score_chunk)
 
     def _score_chunk(self) -> bool:
-        with self._database.read() as connection:
+        with self._database.read(snapshot=False) as connection:
             # A chunk computes as long as thousands of debtors are ranked: planning comes first.
             if connection.execute(select(runs.c.number).where(runs.c.state.in_(UNPLANNED)).limit(1)).first():
                 return False

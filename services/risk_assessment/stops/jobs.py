@@ -113,7 +113,7 @@ class FeedSender:
         return HEARTBEAT_SECONDS if self._monotonic() - self._heard_at < QUIET_SECONDS else QUIET_SECONDS
 
     def _look(self) -> Feed:
-        with self._database.read() as connection:
+        with self._database.read(snapshot=False) as connection:
             return queries.feed(connection)
 
     def _states(self, places: Sequence[tuple[int, int]]) -> list[DebtorStop]:

@@ -22,7 +22,7 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from service_kit.database.bulk import insert_rows
 from service_kit.database.engine import Database
@@ -131,6 +131,28 @@ def test_one_connection_serves_snapshots_and_current_reads_in_turn(mariadb_url: 
     assert seen == [0, 1, 0, 1, 1, 0]
     database.dispose()
     other.dispose()
+
+
+def test_a_read_without_a_snapshot_sends_nothing_but_its_statements(mariadb_url: str) -> None:
+    database = Database(mariadb_url)
+    with database.write() as connection:
+        connection.execute(select(1))
+    sent: list[str] = []
+    event.listen(database.engine, "before_cursor_execute", lambda *call: sent.append(call[2]))
+
+    with database.read(snapshot=False) as connection:
+        connection.exec_driver_sql("SELECT 1")
+
+    assert sent == ["SELECT 1"]
+    database.dispose()
+
+
+def test_a_read_without_a_snapshot_cannot_write_on_sqlite(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'one.db'}")
+
+    with pytest.raises(OperationalError), database.read(snapshot=False) as connection:
+        connection.exec_driver_sql("CREATE TABLE things (id INTEGER)")
+    database.dispose()
 
 
 def test_as_many_connections_stay_open_as_were_in_use_at_once(database: Database) -> None:
