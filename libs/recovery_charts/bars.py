@@ -41,7 +41,7 @@ def bars(scope: str, title: str, rows: Sequence[Bar], headings: tuple[str, str] 
             "li",
             link_or_text(row.label, row.href, "bar-label"),
             _drawing(_part(scope, row.tone, 0, row.value, most)),
-            tag("span", row.text, class_="bar-value number"),
+            tag("span", row.text, class_="bar-value num"),
         )
         for row in rows
     )

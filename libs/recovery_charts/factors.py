@@ -41,7 +41,7 @@ def _row(scope: str, row: Factor, most: int) -> Markup:
     line = _line(percent(row.neutral, most))
     drawing = tag("svg", track, bar, line, class_="bar", width="100%", height=HEIGHT, aria_hidden="true")
     text = f"{row.contribution} of {row.most}, neutral {row.neutral}"
-    parts = (tag("span", row.label, class_="bar-label"), drawing, tag("span", text, class_="bar-value number"))
+    parts = (tag("span", row.label, class_="bar-label"), drawing, tag("span", text, class_="bar-value num"))
     return tag("li", *parts, *([tag("span", row.sentence, class_="bar-note")] if row.sentence else []))
 
 

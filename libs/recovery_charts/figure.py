@@ -17,7 +17,7 @@ class Table:
     def html(self, caption: str) -> Markup:
         """Return the table with headings of its columns and rows."""
         first, *others = self.headings
-        head = [tag("th", first, scope="col"), *(tag("th", text, scope="col", class_="number") for text in others)]
+        head = [tag("th", first, scope="col"), *(tag("th", text, scope="col", class_="num") for text in others)]
         rows = (tag("tr", tag("th", row[0], scope="row"), *(_number(cell) for cell in row[1:])) for row in self.rows)
         return tag("table", tag("caption", caption), tag("thead", tag("tr", *head)), tag("tbody", *rows))
 
@@ -51,7 +51,7 @@ class Key:
 def legend(scope: str, keys: Iterable[tuple[Key, str]]) -> Markup:
     """Return a legend: for each key a swatch, its name and its number."""
     entries = (
-        tag("li", _swatch(scope, key.tone), tag("span", key.label), tag("span", text, class_="number"))
+        tag("li", _swatch(scope, key.tone), tag("span", key.label), tag("span", text, class_="num"))
         for key, text in keys
     )
     return tag("ul", *entries, class_="chart-legend")
@@ -73,7 +73,7 @@ def axis(*labels: str) -> Markup:
 
 
 def _number(text: str) -> Markup:
-    return tag("td", text, class_="number")
+    return tag("td", text, class_="num")
 
 
 def _swatch(scope: str, tone: str) -> Markup:

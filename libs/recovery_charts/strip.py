@@ -38,7 +38,7 @@ def strip(
 
 
 def _total(lane: Lane, number: Callable[[int], str]) -> Markup:
-    return tag("span", number(sum(lane.counts)), class_="bar-value number")
+    return tag("span", number(sum(lane.counts)), class_="bar-value num")
 
 
 def _cells(scope: str, keys: Sequence[Key], lane: Lane) -> Markup:

@@ -3,7 +3,7 @@
 It keeps its connections and no credentials: each call is given the key or token of the person who asks.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, TypeVar, cast
@@ -51,7 +51,7 @@ class AsyncRecoveryClient:
             except ValueError as error:
                 raise UnreachableError(call.service, str(response.request.url), error) from error
 
-    async def download(self, call: Call[Any], credential: str | None, media_type: str) -> AsyncIterator[bytes]:
+    async def download(self, call: Call[Any], credential: str | None, media_type: str) -> AsyncGenerator[bytes, None]:
         """Yield the parts of a list in this media type (`text/csv`, `application/x-ndjson`) as they arrive."""
         async with self._response(call.with_headers({"Accept": media_type}), credential) as response:
             try:
@@ -60,7 +60,7 @@ class AsyncRecoveryClient:
             except FAILURES as error:
                 raise UnreachableError(call.service, str(response.request.url), error) from error
 
-    async def events(self, call: Call[Any], credential: str | None = None) -> AsyncIterator[Event | None]:
+    async def events(self, call: Call[Any], credential: str | None = None) -> AsyncGenerator[Event | None, None]:
         """Yield server-sent events as they arrive, and None for each sign of life in between."""
         parser = EventParser()
         async with self._response(call, credential, timeout=STREAM_TIMEOUT) as response:

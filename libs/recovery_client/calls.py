@@ -7,6 +7,8 @@ from typing import Any, Generic, TypedDict, TypeVar
 from urllib.parse import quote
 
 T = TypeVar("T")
+A_co = TypeVar("A_co", covariant=True)
+"""What the API answers."""
 MAX_REASON_CHARS = 200  # of `X-Reason`
 _PRINTABLE = "".join(map(chr, range(0x20, 0x7F)))
 
@@ -26,7 +28,7 @@ class Page(TypedDict, Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
-class Call(Generic[T]):
+class Call(Generic[A_co]):
     """One request, without the address of the API and without credentials."""
 
     service: Service
@@ -37,19 +39,19 @@ class Call(Generic[T]):
     content: bytes | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
 
-    def at(self, cursor: str | None) -> "Call[T]":
+    def at(self, cursor: str | None) -> "Call[A_co]":
         """Return the same call for the page at this cursor."""
         return replace(self, params={**self.params, "cursor": cursor}) if cursor is not None else self
 
-    def once(self, key: str) -> "Call[T]":
+    def once(self, key: str) -> "Call[A_co]":
         """Return the same call under an idempotency key: repeats of it act once."""
         return self.with_headers({"Idempotency-Key": key})
 
-    def with_headers(self, headers: Mapping[str, str]) -> "Call[T]":
+    def with_headers(self, headers: Mapping[str, str]) -> "Call[A_co]":
         """Return the same call with more headers."""
         return replace(self, headers={**self.headers, **headers})
 
-    def because(self, reason: str) -> "Call[T]":
+    def because(self, reason: str) -> "Call[A_co]":
         """Return the same call with a reason for the audit record."""
         return self.with_headers({"X-Reason": header_text(reason)})
 

@@ -110,6 +110,10 @@ class Change(TypedDict):
     reason: str | None
     rank_before: int | None
     rank_after: int | None
+    level_before: str | None
+    level_after: str | None
+    lane_before: str | None
+    lane_after: str | None
 
 
 Comparison = TypedDict(
@@ -197,6 +201,7 @@ class Report(TypedDict):
     actions: Counts
     levels: Counts
     actions_by_level: dict[str, Counts]
+    error_kinds: Counts
     first_errors: list[RunError]
 
 

@@ -16,11 +16,13 @@ from starlette.middleware.gzip import GZipMiddleware
 from recovery_client.async_client import AsyncRecoveryClient
 from recovery_client.errors import ClientError
 from recovery_console import pages
+from recovery_console.decisions import routes as decisions
 from recovery_console.dependencies import Resources
 from recovery_console.failures import MissingRoleError, SignInNeededError
 from recovery_console.pages import add_static, add_status
 from recovery_console.portfolio import routes as portfolio
 from recovery_console.rendering import Templates
+from recovery_console.runs import routes as runs
 from recovery_console.security import Security
 from recovery_console.sessions import Sealer
 from recovery_console.settings import PACKAGE, Settings
@@ -76,7 +78,7 @@ def create_app(settings: Settings, transport: httpx.AsyncBaseTransport | None = 
     app.add_middleware(CatchAll, response=pages.unexpected(templates))
     app.add_middleware(Security, public_url=settings.console_public_url)
     app.add_middleware(RequestLog)
-    for router in (signin.router, portfolio.router):
+    for router in (signin.router, portfolio.router, runs.router, decisions.router):
         app.include_router(router)
     add_static(app)
     add_status(app)

@@ -15,7 +15,7 @@ from risk_assessment.settings import Settings as RiskSettings
 
 HOSTILE = "../me?x=1#y"
 NOT_SERVED_YET: frozenset[str] = frozenset(
-    {"summary", "concentration", "rank", "simulate", "simulation", "explanation", "manifest", "comparison", "reports"}
+    {"summary", "concentration", "rank", "simulate", "simulation", "explanation", "manifest"}
 )
 
 

@@ -1,0 +1,133 @@
+"""A run that is watched: its page again at each change, as server-sent events, until it is over.
+
+The console follows the events of the risk service and the report of the debt service while a page is open. When one of
+them does not answer, the page says so, and goes on by itself once it does.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import dataclass
+
+import orjson
+
+from recovery_client import risk
+from recovery_client.errors import ClientError, RejectedError
+from recovery_client.run_shapes import Run
+from recovery_console.dependencies import Visit
+from recovery_console.failures import Away, SignInNeededError, away_of, failure_of
+from recovery_console.runs.progress import OVER, Findings, progress
+from recovery_console.runs.reading import findings_on
+
+LOOK_SECONDS = 1.0  # a page changes at most so often
+RETRY_SECONDS = 1.0
+HEARTBEAT_LOOKS = 15
+OVER_EVENT = "event: over\ndata: \n\n"
+HEARTBEAT = ": still here\n\n"
+SIGN_IN_AGAIN = "Your sign-in is no longer accepted. Load the page again to sign in."
+_TOO_MANY = 429
+
+Stopped = Callable[[], bool]
+
+
+@dataclass(slots=True)
+class Watch:
+    """The last that was heard of a run. `away` is a service that does not answer, `refused` why nothing more comes."""
+
+    visit: Visit
+    run_id: str
+    run: Run | None = None
+    away: Away | None = None
+    refused: str | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing will change any more."""
+        return self.refused is not None or (self.run is not None and self.run["state"] in OVER)
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[None]:
+        """Listen to the events of the run in a task while the block runs."""
+        task = asyncio.create_task(self._listen())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    def note(self, error: ClientError) -> None:
+        """Record why there was no answer: for now, or for good."""
+        self.away = away_of(error)
+        if self.away is None and isinstance(error, RejectedError) and error.status == _TOO_MANY:
+            self.away = Away(error.service, failure_of(error).text)
+        elif self.away is None:
+            self.refused = _refusal(error)
+
+    async def _listen(self) -> None:
+        while not self.has_ended:
+            try:
+                await self._take_events()
+            except ClientError as error:
+                self.note(error)
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def _take_events(self) -> None:
+        client, credential = self.visit.resources.client, self.visit.caller.credential
+        async with aclosing(client.events(risk.run_events(self.run_id), credential)) as events:
+            async for event in events:
+                self.away = None
+                if event is not None and event.name == "run":
+                    self.run = orjson.loads(event.data)
+
+
+async def follow(visit: Visit, run_id: str, stopped: Stopped) -> AsyncIterator[str]:
+    """Yield events: the run as HTML whenever it has changed, and `over` when it will not change any more."""
+    watch, shown, quiet = Watch(visit, run_id), "", 0
+    async with watch.listening():
+        while not stopped():
+            ended = watch.has_ended
+            html = await _html(watch)
+            if html not in ("", shown):
+                shown, quiet = html, 0
+                yield as_event(html)
+            if ended:
+                yield OVER_EVENT
+                return
+            quiet += 1
+            if quiet % HEARTBEAT_LOOKS == 0:
+                yield HEARTBEAT
+            await asyncio.sleep(LOOK_SECONDS)
+
+
+def as_event(html: str) -> str:
+    """Return HTML as one server-sent event without a name, which htmx shows in place of what is there."""
+    return "".join(f"data: {line}\n" for line in html.splitlines() if line.strip()) + "\n"
+
+
+async def _html(watch: Watch) -> str:
+    """Return the run as it is now; nothing while nothing is known of it."""
+    templates, reader = watch.visit.resources.templates, watch.visit.reader
+    findings = await _findings(watch)
+    if watch.run is None and watch.refused is None:
+        return ""
+    view = progress(watch.run, findings, reader) if watch.run is not None else None
+    values = {"view": view, "away": watch.away or findings.away, "refused": watch.refused, "live": True}
+    return templates.render("runs/_run.html", visit=watch.visit, reader=reader, **values)
+
+
+async def _findings(watch: Watch) -> Findings:
+    if watch.run is None or watch.refused is not None:
+        return Findings()
+    try:
+        return await findings_on(watch.visit, watch.run)
+    except ClientError as error:
+        watch.note(error)
+        return Findings()
+
+
+def _refusal(error: ClientError) -> str:
+    try:
+        return failure_of(error).text
+    except SignInNeededError:
+        return SIGN_IN_AGAIN

@@ -1,0 +1,136 @@
+"""A run as it is worked: how far, how fast, how long still, what became of each batch, and in the end its report."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from recovery_charts.bars import Stack, stacked
+from recovery_charts.figure import Chart, Key
+from recovery_charts.strip import Lane, strip
+from recovery_charts.textures import SERIES
+from recovery_client.run_shapes import Report, Run, Skip
+from recovery_console import words
+from recovery_console.failures import Away
+from recovery_console.formatting import Reader
+from recovery_console.runs.planning import LeftOut, in_batches, left_out
+
+OVER = frozenset({"completed", "cancelled", "failed"})
+_KEYS = (
+    Key("worked", "done"),
+    Key("dead", "dead"),
+    Key("sent", "sent"),
+    Key("planned", "planned"),
+    Key("cancelled", "cancelled"),
+)
+_SENTENCES = {
+    "accepted": "Accepted; the dispatcher takes it next.",
+    "planning": "The portfolio is being ranked.",
+    "publishing": "Batches are being sent and worked.",
+    "published": "All batches are sent, and are being worked.",
+    "completed": "Completed: every batch is accounted for.",
+    "cancelled": "Cancelled: what was not sent stays unsent.",
+    "failed": "Failed.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What the debt service knows of a run at one moment: its report, the first skips, and whether it is away."""
+
+    report: Report | None = None
+    skips: Sequence[Skip] = ()
+    away: Away | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A run as the page shows it."""
+
+    run: Run
+    findings: Findings
+    percent: int
+    processed: int
+    total: int | None
+    per_second: str | None
+    seconds_left: int | None
+    sentence: str
+    left_out: Sequence[LeftOut]
+    strip: Chart
+    report: Chart | None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the run will not change any more."""
+        return self.run["state"] in OVER
+
+    @property
+    def title(self) -> str:
+        """What the tab says: the percentage first, so that it can be read in a narrow tab."""
+        state = self.run["state"].capitalize() if self.is_over else f"{self.percent} %"
+        return f"{state} · Run {short(self.run['id'])}"
+
+
+def progress(run: Run, findings: Findings, reader: Reader) -> Progress:
+    """Return a run with what the debt service knows of it."""
+    report = findings.report
+    processed, total = (report["debtors_processed"] if report else 0), run["debtors_ranked"]
+    rate = report["debtors_per_second"] if report else 0
+    over = run["state"] in OVER
+    left = int((total - processed) / rate) if rate > 0 and total is not None and not over else None
+    return Progress(
+        run,
+        findings,
+        percent_of(run, processed),
+        processed,
+        total,
+        reader.number(round(rate)) if rate > 0 else None,
+        left,
+        _SENTENCES.get(run["state"], run["state"]),
+        left_out(run["excluded"]),
+        batch_strip(run, reader),
+        by_level(report, reader) if report else None,
+    )
+
+
+def percent_of(run: Run, processed: int) -> int:
+    """Return how far a run is in whole percent; 100 only once it is completed."""
+    if run["state"] == "completed":
+        return 100
+    total = run["debtors_ranked"]
+    return min(99, 100 * processed // total) if total else 0
+
+
+def batch_strip(run: Run, reader: Reader) -> Chart:
+    """Return the strip of batches, the lanes apart."""
+    lanes = [Lane(name, counts) for name, counts in lanes_of(run).items()]
+    return strip("batches", "Batches", _KEYS, lanes, reader.number)
+
+
+def lanes_of(run: Run) -> dict[str, list[int]]:
+    """Return for each lane how many batches are worked, dead, sent, planned and cancelled."""
+    total, high = run["batches_total"] or 0, in_batches(run["debtors_high"] or 0, run["batch_size"])
+    done, dead = run["batches_done"], run["batches_dead"]
+    sent, cancelled = run["batches_sent"] - done - dead, run["batches_cancelled"]
+    counts = [done, dead, sent, total - done - dead - sent - cancelled, cancelled]
+    # The API counts the batches of both lanes together. They are worked in order, so the high lane comes first.
+    taken, left = [], high
+    for count in counts:
+        taken.append(min(count, left))
+        left -= taken[-1]
+    return {"high": taken, "standard": [count - part for count, part in zip(counts, taken, strict=True)]}
+
+
+def by_level(report: Report, reader: Reader) -> Chart:
+    """Return the actions of each level, as parts of a bar and as a table."""
+    actions = [action for action in words.ACTIONS if report["actions"].get(action)]
+    keys = [Key(words.plain(action), SERIES[words.ACTIONS.index(action)]) for action in actions]
+    rows = [
+        Stack(words.plain(level), values, [reader.number(value) for value in values])
+        for level in words.LEVELS
+        if (values := [report["actions_by_level"].get(level, {}).get(action, 0) for action in actions])
+    ]
+    return stacked("actions", "Actions by level", keys, rows, heading="Level")
+
+
+def short(run_id: str) -> str:
+    """Return the beginning of an id, by which people know runs."""
+    return run_id[:8]
