@@ -3,6 +3,7 @@
 `FakeApis` answers in memory. A service can be taken away, and can refuse a person.
 """
 
+import asyncio
 import json
 import re
 from collections.abc import Callable
@@ -51,6 +52,8 @@ class FakeApis(httpx.AsyncBaseTransport):
 
     answers: dict[str, Any] = field(default_factory=dict)
     away: set[str] = field(default_factory=set)
+    stuck: set[str] = field(default_factory=set)
+    """Paths whose answers do not come."""
     keys: dict[str, str] | None = None
     """The role of each known key; None where authentication is off."""
     refusing: dict[str, Refusal] = field(default_factory=dict)
@@ -65,6 +68,8 @@ class FakeApis(httpx.AsyncBaseTransport):
         self.asked.append(request)
         if service in self.away:
             raise httpx.ConnectError("connection refused", request=request)
+        if path in self.stuck:
+            await asyncio.Event().wait()
         if path.endswith("/healthz"):
             return httpx.Response(200, json={"status": "alive"}, request=request)
         refusal = self.refusing.get(f"{request.method} {path}") or self.refusing.get(service) or self._unknown(request)

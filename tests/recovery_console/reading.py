@@ -70,9 +70,10 @@ class Page:
         """The texts of these elements."""
         return [one.text for one in self.all(tag, **attributes)]
 
-    def table(self, number: int = 0) -> list[dict[str, str]]:
-        """A table as rows by heading."""
-        body = re.findall(r"<table.*?</table>", self.response.text, re.DOTALL)[number]
+    def table(self, which: int | str = 0) -> list[dict[str, str]]:
+        """A table as rows by heading: the one of this number, or the first that has this heading."""
+        bodies = re.findall(r"<table.*?</table>", self.response.text, re.DOTALL)
+        body = bodies[which] if isinstance(which, int) else next(one for one in bodies if f">{which}</th>" in one)
         page = Page(httpx.Response(200, text=body))
         reader = _Reader()
         reader.feed(body)

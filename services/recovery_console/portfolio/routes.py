@@ -9,6 +9,7 @@ from recovery_client import debt, risk
 from recovery_console.dependencies import Visit, Visiting
 from recovery_console.failures import Away
 from recovery_console.portfolio import view
+from recovery_console.portfolio.charts import charts, concentration_chart
 from recovery_console.portfolio.filters import Filters, from_query
 from recovery_console.portfolio.ranks import ranks_of
 from service_kit.clock import utc_now
@@ -16,8 +17,8 @@ from service_kit.clock import utc_now
 PAGE_ROWS = 50
 FILTERED_ROWS = 25
 """Rows of a list that is filtered: each of them is asked for its rank alone."""
-QUEUE_SECONDS = 0.8
-"""How long the first page waits for the depth of the queues, which the queues themselves count."""
+SOON_SECONDS = 0.5
+"""How long the first page waits for what it can show later: the depth of the queues, and the concentration."""
 MAX_PORTFOLIOS = 500
 MAX_HOLDS = 500
 
@@ -32,9 +33,10 @@ async def portfolio_page(visit: Visiting) -> Response:
     if chosen is None:
         return visit.page("portfolio/empty.html", 404 if visit.portfolio else 200, section="Portfolio")
     filters = from_query(visit.request.query_params)
-    counting = visit.attempt(risk.summary(chosen["name"]))
-    summary, attention, rows = await asyncio.gather(
-        counting, _attention(visit, chosen["name"]), _rows(visit, chosen, filters)
+    name = chosen["name"]
+    counting = visit.attempt(risk.summary(name))
+    summary, attention, rows, concentrated = await asyncio.gather(
+        counting, _attention(visit, name), _rows(visit, chosen, filters), _soon(visit, risk.concentration(name))
     )
     return visit.page(
         "portfolio/page.html",
@@ -44,9 +46,32 @@ async def portfolio_page(visit: Visiting) -> Response:
         filters=filters,
         summary=summary,
         sentence=None if isinstance(summary, Away) else view.sentence(summary, visit.reader),
+        charts=[] if isinstance(summary, Away) else charts(summary, visit.reader, _filtered(visit, name)),
+        **_concentrated(visit, concentrated),
         attention=attention,
         **rows,
     )
+
+
+@router.get("/portfolio/concentration")
+async def concentration_page(visit: Visiting) -> Response:
+    """Show how concentrated the debt is: a part that the first page adds once the service has counted it."""
+    name = visit.portfolio or ""
+    found = await visit.ask(risk.concentration(name))
+    template = "portfolio/_concentration.html" if visit.is_fragment else "portfolio/concentration.html"
+    return visit.page(template, section="Portfolio", portfolio=name, **_concentrated(visit, found))
+
+
+def _concentrated(visit: Visit, found: Any) -> dict[str, Any]:
+    """Return the curve and the share of the top 5 %; both None where the service has not counted them yet."""
+    if found is None or isinstance(found, Away) or not found["points"]:
+        return {"curve": None, "top_share": None, "counted": found is not None}
+    share = view.share_of_top(found, 5, visit.reader)
+    return {"curve": concentration_chart(found, visit.reader), "top_share": share, "counted": True}
+
+
+def _filtered(visit: Visit, portfolio: str) -> Any:
+    return lambda by, value: visit.address("/", {"portfolio": portfolio, by: value}) + "#ranking"
 
 
 async def _rows(visit: Visit, chosen: Any, filters: Filters) -> dict[str, Any]:
@@ -77,7 +102,7 @@ async def _attention(visit: Visit, portfolio: str) -> list[view.Notice]:
 async def _soon(visit: Visit, call: Any) -> Any:
     """Return an answer for which the first page waits only so long; None where it takes longer."""
     try:
-        async with asyncio.timeout(QUEUE_SECONDS):
+        async with asyncio.timeout(SOON_SECONDS):
             return await visit.attempt(call)
     except TimeoutError:
         return None

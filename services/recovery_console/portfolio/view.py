@@ -57,7 +57,7 @@ def sentence(summary: Summary, reader: Reader) -> str:
     owed = reader.short_money(summary["debt"], summary["currency"])
     return (
         f"{reader.number(count)} {'debtor owes' if count == 1 else 'debtors owe'} {owed}; "
-        f"{reader.number(rankable)} can be ranked."
+        f"{reader.number(rankable)} can be ranked"
     )
 
 

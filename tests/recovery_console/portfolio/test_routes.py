@@ -14,7 +14,7 @@ async def test_the_table_ranks_who_can_be_ranked_and_says_why(browser: Browser) 
     page = await browser.open("/")
 
     assert page.texts("h1") == ["Portfolio default"]
-    first, _, last = page.table()
+    first, _, last = page.table("Rank")
     assert list(first) == HEADINGS
     assert first == {
         "Rank": "1",
@@ -38,13 +38,13 @@ async def test_one_sentence_says_how_many_owe_how_much(browser: Browser, apis: F
     page = await browser.open("/")
 
     [lead] = page.texts("p", class_="lead")
-    assert lead == "1,000,000 debtors owe 34.0 B EUR; 901,234 can be ranked."
+    assert lead == "1,000,000 debtors owe 34.0 B EUR; 901,234 can be ranked; the top 5 % hold 70 %."
 
 
 async def test_numbers_read_as_in_the_readers_language(browser: Browser) -> None:
     page = await browser.open("/", accept_language="de-DE,de;q=0.9,en;q=0.8")
 
-    assert page.table()[0]["Debt"] == "33.267,16 EUR"
+    assert page.table("Rank")[0]["Debt"] == "33.267,16 EUR"
 
 
 async def test_filters_and_a_search_go_to_the_service_and_stay_in_the_form(browser: Browser, apis: FakeApis) -> None:
@@ -70,7 +70,7 @@ async def test_a_hostile_name_is_text(browser: Browser, apis: FakeApis) -> None:
     page = await browser.open("/")
 
     assert "<script>alert" not in page.response.text
-    assert page.table()[0]["Name"] == name
+    assert page.table("Rank")[0]["Name"] == name
     assert name in page.texts("bdi")
 
 
@@ -108,7 +108,7 @@ async def test_without_the_debt_service_the_ranking_still_shows(browser: Browser
     page = await browser.open("/")
 
     assert page.status == 200
-    assert len(page.table()) == 3
+    assert len(page.table("Rank")) == 3
     assert "The debt service does not answer" in page.response.text
 
 
@@ -129,5 +129,34 @@ async def test_a_debtor_that_is_on_hold_has_a_dash_and_the_reason(browser: Brows
 
     page = await browser.open("/")
 
-    assert [row["Rank"] for row in page.table()] == ["–", "1", "–"]
-    assert page.table()[0]["Why"].startswith("Not ranked: on hold: dispute")
+    assert [row["Rank"] for row in page.table("Rank")] == ["–", "1", "–"]
+    assert page.table("Rank")[0]["Why"].startswith("Not ranked: on hold: dispute")
+
+
+async def test_each_chart_has_its_table_and_its_bars_filter(browser: Browser) -> None:
+    page = await browser.open("/")
+
+    captions = page.texts("caption")
+    assert captions[:4] == ["Debt by level", "Debtors by level", "Debt by status", "Debtors by status"]
+    assert page.texts("figcaption") == captions
+    links = {link.text: link.attributes["href"] for link in page.all("a", class_="bar-label")}
+    assert links["High"] == "/?portfolio=default&level=HIGH#ranking"
+    assert links["Paid"] == "/?portfolio=default&status=PAID#ranking"
+
+
+async def test_a_concentration_that_takes_long_comes_after_the_first_paint(
+    browser: Browser, apis: FakeApis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("recovery_console.portfolio.routes.SOON_SECONDS", 0)
+    apis.stuck.add("/risk-service/portfolios/default/concentration")
+
+    page = await browser.open("/")
+    apis.stuck.clear()
+    later = await browser.open("/portfolio/concentration?portfolio=default", hx_request="true")
+
+    assert [one.attributes["hx-get"] for one in page.all("div", hx_trigger="load")] == [
+        "/portfolio/concentration?portfolio=default"
+    ]
+    assert page.texts("a", href="/portfolio/concentration?portfolio=default") == ["How concentrated the debt is"]
+    assert later.texts("span", id="top-share") == ["; the top 5 % hold 70 %."]
+    assert len(later.all("figure")) == 1
