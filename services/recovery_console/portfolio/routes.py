@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 from fastapi import APIRouter, Response
+from fastapi.responses import RedirectResponse
 
 from recovery_client import debt, risk
 from recovery_console.dependencies import Visit, Visiting
@@ -51,6 +52,21 @@ async def portfolio_page(visit: Visiting) -> Response:
         attention=attention,
         **rows,
     )
+
+
+@router.get("/portfolio/ranking")
+async def ranking(visit: Visiting) -> Response:
+    """Return the table alone, while a person searches or filters. The address of the page stays the one to share."""
+    filters = from_query(visit.request.query_params)
+    page = visit.address("/", filters.parameters())
+    if not visit.is_fragment:
+        return RedirectResponse(page, 303)
+    chosen = await visit.ask(risk.portfolio(visit.portfolio or ""))
+    response = visit.page(
+        "portfolio/_results.html", chosen=chosen, filters=filters, **await _rows(visit, chosen, filters)
+    )
+    response.headers["HX-Replace-Url"] = page
+    return response
 
 
 @router.get("/portfolio/concentration")

@@ -160,3 +160,13 @@ async def test_a_concentration_that_takes_long_comes_after_the_first_paint(
     assert page.texts("a", href="/portfolio/concentration?portfolio=default") == ["How concentrated the debt is"]
     assert later.texts("span", id="top-share") == ["; the top 5 % hold 70 %."]
     assert len(later.all("figure")) == 1
+
+
+async def test_a_search_gets_the_table_alone_and_keeps_the_address_to_share(browser: Browser) -> None:
+    page = await browser.open("/portfolio/ranking?portfolio=default&q=Debtor&level=", hx_request="true")
+    shared = await browser.open("/portfolio/ranking?portfolio=default&q=Debtor")
+
+    assert page.all("html") == []
+    assert len(page.table("Rank")) == 3
+    assert page.response.headers["hx-replace-url"] == "/?portfolio=default&q=Debtor"
+    assert str(shared.response.url).endswith("/?portfolio=default&q=Debtor")

@@ -69,6 +69,8 @@ function plan(wait) {
 const again = Number(document.body.dataset.again || 0);
 if (again > 0) setTimeout(() => location.reload(), again * 1000);
 
+// What a request could not do is said until the next one.
+document.addEventListener("htmx:before:request", () => document.getElementById("problem")?.replaceChildren());
 document.addEventListener("submit", sendOnce, true);
 document.addEventListener("htmx:finally:request", letSendAgain);
 window.addEventListener("pageshow", letSendAgain);
