@@ -41,7 +41,8 @@ demo-compose: ## the same job in containers with MySQL, removed afterwards (DEBT
 
 up-compose: ## keep the whole system running in containers (ARGS="--scale consumer=3")
 	@docker compose up --detach --build --wait $(ARGS)
-	@echo "Risk API http://127.0.0.1:$${RISK_PORT:-8001}/docs, debt API http://127.0.0.1:$${DEBT_PORT:-8002}/docs; their key is:"
+	@echo "Risk API http://127.0.0.1:$${RISK_PORT:-8001}/docs, debt API http://127.0.0.1:$${DEBT_PORT:-8002}/docs"
+	@echo "Console http://127.0.0.1:$${CONSOLE_PORT:-8003}; the key of all three is:"
 	@docker compose run --rm -T cli cat /keys/local-admin
 
 down-compose: ## stop those containers; the data stays (ARGS=--volumes deletes it)

@@ -17,6 +17,7 @@ import yaml
 from tests.support.processes import free_port, running
 
 from debt_processing.settings import Settings as DebtSettings
+from recovery_console.settings import Settings as ConsoleSettings
 from risk_assessment.settings import Settings as RiskSettings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,6 +26,7 @@ DRAIN_SECONDS = 20  # within which every process of ours is gone once asked
 
 SETTINGS = {"risk-api": RiskSettings, "dispatcher": RiskSettings, "debt-api": DebtSettings, "consumer": DebtSettings}
 APIS = {"risk-api": "risk_host", "debt-api": "debt_host"}
+SERVED = {*APIS, "console"}
 # Read by others than our settings: the AWS client, MySQL's first start and its script, Python's tempfile.
 OTHER_VARIABLES = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "TMPDIR"}
 MYSQL_VARIABLES = {
@@ -70,7 +72,7 @@ def test_it_follows_the_compose_specification():
 
 
 def test_the_whole_system_is_there():
-    assert set(SETTINGS) | {"mysql", "sqs"} == LASTING
+    assert set(SETTINGS) | {"console", "mysql", "sqs"} == LASTING
     assert {"migrate", "keys", "cli"} == JOBS
 
 
@@ -115,7 +117,7 @@ def test_what_lasts_restarts_by_itself_and_shows_its_health(name):
     assert seconds(service["healthcheck"]["timeout"]) < seconds(service["healthcheck"]["interval"])
 
 
-@each(set(SETTINGS))
+@each({*SETTINGS, "console"})
 def test_a_process_is_given_longer_to_stop_than_it_needs(name):
     assert seconds(SERVICES[name]["stop_grace_period"]) > DRAIN_SECONDS
 
@@ -140,12 +142,12 @@ def test_ports_are_open_to_this_machine_only(name):
     ports = SERVICES[name].get("ports", [])
 
     assert all(port.startswith("127.0.0.1:") for port in ports)
-    assert bool(ports) == (name in APIS)
+    assert bool(ports) == (name in SERVED)
 
 
-def test_only_the_apis_are_on_a_network_that_leads_outside():
+def test_only_what_is_served_is_on_a_network_that_leads_outside():
     assert COMPOSE["networks"]["inside"]["internal"] is True
-    assert {name for name, service in SERVICES.items() if "outside" in service["networks"]} == set(APIS)
+    assert {name for name, service in SERVICES.items() if "outside" in service["networks"]} == SERVED
 
 
 def test_there_can_be_more_consumers():
@@ -154,7 +156,7 @@ def test_there_can_be_more_consumers():
 
 @each(set(SERVICES))
 def test_every_variable_is_read(name):
-    settings = {field.upper() for kind in (RiskSettings, DebtSettings) for field in kind.model_fields}
+    settings = {field.upper() for kind in (RiskSettings, DebtSettings, ConsoleSettings) for field in kind.model_fields}
     known = MYSQL_VARIABLES if name == "mysql" else settings | OTHER_VARIABLES
 
     assert set(SERVICES[name].get("environment", ())) - known == set()
@@ -201,20 +203,20 @@ def test_a_process_has_the_keys_of_the_messages(name):
 @each(OURS)
 def test_every_process_that_uses_the_queues_can(name):
     environment = SERVICES[name]["environment"]
-    if name in {"migrate", "keys"}:
+    if name in {"migrate", "keys", "console"}:
         assert "AWS_ENDPOINT_URL_SQS" not in environment
     else:
         assert {"AWS_REGION", "AWS_ENDPOINT_URL_SQS", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} <= set(environment)
 
 
-@each(set(SETTINGS))
+@each({*SETTINGS, "console"})
 def test_a_process_is_a_command_that_exists(name):
     program, command = SERVICES[name]["command"]
 
     assert command in commands_of(program)
 
 
-@each(set(SETTINGS))
+@each({*SETTINGS, "console"})
 def test_a_process_is_asked_for_its_health_where_it_answers(name):
     _, program, port, path = SERVICES[name]["healthcheck"]["test"]
     environment = SERVICES[name]["environment"]

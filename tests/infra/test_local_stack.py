@@ -1,5 +1,6 @@
 """The local system works in whatever shell it is started from, and says what is not installed."""
 
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,8 @@ from tests.support.processes import environment, free_port
 from recovery_client import risk
 from recovery_client.client import RecoveryClient
 from recovery_client.errors import ClientError, RejectedError
+from smartrecover import console
+from smartrecover.console import console_obstacle, find_console_port
 from smartrecover.stack import Stack
 
 WORK = {
@@ -83,6 +86,45 @@ def test_without_the_local_extra_one_line_says_what_to_install(tmp_path: Path, c
     assert "pip install 'smartrecover[local]'" in done.stderr.splitlines()[0]
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.rglob("*.db"))
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [({}, None), ({"RECOVERY_AUTH": "keys"}, None), ({"RECOVERY_AUTH": "oidc"}, "CONSOLE_OIDC_CLIENT_ID")],
+)
+def test_the_console_runs_where_it_can(given: dict[str, str], why: str | None) -> None:
+    obstacle = console_obstacle(given)
+
+    assert obstacle is None if why is None else why in str(obstacle)
+
+
+def test_without_its_extra_or_its_scripts_one_line_says_why_the_console_is_left_out(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(console, "_folder", lambda: tmp_path)
+    assert "make clean setup" in str(console_obstacle({}))
+
+    monkeypatch.setattr(console, "_PARTS", ("no_such_module",))
+    assert str(console_obstacle({})) == "no_such_module is missing: pip install 'smartrecover[console]'"
+
+
+def test_the_console_is_a_process_only_where_it_has_a_port(tmp_path: Path) -> None:
+    def names(stack: Stack) -> list[str]:
+        return [command.name for command in stack.services()]
+
+    assert [*names(Stack(tmp_path, 1, 2, 3)), "console"] == names(Stack(tmp_path, 1, 2, 3, 4))
+    assert Stack(tmp_path, 1, 2, 3, 4).environment({"CONSOLE_PORT": "5"})["CONSOLE_PORT"] == "4"
+
+
+def test_a_taken_port_of_the_console_is_passed_over_unless_it_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        taken = listener.getsockname()[1]
+        monkeypatch.setattr(console, "PORT", taken)
+
+        assert find_console_port(None) != taken
+        assert find_console_port(taken) == taken
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ class Up:
     """A running `smartrecover up`, its lines read as they come."""
 
     def __init__(self, folder: Path) -> None:
-        self.ports = {name: free_port() for name in ("risk", "debt", "sqs")}
+        self.ports = {name: free_port() for name in ("risk", "debt", "sqs", "console")}
         self.folder = folder
         self.process = start(
             self.command(self.ports),
@@ -102,8 +102,11 @@ def test_up_says_ready_keeps_its_processes_alive_works_and_stops_in_order(up: Up
     line = up.until(r"^ready ")
     assert f"risk=http://127.0.0.1:{up.ports['risk']}/risk-service" in line
     assert f"debt=http://127.0.0.1:{up.ports['debt']}/debt-service" in line
+    assert f"console=http://127.0.0.1:{up.ports['console']}" in line
+    assert httpx.get(f"http://127.0.0.1:{up.ports['console']}/").status_code == 200
     children = up.children()
     assert {"risk_assessment serve", "risk_assessment dispatch", "debt_processing serve"} < children.keys()
+    assert "recovery_console serve" in children
 
     os.kill(children["debt_processing consume"], signal.SIGKILL)
     up.until(r"^\[consumer\] died \(SIGKILL\)")

@@ -14,6 +14,7 @@ import typer
 from service_kit.lifecycle import Stop, run_loop
 from service_kit.observability.logs import configure
 from service_kit.private_files import keep_files_private
+from smartrecover.console import PORT, console_obstacle, find_console_port
 from smartrecover.running import running
 from smartrecover.stack import Stack, free_port, own_environment
 from smartrecover.supervisor import StartFailedError, print_line
@@ -36,15 +37,23 @@ def up(
     risk_port: Annotated[int, typer.Option(help="Port of the risk API")] = 8001,
     debt_port: Annotated[int, typer.Option(help="Port of the debt API")] = 8002,
     sqs_port: Annotated[int, typer.Option(help="Port of the local SQS")] = 9324,
+    console_port: Annotated[
+        int | None, typer.Option(help=f"Port of the console; by default {PORT}, or a free one where that is taken")
+    ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start with empty SQLite files")] = False,
 ) -> None:
-    """Start a local SQS, both databases and all four processes; Ctrl-C stops them."""
-    stack = Stack(data_dir, risk_port, debt_port, sqs_port)
+    """Start a local SQS, both databases, all four processes and the console; Ctrl-C stops them."""
+    obstacle = console_obstacle(own_environment())
+    if obstacle:
+        print_line(f"the console is left out: {obstacle}")
+    stack = Stack(data_dir, risk_port, debt_port, sqs_port, None if obstacle else find_console_port(console_port))
 
     async def until_stopped(stop: Stop) -> None:
         async with running(stack, print_line, fresh=fresh):
             sqs = own_environment().get("AWS_ENDPOINT_URL_SQS") or f"http://127.0.0.1:{sqs_port}"
-            print_line(f"ready risk={stack.risk_url}/risk-service debt={stack.debt_url}/debt-service sqs={sqs}")
+            apis = f"risk={stack.risk_url}/risk-service debt={stack.debt_url}/debt-service"
+            console = f" console={stack.console_url}" if stack.console_url else ""
+            print_line(f"ready {apis} sqs={sqs}{console}")
             await stop.wait()
         print_line("stopped")
 

@@ -24,7 +24,8 @@ async def running(stack: Stack, say: Say, *, fresh: bool = False) -> AsyncIterat
     needs_sqs = stack.needs_sqs(given)
     if needs_sqs:
         check_installed()
-    check_ports(stack.risk_port, stack.debt_port, *((stack.sqs_port,) if needs_sqs else ()))
+    ports = (stack.risk_port, stack.debt_port, stack.console_port, stack.sqs_port if needs_sqs else None)
+    check_ports(*(port for port in ports if port is not None))
     with stack.locked():
         if fresh:
             stack.forget()
@@ -45,6 +46,8 @@ async def _started(stack: Stack, supervisor: Supervisor, needs_sqs: bool) -> Asy
         # The readiness probes create the queues, where they are missing.
         for url, name in ((stack.risk_url, "the risk API"), (stack.debt_url, "the debt API")):
             await _responding(f"{url}/readyz", name)
+        if stack.console_url:
+            await _responding(f"{stack.console_url}/readyz", "the console")
         yield
     finally:
         await supervisor.stop()

@@ -47,12 +47,13 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """A local system: its data folder and its loopback ports."""
+    """A local system: its data folder and its loopback ports; without a port the console is left out."""
 
     data_dir: Path
     risk_port: int
     debt_port: int
     sqs_port: int
+    console_port: int | None = None
 
     @property
     def risk_url(self) -> str:
@@ -63,6 +64,11 @@ class Stack:
     def debt_url(self) -> str:
         """The address of the debt API."""
         return f"http://127.0.0.1:{self.debt_port}"
+
+    @property
+    def console_url(self) -> str | None:
+        """The address of the console, if it runs."""
+        return f"http://127.0.0.1:{self.console_port}" if self.console_port else None
 
     def environment(self, given: Mapping[str, str]) -> dict[str, str]:
         """Return the processes' environment: given values stay, missing ones get their local value."""
@@ -86,6 +92,8 @@ class Stack:
             "DEBT_PORT": str(self.debt_port),
             "RISK_API_URL": self.risk_url,
             "DEBT_API_URL": self.debt_url,
+            "CONSOLE_HOST": "127.0.0.1",
+            "CONSOLE_PORT": str(self.console_port or 0),
             "PYTHONUNBUFFERED": "1",
         }
         return local | {name: value for name, value in given.items() if value} | ours | proxied
@@ -130,12 +138,14 @@ class Stack:
         )
 
     def services(self) -> tuple[Command, ...]:
-        """Return the four processes."""
+        """Return the four processes, and the console where it runs."""
+        console = (Command("console", _python("recovery_console", "serve")),) if self.console_port else ()
         return (
             Command("risk-api", _python("risk_assessment", "serve")),
             Command("dispatcher", _python("risk_assessment", "dispatch")),
             Command("debt-api", _python("debt_processing", "serve")),
             Command("consumer", _python("debt_processing", "consume")),
+            *console,
         )
 
 

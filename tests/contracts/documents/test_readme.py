@@ -46,7 +46,7 @@ class Terminal:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.log = folder / "up.log"
-        self._ports = {"8001": free_port(), "8002": free_port(), "9324": free_port()}
+        self._ports = {port: free_port() for port in ("8001", "8002", "8003", "9324")}
         (folder / ".venv").mkdir()
         (folder / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
         (folder / "docs").symlink_to(repository() / "docs")
@@ -62,7 +62,7 @@ class Terminal:
         return given | {name: self.to_here(f"http://127.0.0.1:{port}") for name, port in API_PORTS.items()}
 
     def up(self) -> "subprocess.Popen[bytes]":
-        command = ".venv/bin/smartrecover up --risk-port 8001 --debt-port 8002 --sqs-port 9324"
+        command = ".venv/bin/smartrecover up --risk-port 8001 --debt-port 8002 --sqs-port 9324 --console-port 8003"
         with self.log.open("wb") as output:
             return start(
                 self.to_here(command).split(), cwd=self.folder, env=self.environment(), stdout=output, stderr=output

@@ -26,10 +26,12 @@ EXAMPLES: dict[str, dict[str, Any]] = {
 
 SETTINGS = {"risk-api": RiskSettings, "dispatcher": RiskSettings, "debt-api": DebtSettings, "consumer": DebtSettings}
 APIS = {"risk-api": "risk_host", "debt-api": "debt_host"}
+WITH_CONSOLE = sorted(name for name, values in EXAMPLES.items() if values.get("console", {}).get("enabled"))
 OF_OPERATORS = {"ScaledObject", "TriggerAuthentication", "PodMonitor", "PrometheusRule"}
 
 Object = dict[str, Any]
 each_example = pytest.mark.parametrize("example", sorted(EXAMPLES))
+each_with_console = pytest.mark.parametrize("example", WITH_CONSOLE)
 each_process = pytest.mark.parametrize("process", sorted(SETTINGS))
 
 
@@ -61,6 +63,15 @@ def the(example: str, kind: str, name: str) -> Object:
 
 def workloads(example: str) -> list[Object]:
     return objects(example, "Deployment", "Job")
+
+
+def processes(example: str) -> set[str]:
+    """The processes of an example, with the console where it is enabled."""
+    return {*SETTINGS, "console"} if example in WITH_CONSOLE else set(SETTINGS)
+
+
+def component_of(workload: Object) -> str:
+    return labels_of(workload)["app.kubernetes.io/component"]
 
 
 def pod_of(workload: Object) -> Object:

@@ -91,6 +91,9 @@ def test_the_chart_is_of_the_version_of_the_code():
         ("ingress.enabled", True),
         ("ingress", {"enabled": True, "host": "recovery.example.test"}),
         ("ingress", {"enabled": True, "host": "recovery.example.test", "tlsEndsElsewhere": False}),
+        ("console.enabled", True),
+        ("console", {"enabled": True, "sessionSecret": {"existingSecret": "smartrecover-console"}}),
+        ("console.sessionSecret.value", "secret"),
         ("monitoring.podMonitor.interval", "often"),
         ("nonsense", True),
     ],
@@ -98,6 +101,11 @@ def test_the_chart_is_of_the_version_of_the_code():
 def test_a_wrong_value_is_refused(path, value):
     with pytest.raises(helm_python.HelmValuesError):
         chart().validate_schema(values_with(path, value))
+
+
+def test_people_are_signed_in_as_a_client_that_the_issuer_knows():
+    with pytest.raises(helm_python.HelmValuesError):
+        chart().validate_schema(values_with("console.oidc.clientId", "", "oidc"))
 
 
 def test_an_issuer_needs_addresses():
@@ -111,6 +119,14 @@ def test_an_issuer_needs_addresses():
         ("ingress", {"enabled": True, "host": "recovery.example.test", "tlsSecret": "recovery-tls"}),
         ("ingress", {"enabled": True, "host": "recovery.example.test", "tlsEndsElsewhere": True}),
         ("networkPolicy", {"enabled": False}),
+        (
+            "console",
+            {
+                "enabled": True,
+                "sessionSecret": {"existingSecret": "smartrecover-console"},
+                "publicUrl": "https://console.example.test",
+            },
+        ),
     ],
 )
 def test_a_right_value_is_taken(path, value):

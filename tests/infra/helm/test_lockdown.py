@@ -15,6 +15,7 @@ from tests.infra.helm.chart import (
     environment_of,
     objects,
     pod_of,
+    processes,
     the,
     values_with,
     workloads,
@@ -25,7 +26,7 @@ from risk_assessment.settings import Settings as RiskSettings
 
 @each_example
 def test_a_pod_is_locked_down(example):
-    assert len(workloads(example)) == len(SETTINGS) + 2
+    assert len(workloads(example)) == len(processes(example)) + 2
     for workload in workloads(example):
         pod, container = pod_of(workload), container_of(workload)
         assert pod["securityContext"]["runAsNonRoot"] is True
@@ -92,7 +93,7 @@ def test_every_process_has_an_account_of_its_own(example):
     accounts = {found["metadata"]["name"] for found in objects(example, "ServiceAccount")}
     used = [pod_of(workload)["serviceAccountName"] for workload in objects(example, "Deployment")]
 
-    assert len(set(used)) == len(SETTINGS)
+    assert len(set(used)) == len(processes(example))
     assert set(used) | {"recovery-smartrecover-migrate"} == accounts
 
 
@@ -118,7 +119,7 @@ def test_no_secret_is_made_and_none_has_a_value(example):
     assert not objects(example, "Secret")
     for workload in workloads(example):
         for variable in container_of(workload)["env"]:
-            secret = variable["name"].endswith(("_DATABASE_URL", "_KEY", "_KEYS", "_KEY_ID"))
+            secret = variable["name"].endswith(("_DATABASE_URL", "_KEY", "_KEYS", "_KEY_ID", "_SECRET"))
             assert ("value" in variable) != secret
             assert set(variable.get("valueFrom", {"secretKeyRef": {}})) == {"secretKeyRef"}
 

@@ -3,15 +3,17 @@
 import shutil
 
 import helm_python
-import pytest
 import yaml
 from tests.infra.helm.chart import (
     APIS,
     CHART,
     DEFAULTS,
+    WITH_CONSOLE,
+    component_of,
     container_of,
     each_example,
     each_process,
+    each_with_console,
     labels_of,
     objects,
     picks,
@@ -54,7 +56,10 @@ def test_a_process_reaches_what_it_needs(example):
             for rule in policy.get("egress", ())
             for port in rule["ports"]
         }
-        assert ports == ({53, 3306} if workload["kind"] == "Job" else {53, 3306, 443})
+        if component_of(workload) == "console":
+            assert ports == {53, "http", 443} if example == "oidc" else {53, "http"}
+        else:
+            assert ports == ({53, 3306} if workload["kind"] == "Job" else {53, 3306, 443})
 
 
 @each_example
@@ -67,7 +72,7 @@ def test_no_process_reaches_every_address(example):
             for peer in rule["to"]
             if "ipBlock" in peer
         }
-        assert cidrs
+        assert cidrs or component_of(workload) == "console"
         assert not {cidr for cidr in cidrs if cidr.endswith("/0")}
 
 
@@ -91,10 +96,10 @@ def test_a_policy_without_addresses_opens_nothing(tmp_path):
 
 
 @each_example
-def test_only_the_apis_have_a_service_and_it_leads_to_them(example):
+def test_only_what_is_served_has_a_service_and_it_leads_there(example):
     services = objects(example, "Service")
 
-    assert len(services) == len(APIS)
+    assert len(services) == len(APIS) + (example in WITH_CONSOLE)
     for service in services:
         led = [
             workload
@@ -105,11 +110,39 @@ def test_only_the_apis_have_a_service_and_it_leads_to_them(example):
         assert service["spec"]["type"] == "ClusterIP"
 
 
-@pytest.mark.parametrize("example", ["eks", "oidc"])
-def test_the_ingress_leads_to_both_apis(example):
+@each_with_console
+def test_the_console_reaches_both_apis_and_they_let_it_in(example):
+    console = the(example, "Deployment", "-console")
+    (led,) = [
+        peer["podSelector"]
+        for policy in policies_for(example, console, "Egress")
+        for rule in policy.get("egress", ())
+        for peer in rule["to"]
+        if {"protocol": "TCP", "port": "http"} in rule["ports"]
+    ]
+    reached = {component_of(found) for found in workloads(example) if picks(led, labels_of(found))}
+
+    assert reached == set(APIS)
+    for api in APIS:
+        rules = [
+            peer["podSelector"]
+            for policy in policies_for(example, the(example, "Deployment", f"-{api}"), "Ingress")
+            for rule in policy.get("ingress", ())
+            for peer in rule["from"]
+            if set(peer) == {"podSelector"}
+        ]
+        assert any(picks(selector, labels_of(console)) for selector in rules)
+
+
+@each_with_console
+def test_the_ingress_leads_to_both_apis_and_the_console(example):
     (ingress,) = objects(example, "Ingress")
     (rule,) = ingress["spec"]["rules"]
     led = {path["path"]: path["backend"]["service"]["name"] for path in rule["http"]["paths"]}
 
     assert rule["host"] == "recovery.example.test"
-    assert led == {"/risk-service": "recovery-smartrecover-risk-api", "/debt-service": "recovery-smartrecover-debt-api"}
+    assert led == {
+        "/risk-service": "recovery-smartrecover-risk-api",
+        "/debt-service": "recovery-smartrecover-debt-api",
+        "/": "recovery-smartrecover-console",
+    }

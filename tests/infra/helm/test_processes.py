@@ -1,12 +1,15 @@
 """Every workload is a command of ours, is asked for its health, stops in time and has a second one beside it."""
 
+import pytest
 from tests.infra.helm.chart import (
     APIS,
     DEFAULTS,
+    SETTINGS,
     commands_of,
     container_of,
     each_example,
     each_process,
+    each_with_console,
     environment_of,
     labels_of,
     objects,
@@ -45,9 +48,20 @@ def test_a_process_is_asked_for_its_health_where_it_answers(process):
     assert paths["liveness"]["path"] != "/readyz"
 
 
-@each_process
+@each_with_console
+def test_the_console_is_asked_for_its_health_where_it_answers(example):
+    container = container_of(the(example, "Deployment", "-console"))
+    (port,) = container["ports"]
+    probes = {kind: container[f"{kind}Probe"]["httpGet"] for kind in ("startup", "readiness", "liveness")}
+
+    assert environment_of(the(example, "Deployment", "-console"))["CONSOLE_PORT"] == str(port["containerPort"])
+    assert {probe["port"] for probe in probes.values()} == {port["name"]}
+    assert (probes["readiness"]["path"], probes["liveness"]["path"]) == ("/readyz", "/healthz")
+
+
+@pytest.mark.parametrize("process", ["console", *SETTINGS])
 def test_a_process_is_given_longer_to_stop_than_it_needs(process):
-    pod = pod_of(the("minimal", "Deployment", f"-{process}"))
+    pod = pod_of(the("eks", "Deployment", f"-{process}"))
     before = pod["containers"][0].get("lifecycle", {"preStop": {"sleep": {"seconds": 0}}})["preStop"]["sleep"][
         "seconds"
     ]
@@ -55,12 +69,12 @@ def test_a_process_is_given_longer_to_stop_than_it_needs(process):
     assert pod["terminationGracePeriodSeconds"] > before + DRAIN_SECONDS
 
 
-@each_process
+@pytest.mark.parametrize("process", ["console", *SETTINGS])
 def test_a_second_one_stands_by_and_elsewhere(process):
-    workload = the("minimal", "Deployment", f"-{process}")
+    workload = the("oidc", "Deployment", f"-{process}")
     (budget,) = [
         found
-        for found in objects("minimal", "PodDisruptionBudget")
+        for found in objects("oidc", "PodDisruptionBudget")
         if picks(found["spec"]["selector"], labels_of(workload))
     ]
 

@@ -9,10 +9,12 @@ from tests.infra.helm.chart import (
     EXAMPLES,
     SCHEMA,
     SETTINGS,
+    WITH_CONSOLE,
     chart,
     container_of,
     each_example,
     each_process,
+    each_with_console,
     environment_of,
     pod_of,
     the,
@@ -21,6 +23,7 @@ from tests.infra.helm.chart import (
 )
 
 from debt_processing.settings import Settings as DebtSettings
+from recovery_console.settings import Settings as ConsoleSettings
 from risk_assessment.settings import Settings as RiskSettings
 
 # Read by others than our settings: the AWS client, Python's tempfile, uvicorn.
@@ -58,6 +61,37 @@ def test_a_process_understands_its_settings(example, process, monkeypatch):
     if process in APIS:
         assert settings.recovery_auth in {"keys", "oidc"}
         settings.refuse_open_doors(getattr(settings, APIS[process]))
+
+
+@each_with_console
+def test_the_console_understands_its_settings(example, monkeypatch):
+    for field in ConsoleSettings.model_fields:
+        monkeypatch.delenv(field.upper(), raising=False)
+    variables = environment_of(the(example, "Deployment", "-console"))
+    for variable, value in variables.items():
+        monkeypatch.setenv(variable, value or "a secret of the cluster, 32 characters or more")
+
+    settings = ConsoleSettings(_env_file=None)
+
+    known = {field.upper() for field in ConsoleSettings.model_fields} | OTHER_VARIABLES
+    assert set(variables) - known == set()
+    assert (settings.risk_api_url, settings.debt_api_url) == (
+        "http://recovery-smartrecover-risk-api:8001",
+        "http://recovery-smartrecover-debt-api:8002",
+    )
+    assert settings.console_public_url == "https://recovery.example.test"
+    assert settings.recovery_auth == ("oidc" if example == "oidc" else "keys")
+    settings.refuse_open_doors(settings.console_host)
+
+
+def test_every_setting_of_the_console_is_offered_or_made_by_the_chart_or_left_out_on_purpose():
+    made = {name for example in WITH_CONSOLE for name in environment_of(the(example, "Deployment", "-console"))}
+    offered = set(SCHEMA["properties"]["settings"]["properties"]["console"]["properties"])
+    offered |= {"RECOVERY_LOG_LEVEL", "RECOVERY_EMF_SECONDS", "RECOVERY_TRACES"}
+    from_files = {"CONSOLE_SESSION_SECRET_FILE", "CONSOLE_OIDC_CLIENT_SECRET_FILE"}
+
+    known = {field.upper() for field in ConsoleSettings.model_fields}
+    assert (made | offered | from_files) - OTHER_VARIABLES == known
 
 
 def test_an_upgrade_may_accept_unsigned_messages_for_some_time():
@@ -104,9 +138,8 @@ def test_a_large_number_stays_a_number():
 
 
 def test_every_setting_is_offered_or_made_by_the_chart_or_left_out_on_purpose():
-    offered = {
-        name for group in SCHEMA["properties"]["settings"]["properties"].values() for name in group["properties"]
-    }
+    groups = SCHEMA["properties"]["settings"]["properties"]
+    offered = {name for group in ("shared", "risk", "debt") for name in groups[group]["properties"]}
     made = {
         name
         for example in EXAMPLES

@@ -9,7 +9,7 @@ def test_every_process_is_scraped_by_its_name():
     ports = {endpoint["port"] for endpoint in monitor["spec"]["podMetricsEndpoints"]}
 
     assert monitor["spec"]["jobLabel"] == "app.kubernetes.io/component"
-    for process in SETTINGS:
+    for process in (*SETTINGS, "console"):
         workload = the("eks", "Deployment", f"-{process}")
         assert picks(monitor["spec"]["selector"], labels_of(workload))
         assert labels_of(workload)["app.kubernetes.io/component"] == process
