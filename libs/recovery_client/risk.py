@@ -73,6 +73,11 @@ def holds(**filters: Any) -> Call[Page[shapes.Hold]]:
     return get(R, "holds", params=filters)
 
 
+def hold(hold_id: str) -> Call[shapes.Hold]:
+    """Return a hold, with its end if it has been ended."""
+    return get(R, "holds", hold_id)
+
+
 def place_hold(**body: Any) -> Call[shapes.Hold]:
     """Place a hold on a debtor or a person."""
     return post(R, "holds", json=given(body))

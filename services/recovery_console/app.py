@@ -19,7 +19,10 @@ from recovery_console import pages
 from recovery_console.decisions import routes as decisions
 from recovery_console.dependencies import Resources
 from recovery_console.failures import MissingRoleError, SignInNeededError
+from recovery_console.holds import routes as holds
+from recovery_console.operations import routes as operations
 from recovery_console.pages import add_static, add_status
+from recovery_console.policies import routes as policies
 from recovery_console.portfolio import routes as portfolio
 from recovery_console.rendering import Templates
 from recovery_console.runs import routes as runs
@@ -28,6 +31,7 @@ from recovery_console.sessions import Sealer
 from recovery_console.settings import PACKAGE, Settings
 from recovery_console.signin import routes as signin
 from recovery_console.signin.oidc import Issuer
+from recovery_console.simulations import routes as simulations
 from service_kit.http.endpoints.health import add_health
 from service_kit.http.middleware.catch_all import CatchAll
 from service_kit.http.middleware.paths import Paths
@@ -78,8 +82,8 @@ def create_app(settings: Settings, transport: httpx.AsyncBaseTransport | None = 
     app.add_middleware(CatchAll, response=pages.unexpected(templates))
     app.add_middleware(Security, public_url=settings.console_public_url)
     app.add_middleware(RequestLog)
-    for router in (signin.router, portfolio.router, runs.router, decisions.router):
-        app.include_router(router)
+    for noun in (signin, portfolio, runs, decisions, operations, policies, simulations, holds):
+        app.include_router(noun.router)
     add_static(app)
     add_status(app)
     # The console is ready while an API is away: its pages say so.

@@ -1,0 +1,1 @@
+"""Simulations: who would move under another policy, before it is activated."""

@@ -1,0 +1,43 @@
+"""One browser for a module, and guarded tabs: a test fails on any error or violation of the content policy."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser
+from tests.recovery_console.fake_apis import FakeApis
+from tests.recovery_console.in_browser.book import a_whole_book
+from tests.recovery_console.in_browser.chromium import Tab, chromium, opened_tab
+from tests.support.serving import serving
+
+from recovery_console.app import create_app
+from recovery_console.settings import Settings
+
+OpenTab = Callable[..., Tab]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A real browser, for the tests of one module."""
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture
+def apis() -> FakeApis:
+    """Both APIs with something to show on every page."""
+    return FakeApis(answers=a_whole_book())
+
+
+@pytest.fixture
+def tab(browser: Browser, apis: FakeApis) -> Iterator[OpenTab]:
+    """Open a tab at a console over the fake APIs; its guards are asked when the test ends."""
+    with ExitStack() as stack:
+        client = stack.enter_context(serving(create_app(Settings(_env_file=None), apis)))  # type: ignore[call-arg]
+        address = str(client.base_url).rstrip("/")
+
+        def open_tab(**options: Any) -> Tab:
+            return stack.enter_context(opened_tab(browser, address, **options))
+
+        yield open_tab

@@ -1,0 +1,38 @@
+"""Axe finds nothing serious on any page: light and dark, wide and narrow, before and after use."""
+
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+from tests.recovery_console.in_browser.book import PAGES
+
+SERIOUS = {"serious", "critical"}
+CONTRAST = {"runOnly": ["color-contrast"]}
+# Everything once wide and once narrow; what depends on colours in all four.
+LOOKS = ((1280, "light", None), (1280, "dark", CONTRAST), (400, "light", CONTRAST), (400, "dark", None))
+
+
+def faults(axe: Axe, page: Page, where: str) -> Iterator[str]:
+    for width, scheme, options in LOOKS:
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        for found in axe.run(page, options=options).response["violations"]:
+            if found["impact"] in SERIOUS:
+                nodes = ", ".join(str(node["target"]) for node in found["nodes"][:3])
+                yield f"{where} at {width} px, {scheme}: {found['id']} ({found['impact']}) at {nodes}"
+        overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        if overflow > 0:
+            yield f"{where} at {width} px: {overflow} px wider than the window"
+
+
+@pytest.mark.timeout(300)
+def test_axe_finds_nothing_serious_on_any_page(tab):
+    shown, axe, found = tab(), Axe(), []
+    shown.forgiven.append("status of 404")  # of the page that says so
+    for path in PAGES:
+        page = shown.open(path)
+        assert page.locator("h1").count() == 1, path
+        found += faults(axe, page, path)
+
+    assert found == []
