@@ -16,6 +16,7 @@ class Run(TypedDict):
     limit: int | None
     unit: str
     filters: dict[str, Any] | None
+    capacities: Counts | None
     policy: PolicyRef
     as_of: str
     debtors_ranked: int | None
@@ -57,6 +58,7 @@ class Preview(TypedDict):
     policy: PolicyRef
     threshold: str
     unit: str
+    capacities: Counts | None
 
 
 class Exclusion(TypedDict):

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from recovery_core.holds import HoldTimesError
 from recovery_core.policies.builtin import UnknownPolicyError
+from recovery_core.ranking.capacities import CapacityError
 from recovery_core.scoring.scorer import ScoringError
 from risk_assessment.comparisons import routes as comparisons
 from risk_assessment.comparisons.queries import OtherPortfolioError, RunErasedError, UnplannedRunError
@@ -73,6 +74,7 @@ PROBLEMS = {
     UnplannedRunError: ProblemSpec(409, "The run is not planned"),
     RunErasedError: ProblemSpec(409, "The run's records are deleted"),
     OtherPortfolioError: ProblemSpec(422, "Another portfolio"),
+    CapacityError: ProblemSpec(422, "Bad capacity", field="capacity"),
     PortfolioMissingError: ProblemSpec(422, "Portfolio missing"),
     PortfolioNotNamedError: ProblemSpec(422, "Portfolio missing"),
     HoldTargetMissingError: ProblemSpec(422, "Unclear target"),

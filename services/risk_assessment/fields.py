@@ -3,10 +3,12 @@
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 
 from recovery_core.policies.document import POLICY_NAME_PATTERN
-from recovery_core.policies.parts import RiskLevel
+from recovery_core.policies.parts import Action, RiskLevel
+from recovery_core.ranking.capacities import CAPACITY_PATTERN, MAX_CAPACITY, in_order
+from recovery_core.whole_number import WHOLE
 from service_kit.auth.portfolios import MAX_PORTFOLIO_CHARS, PORTFOLIO_PATTERN
 from service_kit.http.input.wording import PATTERN_WORDS as KIT_PATTERN_WORDS
 
@@ -29,6 +31,7 @@ PATTERN_WORDS = KIT_PATTERN_WORDS | {
     _LINE: "must be one line of text with something in it, without control characters",
     _KEY: "must be one line of text, without blanks at its ends and without control characters",
     ATTRIBUTE_NAME_PATTERN: "must consist of lower-case letters, digits and _, and begin with a letter",
+    CAPACITY_PATTERN: f"must be an action, a colon and a whole number up to {MAX_CAPACITY}, such as AGENT_CALL:40",
     PORTFOLIO_PATTERN: "must consist of letters, digits and . _ -, and begin with a letter or a digit",
 }
 # The pattern is for readers of the description: an unknown name of any form gets a response that lists the known ones.
@@ -41,6 +44,18 @@ PolicyName = Annotated[
         json_schema_extra={"pattern": f"{POLICY_NAME_PATTERN}|^[0-9a-f]{{64}}$", "examples": ["standard"]},
     ),
 ]
+
+CAPACITIES_EXAMPLE = {"AGENT_CALL": 40, "SPECIALIST_REVIEW": 10}
+Capacities = Annotated[
+    dict[Action, Annotated[int, Field(strict=True, ge=0, le=MAX_CAPACITY), WHOLE]],
+    AfterValidator(in_order),
+    Field(
+        description="By action, how many debtors there is room for; an action that is left out has room for all",
+        examples=[CAPACITIES_EXAMPLE],
+    ),
+]
+
+CapacityText = Annotated[str, StringConstraints(pattern=CAPACITY_PATTERN), Field(examples=["AGENT_CALL:40"])]
 
 
 class PolicyRefOut(BaseModel):

@@ -29,6 +29,7 @@ DEBTOR = PROFILE_FIELDS | {
 ASSESSMENT = {"total_score", "risk_percentage", "risk_level", "factors", "reasons", "policy", "assessed_at"}
 STANDARD_FACTORS = ["debt_ratio", "payment_history", "employment_status", "contract_type", "industry_sector"]
 RUN = {
+    "capacities",
     "id",
     "portfolio",
     "state",

@@ -36,6 +36,12 @@ class Exclusion(StrEnum):
     NOT_SCORABLE = "NOT_SCORABLE"
     FILTERED = "FILTERED"
     COVERED = "COVERED"
+    CAPACITY_NO_ACTION = "CAPACITY_NO_ACTION"
+    CAPACITY_SELF_SERVICE_REMINDER = "CAPACITY_SELF_SERVICE_REMINDER"
+    CAPACITY_PAYMENT_PLAN_OFFER = "CAPACITY_PAYMENT_PLAN_OFFER"
+    CAPACITY_AGENT_CALL = "CAPACITY_AGENT_CALL"
+    CAPACITY_SPECIALIST_REVIEW = "CAPACITY_SPECIALIST_REVIEW"
+    CAPACITY_LEGAL_REVIEW = "CAPACITY_LEGAL_REVIEW"
     LIMIT = "LIMIT"
 
 
@@ -43,11 +49,17 @@ ONLY_COUNTED = frozenset({Exclusion.FILTERED, Exclusion.LIMIT})
 """Reasons that the options of a run explain, so that no record names their debtors."""
 
 _HELD = {reason.value.removeprefix("HOLD_"): reason for reason in Exclusion if reason.value.startswith("HOLD_")}
+_NO_ROOM = {reason.value.removeprefix("CAPACITY_"): reason for reason in Exclusion if reason.startswith("CAPACITY_")}
 
 
 def held(kind: str) -> Exclusion:
     """Return the reason for a debtor that a hold of this kind stops. Raises KeyError for an unknown kind."""
     return _HELD[kind]
+
+
+def no_room(action: str) -> Exclusion:
+    """Return the reason for a debtor whose action has no room left. Raises KeyError for an unknown action."""
+    return _NO_ROOM[action]
 
 
 def in_order(counts: Counter[Exclusion]) -> dict[str, int]:

@@ -10,7 +10,8 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, case, false, func, 
 
 from recovery_core.holds import Block
 from recovery_core.profile import PaymentStatus
-from recovery_core.ranking.persons import VERSION_BITS
+from recovery_core.ranking.persons import VERSION_BITS, payload_of
+from recovery_core.ranking.queue import Entry
 from recovery_core.scoring.scorer import Scorer
 from risk_assessment.debtors.tables import debtors
 from risk_assessment.holds.queries import blocks_in_force
@@ -113,21 +114,32 @@ class Blocked:
                     found[one] = persons[payload >> VERSION_BITS]
         return found
 
-    def stopped(self, connection: Connection, selection: Selection) -> Iterator[tuple[int, int, Block, bool]]:
-        """Yield who may not be worked at all, of those that this policy scored and who have not paid.
+    def stopped(self, connection: Connection, selection: Selection) -> Iterator["Held"]:
+        """Yield who may not be worked at all, of those that this policy scored and who have not paid."""
+        return self._held(connection, selection, total=True)
 
-        Each is its priority and id, its block, and whether it is outside the filters.
-        """
+    def partly(self, connection: Connection, selection: Selection) -> Iterator["Held"]:
+        """Yield who has some actions blocked, of those that this policy scored and who have not paid."""
+        return self._held(connection, selection, total=False)
+
+    def _held(self, connection: Connection, selection: Selection, *, total: bool) -> Iterator["Held"]:
         for column, blocks in ((debtors.c.id, self._by_debtor), (debtors.c.person_id, self._by_person)):
-            total = sorted(number for number, block in blocks.items() if block.is_total)
-            for start in range(0, len(total), HELD_A_QUERY):
-                rows = _scored(connection, selection, column.in_(total[start : start + HELD_A_QUERY]))
-                for priority, debtor_id, person_id, outside in rows:
+            numbers = sorted(number for number, block in blocks.items() if block.is_total is total)
+            for start in range(0, len(numbers), HELD_A_QUERY):
+                rows = _scored(connection, selection, column.in_(numbers[start : start + HELD_A_QUERY]))
+                for priority, debtor_id, person_id, version, outside in rows:
                     # A debtor with a hold of its own is found there, with its person's holds.
-                    if blocks is self._by_debtor:
-                        yield priority, debtor_id, blocks[debtor_id], bool(outside)
-                    elif debtor_id not in self._by_debtor:
-                        yield priority, debtor_id, blocks[person_id], bool(outside)
+                    if blocks is self._by_debtor or debtor_id not in self._by_debtor:
+                        block = blocks[debtor_id if blocks is self._by_debtor else person_id]
+                        yield Held((priority, debtor_id, payload_of(person_id, version)), block, bool(outside))
+
+
+class Held(NamedTuple):
+    """A debtor on hold: its entry with the stored priority, what is blocked, and whether filters leave it out."""
+
+    entry: Entry
+    block: Block
+    is_outside: bool
 
 
 def _scored(connection: Connection, selection: Selection, these: ColumnElement[bool]) -> list[list[int]]:
@@ -136,5 +148,5 @@ def _scored(connection: Connection, selection: Selection, these: ColumnElement[b
     # An SQLite that knows nothing of its tables would read the whole portfolio if it could look for one. Holds that
     # were read for a portfolio are of its debtors and persons anyway.
     ours = case((selection.of_portfolio(), 1), else_=0)
-    statement = select(columns.priority, columns.id, columns.person_id, outside.label("outside"))
+    statement = select(columns.priority, columns.id, columns.person_id, columns.version, outside.label("outside"))
     return rows_of(connection, statement.where(these, ours == 1, not_(selection.is_paid()), selection.is_scored()))

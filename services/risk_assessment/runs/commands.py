@@ -16,6 +16,7 @@ from recovery_client import debt, risk
 from recovery_client.client import RecoveryClient
 from recovery_client.errors import ClientError
 from recovery_client.run_shapes import Preview, Report, Run
+from recovery_core.ranking.capacities import CapacityError, parse_capacities
 from risk_assessment.client import client_of
 from risk_assessment.runs.tables import FINISHED, RunState, Unit
 from risk_assessment.settings import PACKAGE, Settings
@@ -51,6 +52,10 @@ def add_run_commands(app: typer.Typer) -> None:
         unit: Annotated[
             Unit, typer.Option(help="Rank of each person the debtor with the highest priority, or every account")
         ] = Unit.PERSON,
+        capacity: Annotated[
+            list[str] | None,
+            typer.Option(help="Room for so many of an action, such as AGENT_CALL:40; for others in turn"),
+        ] = None,
         dry_run: Annotated[
             bool, typer.Option("--dry-run", help="Only show who would come first; writes nothing")
         ] = False,
@@ -63,12 +68,14 @@ def add_run_commands(app: typer.Typer) -> None:
         client = client_of(settings)
         options = {"portfolio": portfolio, "threshold": threshold, "limit": limit, "policy": policy, "unit": unit.value}
         console = Console(stderr=as_json)
-        with clear_errors(PACKAGE, (ClientError,)):
+        with clear_errors(PACKAGE, (ClientError, CapacityError)):
+            capacities = parse_capacities(capacity or ())
             if dry_run:
-                preview = client.ask(risk.preview(**options, top_k=top_k))
+                texts = [f"{action}:{count}" for action, count in capacities.items()]
+                preview = client.ask(risk.preview(**options, top_k=top_k, capacity=texts or None))
                 print_json(preview) if as_json else show_preview(console, preview)
                 return
-            run = client.ask(risk.start_run(**options, batch_size=batch_size))
+            run = client.ask(risk.start_run(**options, batch_size=batch_size, capacities=capacities or None))
             if no_wait:
                 print_json(run) if as_json else typer.echo(f"run {run['id']} {run['state']}")
                 return

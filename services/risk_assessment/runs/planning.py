@@ -5,7 +5,7 @@ first proves that this dispatcher still has the leader lease, so two can never m
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import partial
 from itertools import islice
@@ -19,16 +19,17 @@ from recovery_core.messages.wire import MAX_BODY_BYTES, MessageTooLarge
 from recovery_core.policies.parts import Lane
 from recovery_core.ranking.exclusions import Excluded, Exclusion, Part, in_order
 from recovery_core.ranking.manifest import Batch, Manifest, NumberedBatch
-from recovery_core.ranking.persons import first, leading, without_persons
-from recovery_core.ranking.queue import Entry, RecoveryQueue
+from recovery_core.ranking.queue import Entry
 from recovery_core.scoring.scorer import Scorer
 from risk_assessment.batches import service as batches
 from risk_assessment.batches.messages import Inputs, MessageWriter, inputs_of
 from risk_assessment.exclusions import service as exclusions
 from risk_assessment.exclusions.selection import Blocked, selection_of
 from risk_assessment.runs import queries
+from risk_assessment.runs.ordering import Order, SnapshotActions
+from risk_assessment.runs.queries import cut_of
 from risk_assessment.runs.ranking import Eligible
-from risk_assessment.runs.tables import UNPLANNED, RunState, Unit, runs
+from risk_assessment.runs.tables import UNPLANNED, RunState, runs
 from risk_assessment.stops import service as stops
 from service_kit.database.engine import Database
 
@@ -74,7 +75,7 @@ class Plan:
             eligible = Eligible(
                 self._database, snapshot, selection, Blocked(snapshot, run.portfolio, run.snapshot_at), excluded
             )
-            with _Order(eligible.last_person, selection.unit, run.debtor_limit, self._spill_after, excluded) as order:
+            with self._order(snapshot, run, eligible, excluded) as order:
                 for chunk in eligible.entries():
                     order.take_in(chunk)
                     self._record_full(excluded)
@@ -87,6 +88,10 @@ class Plan:
         left = excluded.take_all()
         self._write(partial(self._finish, manifest=manifest, counts=excluded.counts, left=left, now=clock()))
         return manifest.ranked
+
+    def _order(self, snapshot: Connection, run: Row[Any], eligible: Eligible, excluded: Excluded) -> Order:
+        actions = SnapshotActions(snapshot, self._scorer, run.threshold, eligible.partly)
+        return Order(cut_of(run), actions, excluded, last_person=eligible.last_person, spill_after=self._spill_after)
 
     def _begin(self, connection: Connection, now: datetime) -> None:
         # Every stop acknowledged so far gets its place before the snapshot is taken, which therefore has seen them all.
@@ -137,36 +142,6 @@ class Plan:
 def _check_interrupted(interrupted: Callable[[], bool]) -> None:
     if interrupted():
         raise PlanInterruptedError
-
-
-class _Order:
-    """The queue of a plan. It keeps the best `limit`, unless covered debtors must be found first."""
-
-    def __init__(self, last_person: int, unit: Unit, limit: int | None, spill_after: int, excluded: Excluded) -> None:
-        self._last_person, self._limit, self._excluded = last_person, limit, excluded
-        self._covers = last_person > 0 and unit is Unit.PERSON
-        self._queue = RecoveryQueue(limit=None if self._covers else limit, spill_after=spill_after)
-        self._taken_in = 0
-
-    def __enter__(self) -> "_Order":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._queue.close()
-
-    def take_in(self, entries: Sequence[Sequence[int]]) -> None:
-        """Add entries."""
-        self._queue.extend(entries)
-        self._taken_in += len(entries)
-
-    def entries(self) -> Iterable[Entry]:
-        """Return what is ranked, in order, and add covered debtors and those beyond the limit to the excluded."""
-        if self._covers:
-            leaders = leading(self._queue.drain(), self._last_person, self._excluded)
-            return leaders if self._limit is None else first(leaders, self._limit, self._excluded)
-        self._excluded.count(Exclusion.LIMIT, self._taken_in - len(self._queue))
-        order = self._queue.drain()
-        return without_persons(order) if self._last_person else order
 
 
 class _Fitting:

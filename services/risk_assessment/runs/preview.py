@@ -1,7 +1,7 @@
 """A dry run: what a run would do now, read from the same snapshot and the same order, writing nothing.
 
-The database counts everyone. Debtors that holds, or others of their person, may leave
-out are then read one by one.
+The database counts everyone. Debtors that holds, or others of their person, may leave out or move are then read one by
+one. Only where capacities ask for everyone's action is the whole portfolio put in order.
 """
 
 from collections.abc import Iterator
@@ -14,14 +14,21 @@ from sqlalchemy import Connection, Select, func, not_, select
 from recovery_core.money import format_money
 from recovery_core.policies.parts import Lane
 from recovery_core.profile import DEBT_AT, FACTS
+from recovery_core.ranking.capacities import Capacities
 from recovery_core.ranking.exclusions import Excluded, Exclusion, held, in_order
+from recovery_core.ranking.objective import lane_of, objective_for
 from recovery_core.ranking.persons import VERSION_BITS
 from recovery_core.ranking.queue import Entry, RecoveryQueue
+from recovery_core.ranking.worklist import Cut
 from risk_assessment.debtors.tables import debtors
 from risk_assessment.exclusions.selection import Blocked, Selection, tally
-from risk_assessment.runs.ranking import Eligible, check_counts
+from risk_assessment.runs.ordering import Order, SnapshotActions
+from risk_assessment.runs.ranking import Eligible, as_held, check_counts
 from risk_assessment.runs.tables import Unit
 from service_kit.database.engine import Database
+
+SPILL_AFTER = 100_000
+"""How many debtors are put in order in memory; more go to disk."""
 
 LEAST_PAGE = 500
 """How many of the best debtors are read at a time; some of them may have to be left out."""
@@ -37,30 +44,55 @@ class Preview:
         self, database: Database, connection: Connection, selection: Selection, threshold: int, at: datetime
     ) -> None:
         self._database, self._connection, self._selection = database, connection, selection
-        self._threshold = threshold
+        self._threshold, self._policy = threshold, selection.scorer.policy
         self._blocked = Blocked(connection, selection.portfolio, at)
         self._excluded = Excluded(records=False)
         self._ranking = Eligible(database, connection, selection, self._blocked, self._excluded)
         self._by_person = self._ranking.last_person > 0 and selection.unit is Unit.PERSON
         self._eligible = self._high = 0
         self._stopped: set[int] = set()
+        self._moved: dict[int, Entry] = {}
         self._leads: dict[int, Entry] = {}
 
-    def show(self, top: int, limit: int | None) -> dict[str, Any]:
+    def show(self, top: int, limit: int | None, capacities: Capacities | None = None) -> dict[str, Any]:
         """Return the preview as clients see it."""
-        wanted = top if limit is None else min(top, limit)
+        if capacities:
+            best = self._best_with_room(top, capacities)
+        else:
+            best = self._best(top if limit is None else min(top, limit))
+        return self._shown(best, limit) | {"capacities": capacities or None}
+
+    def _best(self, wanted: int) -> list[Entry]:
         total, stale = self._count()
         self._take_out_stopped()
+        if objective_for(self._policy).asks_action:
+            self._move_held()
         with RecoveryQueue(limit=wanted) as queue:
             if self._by_person:
                 self._gather_persons()
             if stale:
                 queue.extend(self._scored_here())
             queue.extend(self._best_stored(wanted))
+            queue.extend(entry for entry in self._moved.values() if entry[2] >> VERSION_BITS not in self._leads)
             queue.extend(self._leads.values())
             best = list(queue.drain())
         check_counts(self._eligible, self._excluded, total)
-        return self._shown(best, limit)
+        return best
+
+    def _best_with_room(self, wanted: int, capacities: Capacities) -> list[Entry]:
+        """Put everyone in order as a run does, and return the best; the limit cuts later."""
+        ranking = self._ranking
+        best: list[Entry] = []
+        actions = SnapshotActions(self._connection, self._selection.scorer, self._threshold, ranking.partly)
+        cut = Cut(self._selection.unit is Unit.PERSON, capacities)
+        with Order(cut, actions, self._excluded, last_person=ranking.last_person, spill_after=SPILL_AFTER) as order:
+            for chunk in ranking.entries():
+                order.take_in(chunk)
+            for entry in order.entries():
+                self._add(entry[0], 1)
+                if len(best) < wanted:
+                    best.append(entry)
+        return best
 
     def _count(self) -> tuple[int, bool]:
         """Count stored rows; return how many debtors there are, and whether another policy scored any of them."""
@@ -74,21 +106,32 @@ class Preview:
         return found.total, found.stale > 0
 
     def _take_out_stopped(self) -> None:
-        for priority, debtor_id, block, outside in self._blocked.stopped(self._connection, self._selection):
+        for (priority, debtor_id, _), block, is_outside in self._blocked.stopped(self._connection, self._selection):
             self._stopped.add(debtor_id)
             self._excluded.count(held(block.kind), 1)
-            if outside:
+            if is_outside:
                 self._excluded.count(Exclusion.FILTERED, -1)
             else:
                 self._add(priority, -1)
+
+    def _move_held(self) -> None:
+        """Give debtors with some actions blocked the priority that they are ranked with."""
+        found = [held for held in self._blocked.partly(self._connection, self._selection) if not held.is_outside]
+        partly = {held.entry[1]: held.block for held in found}
+        stored = [held.entry for held in found]
+        self._moved = as_held(self._connection, self._selection.scorer, stored, partly)
+        for before in stored:
+            self._add(before[0], -1)
+            self._add(self._moved[before[1]][0], 1)
 
     def _gather_persons(self) -> None:
         """Find who leads among the debtors of each person with more than one."""
         for rows in self._database.stream(self._connection, self._of_shared_persons()):
             for priority, debtor_id, payload in rows:
                 if debtor_id not in self._stopped:
-                    self._add(priority, -1)
-                    self._compare((priority, debtor_id, payload))
+                    entry = self._moved.get(debtor_id, (priority, debtor_id, payload))
+                    self._add(entry[0], -1)
+                    self._compare(entry)
 
     def _of_shared_persons(self) -> Select[Any]:
         """Select the debtors that this policy scored of persons who have more than one."""
@@ -132,12 +175,15 @@ class Preview:
             (priority, debtor_id, payload)
             for page in pages
             for priority, debtor_id, payload in zip(*page, strict=True)
-            if debtor_id not in self._stopped and payload >> VERSION_BITS not in self._leads
+            if debtor_id not in self._stopped
+            and debtor_id not in self._moved
+            and payload >> VERSION_BITS not in self._leads
         )
         return islice(plain, wanted)
 
     def _shown(self, best: list[Entry], limit: int | None) -> dict[str, Any]:
         ranked = self._eligible if limit is None else min(self._eligible, limit)
+        best = best[:ranked]
         high = min(self._high, ranked)
         self._excluded.count(Exclusion.LIMIT, self._eligible - ranked)
         return {
@@ -145,7 +191,7 @@ class Preview:
             "lanes": {Lane.HIGH.value: high, Lane.STANDARD.value: ranked - high},
             "excluded": in_order(self._excluded.counts),
             "top": _lines(self._connection, self._selection, best, self._threshold),
-            "policy": self._selection.scorer.policy.ref.model_dump(),
+            "policy": self._policy.ref.model_dump(),
             "threshold": format_money(self._threshold),
             "unit": self._selection.unit,
         }
@@ -164,7 +210,7 @@ def _lines(connection: Connection, selection: Selection, best: list[Entry], thre
                 "rank": rank,
                 "debtor_id": debtor_id,
                 "name": name,
-                "lane": Lane.HIGH if priority > threshold else Lane.STANDARD,
+                "lane": lane_of(priority, threshold),
                 "priority": format_money(priority),
                 "total_score": score.total_score,
                 "risk_level": score.risk_level,

@@ -9,10 +9,11 @@ from sqlalchemy import Connection, Row, Select, func, select, union_all
 
 from recovery_core.money import format_money
 from recovery_core.ranking.exclusions import Exclusion
+from recovery_core.ranking.worklist import Cut
 from risk_assessment.batches.tables import BatchState, run_batches
 from risk_assessment.exclusions import queries as exclusions
 from risk_assessment.policies.registry import PolicyRegistry
-from risk_assessment.runs.tables import UNPLANNED, RunState, runs, unit_of
+from risk_assessment.runs.tables import UNPLANNED, RunState, Unit, runs, unit_of
 from service_kit.auth.portfolios import Portfolios, admits
 from service_kit.http.pages import Page, decode_cursor, fetch_page
 
@@ -124,6 +125,12 @@ def next_to_plan(connection: Connection) -> Row[Any] | None:
     return of_number(connection, waiting[0]) if waiting else None
 
 
+def cut_of(run: Row[Any]) -> Cut:
+    """Return what the worklist of a stored run is cut by."""
+    by_person = unit_of(run.unit) is Unit.PERSON
+    return Cut(by_person, orjson.loads(run.capacities) if run.capacities else None, run.debtor_limit)
+
+
 def view(connection: Connection, row: Row[Any], registry: PolicyRegistry) -> dict[str, Any]:
     """Return the run as clients see it."""
     batches = _batches_by_state(connection, row.number)
@@ -135,6 +142,7 @@ def view(connection: Connection, row: Row[Any], registry: PolicyRegistry) -> dic
         "limit": row.debtor_limit,
         "unit": unit_of(row.unit),
         "filters": _filters_view(row.filters),
+        "capacities": cut_of(row).capacities,
         "excluded": orjson.loads(row.excluded),
         "policy": policy.ref.model_dump(),
         "batches_sent": sum(batches.get(state, 0) for state in sent),

@@ -4,7 +4,7 @@ Reads one snapshot and writes nothing. Where a debtor's stored priority was made
 number is read; elsewhere the debtor is scored here.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
@@ -14,9 +14,10 @@ from recovery_core.holds import Block
 from recovery_core.profile import FACTS
 from recovery_core.ranking.exclusions import Excluded, Exclusion, held
 from recovery_core.ranking.objective import objective_for
-from recovery_core.ranking.persons import VERSIONS
+from recovery_core.ranking.persons import VERSIONS, without_persons
 from recovery_core.ranking.queue import Entry
-from recovery_core.scoring.scorer import ScoringError
+from recovery_core.scoring.scorer import Scorer, ScoringError
+from risk_assessment.batches.messages import inputs_of
 from risk_assessment.debtors.tables import debtors
 from risk_assessment.exclusions.selection import Blocked, Selection, tally
 from risk_assessment.persons.tables import persons
@@ -44,6 +45,7 @@ class Eligible:
         self.last_person = last_person(connection)
         self.partly: dict[int, Block] = {}
         """Eligible debtors with some actions blocked by holds."""
+        self._asks_action = objective_for(selection.scorer.policy).asks_action
         self.streamed = 0
 
     def entries(self) -> Iterator[list[Entry]]:
@@ -123,7 +125,14 @@ class Eligible:
         self._excluded.add(Exclusion.PAID, paid)
         gone = self._stop(ids, payloads, set(paid))
         entries = list(zip(priorities, ids, payloads, strict=True))
-        return [entry for entry in entries if entry[1] not in gone] if gone else entries
+        kept = [entry for entry in entries if entry[1] not in gone] if gone else entries
+        return self._as_held(kept) if self._asks_action and self.partly else kept
+
+    def _as_held(self, entries: list[Entry]) -> list[Entry]:
+        """Return the entries with the priorities that the actions left by holds give; stored ones know no holds."""
+        held = [entry for entry in entries if entry[1] in self.partly]
+        moved = as_held(self._connection, self._selection.scorer, held, self.partly)
+        return [moved.get(entry[1], entry) for entry in entries]
 
     def _stop(
         self, ids: Sequence[int], payloads: Sequence[int], paid: AbstractSet[int] = frozenset()
@@ -166,10 +175,25 @@ class Eligible:
     def _count_outside(self, outside: int) -> None:
         """Count debtors outside the filters, which nothing has read yet, and among them those that holds stop."""
         self._excluded.count(Exclusion.FILTERED, outside)
-        for _, debtor_id, block, is_outside in self._blocked.stopped(self._connection, self._selection):
-            if is_outside:
+        for found in self._blocked.stopped(self._connection, self._selection):
+            if found.is_outside:
                 self._excluded.count(Exclusion.FILTERED, -1)
-                self._excluded.add(held(block.kind), [debtor_id], holds=[block.number])
+                self._excluded.add(held(found.block.kind), [found.entry[1]], holds=[found.block.number])
+
+
+def as_held(
+    connection: Connection, scorer: Scorer, entries: Sequence[Entry], partly: Mapping[int, Block]
+) -> dict[int, Entry]:
+    """Return entries by debtor, each with the priority that it has where holds block some of its actions."""
+    priority_of, found = objective_for(scorer.policy).priority, {}
+    for start in range(0, len(entries), CHUNK):
+        some = entries[start : start + CHUNK]
+        inputs = inputs_of(connection, without_persons(some))
+        for (_, debtor_id, version), entry in zip(without_persons(some), some, strict=True):
+            _, _, *facts, status = inputs[debtor_id, version]
+            priority = priority_of(scorer.score(facts), facts, status, partly[debtor_id].mask)
+            found[debtor_id] = (priority, debtor_id, entry[2])
+    return found
 
 
 def last_person(connection: Connection) -> int:

@@ -11,14 +11,15 @@ from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
 
 from recovery_core.money import Money, Threshold
-from recovery_core.policies.parts import RiskLevel
+from recovery_core.policies.parts import Action, RiskLevel
 from recovery_core.profile import PaymentStatus
+from recovery_core.ranking.capacities import parse_capacities
 from recovery_core.ranking.exclusions import Exclusion
 from recovery_core.scoring.scorer import scorer_for
 from risk_assessment.dependencies import WITH_LOCATION, Context, RiskContext, RunId
 from risk_assessment.exclusions.schemas import ExclusionOut, ExclusionPage
 from risk_assessment.exclusions.selection import Selection
-from risk_assessment.fields import PolicyName, PortfolioName
+from risk_assessment.fields import CapacityText, PolicyName, PortfolioName
 from risk_assessment.metadata import IDEMPOTENCY
 from risk_assessment.metrics import RUNS
 from risk_assessment.policies.queries import require_portfolio
@@ -75,8 +76,13 @@ def preview(
     min_debt: Money | None = None,
     max_debt: Money | None = None,
     unit: Annotated[Unit, Query(description="Rank one debtor of each person, or every account")] = Unit.PERSON,
+    capacity: Annotated[
+        list[CapacityText] | None,
+        Query(max_length=len(Action), description="How many debtors of an action there is room for"),
+    ] = None,
 ) -> Response:
     """What a run would do now: the best debtors, counts per lane and who is left out. Nothing is written."""
+    capacities = parse_capacities(capacity or ())
     context.require_portfolio(portfolio)
     filters = RunFilters.model_construct(
         risk_level=risk_level, payment_status=payment_status, min_debt=min_debt, max_debt=max_debt
@@ -86,7 +92,9 @@ def preview(
         chosen = context.registry.chosen(connection, policy, portfolio)
         policy_id = context.registry.find_id(connection, chosen)
         selection = Selection(portfolio, policy_id, scorer_for(chosen), service.stored_filters(filters), unit)
-        shown = Preview(context.database, connection, selection, threshold, context.audit.at).show(top_k, limit)
+        shown = Preview(context.database, connection, selection, threshold, context.audit.at).show(
+            top_k, limit, capacities
+        )
     context.audit.read("run.previewed", *(f"debtor:{line['debtor_id']}" for line in shown["top"]))
     return json_response(PreviewOut.model_validate(shown))
 

@@ -10,7 +10,7 @@ from recovery_core.money import Money, Threshold
 from recovery_core.policies.parts import Lane, RiskLevel
 from recovery_core.profile import PaymentStatus
 from recovery_core.whole_number import WHOLE
-from risk_assessment.fields import PolicyName, PolicyRefOut, PortfolioName
+from risk_assessment.fields import Capacities, PolicyName, PolicyRefOut, PortfolioName
 from risk_assessment.runs.tables import RunState, Unit
 
 DEFAULT_THRESHOLD = 50_000_000  # 500000.00 in minor units
@@ -42,6 +42,7 @@ class RunIn(BaseModel):
     policy: PolicyName | None = None
     filters: RunFilters | None = None
     unit: Unit = Unit.PERSON
+    capacities: Capacities | None = None
 
 
 State = Annotated[str, Field(json_schema_extra={"enum": [state.value for state in RunState]})]
@@ -58,6 +59,7 @@ class RunOut(BaseModel):
     limit: int | None
     unit: Unit
     filters: dict[str, Any] | None
+    capacities: dict[str, int] | None
     policy: PolicyRefOut
     as_of: datetime
     debtors_ranked: int | None
@@ -106,3 +108,4 @@ class PreviewOut(BaseModel):
     policy: PolicyRefOut
     threshold: str
     unit: Unit
+    capacities: dict[str, int] | None

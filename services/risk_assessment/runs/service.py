@@ -43,6 +43,7 @@ def accept(
             created_at=now,
             traceparent=traceparent,
             unit=body.unit,
+            capacities=orjson.dumps(body.capacities).decode() if body.capacities else None,
         )
     )
     return run_id

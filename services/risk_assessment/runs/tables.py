@@ -66,6 +66,7 @@ runs = Table(
     Column("unit", String(8)),  # NULL: planned by version 1.0, which ranked every account
     Column("snapshot_at", UtcDateTime),  # the moment of which holds its plan respects; NULL: planned by version 1.0
     Column("stops_before", BigInteger),  # the last stop its plan has taken in; NULL: its messages are version 1
+    Column("capacities", Text),  # by action, how many there is room for; NULL: for all
     sqlite_autoincrement=True,
     **table_options(),
 )

@@ -2,8 +2,9 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from tests.risk_assessment import independent
 
@@ -23,7 +24,16 @@ KINDS = (
     "FRAUD_REVIEW",
     "OTHER",
 )
-ORDER = ("PAID", *(f"HOLD_{kind}" for kind in KINDS), "NOT_SCORABLE", "FILTERED", "COVERED", "LIMIT")
+ACTION_NAMES = (
+    "NO_ACTION",
+    "SELF_SERVICE_REMINDER",
+    "PAYMENT_PLAN_OFFER",
+    "AGENT_CALL",
+    "SPECIALIST_REVIEW",
+    "LEGAL_REVIEW",
+)
+CAPACITIES = tuple(f"CAPACITY_{action}" for action in ACTION_NAMES)
+ORDER = ("PAID", *(f"HOLD_{kind}" for kind in KINDS), "NOT_SCORABLE", "FILTERED", "COVERED", *CAPACITIES, "LIMIT")
 
 
 class Placed(NamedTuple):
@@ -62,6 +72,14 @@ class Outcome(NamedTuple):
         return {reason: found[reason] for reason in ORDER if found[reason]}
 
 
+class Judge(Protocol):
+    """Says what a policy's objective and treatment make of a debtor; `blocked` are the actions that holds block."""
+
+    def priority(self, row: Mapping[str, Any], blocked: AbstractSet[int]) -> int: ...
+
+    def action(self, row: Mapping[str, Any], priority: int, blocked: AbstractSet[int]) -> str | None: ...
+
+
 def outcome(
     rows: Iterable[Mapping[str, Any]],
     holds: list[Placed],
@@ -71,8 +89,10 @@ def outcome(
     filters: Mapping[str, Any] | None = None,
     limit: int | None = None,
     unit: str = "person",
+    judge: Judge | None = None,
+    capacities: Mapping[str, int] | None = None,
 ) -> Outcome:
-    """Return what a run over these debtors must come to; filters as they are stored."""
+    """Return what a run over these debtors must come to; filters as they are stored. Capacities need a judge."""
     left, eligible = [], []
     blocked: dict[int, tuple[frozenset[int], str]] = {}
     for row in rows:
@@ -84,8 +104,12 @@ def outcome(
             eligible.append(row)
         else:
             left.append(Left(row["id"], reason, hold[1].number if hold and reason.startswith("HOLD_") else None))
-    ranked, covered = _leaders(eligible, policy, unit)
+    masks = {one: found[0] for one, found in blocked.items()}
+    ranked, covered = _leaders(eligible, _ranking(eligible, policy, judge, masks), unit)
     left += covered
+    if capacities and judge:
+        ranked, without = _with_room(ranked, {row["id"]: row for row in eligible}, judge, masks, capacities)
+        left += without
     left += [Left(debtor_id, "LIMIT") for _, debtor_id in (ranked[limit:] if limit else [])]
     order = ranked[:limit] if limit else ranked
     return Outcome(order, left, {one: blocked[one] for _, one in order if one in blocked})
@@ -124,8 +148,37 @@ def _hold_of(row: Mapping[str, Any], holds: list[Placed], at: datetime) -> tuple
     return frozenset().union(*(hold.blocked for hold in mine)), named
 
 
-def _leaders(eligible: list[Mapping[str, Any]], policy: str, unit: str) -> tuple[list[tuple[int, int]], list[Left]]:
-    ranking = independent.ranking(eligible, policy)
+def _ranking(
+    eligible: list[Mapping[str, Any]], policy: str, judge: Judge | None, masks: Mapping[int, AbstractSet[int]]
+) -> list[tuple[int, int]]:
+    if judge is None:
+        return independent.ranking(eligible, policy)
+    entries = [(judge.priority(row, masks.get(row["id"], set())), row["id"]) for row in eligible]
+    return sorted(entries, key=lambda entry: (-entry[0], entry[1]))
+
+
+def _with_room(
+    ranking: list[tuple[int, int]],
+    rows: Mapping[int, Mapping[str, Any]],
+    judge: Judge,
+    masks: Mapping[int, AbstractSet[int]],
+    capacities: Mapping[str, int],
+) -> tuple[list[tuple[int, int]], list[Left]]:
+    taken: Counter[str | None] = Counter()
+    ranked, without = [], []
+    for priority, debtor_id in ranking:
+        action = judge.action(rows[debtor_id], priority, masks.get(debtor_id, set()))
+        taken[action] += 1
+        if taken[action] > capacities.get(action or "none", 10**9):
+            without.append(Left(debtor_id, f"CAPACITY_{action}"))
+        else:
+            ranked.append((priority, debtor_id))
+    return ranked, without
+
+
+def _leaders(
+    eligible: list[Mapping[str, Any]], ranking: list[tuple[int, int]], unit: str
+) -> tuple[list[tuple[int, int]], list[Left]]:
     if unit == "account":
         return ranking, []
     person_of = {row["id"]: row["person_id"] or f"alone {row['id']}" for row in eligible}

@@ -1,5 +1,6 @@
 """Whatever holds, persons, filters and limit come together: who is ranked, who is left out and why is as designed."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from random import Random
 from typing import Any
@@ -12,6 +13,7 @@ from tests.risk_assessment.planned import a_planned_run, bodies_of, order_of, re
 
 from recovery_core.holds import ACTIONS as ACTION_NAMES
 from risk_assessment.exclusions.selection import selection_of
+from risk_assessment.policies.registry import PolicyRegistry
 from risk_assessment.runs import queries
 from risk_assessment.runs.preview import Preview
 from risk_assessment.tables import debtors, hold_ends, holds, persons
@@ -86,13 +88,15 @@ def as_sent(options: dict[str, Any]) -> dict[str, Any]:
     return options | ({"filters": filters} if filters else {})
 
 
-def a_random_book(database: Database, random: Random) -> list[Placed]:
-    """A portfolio of two policies in which persons have several debtors, and both have holds of every sort."""
+def a_random_book(
+    database: Database, random: Random, registry: Callable[[str], PolicyRegistry] = a_registry, third: str = "standard"
+) -> list[Placed]:
+    """A portfolio of two or three policies in which persons have several debtors, and both have holds of every sort."""
     rows = generate_debtors(database, 110, seed=random.randrange(1_000))
     generate_debtors(database, 10, seed=2, portfolio="other")
     for row in random.sample(rows, 40):
-        policy, family = random.choice([("standard", None), ("classic", "WIDOWED_WITH_DEPENDENTS")])
-        change_debtor(database, row["id"], a_registry(policy), family_situation=family)
+        policy, family = random.choice([(third, None), ("classic", "WIDOWED_WITH_DEPENDENTS")])
+        change_debtor(database, row["id"], registry(policy), family_situation=family)
     person_ids = persons_in(database, 25)
     with database.write() as connection:
         for row in random.sample(rows, 80):
@@ -182,11 +186,13 @@ def named(expected: Outcome) -> dict[int, tuple[list[str], str]]:
     }
 
 
-def assert_preview_agrees(database: Database, run_id: str, limit: int | None) -> None:
+def assert_preview_agrees(
+    database: Database, run_id: str, limit: int | None, capacities: dict[str, int] | None = None
+) -> None:
     run = run_row(database, run_id)
     with database.read() as connection:
         selection = selection_of(run, a_registry().scorer(connection, run.policy_id))
-        shown = Preview(database, connection, selection, run.threshold, NOON).show(TOP, limit)
+        shown = Preview(database, connection, selection, run.threshold, NOON).show(TOP, limit, capacities)
     assert list(shown["excluded"].items()) == list(run_view(database, run_id)["excluded"].items())
     assert (shown["ranked"], shown["lanes"]["high"]) == (run.debtors_ranked, run.debtors_high)
     assert [line["debtor_id"] for line in shown["top"]] == [one for _, one in order_of(database, run_id)[:TOP]]
