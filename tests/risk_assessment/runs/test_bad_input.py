@@ -17,6 +17,8 @@ BAD_RUNS: list[tuple[str, Any]] = [
     *(("filters.payment_status", value) for value in ["PAID", [], ["MAYBE"], ["PAID"] * 4]),
     *(("filters.min_debt", value) for value in [-1, "x", True]),
     *(("filters.max_debt", value) for value in [-1, "1.234", []]),
+    *(("capacities", value) for value in [5, [], "AGENT_CALL:1", {"CALL_MUM": 1}, {"AGENT_CALL": None}]),
+    *(("capacities.AGENT_CALL", value) for value in [-1, "1", 1.5, True, 100_000_001]),
     ("filters.surprise", 1),
     ("surprise", 1),
 ]
@@ -51,6 +53,9 @@ def test_a_bad_run_is_refused_by_name(api: Api, bad: tuple[str, Any]) -> None:
         ("payment_status", "MAYBE"),
         ("min_debt", "1.234"),
         ("max_debt", "-1"),
+        ("capacity", "CALL_MUM:1"),
+        ("capacity", "AGENT_CALL"),
+        ("capacity", ["AGENT_CALL:1", "AGENT_CALL:2"]),
     ],
 )
 def test_a_bad_preview_is_refused_by_name(api: Api, field: str, value: object) -> None:

@@ -86,9 +86,22 @@ def test_a_run_may_be_started_and_left(risk: Api) -> None:
     assert re.fullmatch(r"run [0-9a-f-]{36} accepted\n", said)
 
 
+def test_a_run_may_have_room_for_some_actions_only(risk: Api) -> None:
+    room = ("--capacity", "LEGAL_REVIEW:0", "--capacity", "AGENT_CALL:2")
+
+    shown_first = json.loads(process(risk, "--dry-run", "--json", *room).out)
+    run_made = json.loads(process(risk, "--no-wait", "--json", *room).out)
+
+    assert shown_first["capacities"] == run_made["capacities"] == {"AGENT_CALL": 2, "LEGAL_REVIEW": 0}
+    assert shown_first["excluded"]["CAPACITY_AGENT_CALL"] > 0
+
+
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
+        (("--capacity", "CALL_MUM:1"), "'CALL_MUM' is no action"),
+        (("--dry-run", "--capacity", "AGENT_CALL"), "whole number"),
+        (("--capacity", "AGENT_CALL:1", "--capacity", "AGENT_CALL:2"), "given twice"),
         (("--threshold", "much"), "threshold"),
         (("--threshold", "-1"), "threshold"),
         (("--batch-size", "0"), "batch_size"),

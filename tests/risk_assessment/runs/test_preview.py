@@ -69,15 +69,18 @@ def test_a_preview_shows_as_many_as_asked_for(api: Api, book: str, top_k: int) -
         {"policy": "classic"},
         {"risk_level": ["HIGH", "CRITICAL"]},
         {"payment_status": "PARTIAL", "min_debt": 100, "max_debt": "99999.99"},
+        {"capacities": {"AGENT_CALL": 2, "LEGAL_REVIEW": 0}, "limit": 9},
     ],
     ids=str,
 )
 def test_a_preview_says_what_the_run_then_does(api: Api, book: str, options: dict[str, Any]) -> None:
-    found = preview(api, portfolio=book, **options)
-    filters = {name: value for name, value in options.items() if name not in ("limit", "policy")}
+    room = [f"{action}:{count}" for action, count in options.get("capacities", {}).items()]
+    asked = {name: value for name, value in options.items() if name != "capacities"}
+    found = preview(api, portfolio=book, **asked, capacity=room)
+    filters = {name: value for name, value in asked.items() if name not in ("limit", "policy")}
     if isinstance(filters.get("payment_status"), str):
         filters["payment_status"] = [filters["payment_status"]]
-    rest = {name: value for name, value in options.items() if name in ("limit", "policy")}
+    rest = {name: value for name, value in options.items() if name in ("limit", "policy", "capacities")}
     run = start(api, book, **rest, filters=filters or None)
 
     plan(api.database, run["id"])
@@ -86,6 +89,7 @@ def test_a_preview_says_what_the_run_then_does(api: Api, book: str, options: dic
     assert (found["ranked"], found["lanes"]["high"]) == (planned["debtors_ranked"], planned["debtors_high"])
     assert found["excluded"] == planned["excluded"]
     assert found["policy"] == planned["policy"]
+    assert found["capacities"] == planned["capacities"] == options.get("capacities")
 
 
 def test_a_preview_changes_nothing(api: Api, book: str) -> None:
