@@ -1,4 +1,4 @@
-"""Puts eligible debtors into the order of a run: by priority, one a person, as far as there is room for their actions."""
+"""Puts eligible debtors into the order of a run: by priority, one a person, as far as their actions have room."""
 
 from collections.abc import Iterable, Mapping, Sequence
 

@@ -81,17 +81,13 @@ class Preview:
 
     def _best_with_room(self, wanted: int, capacities: Capacities) -> list[Entry]:
         """Put everyone in order as a run does, and return the best; the limit cuts later."""
-        ranking = self._ranking
-        best: list[Entry] = []
-        actions = SnapshotActions(self._connection, self._selection.scorer, self._threshold, ranking.partly)
+        actions = SnapshotActions(self._connection, self._selection.scorer, self._threshold, self._ranking.partly)
         cut = Cut(self._selection.unit is Unit.PERSON, capacities)
-        with Order(cut, actions, self._excluded, last_person=ranking.last_person, spill_after=SPILL_AFTER) as order:
-            for chunk in ranking.entries():
-                order.take_in(chunk)
-            for entry in order.entries():
-                self._add(entry[0], 1)
-                if len(best) < wanted:
-                    best.append(entry)
+        best: list[Entry] = []
+        for entry in _worklist(self._ranking, cut, actions, self._excluded):
+            self._add(entry[0], 1)
+            if len(best) < wanted:
+                best.append(entry)
         return best
 
     def _count(self) -> tuple[int, bool]:
@@ -126,20 +122,12 @@ class Preview:
 
     def _gather_persons(self) -> None:
         """Find who leads among the debtors of each person with more than one."""
-        for rows in self._database.stream(self._connection, self._of_shared_persons()):
+        for rows in self._database.stream(self._connection, _of_shared_persons(self._selection, self._ranking)):
             for priority, debtor_id, payload in rows:
                 if debtor_id not in self._stopped:
                     entry = self._moved.get(debtor_id, (priority, debtor_id, payload))
                     self._add(entry[0], -1)
                     self._compare(entry)
-
-    def _of_shared_persons(self) -> Select[Any]:
-        """Select the debtors that this policy scored of persons who have more than one."""
-        person, of = debtors.c.person_id, self._selection
-        shared = select(person).where(person.is_not(None)).group_by(person).having(func.count() > 1).subquery()
-        columns = (debtors.c.priority, debtors.c.id, self._ranking.payload().label("payload"))
-        same = debtors.join(shared, shared.c.person_id == person)
-        return select(*columns).select_from(same).where(of.of_portfolio(), not_(of.is_paid()), of.is_inside())
 
     def _scored_here(self) -> Iterator[Entry]:
         """Yield those that another policy scored, unless a person stands behind them, who is compared."""
@@ -195,6 +183,22 @@ class Preview:
             "threshold": format_money(self._threshold),
             "unit": self._selection.unit,
         }
+
+
+def _worklist(ranking: Eligible, cut: Cut, actions: SnapshotActions, excluded: Excluded) -> Iterator[Entry]:
+    with Order(cut, actions, excluded, last_person=ranking.last_person, spill_after=SPILL_AFTER) as order:
+        for chunk in ranking.entries():
+            order.take_in(chunk)
+        yield from order.entries()
+
+
+def _of_shared_persons(of: Selection, ranking: Eligible) -> Select[Any]:
+    """Select the debtors that this policy scored of persons who have more than one."""
+    person = debtors.c.person_id
+    shared = select(person).where(person.is_not(None)).group_by(person).having(func.count() > 1).subquery()
+    columns = (debtors.c.priority, debtors.c.id, ranking.payload().label("payload"))
+    same = debtors.join(shared, shared.c.person_id == person)
+    return select(*columns).select_from(same).where(of.of_portfolio(), not_(of.is_paid()), of.is_inside())
 
 
 def _lines(connection: Connection, selection: Selection, best: list[Entry], threshold: int) -> list[dict[str, Any]]:
