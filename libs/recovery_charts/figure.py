@@ -30,9 +30,13 @@ class Chart:
     title: str
     drawing: Markup
     table: Table
+    is_open: bool = False
+    """Whether the table is shown at once, and not only when asked for."""
 
     def __html__(self) -> str:
-        table = tag("details", tag("summary", "As a table"), self.table.html(self.title), class_="chart-table")
+        scrolls = {"class": "scroll", "tabindex": 0, "role": "region", "aria-label": f"{self.title}, as a table"}
+        shown = (tag("summary", "As a table"), tag("div", self.table.html(self.title), **scrolls))
+        table = tag("details", *shown, class_="chart-table", open="" if self.is_open else None)
         parts = (tag("figcaption", self.title), self.drawing, table)
         return str(tag("figure", *parts, class_=f"chart chart-{self.kind}"))
 

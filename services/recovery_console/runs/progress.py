@@ -1,7 +1,7 @@
 """A run as it is worked: how far, how fast, how long still, what became of each batch, and in the end its report."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from recovery_charts.bars import Stack, stacked
 from recovery_charts.figure import Chart, Key
@@ -128,7 +128,7 @@ def by_level(report: Report, reader: Reader) -> Chart:
         for level in words.LEVELS
         if (values := [report["actions_by_level"].get(level, {}).get(action, 0) for action in actions])
     ]
-    return stacked("actions", "Actions by level", keys, rows, heading="Level")
+    return replace(stacked("actions", "Actions by level", keys, rows, heading="Level"), is_open=True)
 
 
 def short(run_id: str) -> str:

@@ -1,21 +1,54 @@
 """What the pages of runs read from both APIs."""
 
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
 from recovery_client import debt, risk
 from recovery_client.errors import RejectedError
 from recovery_client.run_shapes import Run
 from recovery_console.dependencies import Visit
 from recovery_console.failures import Away
+from recovery_console.runs.form import RunForm
+from recovery_console.runs.planning import BATCH_SIZE_PROBLEM, Consequences, consequences
 from recovery_console.runs.progress import Findings
 
 RECENT = 10  # skips that the page of a run shows
 MAX_PAGES = 20  # of completed runs that are looked through for the one before, 500 each
-NOT_FOUND = 404
+DEFAULT_PORTFOLIO = "default"
+NOT_FOUND, INVALID = 404, 422
 
 
-async def last_completed_run(visit: Visit, portfolio: str) -> Run | None:
-    """Return the completed run of a portfolio that began last."""
-    page = await visit.ask(risk.runs(portfolio=portfolio, state="completed", limit=1))
-    return next(iter(page["items"]), None)
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What a form would do, or why that cannot be said: a service is away, or something is wrong with the fields."""
+
+    view: Consequences | None = None
+    currency: str | None = None
+    away: Away | None = None
+    problem: str | None = None
+    problems: Mapping[str, str] = field(default_factory=dict)
+
+
+async def outlook_of(visit: Visit, form: RunForm) -> Outlook:
+    """Return what a new run with this form would do now."""
+    if form.batch_size is None:
+        return Outlook(problem=BATCH_SIZE_PROBLEM, problems={"batch_size": BATCH_SIZE_PROBLEM})
+    name = form["portfolio"] or DEFAULT_PORTFOLIO
+    try:
+        preview, portfolio, runs = await asyncio.gather(
+            visit.attempt(risk.preview(**form.preview_options())),
+            visit.attempt(risk.portfolio(name)),
+            visit.attempt(risk.runs(portfolio=name, state="completed", limit=1)),
+        )
+    except RejectedError as error:
+        if error.status not in (NOT_FOUND, INVALID):
+            raise
+        return Outlook(problem=error.detail, problems=error.field_errors)
+    if isinstance(preview, Away) or isinstance(portfolio, Away) or isinstance(runs, Away):
+        return Outlook(away=next(one for one in (preview, portfolio, runs) if isinstance(one, Away)))
+    last = next(iter(runs["items"]), None)
+    return Outlook(consequences(preview, form, last, visit.reader), portfolio["currency"])
 
 
 async def completed_run_before(visit: Visit, run: Run) -> Run | None:

@@ -3,7 +3,7 @@
 import hashlib
 import uuid
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
 
 import orjson
 from fastapi import APIRouter, Response
@@ -13,13 +13,11 @@ from recovery_client import risk
 from recovery_client.errors import RejectedError
 from recovery_client.run_shapes import Run
 from recovery_console.dependencies import Visit, Visiting
-from recovery_console.failures import Away
 from recovery_console.runs.comparing import compared
 from recovery_console.runs.following import follow
 from recovery_console.runs.form import RunForm
-from recovery_console.runs.planning import BATCH_SIZE_PROBLEM, consequences
 from recovery_console.runs.progress import progress
-from recovery_console.runs.reading import completed_run_before, findings_on, last_completed_run
+from recovery_console.runs.reading import completed_run_before, findings_on, outlook_of
 
 router = APIRouter(prefix="/runs")
 
@@ -46,7 +44,7 @@ async def new_run(visit: Visiting) -> Response:
 async def preview(visit: Visiting) -> Response:
     """Show the consequences of a new run, for the form that is open."""
     form = _form(visit, visit.request.query_params)
-    return visit.page("runs/_preview.html", form=form, **await _consequences(visit, form))
+    return visit.page("runs/_preview.html", outlook=await outlook_of(visit, form))
 
 
 @router.post("")
@@ -124,9 +122,9 @@ async def _form_page(visit: Visit, form: RunForm, refused: RejectedError | None 
     if not form["portfolio"] and names:
         chosen = "default" if "default" in names else names[0]
         form = RunForm({**form.typed, "portfolio": chosen}, visit.reader)
-    shown = await _consequences(visit, form)
+    outlook = await outlook_of(visit, form)
     if refused is not None:
-        shown |= {"problems": refused.field_errors, "problem": refused.detail}
+        outlook = replace(outlook, problem=refused.detail, problems=refused.field_errors)
     response = visit.page(
         "runs/new.html",
         INVALID if refused else 200,
@@ -135,25 +133,8 @@ async def _form_page(visit: Visit, form: RunForm, refused: RejectedError | None 
         portfolios=names,
         policies=[one for one in policies["items"] if one["state"] != "draft"],
         token=uuid.uuid4().hex,
-        **shown,
+        outlook=outlook,
     )
     # Back after a start must bring a new form: the same one would find the run that it has started.
     response.headers["Cache-Control"] = "no-store"
     return response
-
-
-async def _consequences(visit: Visit, form: RunForm) -> dict[str, Any]:
-    """Return what the form would do, or what is wrong with it."""
-    nothing: dict[str, Any] = {"view": None, "away": None, "problem": None, "problems": {}}
-    if form.batch_size is None:
-        return nothing | {"problem": BATCH_SIZE_PROBLEM, "problems": {"batch_size": BATCH_SIZE_PROBLEM}}
-    try:
-        found = await visit.attempt(risk.preview(**form.preview_options()))
-    except RejectedError as error:
-        if error.status not in (404, INVALID):
-            raise
-        return nothing | {"problem": error.detail, "problems": error.field_errors}
-    if isinstance(found, Away):
-        return nothing | {"away": found}
-    last = await last_completed_run(visit, form["portfolio"] or "default")
-    return nothing | {"view": consequences(found, form, last, visit.reader)}
