@@ -34,8 +34,9 @@ class Chart:
     """Whether the table is shown at once, and not only when asked for."""
 
     def __html__(self) -> str:
-        scrolls = {"class": "scroll", "tabindex": 0, "role": "region", "aria-label": f"{self.title}, as a table"}
-        shown = (tag("summary", "As a table"), tag("div", self.table.html(self.title), **scrolls))
+        name = f"{self.title}, as a table"
+        rows = tag("div", self.table.html(self.title), class_="scroll", tabindex=0, role="region", aria_label=name)
+        shown = (tag("summary", "As a table"), rows)
         table = tag("details", *shown, class_="chart-table", open="" if self.is_open else None)
         parts = (tag("figcaption", self.title), self.drawing, table)
         return str(tag("figure", *parts, class_=f"chart chart-{self.kind}"))

@@ -7,7 +7,7 @@ them does not answer, the page says so, and goes on by itself once it does.
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import orjson
 
@@ -39,11 +39,28 @@ class Watch:
     run: Run | None = None
     away: Away | None = None
     refused: str | None = None
+    findings: Findings = field(default_factory=Findings)
 
     @property
     def has_ended(self) -> bool:
-        """Whether nothing will change any more."""
+        """Whether the risk service has no more to say."""
         return self.refused is not None or (self.run is not None and self.run["state"] in OVER)
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing will change any more, the report of the debt service included."""
+        return self.has_ended and (self.refused is not None or self.findings.away is None)
+
+    async def look(self) -> None:
+        """Ask the debt service what it knows now. While it does not answer, what it said last still holds."""
+        if self.run is None or self.refused is not None:
+            return
+        try:
+            found = await findings_on(self.visit, self.run)
+        except ClientError as error:
+            self.note(error)
+        else:
+            self.findings = replace(self.findings, away=found.away) if found.away else found
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:
@@ -86,12 +103,13 @@ async def follow(visit: Visit, run_id: str, stopped: Stopped) -> AsyncIterator[s
     watch, shown, quiet = Watch(visit, run_id), "", 0
     async with watch.listening():
         while not stopped():
-            ended = watch.has_ended
-            html = await _html(watch)
+            ended = watch.has_ended  # before the look: a report from before the end is not the last one
+            await watch.look()
+            html, final = _html(watch), ended and watch.is_final
             if html not in ("", shown):
                 shown, quiet = html, 0
                 yield as_event(html)
-            if ended:
+            if final:
                 yield OVER_EVENT
                 return
             quiet += 1
@@ -105,25 +123,14 @@ def as_event(html: str) -> str:
     return "".join(f"data: {line}\n" for line in html.splitlines() if line.strip()) + "\n"
 
 
-async def _html(watch: Watch) -> str:
+def _html(watch: Watch) -> str:
     """Return the run as it is now; nothing while nothing is known of it."""
-    templates, reader = watch.visit.resources.templates, watch.visit.reader
-    findings = await _findings(watch)
     if watch.run is None and watch.refused is None:
         return ""
-    view = progress(watch.run, findings, reader) if watch.run is not None else None
-    values = {"view": view, "away": watch.away or findings.away, "refused": watch.refused, "live": True}
+    templates, reader = watch.visit.resources.templates, watch.visit.reader
+    view = progress(watch.run, watch.findings, reader) if watch.run is not None else None
+    values = {"view": view, "away": watch.away or watch.findings.away, "refused": watch.refused, "live": True}
     return templates.render("runs/_run.html", visit=watch.visit, reader=reader, **values)
-
-
-async def _findings(watch: Watch) -> Findings:
-    if watch.run is None or watch.refused is not None:
-        return Findings()
-    try:
-        return await findings_on(watch.visit, watch.run)
-    except ClientError as error:
-        watch.note(error)
-        return Findings()
 
 
 def _refusal(error: ClientError) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import orjson
 import pytest
-from tests.recovery_console.fake_apis import DEBT, FakeApis, Refusal
+from tests.recovery_console.fake_apis import FakeApis, Refusal
 from tests.recovery_console.reading import Browser
 from tests.recovery_console.run_builders import RUN_ID, a_completed_run, a_report, a_run, some_runs
 
@@ -98,11 +98,22 @@ async def test_an_api_that_dies_is_said_and_the_page_goes_on_by_itself(browser: 
     assert "50 %" in away
 
 
-async def test_a_debt_service_that_is_away_is_said(browser: Browser, apis: FakeApis) -> None:
-    apis.answers[EVENTS] = streaming(apis, a_completed_run())
-    apis.away.add(DEBT)
-    shown, *_ = await watched(browser)
-    assert "The debt service does not answer" in shown
+async def test_a_debt_service_that_is_away_is_said_and_what_it_said_before_still_holds(
+    browser: Browser, apis: FakeApis
+) -> None:
+    apis.answers[EVENTS] = streaming(apis, a_run(), a_completed_run())
+
+    def answer(_: httpx.Request) -> Any:
+        at = looks(apis)
+        if 3 < at < 9:
+            raise httpx.ConnectError("connection refused")
+        return a_report() if at >= 9 else a_report(debtors_processed=500)
+
+    apis.answers[REPORT] = answer
+    before, *_, away, last, _over = await watched(browser)
+    assert ["does not answer" in event for event in (before, away, last)] == [False, True, False]
+    assert "1,000 of 1,000 debtors" in last
+    assert "500 of 1,000 debtors" in away
 
 
 async def test_too_many_requests_are_a_pause(browser: Browser, apis: FakeApis) -> None:

@@ -189,7 +189,7 @@ async def test_a_completed_run_is_its_report(browser: Browser, apis: FakeApis) -
     assert links == {"Decisions": f"{RUN}/decisions", "CSV": f"{RUN}/decisions.csv", "Compare": f"{RUN}/compare"}
     assert page.table(2)[1] == {"Level": "High", "Self service reminder": "0", "Agent call": "300"}
     assert "Cancel" not in page.texts("button")
-    assert "hx-sse:connect" not in page.response.text
+    assert "data-live" not in page.response.text
 
 
 async def test_a_run_says_when_the_debt_service_does_not_answer(browser: Browser, apis: FakeApis) -> None:

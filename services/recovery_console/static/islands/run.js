@@ -1,0 +1,36 @@
+// On the page of a run: follows it while the tab is seen, and again by itself after a lost connection.
+
+const RETRY_MS = 1000;
+const run = document.getElementById("run");
+let source;
+let timer;
+let over = false;
+
+function stop() {
+  clearTimeout(timer);
+  source?.close();
+}
+
+function end() {
+  over = true;
+  stop();
+}
+
+function follow() {
+  stop();
+  if (over || document.hidden) return;
+  source = new EventSource(run.dataset.live);
+  source.onmessage = (event) => htmx.swap({ text: event.data, target: run, sourceElement: run, swap: "innerMorph" });
+  source.addEventListener("over", end);
+  // A browser connects again by itself unless the console has answered with an error.
+  source.onerror = () => {
+    if (source.readyState === EventSource.CLOSED) timer = setTimeout(follow, RETRY_MS);
+  };
+}
+
+document.addEventListener("visibilitychange", follow);
+window.addEventListener("pagehide", stop);
+window.addEventListener("pageshow", (event) => {
+  if (event.persisted) follow();
+});
+follow();
