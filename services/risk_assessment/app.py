@@ -14,7 +14,8 @@ from risk_assessment.comparisons import routes as comparisons
 from risk_assessment.comparisons.queries import OtherPortfolioError, RunErasedError, UnplannedRunError
 from risk_assessment.debtors import routes as debtors
 from risk_assessment.debtors.balances import NothingOwedError
-from risk_assessment.debtors.queries import DebtorNotFoundError, PortfolioMissingError
+from risk_assessment.debtors.queries import DebtorNotFoundError
+from risk_assessment.debtors.selection import NotByPriorityError, PortfolioMissingError
 from risk_assessment.debtors.service import ExternalRefTakenError, StaleVersionError
 from risk_assessment.fields import PATTERN_WORDS
 from risk_assessment.holds import routes as holds
@@ -76,6 +77,7 @@ PROBLEMS = {
     OtherPortfolioError: ProblemSpec(422, "Another portfolio"),
     CapacityError: ProblemSpec(422, "Bad capacity", field="capacity"),
     PortfolioMissingError: ProblemSpec(422, "Portfolio missing"),
+    NotByPriorityError: ProblemSpec(422, "Another order"),
     PortfolioNotNamedError: ProblemSpec(422, "Portfolio missing"),
     HoldTargetMissingError: ProblemSpec(422, "Unclear target"),
     HoldTimesError: ProblemSpec(422, "Impossible times"),

@@ -17,6 +17,7 @@ from recovery_core.profile import DEBT_AT, FACTS, PROFILE_FIELDS
 from recovery_core.ranking.objective import PriorityOf, objective_for
 from recovery_core.scoring.scorer import Score, Scorer
 from risk_assessment.debtors.balances import PAID, status_of
+from risk_assessment.debtors.searching import key_of
 from risk_assessment.debtors.tables import ASSESSMENT_FIELDS, assessments, debtors
 from risk_assessment.persons import queries as person_queries
 from risk_assessment.persons import service as persons
@@ -217,19 +218,20 @@ def _closes(before: Row[Any], row: DebtorRow) -> bool:
 
 # A row as it is stored has the id of its person in the place of the reference.
 _ROW_COLUMNS = tuple("person_id" if field == "person_ref" else field for field in DebtorRow._fields)
-_NEW_COLUMNS = ("portfolio", *_ROW_COLUMNS, *ASSESSMENT_FIELDS, "created_at", "updated_at", "version")
+_NEW_COLUMNS = ("portfolio", *_ROW_COLUMNS, *ASSESSMENT_FIELDS, "created_at", "updated_at", "version", "name_key")
 # All but the external reference, by which a debtor is recognized.
-_CHANGED_COLUMNS = (*_ROW_COLUMNS[1:], *ASSESSMENT_FIELDS, "updated_at", "version")
+_CHANGED_COLUMNS = (*_ROW_COLUMNS[1:], *ASSESSMENT_FIELDS, "updated_at", "version", "name_key")
 
 
 def _create(connection: Connection, portfolio: str, new: list[ScoredRow], scorer: BulkScorer) -> None:
-    rows = [(portfolio, *row, *scorer.columns(row, score), scorer.at, scorer.at, 1) for row, score in new]
+    at = scorer.at
+    rows = [(portfolio, *row, *scorer.columns(row, score), at, at, 1, key_of(row.name)) for row, score in new]
     insert_rows(connection, debtors, _NEW_COLUMNS, rows)
 
 
 def _new_values(before: Row[Any], scored: ScoredRow, scorer: BulkScorer) -> tuple[Any, ...]:
     row, score = scored
-    return (*row[1:], *scorer.columns(row, score), scorer.at, before.version + 1, before.id)
+    return (*row[1:], *scorer.columns(row, score), scorer.at, before.version + 1, key_of(row.name), before.id)
 
 
 def _update(connection: Connection, values: list[tuple[Any, ...]]) -> None:

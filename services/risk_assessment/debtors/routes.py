@@ -1,17 +1,16 @@
 """`/debtors`: create, read, change, delete, list, score, history."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from sqlalchemy import Connection
 from starlette.convertors import StringConvertor, register_url_convertor
 
-from recovery_core.money import Money
+from recovery_core.money import Money, Threshold
 from recovery_core.policies.parts import RiskLevel
 from recovery_core.profile import PaymentStatus
-from risk_assessment.debtors import queries, service
-from risk_assessment.debtors.queries import HIGH_RISK, DebtorFilter, Sort
+from risk_assessment.debtors import queries, selection, service
 from risk_assessment.debtors.schemas import (
     DebtorIn,
     DebtorOut,
@@ -21,6 +20,7 @@ from risk_assessment.debtors.schemas import (
     HistoryPage,
     ScoreOut,
 )
+from risk_assessment.debtors.selection import HIGH_RISK, DebtorFilter, Sort
 from risk_assessment.debtors.service import StaleVersionError, VersionCheck, WrittenDebtor
 from risk_assessment.dependencies import (
     ETAG,
@@ -30,7 +30,7 @@ from risk_assessment.dependencies import (
     RiskContext,
     etag,
 )
-from risk_assessment.fields import MAX_ID, ExternalRef, PersonRef, PortfolioName
+from risk_assessment.fields import MAX_ID, ExternalRef, Name, PersonRef, PortfolioName
 from risk_assessment.metadata import IDEMPOTENCY
 from service_kit.auth.portfolios import Origin
 from service_kit.http.context import operator, viewer
@@ -66,8 +66,8 @@ EXPORT_CHUNK = 1_000
 ASSESSED = ("total_score", "risk_percentage", "risk_level")
 EXPORTED = (*(name for name in DebtorOut.model_fields if name != "assessment"), *ASSESSED)
 SORT = (
-    "`priority`: highest first. A debtor whose priority changes while you read the pages may come twice or be missed; "
-    "by `id` each comes once"
+    "`priority` and `debt`: highest first, ties by id. A debtor whose value changes while you read the pages may come "
+    "twice or be missed; by `id` each comes once"
 )
 PortfolioQuery = Annotated[PortfolioName | None, Query(description="Only this portfolio")]
 
@@ -103,14 +103,28 @@ def list_debtors(
     payment_status: PaymentStatus | None = None,
     min_debt: Annotated[Money | None, Query(description="Debt at least this")] = None,
     max_debt: Annotated[Money | None, Query(description="Debt at most this")] = None,
-    sort: Annotated[Literal["id", "priority"], Query(description=SORT)] = "id",
+    q: Annotated[Name | None, Query(description="An id, a reference, or the beginning of a name")] = None,
+    sort: Annotated[Sort, Query(description=SORT)] = "id",
+    from_priority: Annotated[
+        Threshold | None, Query(description="Begin at this priority, with `sort=priority`")
+    ] = None,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Response:
     """A page of debtors, or all of them as CSV or NDJSON by `Accept`."""
     levels = tuple(risk_level) if risk_level else None
-    within = context.portfolios
-    wanted = DebtorFilter(portfolio, levels, payment_status, min_debt, max_debt, external_ref, within, person_ref)
+    wanted = DebtorFilter(
+        portfolio=portfolio,
+        risk_levels=levels,
+        payment_status=payment_status,
+        min_debt=min_debt,
+        max_debt=max_debt,
+        external_ref=external_ref,
+        within=context.portfolios,
+        person_ref=person_ref,
+        q=q,
+        from_priority=from_priority,
+    )
     if as_format != "json":
         return _export(context, as_format, wanted, sort)
     return _page(context, wanted, sort, cursor, limit)
@@ -236,7 +250,7 @@ def _changed(written: WrittenDebtor) -> Response:
 def _page(context: RiskContext, wanted: DebtorFilter, sort: Sort, cursor: str | None, limit: int) -> Response:
     context.require_portfolio(wanted.portfolio)
     with context.reading() as connection:
-        page = queries.page(connection, wanted, sort, cursor, limit)
+        page = selection.page(connection, wanted, sort, cursor, limit)
         items = queries.views(connection, page.items, context.registry)
     context.audit.read("debtor.listed", *(f"debtor:{row.id}" for row in page.items))
     return json_response(DebtorPage.model_validate({"items": items, "next_cursor": page.next_cursor}))
@@ -253,7 +267,7 @@ def _chunks(context: RiskContext, wanted: DebtorFilter, sort: Sort) -> Iterator[
     cursor, more = None, True
     while more:
         with context.reading() as connection:
-            page = queries.page(connection, wanted, sort, cursor, EXPORT_CHUNK)
+            page = selection.page(connection, wanted, sort, cursor, EXPORT_CHUNK)
             shown = queries.views(connection, page.items, context.registry)
         items = [DebtorOut.model_validate(one).model_dump(mode="json") for one in shown]
         yield [item | {name: item["assessment"][name] for name in ASSESSED} for item in items]

@@ -17,6 +17,7 @@ from recovery_core.scoring.explain import Assessment, explain
 from risk_assessment.debtors.balances import NothingOwedError, settled, status_of
 from risk_assessment.debtors.queries import read
 from risk_assessment.debtors.schemas import DebtorIn
+from risk_assessment.debtors.searching import key_of
 from risk_assessment.debtors.tables import ASSESSMENT_FIELDS, assessments, debtors
 from risk_assessment.holds import service as holds
 from risk_assessment.persons import queries as person_queries
@@ -195,6 +196,7 @@ def _scored(
         "priority": objective_for(scorer.policy).priority(score, body.facts, status),
         "policy_id": policy_id,
         "assessed_at": now,
+        "name_key": key_of(body.name),
     }
     return columns, explain(scorer, score, now)
 

@@ -48,12 +48,13 @@ debtors = Table(
     Column("updated_at", UtcDateTime, nullable=False),
     Column("version", Integer, nullable=False),
     Column("person_id", BigInteger),  # NULL: a person of its own
+    Column("name_key", String(400)),  # the name in lower case, for searches; NULL where the version before wrote it
     UniqueConstraint("portfolio", "external_ref", name="uq_debtors_portfolio_external_ref"),
     # A number is never given to a second debtor, even after the newest one was deleted.
     sqlite_autoincrement=True,
     **table_options(),
 )
-# Ranking a portfolio reads this index and nothing else.
+# Ranking a portfolio, filters included, reads this index and nothing else.
 Index(
     "ix_debtors_portfolio_priority",
     debtors.c.portfolio,
@@ -64,7 +65,27 @@ Index(
     debtors.c.policy_id,
     debtors.c.version,
     debtors.c.person_id,
+    debtors.c.total_debt_amount,
 )
+Index(
+    "ix_debtors_portfolio_debt",
+    debtors.c.portfolio,
+    debtors.c.total_debt_amount.desc(),
+    debtors.c.id,
+    debtors.c.payment_status,
+    debtors.c.risk_level,
+)
+# A summary is one walk along this index, in groups that need no sorting.
+Index(
+    "ix_debtors_summary",
+    debtors.c.portfolio,
+    debtors.c.risk_level,
+    debtors.c.payment_status,
+    debtors.c.policy_id,
+    debtors.c.total_score,
+    debtors.c.total_debt_amount,
+)
+Index("ix_debtors_name", debtors.c.portfolio, debtors.c.name_key, debtors.c.id)
 Index("ix_debtors_person", debtors.c.person_id, debtors.c.id)
 Index("ix_debtors_level_priority", debtors.c.risk_level, debtors.c.priority.desc(), debtors.c.id)
 

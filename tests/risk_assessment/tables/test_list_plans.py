@@ -1,8 +1,12 @@
 """Lists walk the index of their filters, on both databases: whatever a filter matches, or does not."""
 
-import pytest
-from tests.risk_assessment.tables.explaining import PORTFOLIO, STATES, Book, assert_reads, plans, reads_all
+from typing import Any
 
+import pytest
+from tests.risk_assessment.tables.explaining import PORTFOLIO, STATES, Book, assert_reads, plans, reads_all, sorts
+
+from risk_assessment.debtors import selection
+from risk_assessment.debtors.selection import DebtorFilter, Sort
 from risk_assessment.runs import queries as runs
 from risk_assessment.runs.queries import RunFilter
 from risk_assessment.runs.tables import RunState
@@ -34,3 +38,66 @@ def test_runs_of_several_portfolios_merge_the_newest_of_each(book: Book) -> None
     read = [step for step in steps if step.table == "runs"]
     assert [step.index for step in read] == ["ix_runs_portfolio_state"] * 2
     assert not any(reads_all(step) for step in read)
+
+
+BY_DEBT, BY_NAME, BY_STATUS = "ix_debtors_portfolio_debt", "ix_debtors_name", "ix_debtors_summary"
+MANY = 10**9
+NOTHING = 10**13
+
+
+@pytest.mark.parametrize("sort", ["id", "priority", "debt"])
+@pytest.mark.parametrize(
+    ("wanted", "index"),
+    [
+        (DebtorFilter(PORTFOLIO, min_debt=NOTHING), BY_DEBT),
+        (DebtorFilter(PORTFOLIO, ("LOW",), "PAID", min_debt=NOTHING), BY_DEBT),
+        (DebtorFilter(PORTFOLIO, max_debt=1, q="Alex"), BY_NAME),
+        (DebtorFilter(PORTFOLIO, q="nothing begins so"), BY_NAME),
+    ],
+    ids=["debt", "debt of a level", "name and debt", "name"],
+)
+def test_a_filter_that_matches_nothing_reads_one_range_of_an_index(
+    book: Book, wanted: DebtorFilter, index: str, sort: Sort, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selection, "WINDOW", 50)
+
+    steps = [step for one in plans(book, lambda c: selection.page(c, wanted, sort, None, 50)) for step in one]
+
+    read = [step for step in steps if step.table == "debtors"]
+    assert index in {step.index for step in read}
+    assert not any(reads_all(step) for step in read), steps
+
+
+@pytest.mark.parametrize("cursor", [None, encode_cursor([3_000_000, 200])])
+@pytest.mark.parametrize(
+    "wanted",
+    [DebtorFilter(PORTFOLIO), DebtorFilter(PORTFOLIO, ("HIGH",), "PARTIAL"), DebtorFilter(PORTFOLIO, max_debt=MANY)],
+    ids=["all", "level and status", "debt"],
+)
+def test_a_list_by_debt_walks_its_index(book: Book, wanted: DebtorFilter, cursor: str | None) -> None:
+    assert_reads(book, lambda c: selection.page(c, wanted, "debt", cursor, 50), {BY_DEBT})
+
+
+@pytest.mark.parametrize("given", [{"payment_status": "PAID"}, {"max_debt": MANY}, {}], ids=str)
+def test_many_matches_by_id_are_found_by_an_index_where_they_are_far_apart(
+    book: Book, given: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selection, "WINDOW", 1)
+    monkeypatch.setattr(selection, "FEW", 5)
+    wanted = DebtorFilter(PORTFOLIO, **given)
+
+    window, few, ids, rows = plans(book, lambda c: selection.page(c, wanted, "id", None, 50))
+
+    assert [step.index for step in (*window, *rows) if step.table == "debtors"] == ["PRIMARY"] * 2
+    assert not {step.index for step in (*few, *ids) if step.table == "debtors"} & {"PRIMARY", "none"}
+    assert not any(reads_all(step) for step in (*window, *few, *ids, *rows)), (window, few, ids, rows)
+
+
+def test_a_search_among_many_walks_the_order_of_the_list(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(selection, "FEW", 5)
+
+    names, rows = plans(book, lambda c: selection.page(c, DebtorFilter(PORTFOLIO, q="a"), "priority", None, 50))
+
+    assert [step.index for step in names if step.table == "debtors"] == [BY_NAME]
+    assert [step.index for step in rows if step.table == "debtors"] == ["ix_debtors_portfolio_priority"]
+    assert not any(reads_all(step) or sorts(step) for step in rows), rows
