@@ -20,7 +20,8 @@ from risk_assessment.debtors.schemas import (
     HistoryPage,
     ScoreOut,
 )
-from risk_assessment.debtors.selection import HIGH_RISK, DebtorFilter, Sort
+from risk_assessment.debtors.searching import HIGH_RISK, DebtorFilter
+from risk_assessment.debtors.selection import Sort
 from risk_assessment.debtors.service import StaleVersionError, VersionCheck, WrittenDebtor
 from risk_assessment.dependencies import (
     ETAG,

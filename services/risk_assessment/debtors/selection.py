@@ -4,24 +4,22 @@ No filter reads all debtors, whatever it matches. Where few match, an index of t
 sorted. Where many match, a walk along the order comes upon them soon.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from heapq import merge
 from itertools import islice
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, literal_column, or_, select, union_all
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, or_, select, union_all
 
 from recovery_core.policies.parts import RiskLevel
-from risk_assessment.debtors.searching import MAX_ID, Search
+from risk_assessment.debtors.searching import MAX_ID, DebtorFilter, Search, hidden_column
 from risk_assessment.debtors.tables import debtors
 from risk_assessment.persons import queries as persons
 from risk_assessment.portfolios.tables import portfolios
-from service_kit.auth.portfolios import Portfolios
 from service_kit.http.pages import BadCursor, Page, decode_cursor, page_of
 
 Sort = Literal["id", "priority", "debt"]
-HIGH_RISK = (RiskLevel.CRITICAL.value, RiskLevel.HIGH.value)
 FEW = 5_000
 """Up to so many matches are found by an index of the filter and then sorted."""
 WINDOW = 10_000
@@ -46,70 +44,6 @@ class NotByPriorityError(ValueError):
 
     def __init__(self) -> None:
         super().__init__("from_priority needs sort=priority")
-
-
-@dataclass(frozen=True, slots=True)
-class DebtorFilter:
-    """Which debtors a list is about; None means all. Debt and priority in minor units, both ends included.
-
-    `within` are the portfolios of the caller, who has been admitted to `portfolio`. `q` is an id, a reference or the
-    beginning of a name.
-    """
-
-    portfolio: str | None = None
-    risk_levels: tuple[str, ...] | None = None
-    payment_status: str | None = None
-    min_debt: int | None = None
-    max_debt: int | None = None
-    external_ref: str | None = None
-    within: Portfolios = None
-    person_ref: str | None = None
-    person_id: int | None = None
-    """The number of `person_ref`, once it has been looked up."""
-    q: str | None = None
-    from_priority: int | None = None
-
-    @property
-    def portfolios(self) -> tuple[str, ...] | None:
-        """Return the portfolios that the list is about, None for all."""
-        if self.portfolio is not None:
-            return (self.portfolio,)
-        return None if self.within is None else tuple(sorted(self.within))
-
-    @property
-    def has_debt(self) -> bool:
-        """Return whether the list is about a range of debt."""
-        return self.min_debt is not None or self.max_debt is not None
-
-    def conditions(self, *, hidden: bool = False) -> list[ColumnElement[bool]]:
-        """Return the WHERE clauses, without portfolio and search; hidden ones choose no index."""
-        column: Callable[[Any], Any] = _hidden if hidden else _plain
-        columns = debtors.c
-        wanted: list[ColumnElement[bool]] = []
-        if self.person_id is not None:
-            wanted.append(columns.person_id == self.person_id)
-        if self.external_ref is not None:
-            wanted.append(columns.external_ref == self.external_ref)
-        if self.payment_status is not None:
-            wanted.append(column(columns.payment_status) == self.payment_status)
-        if self.min_debt is not None:
-            wanted.append(column(columns.total_debt_amount) >= self.min_debt)
-        if self.max_debt is not None:
-            wanted.append(column(columns.total_debt_amount) <= self.max_debt)
-        if self.risk_levels is not None:
-            wanted.append(column(columns.risk_level).in_(self.risk_levels))
-        if self.from_priority is not None:
-            wanted.append(columns.priority <= self.from_priority)
-        return wanted
-
-
-def _plain(column: Any) -> Any:
-    return column
-
-
-def _hidden(column: Any) -> Any:
-    # The plus changes nothing, and keeps SQLite, which knows nothing of its tables, from an index of this column.
-    return literal_column(f"+debtors.{column.name}", column.type)
 
 
 def page(connection: Connection, wanted: DebtorFilter, sort: Sort, cursor: str | None, limit: int) -> Page[Row[Any]]:
@@ -179,7 +113,7 @@ def _page_by_reference(connection: Connection, wanted: DebtorFilter, cursor: str
 
 
 def _of_person(connection: Connection, wanted: DebtorFilter, order: _Order, top: int) -> Sequence[Row[Any]]:
-    """Return the debtors of a person, who are few: none of a person whom the portfolio does not know."""
+    """Return the debtors of a person, who are few: none of a person that the portfolio does not know."""
     if wanted.portfolio is None or wanted.person_ref is None:
         raise PortfolioMissingError("person_ref")
     person_id = persons.find(connection, wanted.portfolio, wanted.person_ref)
@@ -212,7 +146,7 @@ def _first(connection: Connection, wanted: DebtorFilter, order: _Order, top: int
 def _within_window(connection: Connection, wanted: DebtorFilter, order: _Order, top: int) -> Sequence[Row[Any]] | None:
     """Return the first rows by id where they stand close together; None where they may not."""
     named = wanted.portfolios
-    of_these = [] if named is None else [_hidden(debtors.c.portfolio).in_(named)]
+    of_these = [] if named is None else [hidden_column(debtors.c.portfolio).in_(named)]
     statement = order.in_order(*of_these, *wanted.conditions(hidden=True)).limit(top)
     after = order.after[0] if order.after is not None else 0
     if named is None and not wanted.conditions():
@@ -272,10 +206,10 @@ def _of_portfolio(
 def _walk(wanted: DebtorFilter, order: _Order, name: str, *conditions: ColumnElement[bool]) -> Select[Any]:
     """Select along the order; the index of a sort value also has what the filters ask for."""
     if order.sort == "id":
-        return order.in_order(_hidden(debtors.c.portfolio) == name, *conditions, *wanted.conditions(hidden=True))
-    hidden = replace(wanted, min_debt=None, max_debt=None) if order.sort == "debt" else wanted
-    debt = [] if hidden is wanted else _debt_of(wanted)
-    statement = order.in_order(debtors.c.portfolio == name, *debt, *conditions, *hidden.conditions(hidden=True))
+        return order.in_order(hidden_column(debtors.c.portfolio) == name, *conditions, *wanted.conditions(hidden=True))
+    rest = replace(wanted, min_debt=None, max_debt=None) if order.sort == "debt" else wanted
+    debt = [] if rest is wanted else _debt_of(wanted)
+    statement = order.in_order(debtors.c.portfolio == name, *debt, *conditions, *rest.conditions(hidden=True))
     return _hinted(statement, _INDEX[order.sort])
 
 

@@ -25,7 +25,8 @@ from risk_assessment.debtors import bulk, service
 from risk_assessment.debtors.bulk import DebtorRow
 from risk_assessment.debtors.importing import presence
 from risk_assessment.debtors.schemas import DebtorIn
-from risk_assessment.debtors.selection import DebtorFilter, Sort, page
+from risk_assessment.debtors.searching import DebtorFilter
+from risk_assessment.debtors.selection import Sort, page
 from risk_assessment.persons.service import person_id_of
 from risk_assessment.tables import assessments, hold_ends, holds, persons, stops
 from service_kit.database.engine import Database

@@ -6,7 +6,8 @@ import pytest
 from tests.risk_assessment.tables.explaining import PORTFOLIO, STATES, Book, assert_reads, plans, reads_all, sorts
 
 from risk_assessment.debtors import selection
-from risk_assessment.debtors.selection import DebtorFilter, Sort
+from risk_assessment.debtors.searching import DebtorFilter
+from risk_assessment.debtors.selection import Sort
 from risk_assessment.runs import queries as runs
 from risk_assessment.runs.queries import RunFilter
 from risk_assessment.runs.tables import RunState

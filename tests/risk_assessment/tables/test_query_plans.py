@@ -25,7 +25,8 @@ from risk_assessment.batches.shipments import build_shipment
 from risk_assessment.debtors import queries as debtors
 from risk_assessment.debtors import selection
 from risk_assessment.debtors.importing import presence
-from risk_assessment.debtors.selection import HIGH_RISK, DebtorFilter, Sort
+from risk_assessment.debtors.searching import HIGH_RISK, DebtorFilter
+from risk_assessment.debtors.selection import Sort
 from risk_assessment.metadata import IDEMPOTENCY
 from risk_assessment.runs import queries as runs
 from risk_assessment.runs import results

@@ -9,7 +9,8 @@ from tests.risk_assessment.builders import add_debtor, debtor_rows, generate_deb
 from tests.risk_assessment.conftest import opened
 
 from risk_assessment.debtors import selection
-from risk_assessment.debtors.selection import DebtorFilter, NotByPriorityError, Sort, page
+from risk_assessment.debtors.searching import DebtorFilter
+from risk_assessment.debtors.selection import NotByPriorityError, Sort, page
 from service_kit.database.engine import Database
 
 ORDERS: dict[Sort, Callable[[dict[str, Any]], Any]] = {
