@@ -16,7 +16,7 @@ from debt_processing.runs.tables import runs
 from recovery_core.holds import actions_of
 from recovery_core.money import format_money
 from service_kit.auth.portfolios import Portfolios
-from service_kit.http.pages import decode_cursor, fetch_page, page_of
+from service_kit.http.pages import Page, decode_cursor, fetch_page, page_of
 
 Place = tuple[int, int]
 """Batch sequence and position of the row shown last."""
@@ -25,6 +25,7 @@ START: Place = (0, -1)
 CHUNK = 2_000
 _BATCHES_A_QUERY = 500
 _OF_BATCH: tuple[ColumnElement[Any], ...] = (batches.c.lane, batches.c.finished_at, batches.c.stops_seen)
+_SKIP_FIELDS = ("debtor_id", "batch_sequence", "position", "reason", "detail", "recorded_at")
 _ERROR_FIELDS = ("debtor_id", "batch_sequence", "position", "stage", "error", "detail", "recorded_at")
 
 
@@ -145,21 +146,32 @@ def error_kinds(connection: Connection, numbers: Sequence[int]) -> dict[int, dic
 
 def history(connection: Connection, debtor_id: int, within: Portfolios, limit: int, cursor: str | None) -> DecisionPage:
     """Return one page of a debtor's decisions over the runs of these portfolios, newest first. Raises BadCursor."""
-    same_batch = and_(batches.c.run_number == decisions.c.run_number, batches.c.sequence == decisions.c.batch_sequence)
-    statement = (
-        select(decisions, runs, *_OF_BATCH)
-        .join(runs, runs.c.number == decisions.c.run_number)
-        .join(batches, same_batch)
-        .where(decisions.c.debtor_id == debtor_id)
-        .order_by(decisions.c.run_number.desc())
-    )
+    page = _history(connection, decisions, debtor_id, within, limit, cursor)
+    items = [_shown(row, row, row) for row in page.items]
+    return DecisionPage.model_validate({"items": items, "next_cursor": page.next_cursor})
+
+
+def skip_history(
+    connection: Connection, debtor_id: int, within: Portfolios, limit: int, cursor: str | None
+) -> SkipPage:
+    """Return one page of a debtor's skips over the runs of these portfolios, newest first. Raises BadCursor."""
+    page = _history(connection, skips, debtor_id, within, limit, cursor)
+    items = [_shown_skip(row, row.run_id, row.stops_seen) for row in page.items]
+    return SkipPage.model_validate({"items": items, "next_cursor": page.next_cursor})
+
+
+def _history(
+    connection: Connection, table: Table, debtor_id: int, within: Portfolios, limit: int, cursor: str | None
+) -> Page[Row[Any]]:
+    """Return one page of a debtor's rows with their run and batch: a walk along the key of debtor and run."""
+    same_batch = and_(batches.c.run_number == table.c.run_number, batches.c.sequence == table.c.batch_sequence)
+    found = select(table, runs, *_OF_BATCH).join(runs, runs.c.number == table.c.run_number).join(batches, same_batch)
+    statement = found.where(table.c.debtor_id == debtor_id).order_by(table.c.run_number.desc())
     if within is not None:
         statement = statement.where(runs.c.portfolio.in_(within))
     if cursor is not None:
-        statement = statement.where(decisions.c.run_number < decode_cursor(cursor, [int])[0])
-    page = fetch_page(connection, statement, limit, lambda row: [row.run_number])
-    items = [_shown(row, row, row) for row in page.items]
-    return DecisionPage.model_validate({"items": items, "next_cursor": page.next_cursor})
+        statement = statement.where(table.c.run_number < decode_cursor(cursor, [int])[0])
+    return fetch_page(connection, statement, limit, lambda row: [row.run_number])
 
 
 def list_cell(values: Iterable[dict[str, Any] | str]) -> str:
@@ -275,16 +287,7 @@ def _shown_errors(run_id: str, rows: Iterable[Row[Any]]) -> list[dict[str, Any]]
 
 
 def _shown_skip(row: Row[Any], run_id: str, stops_seen: int | None) -> dict[str, Any]:
-    return {
-        "run_id": run_id,
-        "debtor_id": row.debtor_id,
-        "batch_sequence": row.batch_sequence,
-        "position": row.position,
-        "reason": row.reason,
-        "detail": row.detail,
-        "stops_seen": stops_seen,
-        "recorded_at": row.recorded_at,
-    }
+    return {"run_id": run_id, "stops_seen": stops_seen} | {name: row._mapping[name] for name in _SKIP_FIELDS}
 
 
 @lru_cache(maxsize=10_000)

@@ -122,3 +122,12 @@ def history(debtor_id: DebtorId, context: Context, limit: Limit = 100, cursor: C
         page = queries.history(connection, debtor_id, context.portfolios, limit, cursor)
     context.audit.read("debtor.decisions_read", f"debtor:{debtor_id}")
     return json_response(page)
+
+
+@router.get("/debtors/{debtor_id}/skips", response_model=SkipPage, dependencies=viewer(Origin.PATH), tags=["debtors"])
+def skip_history(debtor_id: DebtorId, context: Context, limit: Limit = 100, cursor: Cursor = None) -> Response:
+    """A debtor's skips, newest run first; none for a debtor that was never skipped."""
+    with context.reading() as connection:
+        page = queries.skip_history(connection, debtor_id, context.portfolios, limit, cursor)
+    context.audit.read("debtor.skips_read", f"debtor:{debtor_id}")
+    return json_response(page)

@@ -38,8 +38,6 @@ EXPECTED = {
         ("GET", "/runs/{run_id}/events"): "viewer",
         ("GET", "/runs/{run_id}/exclusions"): "viewer",
         ("GET", "/runs/{run_id}/compare"): "viewer",
-        ("POST", "/simulations"): "operator",
-        ("GET", "/simulations/{simulation_id}"): "viewer",
     },
     "debt": {
         ("GET", "/me"): "viewer",
@@ -50,6 +48,7 @@ EXPECTED = {
         ("GET", "/runs/{run_id}/errors"): "viewer",
         ("GET", "/runs/{run_id}/skips"): "viewer",
         ("GET", "/debtors/{debtor_id}/decisions"): "viewer",
+        ("GET", "/debtors/{debtor_id}/skips"): "viewer",
         ("GET", "/queues"): "viewer",
         ("GET", "/dead-letters"): "viewer",
         ("POST", "/dead-letters/redrive"): "operator",

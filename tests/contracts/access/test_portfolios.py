@@ -149,10 +149,9 @@ class TestThings:
         assert asked == books.call(OURS, "risk", method, path, NOWHERE, **options)
         assert asked[0] == 404
 
-    def test_a_debtors_decisions_are_those_of_the_callers_runs(self, books: Books) -> None:
-        path, theirs = "/debtors/{debtor_id}/decisions", books.ids["debt"][THEIRS]
-
-        assert books.call(OURS, "debt", "GET", path, theirs)[1] == '{"items":[],"next_cursor":null}'
+    @pytest.mark.parametrize("path", ["/debtors/{debtor_id}/decisions", "/debtors/{debtor_id}/skips"])
+    def test_what_became_of_a_debtor_is_that_of_the_callers_runs(self, books: Books, path: str) -> None:
+        assert books.call(OURS, "debt", "GET", path, books.ids["debt"][THEIRS])[1] == '{"items":[],"next_cursor":null}'
 
 
 class TestNames:
@@ -174,7 +173,7 @@ class TestNames:
         assert everything(books) == before
 
     def test_who_names_none_where_one_is_meant_has_named_the_default(self, books: Books) -> None:
-        for path in ("/debtors", "/runs", "/scoring-jobs", "/simulations"):
+        for path in ("/debtors", "/runs", "/scoring-jobs"):
             assert books.call(OURS, "risk", "POST", path, {})[0] == 404
 
     def test_the_own_portfolio_can_be_worked(self, books: Books) -> None:
@@ -192,7 +191,7 @@ class TestNames:
         assert books.call(OURS, "risk", "GET", "/debtors/{debtor_id}/score", ids)[0] == 200
         assert books.call(OURS, "risk", "DELETE", "/debtors/{debtor_id}", ids)[0] == 204
         assert books.call(OURS, "risk", "GET", "/runs/preview", {}, params={"portfolio": OURS})[0] == 200
-        for path in ("/runs", "/scoring-jobs", "/simulations"):
+        for path in ("/runs", "/scoring-jobs"):
             assert books.call(OURS, "risk", "POST", path, {}, body={"portfolio": OURS})[0] == 202
 
     def test_no_caller_gets_the_stored_answer_of_another(self, books: Books) -> None:

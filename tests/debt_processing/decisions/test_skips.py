@@ -149,3 +149,18 @@ async def test_an_unknown_action_or_level_is_rejected_by_name(
 ) -> None:
     problem = await get(lite_api, "/runs/run-1/decisions", 422, params={field: value})
     assert field in str(problem["errors"])
+
+
+async def test_a_debtors_skips_come_newest_run_first(api: httpx.AsyncClient, store: Callable[..., None]) -> None:
+    for run in range(1, 4):
+        store(f"run-{run}", entries=debtors(5), stops=some_stops())
+
+    pages = await every_page(api, "/debtors/2/skips", 2)
+
+    skips = list(itertools.chain.from_iterable(pages))
+    assert [(skip["run_id"], skip["debtor_id"], skip["reason"]) for skip in skips] == [
+        ("run-3", 2, "PAID"),
+        ("run-2", 2, "PAID"),
+        ("run-1", 2, "PAID"),
+    ]
+    assert (await get(api, "/debtors/99/skips"))["items"] == []
