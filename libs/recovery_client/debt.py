@@ -48,6 +48,11 @@ def debtor_decisions(debtor_id: int, **options: Any) -> Call[Page[run_shapes.Dec
     return get(D, "debtors", debtor_id, "decisions", params=options)
 
 
+def debtor_skips(debtor_id: int, **options: Any) -> Call[Page[run_shapes.Skip]]:
+    """Return a page of the skips of a debtor, newest run first."""
+    return get(D, "debtors", debtor_id, "skips", params=options)
+
+
 def queues() -> Call[run_shapes.Queues]:
     """Return how many messages each lane has."""
     return get(D, "queues")

@@ -16,6 +16,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from recovery_client.async_client import AsyncRecoveryClient
 from recovery_client.errors import ClientError
 from recovery_console import pages
+from recovery_console.debtors import routes as debtors
 from recovery_console.decisions import routes as decisions
 from recovery_console.dependencies import Resources
 from recovery_console.failures import MissingRoleError, SignInNeededError
@@ -82,7 +83,7 @@ def create_app(settings: Settings, transport: httpx.AsyncBaseTransport | None = 
     app.add_middleware(CatchAll, response=pages.unexpected(templates))
     app.add_middleware(Security, public_url=settings.console_public_url)
     app.add_middleware(RequestLog)
-    for noun in (signin, portfolio, runs, decisions, operations, policies, simulations, holds):
+    for noun in (signin, portfolio, debtors, runs, decisions, operations, policies, simulations, holds):
         app.include_router(noun.router)
     add_static(app)
     add_status(app)

@@ -1,0 +1,1 @@
+"""One debtor: rank, score, reasons, history, decisions and holds."""

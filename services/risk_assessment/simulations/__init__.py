@@ -1,1 +1,0 @@
-"""Simulations: what a policy would change on today's book, before it does."""
