@@ -39,6 +39,8 @@ from risk_assessment.runs.service import RunFinishedError
 from risk_assessment.scoring import routes as scoring
 from risk_assessment.scoring.queries import ScoringJobNotFoundError
 from risk_assessment.settings import PACKAGE, Settings
+from risk_assessment.simulations import routes as simulations
+from risk_assessment.simulations.queries import SimulationNotFoundError
 from service_kit.auth.access import access_of
 from service_kit.auth.portfolios import PortfolioNotFoundError
 from service_kit.database.engine import Database
@@ -63,6 +65,7 @@ PROBLEMS = {
     HoldNotFoundError: ProblemSpec(404, "No such hold"),
     RunNotFoundError: ProblemSpec(404, "No such run"),
     ScoringJobNotFoundError: ProblemSpec(404, "No such scoring job"),
+    SimulationNotFoundError: ProblemSpec(404, "No such simulation"),
     StaleVersionError: ProblemSpec(412, "The debtor has changed"),
     BadETagsError: ProblemSpec(422, "Bad precondition"),
     ExternalRefTakenError: ProblemSpec(409, "External reference taken"),
@@ -118,7 +121,7 @@ def create_app(settings: Settings) -> FastAPI:
         access=access_of(settings, settings.risk_rate_limit, lambda: app.state.resources.database, api_keys),
         docs=settings.recovery_docs,
     )
-    for noun in (portfolios, policies, holds, debtors, scoring, runs, comparisons):
+    for noun in (portfolios, policies, holds, debtors, scoring, runs, comparisons, simulations):
         app.include_router(noun.router, prefix=ROOT)
     # This API sends and receives nothing, and its role may not: the dispatcher proves that, by itself.
     queues = (*settings.lane_queues.values(), settings.recovery_queue_results)

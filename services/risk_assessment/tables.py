@@ -10,6 +10,7 @@ from risk_assessment.policies.tables import policies, policy_uploads
 from risk_assessment.portfolios.tables import policy_activations, portfolios
 from risk_assessment.runs.tables import runs
 from risk_assessment.scoring.tables import scoring_jobs
+from risk_assessment.simulations.tables import simulations
 from risk_assessment.stops.tables import stop_feed, stops
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "run_exclusions",
     "runs",
     "scoring_jobs",
+    "simulations",
     "stop_feed",
     "stops",
     "workers",

@@ -13,6 +13,7 @@ from risk_assessment.policies.registry import PolicyRegistry, load_registry
 from risk_assessment.runs import jobs as runs
 from risk_assessment.scoring import jobs as scoring
 from risk_assessment.settings import PACKAGE, Settings
+from risk_assessment.simulations import jobs as simulations
 from risk_assessment.stops import jobs as stops
 from risk_assessment.stops.sending import StopsQueue
 from service_kit.clock import utc_now
@@ -67,7 +68,9 @@ async def dispatch(settings: Settings, database: Database, sqs: Sqs, registry: P
     feed = stops.steps_of(database, lease, StopsQueue(sqs, settings), (here, queues))
     presence = Presence(database, workers, "dispatch", utc_now)
     beat = presence.step(lambda: WorkerState(0, leader.leads, waiting_for((here, queues, room))), (here,))
-    steps = [*runs.steps_of(parts), *scoring.steps_of(database, registry, lease, (here,)), *feed]
+    scored = scoring.steps_of(database, registry, lease, (here,))
+    simulated = simulations.steps_of(settings, database, lease, leader.interrupted, (here,))
+    steps = [*runs.steps_of(parts), *scored, *simulated, *feed]
     await leader.run(steps, stop, [beat])
     await presence.leave()
     log.info("risk.dispatcher.stopped")

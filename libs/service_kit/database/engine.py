@@ -48,7 +48,7 @@ class Database:
 
         `statement_timeout` is how many seconds the MySQL driver waits for one response.
         """
-        parsed = database_url(url)
+        self.url = parsed = database_url(url)
         sys.setswitchinterval(SWITCH_SECONDS)
         self._write_retries = write_retries
         self._writing = threading.Lock()

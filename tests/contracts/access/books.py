@@ -23,7 +23,7 @@ from service_kit.database.engine import Database
 
 OURS, THEIRS = "acme", "bolt"
 NOWHERE = {"debtor_id": "999999", "run_id": "no-such-run", "job_id": "no-such-job", "hold_id": "no-such-hold"}
-NOWHERE |= {"name": "never-heard-of"}
+NOWHERE |= {"name": "never-heard-of", "simulation_id": "no-such-simulation"}
 STANDARD, CLASSIC = (built_in_policy(name).hash for name in ("standard", "classic"))
 BODIES: Mapping[tuple[str, str], dict[str, Any]] = {
     ("POST", "/debtors"): DEBTOR | {"external_ref": None},
@@ -36,6 +36,7 @@ BODIES: Mapping[tuple[str, str], dict[str, Any]] = {
     ("POST", "/policies/{policy_hash}/activate"): {"reason": "Approved"},
     ("POST", "/runs"): {},
     ("POST", "/scoring-jobs"): {},
+    ("POST", "/simulations"): {"policy": "classic"},
     ("POST", "/scores"): {"profiles": [{}]},
     ("POST", "/dead-letters/redrive"): {},
 }
@@ -111,10 +112,12 @@ def _filled_risk(risk: Guarded, portfolio: str) -> dict[str, str]:
     post("/debtors", **DEBTOR | {"portfolio": portfolio, "external_ref": "ACC-2", "total_debt_amount": "90000.00"})
     run, job = post("/runs", portfolio=portfolio), post("/scoring-jobs", portfolio=portfolio)
     hold = post("/holds", debtor_id=int(debtor), kind="DISPUTE", reason="Letter")
+    simulation = post("/simulations", portfolio=portfolio, policy="classic")
     post("/holds", portfolio=portfolio, person_ref="P-1", kind="HARDSHIP", reason="Letter")
     risk.database.transact(lambda connection: _left_out(connection, run, int(debtor)))
     hashes = {"policy_hash": STANDARD, "other_hash": CLASSIC}
-    return {"debtor_id": debtor, "run_id": run, "job_id": job, "hold_id": hold, "name": portfolio} | hashes
+    things = {"run_id": run, "job_id": job, "hold_id": hold, "simulation_id": simulation}
+    return {"debtor_id": debtor, "name": portfolio} | things | hashes
 
 
 def _left_out(connection: Connection, run_id: str, debtor_id: int) -> None:

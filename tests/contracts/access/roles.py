@@ -38,6 +38,8 @@ EXPECTED = {
         ("GET", "/runs/{run_id}/events"): "viewer",
         ("GET", "/runs/{run_id}/exclusions"): "viewer",
         ("GET", "/runs/{run_id}/compare"): "viewer",
+        ("POST", "/simulations"): "operator",
+        ("GET", "/simulations/{simulation_id}"): "viewer",
     },
     "debt": {
         ("GET", "/me"): "viewer",

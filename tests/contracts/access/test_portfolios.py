@@ -173,7 +173,7 @@ class TestNames:
         assert everything(books) == before
 
     def test_who_names_none_where_one_is_meant_has_named_the_default(self, books: Books) -> None:
-        for path in ("/debtors", "/runs", "/scoring-jobs"):
+        for path in ("/debtors", "/runs", "/scoring-jobs", "/simulations"):
             assert books.call(OURS, "risk", "POST", path, {})[0] == 404
 
     def test_the_own_portfolio_can_be_worked(self, books: Books) -> None:
@@ -191,7 +191,7 @@ class TestNames:
         assert books.call(OURS, "risk", "GET", "/debtors/{debtor_id}/score", ids)[0] == 200
         assert books.call(OURS, "risk", "DELETE", "/debtors/{debtor_id}", ids)[0] == 204
         assert books.call(OURS, "risk", "GET", "/runs/preview", {}, params={"portfolio": OURS})[0] == 200
-        for path in ("/runs", "/scoring-jobs"):
+        for path in ("/runs", "/scoring-jobs", "/simulations"):
             assert books.call(OURS, "risk", "POST", path, {}, body={"portfolio": OURS})[0] == 202
 
     def test_no_caller_gets_the_stored_answer_of_another(self, books: Books) -> None:

@@ -29,6 +29,7 @@ CHANGES = {
         ("POST", "/policies/{policy_hash}/activate"): "policy.activated",
         ("POST", "/scoring-jobs"): "scoring_job.started",
         ("POST", "/runs"): "run.started",
+        ("POST", "/simulations"): "simulation.started",
         ("POST", "/runs/{run_id}/cancel"): "run.cancelled",
     },
     "debt": {("POST", "/dead-letters/redrive"): "dead_letters.redriven"},
@@ -45,6 +46,7 @@ READS = {
         ("GET", "/runs/preview"): "run.previewed",
         ("GET", "/runs/{run_id}/exclusions"): "run.exclusions_read",
         ("GET", "/runs/{run_id}/compare"): "run.compared",
+        ("GET", "/simulations/{simulation_id}"): "simulation.read",
     },
     "debt": {
         ("GET", "/debtors/{debtor_id}/decisions"): "debtor.decisions_read",

@@ -37,6 +37,7 @@ class TestChanges:
             ("POST", "/policies"): OURS.document,
             ("POST", "/policies/{policy_hash}/activate"): {"portfolio": "default", "reason": "Approved"},
             ("POST", "/scoring-jobs"): {},
+            ("POST", "/simulations"): {"policy": "classic"},
             ("POST", "/runs"): {},
         }
         ids = {"debtor_id": debtor, "run_id": run, "hold_id": held(risk, debtor)}
@@ -139,6 +140,7 @@ class TestChanges:
             ("POST", "/runs", {"json": {"policy": "unheard-of"}}),
             ("POST", "/runs/no-such-run/cancel", {}),
             ("POST", "/scoring-jobs", {"json": {"policy": "unheard-of"}}),
+            ("POST", "/simulations", {"json": {"policy": "unheard-of"}}),
         ],
     )
     def test_what_is_rejected_leaves_no_record(

@@ -22,10 +22,12 @@ def recorded(debt: Guarded, entries: list[dict[str, Any]]) -> None:
     debt.database.transact(lambda connection: inbox.record(connection, decided, NOW, LATER))
 
 
-def _subject(path: str, debtor: int, hold: str, run: str) -> str:
+def _subject(path: str, debtor: int, hold: str, run: str, simulation: str) -> str:
     """Return what a read of this path is about. A preview is about the debtors that it shows."""
     if path.startswith("/holds"):
         return f"hold:{hold}"
+    if path.startswith("/simulations"):
+        return f"simulation:{simulation}"
     return f"run:{run}" if "{run_id}" in path else f"debtor:{debtor}"
 
 
@@ -46,16 +48,18 @@ class TestReads:
         debtor = created(risk)
         hold = held(risk, debtor)
         run = str(ok(risk.request("operator", "POST", "/risk-service/runs", json={}))["id"])
+        tried = ok(risk.request("operator", "POST", "/risk-service/simulations", json={"policy": "classic"}))
+        simulation = str(tried["id"])
         before = risk.records()
 
-        address = ROOTS["risk"] + path.format(debtor_id=debtor, hold_id=hold, run_id=run)
+        address = ROOTS["risk"] + path.format(debtor_id=debtor, hold_id=hold, run_id=run, simulation_id=simulation)
         ok(risk.request("viewer", method, address, headers=WHY, params=_params(path, run, risk)))
 
         assert log.events == [
             {
                 "event": "audit.read",
                 "action": READS["risk"][method, path],
-                "subjects": [_subject(path, debtor, hold, run)],
+                "subjects": [_subject(path, debtor, hold, run, simulation)],
                 "actor": "key:the-viewer",
                 "role": "viewer",
                 "reason": "Ticket 7",

@@ -1,0 +1,1 @@
+"""Simulations: what a policy would change on today's book, before it does."""

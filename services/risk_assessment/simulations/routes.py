@@ -1,0 +1,51 @@
+"""`/simulations`: what a policy would change on today's book, in the background."""
+
+from fastapi import APIRouter, Request, Response
+from sqlalchemy import Connection
+
+from risk_assessment.dependencies import WITH_LOCATION, Context, RunId
+from risk_assessment.metadata import IDEMPOTENCY
+from risk_assessment.policies.queries import require_portfolio
+from risk_assessment.simulations import queries, service
+from risk_assessment.simulations.schemas import SimulationIn, SimulationOut
+from service_kit.auth.portfolios import Origin
+from service_kit.http.context import operator, viewer
+from service_kit.http.idempotent_posts import Effect, IdempotencyKey, respond_once
+from service_kit.http.input.routes import JsonRoute
+from service_kit.http.middleware.json_bodies import parsed_body
+from service_kit.http.problems import problem_responses
+from service_kit.http.responses import json_response
+
+router = APIRouter(prefix="/simulations", tags=["simulations"], route_class=JsonRoute)
+
+
+@router.post(
+    "",
+    response_model=SimulationOut,
+    status_code=202,
+    responses=problem_responses(404) | {202: WITH_LOCATION},
+    dependencies=operator(Origin.BODY),
+)
+def start(request: Request, body: SimulationIn, context: Context, key: IdempotencyKey = None) -> Response:
+    """Promise to try a policy on a portfolio. Nothing is written but the report."""
+    context.require_portfolio(body.portfolio)
+
+    def act(connection: Connection) -> Effect:
+        require_portfolio(connection, body.portfolio)
+        simulation_id = service.accept(connection, body, context.registry, context.audit.at)
+        subject = f"simulation:{simulation_id}"
+        context.audit.changed(connection, "simulation.started", subject, portfolio=body.portfolio)
+        shown = queries.view(queries.read(connection, simulation_id))
+        location = {"Location": f"{request.scope['path'].rstrip('/')}/{simulation_id}"}
+        return Effect(202, SimulationOut.model_validate(shown), location)
+
+    return respond_once(IDEMPOTENCY, context, "simulation", key, parsed_body(request), act)
+
+
+@router.get("/{simulation_id}", response_model=SimulationOut, dependencies=viewer(Origin.PATH))
+def read(simulation_id: RunId, context: Context) -> Response:
+    """How far a simulation is, and what it found."""
+    with context.reading() as connection:
+        shown = queries.view(queries.read(connection, simulation_id, context.portfolios))
+    context.audit.read("simulation.read", f"simulation:{simulation_id}")
+    return json_response(SimulationOut.model_validate(shown))

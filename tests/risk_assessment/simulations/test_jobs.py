@@ -1,0 +1,105 @@
+"""The dispatcher's step for simulations: a process of its own, its report, and what becomes of one that ends early."""
+
+import asyncio
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from tests.risk_assessment.builders import NOON, a_registry, add_debtor, generate_debtors, some_settings
+
+from risk_assessment.simulations import jobs, queries, service
+from risk_assessment.simulations.schemas import SimulationIn
+from risk_assessment.simulations.simulating import simulate
+from risk_assessment.tables import leases
+from service_kit.database.engine import Database
+from service_kit.worker.leader_lease import LeaderLease, LeaseLostError
+
+
+def accept(database: Database, **options: Any) -> str:
+    body = SimulationIn.model_validate({"policy": "classic"} | options)
+    return database.transact(lambda c: service.accept(c, body, a_registry(), NOON))
+
+
+def shown(database: Database, simulation_id: str) -> dict[str, Any]:
+    with database.read() as connection:
+        return queries.view(queries.read(connection, simulation_id))
+
+
+def the_step(database: Database, interrupted: Callable[[], bool] = lambda: False) -> Callable[[], bool]:
+    """Return the step of a dispatcher that has the lease: it says whether to look again at once."""
+    lease = LeaderLease(database, leases, "dispatcher")
+    assert lease.acquire(NOON)
+    [step] = jobs.steps_of(some_settings(), database, lease, interrupted, ())
+
+    async def work() -> bool:
+        return await step.work()
+
+    return lambda: asyncio.run(work())
+
+
+def test_the_oldest_simulation_is_carried_out_in_a_process_of_its_own(database: Database) -> None:
+    generate_debtors(database, 60)
+    first, second = accept(database), accept(database, policy="standard", top_k=7)
+
+    step = the_step(database)
+    assert step()
+
+    found = shown(database, first)
+    assert (found["state"], found["debtors_total"], found["debtors_read"]) == ("completed", 60, 60)
+    with database.read() as connection:
+        row = queries.read(connection, first)
+        here = simulate(connection, row, a_registry(), datetime.now(UTC), lambda *_: None)
+    assert {name: found[name] for name in here if name != "as_of"} == {k: v for k, v in here.items() if k != "as_of"}
+    assert shown(database, second)["state"] == "accepted"
+
+
+def test_there_is_nothing_to_do_without_a_simulation(sqlite: Database) -> None:
+    assert not the_step(sqlite)()
+
+
+def test_one_that_is_cut_off_begins_again(sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_debtor(sqlite)
+    simulation_id = accept(sqlite)
+    endless = "import sys, time; print('{\"judged\": [1, 9]}', flush=True); time.sleep(600)"
+    monkeypatch.setattr(jobs, "CHILD", (sys.executable, "-c", endless))
+
+    assert not the_step(sqlite, lambda: True)()  # returns at once: the process was killed
+
+    assert shown(sqlite, simulation_id)["state"] == "running"
+    assert shown(sqlite, simulation_id)["error"] is None
+
+
+@pytest.mark.parametrize(
+    "ending", ["sys.exit(3)", "os.kill(os.getpid(), 9)", "print('{\"failed\": true}')"], ids=["exit", "kill", "error"]
+)
+def test_one_whose_process_fails_has_failed(sqlite: Database, monkeypatch: pytest.MonkeyPatch, ending: str) -> None:
+    simulation_id = accept(sqlite)
+    monkeypatch.setattr(jobs, "CHILD", (sys.executable, "-c", f"import os, sys; sys.stdin.read(); {ending}"))
+
+    assert the_step(sqlite)()
+
+    found = shown(sqlite, simulation_id)
+    assert (found["state"], found["error"]) == ("failed", "simulating failed; see the log")
+
+
+def test_one_waits_where_the_database_is_away(sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    simulation_id = accept(sqlite)
+    monkeypatch.setattr(jobs, "CHILD", (sys.executable, "-c", "print('{\"unavailable\": true}')"))
+
+    assert not the_step(sqlite)()
+
+    assert shown(sqlite, simulation_id)["state"] == "running"
+
+
+def test_a_dispatcher_that_no_longer_leads_records_nothing(sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    simulation_id = accept(sqlite)
+    step = the_step(sqlite)
+    with sqlite.write() as connection:
+        connection.execute(leases.update().values(owner="another"))
+
+    with pytest.raises(LeaseLostError):
+        step()
+
+    assert shown(sqlite, simulation_id)["state"] == "accepted"
