@@ -239,6 +239,8 @@ class Simulation(TypedDict, total=False):
     as_of: str
     today: PolicyRef
     proposed: PolicyRef
+    debtors_total: int | None
+    debtors_read: int
     debtors: int
     levels: dict[str, Counts]
     lanes: dict[str, Counts]

@@ -6,7 +6,7 @@ Errors exit with 1, wrong settings and options with 2, an interruption with 130.
 import getpass
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Annotated, NoReturn, Protocol, TypeVar
 
@@ -244,3 +244,11 @@ def add_key_commands(app: typer.Typer, opened: Opened, api_keys: Table, audit_re
         with opened() as database:
             name = keys.revoke(database, api_keys, audit_of_command(audit_records), id_or_name)
         typer.echo(f"key {name} is revoked")
+
+
+def aligned(rows: Sequence[Sequence[str]], alignments: str) -> Iterator[str]:
+    """Yield rows as lines with aligned columns; each column is aligned by `<` or `>`."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = zip(row, alignments, widths, strict=True)
+        yield "  ".join(f"{cell:{side}{width}}" for cell, side, width in cells).rstrip()

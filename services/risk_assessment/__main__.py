@@ -8,12 +8,14 @@ from typing import Annotated
 import typer
 
 from recovery_core.policies.document import PolicyError
+from risk_assessment.comparisons.commands import add_comparison_commands
 from risk_assessment.debtors.commands import add_debtor_commands
 from risk_assessment.holds.commands import add_hold_commands
 from risk_assessment.metadata import api_keys, audit_records
 from risk_assessment.policies.commands import add_policy_commands
 from risk_assessment.runs.commands import add_run_commands
 from risk_assessment.settings import PACKAGE, Settings
+from risk_assessment.simulations.commands import add_simulation_commands
 from service_kit.cli import (
     GrantTo,
     ListenFd,
@@ -100,6 +102,8 @@ def _database() -> Iterator[Database]:
 add_debtor_commands(app)
 add_hold_commands(app)
 add_run_commands(app)
+add_comparison_commands(app)
+add_simulation_commands(app)
 add_policy_commands(app)
 add_key_commands(app, _database, api_keys, audit_records)
 

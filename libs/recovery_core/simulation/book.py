@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from recovery_core.holds import Block
 from recovery_core.policies.document import Policy
-from recovery_core.policies.treatment import treatment_for
 from recovery_core.profile import DEBT_AT, PaymentStatus
+from recovery_core.ranking.capacities import RankedActions
 from recovery_core.ranking.exclusions import Exclusion, held
 from recovery_core.ranking.objective import lane_of, objective_for
 from recovery_core.scoring.scorer import ScoringError, scorer_for
@@ -38,9 +38,8 @@ class Judge:
     def __init__(self, policy: Policy, threshold: int) -> None:
         self.policy = policy
         self._threshold = threshold
-        treatment = treatment_for(policy)
         self._score, self._priority_of = scorer_for(policy).score, objective_for(policy).priority
-        self._action, self._permitted = treatment.action, treatment.permitted_action
+        self._action = RankedActions(policy, threshold).action
         self._codes: dict[Verdict, int] = {}
 
     @property
@@ -72,9 +71,8 @@ class Judge:
         except ScoringError:
             return Verdict(Exclusion.NOT_SCORABLE), 0
         priority = self._priority_of(score, facts, status, mask)
-        lane, level, debt = lane_of(priority, self._threshold).value, score.risk_level, facts[DEBT_AT]
-        action = self._permitted(level, lane, status, debt, mask) if mask else self._action(level, lane, status, debt)
-        return Verdict(None, level, lane, action), priority
+        lane, action = lane_of(priority, self._threshold), self._action(priority, score, facts, status, mask)
+        return Verdict(None, score.risk_level, lane.value, action), priority
 
 
 class Side:

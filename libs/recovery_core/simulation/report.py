@@ -7,7 +7,7 @@ from typing import Any
 
 from recovery_core.money import format_money
 from recovery_core.policies.parts import Action, Lane, RiskLevel
-from recovery_core.ranking.exclusions import Exclusion, in_order
+from recovery_core.ranking.exclusions import Exclusion, in_order, no_room
 from recovery_core.simulation import columns
 from recovery_core.simulation.book import Book, Side, Verdict
 
@@ -50,7 +50,7 @@ class Ranking:
         for action, room in capacities.items():
             of_action = [code for code, verdict in enumerate(self._verdicts) if verdict.action == action]
             kept = self._by.within_room(order, self._side.codes, [(of_action, room)])
-            self.excluded[Exclusion[f"CAPACITY_{action}"]] += len(order) - len(kept)
+            self.excluded[no_room(action)] += len(order) - len(kept)
             order = kept
         return order
 

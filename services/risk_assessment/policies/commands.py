@@ -26,7 +26,7 @@ from recovery_core.policies.problems import Problem
 from risk_assessment.client import client_of
 from risk_assessment.policies.registry import load_registry
 from risk_assessment.settings import PACKAGE, Settings
-from service_kit.cli import AsJson, clear_errors, print_json, start_command
+from service_kit.cli import AsJson, aligned, clear_errors, print_json, start_command
 
 
 class UnknownNameError(LookupError):
@@ -104,7 +104,7 @@ def add_policy_commands(app: typer.Typer) -> None:
             try:
                 findings = lint(find_policy(settings, file_or_hash), jurisdiction)
             except PolicyError as error:
-                if not _names_file(file_or_hash):
+                if not names_file(file_or_hash):
                     raise
                 _print_invalid(error.problems, jurisdiction, as_json)
                 raise typer.Exit(FOUND) from None
@@ -149,7 +149,7 @@ def find_policy(settings: Settings, file_or_hash: str) -> Policy:
     Raises PolicyError for a file that is no policy, UnknownPolicyError, ClientError, and OSError for a file that is
     not readable.
     """
-    if _names_file(file_or_hash):
+    if names_file(file_or_hash):
         return load_policy(Path(file_or_hash).read_bytes())
     try:
         return load_registry(settings.risk_policy, settings.risk_policy_dir).installed(file_or_hash)
@@ -168,7 +168,7 @@ def _uploaded(settings: Settings, name_or_hash: str, unknown: UnknownPolicyError
         raise unknown from None
 
 
-def _names_file(file_or_hash: str) -> bool:
+def names_file(file_or_hash: str) -> bool:
     """Return whether this is a file or looks like one: neither names nor hashes of policies have slashes or dots."""
     file = Path(file_or_hash)
     return file.is_file() or len(file.parts) > 1 or bool(file.suffix)
@@ -191,13 +191,13 @@ def _print_invalid(problems: Sequence[Problem], jurisdiction: Jurisdiction, as_j
         "findings": findings,
         "influence": {},
     }
-    lines = [f"no valid policy: {_counted(len(problems), 'problem')}", *_aligned([p[:2] for p in problems], "<<")]
+    lines = [f"no valid policy: {_counted(len(problems), 'problem')}", *aligned([p[:2] for p in problems], "<<")]
     print_json(content) if as_json else _print_lines(lines)
 
 
 def _policy_lines(found: Sequence[StoredPolicy]) -> Iterator[str]:
     rows = [(one["name"], str(one["version"]), one["state"], one["hash"], _where(one)) for one in found]
-    yield from _aligned([("name", "version", "state", "hash", "portfolios"), *rows], "<><<<")
+    yield from aligned([("name", "version", "state", "hash", "portfolios"), *rows], "<><<<")
 
 
 def _shown_lines(found: StoredPolicy) -> Iterator[str]:
@@ -224,7 +224,7 @@ def _findings_lines(findings: Findings) -> Iterator[str]:
         yield from _finding_lines(finding)
     yield ""
     rows = [_influence_row(name, influence) for name, influence in findings.influence.items()]
-    yield from _aligned([("factor", "points span", "level flip share", "", "priority percent"), *rows], "<>>>>")
+    yield from aligned([("factor", "points span", "level flip share", "", "priority percent"), *rows], "<>>>>")
 
 
 def _finding_lines(finding: Finding) -> Iterator[str]:
@@ -262,13 +262,6 @@ def _named(policy: PolicyRef) -> str:
 
 def _counted(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
-
-
-def _aligned(rows: Sequence[Sequence[str]], alignments: str) -> Iterator[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = zip(row, alignments, widths, strict=True)
-        yield "  ".join(f"{cell:{side}{width}}" for cell, side, width in cells).rstrip()
 
 
 def _print_lines(lines: Iterator[str] | Sequence[str]) -> None:

@@ -45,5 +45,6 @@ def view(row: Row[Any]) -> dict[str, Any]:
         **{name: found.get(name) for name in _FOUND},
         "threshold": format_money(options["threshold"]),
         "unit": options["unit"],
+        "capacities": options["capacities"],
         "proposed": load_policy(row.proposed).ref.model_dump(),
     }

@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 from recovery_core.money import Threshold
 from recovery_core.policies.builtin import built_in_policy
 from recovery_core.whole_number import WHOLE
-from risk_assessment.fields import PolicyName, PolicyRefOut, PortfolioName
+from risk_assessment.fields import Capacities, PolicyName, PolicyRefOut, PortfolioName
 from risk_assessment.runs.schemas import DEFAULT_THRESHOLD
 from risk_assessment.runs.tables import Unit
 from risk_assessment.simulations.tables import SimulationState
@@ -49,6 +49,7 @@ class SimulationIn(BaseModel):
     threshold: Threshold = DEFAULT_THRESHOLD
     top_k: Annotated[int, Field(strict=True, ge=1, le=MAX_TOP_K), WHOLE] = 1_000
     unit: Unit = Unit.PERSON
+    capacities: Capacities | None = None
 
 
 class Sides(BaseModel):
@@ -99,6 +100,7 @@ class SimulationOut(BaseModel):
     portfolio: str
     threshold: str
     unit: Unit
+    capacities: dict[str, int] | None
     as_of: Annotated[datetime | None, Field(description="The moment whose book and holds it is about")]
     today: PolicyRefOut | None
     proposed: PolicyRefOut

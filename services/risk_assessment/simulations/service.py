@@ -24,7 +24,12 @@ def accept(connection: Connection, body: SimulationIn, registry: PolicyRegistry,
     Raises UnknownPolicyError, NotAPolicyError.
     """
     simulation_id = str(uuid4())
-    options = {"threshold": body.threshold, "top_k": body.top_k, "unit": body.unit.value}
+    options = {
+        "threshold": body.threshold,
+        "top_k": body.top_k,
+        "unit": body.unit.value,
+        "capacities": body.capacities,
+    }
     connection.execute(
         insert(simulations).values(
             id=simulation_id,

@@ -44,7 +44,8 @@ def simulate(
         payloads = [payload_of(row[1], 0) for row in rows]
         book.add(rows, blocked.among([row[0] for row in rows], payloads))
         progress(len(book), debtors_total)
-    found = report(book, top_k=options["top_k"], by_person=options["unit"] == Unit.PERSON, capacities={})
+    by_person, capacities = options["unit"] == Unit.PERSON, options["capacities"] or {}
+    found = report(book, top_k=options["top_k"], by_person=by_person, capacities=capacities)
     return {"as_of": at, "today": today.ref.model_dump(), **found}
 
 

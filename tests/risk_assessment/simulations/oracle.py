@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.risk_assessment import independent
 from tests.risk_assessment.builders import NOON
-from tests.risk_assessment.exclusions.eligibility import ACTIONS, Outcome, Placed, outcome
+from tests.risk_assessment.exclusions.eligibility import ACTIONS, Judge, Outcome, Placed, outcome
 
 NAMES = (
     "NO_ACTION",
@@ -31,12 +31,20 @@ def a_report(
     threshold: int,
     top_k: int,
     unit: str,
+    judges: tuple[Judge | None, Judge | None] = (None, None),
+    capacities: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
-    """Return the report of a simulation of one built-in policy against another."""
+    """Return the report of a simulation of one policy against another; both score as these built-in ones do."""
     by_id = {row["id"]: row for row in rows}
     sides = [
-        _Side(by_id, outcome(rows, placed, NOON, policy=policy, unit=unit), policy, treatment, threshold)
-        for policy, treatment in zip(policies, treatments, strict=True)
+        _Side(
+            by_id,
+            outcome(rows, placed, NOON, policy=policy, unit=unit, judge=judge, capacities=capacities),
+            policy,
+            treatment,
+            threshold,
+        )
+        for policy, treatment, judge in zip(policies, treatments, judges, strict=True)
     ]
     accounts = [outcome(rows, placed, NOON, policy=policy, unit="account") for policy in policies]
     both = {one for _, one in accounts[0].order} & {one for _, one in accounts[1].order}

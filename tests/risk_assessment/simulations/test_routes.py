@@ -22,7 +22,13 @@ def add(api: Api, portfolio: str, **changes: Any) -> None:
 def test_a_simulation_is_accepted_and_nothing_is_known_yet(api: Api, portfolio: str) -> None:
     add(api, portfolio)
     proposed = a_document("harsh", version=3)
-    body = {"portfolio": portfolio, "policy": proposed, "threshold": "750000", "unit": "account"}
+    body = {
+        "portfolio": portfolio,
+        "policy": proposed,
+        "threshold": "750000",
+        "unit": "account",
+        "capacities": {"AGENT_CALL": 4},
+    }
 
     response = api.post("/simulations", json=body)
 
@@ -30,6 +36,7 @@ def test_a_simulation_is_accepted_and_nothing_is_known_yet(api: Api, portfolio: 
     assert response.headers["Location"] == f"/risk-service/simulations/{accepted['id']}"
     assert accepted == shown(api.get(f"/simulations/{accepted['id']}"))
     assert (accepted["state"], accepted["threshold"], accepted["unit"]) == ("accepted", "750000.00", "account")
+    assert accepted["capacities"] == {"AGENT_CALL": 4}
     assert accepted["proposed"] == {"name": "harsh", "version": 3, "hash": load_policy(proposed).hash}
     assert {accepted[name] for name in ("debtors_total", "error", "started_at")} == {None}
     assert [accepted[name] for name in FOUND] == [None] * len(FOUND)
@@ -47,6 +54,7 @@ def test_a_simulation_is_accepted_and_nothing_is_known_yet(api: Api, portfolio: 
         ({"unit": "house"}, "unit"),
         ({"threshold": "-1"}, "threshold"),
         ({"limit": 3}, "limit"),
+        ({"capacities": {"AGENT_CALL": -1}}, "capacities.AGENT_CALL"),
     ],
 )
 def test_bad_input_is_refused_by_name(api: Api, portfolio: str, changes: dict[str, Any], field: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from tests.risk_assessment.builders import NOON, a_registry, add_debtor, debtor_rows, every_row
 from tests.risk_assessment.exclusions.eligibility import Placed
+from tests.risk_assessment.exclusions.judges import COSTS, RATES, ROWS, PlainJudge
 from tests.risk_assessment.exclusions.test_eligibility import a_random_book
 from tests.risk_assessment.simulations.oracle import a_report
 
@@ -74,25 +75,50 @@ def expected_report(
     return a_report(rows, placed, policies, treatments, threshold=THRESHOLD, top_k=top_k, unit=unit)  # type: ignore[arg-type]
 
 
+def test_objectives_and_capacities_are_those_of_a_run(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    placed = a_random_book(database, Random(4))
+    rows, treatment = debtor_rows(database, "default"), built_in_policy("standard").document["treatment"]
+    today = PlainJudge("standard", "score_times_debt", treatment, THRESHOLD)
+    effort = PlainJudge("mine", {"kind": "value_per_effort", "rate_bp": RATES, "cost": COSTS}, ROWS, THRESHOLD)
+    capacities = {"AGENT_CALL": 9, "PAYMENT_PLAN_OFFER": 3, "LEGAL_REVIEW": 0}
+
+    expected = a_report(
+        rows,
+        placed,
+        ("standard", "standard"),
+        (treatment, ROWS),
+        threshold=THRESHOLD,
+        top_k=12,
+        unit="person",
+        judges=(today, effort),
+        capacities=capacities,
+    )
+    assert {"CAPACITY_AGENT_CALL", "COVERED"} <= set(expected["excluded"]["proposed"])
+    for by in (columns, vectors):
+        use(monkeypatch, by)
+        found = simulated(database, policy=effort.document, top_k=12, capacities=capacities)
+        assert {name: found[name] for name in expected} == expected, by.__name__
+
+
 def use(monkeypatch: pytest.MonkeyPatch, by: ModuleType) -> None:
     monkeypatch.setattr("recovery_core.simulation.report.arithmetic", lambda: by)
 
 
 @BOTH_WAYS
-@pytest.mark.parametrize("unit", list(Unit))
+@pytest.mark.parametrize(("unit", "capacities"), [(Unit.PERSON, None), (Unit.ACCOUNT, {"AGENT_CALL": 20})])
 def test_the_active_policy_changes_nothing_and_is_the_preview(
-    database: Database, monkeypatch: pytest.MonkeyPatch, by: ModuleType, unit: Unit
+    database: Database, monkeypatch: pytest.MonkeyPatch, by: ModuleType, unit: Unit, capacities: dict[str, int] | None
 ) -> None:
     use(monkeypatch, by)
     a_random_book(database, Random(3))
 
-    found = simulated(database, policy="standard", unit=unit.value, top_k=20)
+    found = simulated(database, policy="standard", unit=unit.value, top_k=20, capacities=capacities)
 
     with database.read() as connection:
         policy = a_registry().active(connection, "default")
         policy_id = a_registry().find_id(connection, policy)
         selection = Selection("default", policy_id, scorer_for(policy), unit=unit)
-        preview = Preview(database, connection, selection, THRESHOLD, NOON).show(20, None)
+        preview = Preview(database, connection, selection, THRESHOLD, NOON).show(20, None, capacities)
     for side in ("today", "proposed"):
         assert found["lanes"][side] == preview["lanes"]
         assert list(found["excluded"][side].items()) == list(preview["excluded"].items())
