@@ -17,6 +17,10 @@ from risk_assessment.debtors.balances import NothingOwedError
 from risk_assessment.debtors.queries import DebtorNotFoundError
 from risk_assessment.debtors.selection import NotByPriorityError, PortfolioMissingError
 from risk_assessment.debtors.service import ExternalRefTakenError, StaleVersionError
+from risk_assessment.evidence import routes as evidence
+from risk_assessment.evidence.explaining import DebtorNotInRunError, InputsErasedError
+from risk_assessment.evidence.order import PlanErasedError
+from risk_assessment.evidence.queries import RunNotPlannedError
 from risk_assessment.fields import PATTERN_WORDS
 from risk_assessment.holds import routes as holds
 from risk_assessment.holds.queries import HoldNotFoundError, PortfolioNotNamedError
@@ -64,6 +68,10 @@ PROBLEMS = {
     HeldDebtorNotFoundError: ProblemSpec(404, "No such debtor"),
     HoldNotFoundError: ProblemSpec(404, "No such hold"),
     RunNotFoundError: ProblemSpec(404, "No such run"),
+    DebtorNotInRunError: ProblemSpec(404, "Not in this run"),
+    RunNotPlannedError: ProblemSpec(409, "The run has no plan"),
+    InputsErasedError: ProblemSpec(410, "Inputs erased"),
+    PlanErasedError: ProblemSpec(410, "Inputs erased"),
     ScoringJobNotFoundError: ProblemSpec(404, "No such scoring job"),
     SimulationNotFoundError: ProblemSpec(404, "No such simulation"),
     StaleVersionError: ProblemSpec(412, "The debtor has changed"),
@@ -121,7 +129,8 @@ def create_app(settings: Settings) -> FastAPI:
         access=access_of(settings, settings.risk_rate_limit, lambda: app.state.resources.database, api_keys),
         docs=settings.recovery_docs,
     )
-    for noun in (portfolios, policies, holds, debtors, scoring, runs, comparisons, simulations):
+    nouns = (portfolios, policies, holds, debtors, scoring, runs, evidence, comparisons, simulations)
+    for noun in nouns:
         app.include_router(noun.router, prefix=ROOT)
     # This API sends and receives nothing, and its role may not: the dispatcher proves that, by itself.
     queues = (*settings.lane_queues.values(), settings.recovery_queue_results)

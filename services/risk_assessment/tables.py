@@ -11,6 +11,7 @@ from risk_assessment.portfolios.tables import policy_activations, portfolios
 from risk_assessment.runs.tables import runs
 from risk_assessment.scoring.tables import scoring_jobs
 from risk_assessment.simulations.tables import simulations
+from risk_assessment.snapshots.tables import run_holds, run_snapshots
 from risk_assessment.stops.tables import stop_feed, stops
 
 __all__ = [
@@ -31,6 +32,8 @@ __all__ = [
     "run_batches",
     "run_entries",
     "run_exclusions",
+    "run_holds",
+    "run_snapshots",
     "runs",
     "scoring_jobs",
     "simulations",

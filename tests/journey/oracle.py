@@ -93,9 +93,16 @@ class Oracle:
         return next(int(b["points"]) for b in factor["bands"] if "up_to" not in b or value <= Fraction(b["up_to"]))
 
 
-def manifest_hash(policy_hash: str, order: Iterable[Expected]) -> str:
-    """SHA-256 over the policy's hash and each (debtor, priority in minor units) in order."""
-    digest = hashlib.sha256(policy_hash.encode())
+def order_hash(order: Iterable[Expected]) -> str:
+    """SHA-256 over each (debtor, priority in minor units) in order."""
+    digest = hashlib.sha256()
     for entry in order:
         digest.update(struct.pack("<qq", entry.debtor_id, int(entry.priority * 100)))
     return digest.hexdigest()
+
+
+def manifest_hash(manifest: dict[str, Any]) -> str:
+    """SHA-256 over the manifest as canonical JSON, without what differs between runs that ranked the same."""
+    outside = ("run_id", "as_of", "code_version", "manifest_hash")
+    covered = {name: value for name, value in manifest.items() if name not in outside}
+    return hashlib.sha256(json.dumps(covered, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

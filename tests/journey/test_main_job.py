@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from tests.faults.accounts import Accounts
-from tests.journey.oracle import Expected, Oracle, manifest_hash
+from tests.journey.oracle import Expected, Oracle, manifest_hash, order_hash
 from tests.support.faults.crashing import Fault
 from tests.support.system.system import System
 
@@ -122,7 +122,10 @@ def test_the_run_and_the_report_add_up(journey: Journey) -> None:
     assert report["levels"] == Counter(e.risk_level for e in expected)
     assert report["state"] == "completed"
     assert report["started_at"] <= report["finished_at"]
-    assert run["manifest_hash"] == manifest_hash(run["policy"]["hash"], expected)
+    manifest = get(journey.system, "risk", f"/runs/{run['id']}/manifest")
+    assert run["manifest_hash"] == manifest["manifest_hash"] == manifest_hash(manifest)
+    for lane, shown in manifest["lanes"].items():
+        assert shown["order_hash"] == order_hash(e for e in expected if e.lane == lane)
 
 
 def test_the_command_followed_the_run_to_its_report(journey: Journey) -> None:

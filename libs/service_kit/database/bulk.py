@@ -108,6 +108,19 @@ def columns_of(connection: Connection, statement: Select[Any]) -> list[list[Any]
     return [orjson.loads(text) if text else [] for text in texts]  # MySQL's document of no rows is NULL
 
 
+def document_and_columns(
+    connection: Connection, statement: Select[Any], of_rows: Sequence[str], columns: Sequence[str]
+) -> tuple[str, list[list[Any]]]:
+    """Return some columns of a select as one JSON text of an array for each row, and some as lists, all in one order.
+
+    The text is for what is passed on as it is: nothing is parsed. A few thousand rows at most.
+    """
+    rows = statement.subquery()
+    documents = (_JsonRows(*(rows.c[name] for name in of_rows)), *(_JsonColumn(rows.c[name]) for name in columns))
+    text, *texts = connection.execute(select(*documents)).one()
+    return text or "[]", [orjson.loads(one) if one else [] for one in texts]
+
+
 def rows_by_key(
     connection: Connection, table: Table, columns: Sequence[str], keys: Sequence[tuple[int, ...]]
 ) -> list[list[Any]]:

@@ -76,6 +76,7 @@ _DESCRIPTIONS = {
     406: "None of the media types in `Accept` is available",
     408: "The body did not arrive in time",
     409: "This contradicts what is stored",
+    410: "The history that this is made of was deleted",
     412: "It has changed since the client read it",
     413: "The body is too large",
     415: "The body is not JSON",

@@ -1,5 +1,6 @@
 """What a ranking is about: a portfolio's debtors, the filters, and the holds in force. Exact counts of stored rows."""
 
+from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -102,7 +103,9 @@ class Blocked:
     """What holds in force at a moment block, of a portfolio's debtors and persons."""
 
     def __init__(self, connection: Connection, portfolio: str, at: datetime) -> None:
-        self._by_debtor, self._by_person = blocks_in_force(connection, portfolio, at)
+        self.numbers = array("q")
+        """The holds in force, by number, in no promised order."""
+        self._by_debtor, self._by_person = blocks_in_force(connection, portfolio, at, self.numbers)
 
     def among(self, debtor_ids: Sequence[int], payloads: Sequence[int]) -> dict[int, Block]:
         """Return who of these debtors is on hold, each given with its payload, and what is blocked."""

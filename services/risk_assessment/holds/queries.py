@@ -1,5 +1,6 @@
 """Holds read: one, a page of them, and how clients see them. Early ends are merged in."""
 
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -130,8 +131,10 @@ def view(row: Row[Any], now: datetime) -> dict[str, Any]:
     }
 
 
-def blocks_in_force(connection: Connection, portfolio: str, at: datetime) -> tuple[dict[int, Block], dict[int, Block]]:
-    """Return what holds block at a moment, by debtor and by person of the portfolio.
+def blocks_in_force(
+    connection: Connection, portfolio: str, at: datetime, numbers: "array[int] | None" = None
+) -> tuple[dict[int, Block], dict[int, Block]]:
+    """Return what holds block at a moment, by debtor and by person of the portfolio. `numbers` gets those of the holds.
 
     A debtor with a hold of its own is among the debtors, together with what its person's holds block. Any other debtor
     is blocked by its person's holds alone.
@@ -139,7 +142,9 @@ def blocks_in_force(connection: Connection, portfolio: str, at: datetime) -> tup
     of_debtor: dict[int, list[Row[*tuple[Any, ...]]]] = {}
     of_person: dict[int, list[Row[*tuple[Any, ...]]]] = {}
     for row in _in_force(connection, portfolio, at):
-        _, _, _, debtor_id, person_id = row
+        number, _, _, debtor_id, person_id = row
+        if numbers is not None:
+            numbers.append(number)
         if debtor_id is None:
             of_person.setdefault(person_id, []).append(row)
         else:

@@ -5,9 +5,10 @@ first proves that this dispatcher still has the leader lease, so two can never m
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
+from importlib.metadata import version
 from itertools import islice
 from typing import Any
 
@@ -28,8 +29,11 @@ from risk_assessment.exclusions.selection import Blocked, selection_of
 from risk_assessment.runs import queries
 from risk_assessment.runs.ordering import Order, SnapshotActions
 from risk_assessment.runs.queries import cut_of
-from risk_assessment.runs.ranking import Eligible
+from risk_assessment.runs.ranking import CountsDifferError, Eligible
 from risk_assessment.runs.tables import UNPLANNED, RunState, runs
+from risk_assessment.snapshots import service as snapshots
+from risk_assessment.snapshots.manifests import manifest_of
+from risk_assessment.snapshots.reading import SnapshotReader
 from risk_assessment.stops import service as stops
 from service_kit.database.engine import Database
 
@@ -72,21 +76,24 @@ class Plan:
             run = queries.of_number(snapshot, self._run.number)
             selection, excluded = selection_of(run, self._scorer), Excluded()
             manifest = Manifest(self._scorer.policy.hash, run.threshold, run.batch_size)
-            eligible = Eligible(
-                self._database, snapshot, selection, Blocked(snapshot, run.portfolio, run.snapshot_at), excluded
-            )
+            blocked = Blocked(snapshot, run.portfolio, run.snapshot_at)
+            eligible = Eligible(self._database, snapshot, selection, blocked, excluded)
             with self._order(snapshot, run, eligible, excluded) as order:
                 for chunk in eligible.entries():
                     order.take_in(chunk)
                     self._record_full(excluded)
                     _check_interrupted(interrupted)
                 writer = MessageWriter(run, self._scorer, MAX_SEQUENCE, MAX_SEQUENCE)
-                fitting = _Fitting(snapshot, writer, eligible.partly).batches(manifest.cut(order.entries()))
+                fitting = Fitting(snapshot, writer, eligible.partly).batches(manifest.cut(order.entries()))
                 for part in _in_commits(manifest.numbered(fitting)):
                     self._write(partial(self._record, part=part, partly=eligible.partly, left=excluded.take()))
                     _check_interrupted(interrupted)
-        left = excluded.take_all()
-        self._write(partial(self._finish, manifest=manifest, counts=excluded.counts, left=left, now=clock()))
+            looked_at = SnapshotReader(snapshot, run.portfolio, blocked, eligible.last_person)
+            self._record_snapshot(looked_at, blocked.numbers, interrupted)
+        if looked_at.debtors != manifest.ranked + excluded.counts.total():
+            raise CountsDifferError(f"{looked_at.debtors} debtors were looked at, and others ranked or excluded")
+        totals = self._totals(run, manifest, excluded.counts, looked_at.finish())
+        self._write(partial(self._finish, totals=totals, left=excluded.take_all(), now=clock()))
         return manifest.ranked
 
     def _order(self, snapshot: Connection, run: Row[Any], eligible: Eligible, excluded: Excluded) -> Order:
@@ -98,6 +105,7 @@ class Plan:
         self._move(connection, RunState.PLANNING, snapshot_at=now, stops_before=stops.sequence_all(connection))
         batches.delete_planned(connection, self._run.number)
         exclusions.delete_planned(connection, self._run.number)
+        snapshots.delete_planned(connection, self._run.number)
 
     def _record_full(self, excluded: Excluded) -> None:
         if excluded.waiting >= PARTS_A_COMMIT:
@@ -110,19 +118,36 @@ class Plan:
         batches.record_planned(connection, self._run.number, part, partly)
         exclusions.record(connection, self._run.number, left)
 
-    def _finish(
-        self, connection: Connection, manifest: Manifest, counts: Counter[Exclusion], left: list[Part], now: datetime
+    def _record_snapshot(
+        self, looked_at: SnapshotReader, holds: Sequence[int], interrupted: Callable[[], bool]
     ) -> None:
+        number = self._run.number
+        self._write(lambda connection: snapshots.record_holds(connection, number, holds))
+        parts = looked_at.parts()
+        while some := list(islice(parts, PARTS_A_COMMIT)):
+            self._write(partial(snapshots.record, run_number=number, parts=some))
+            _check_interrupted(interrupted)
+
+    def _totals(
+        self, run: Row[Any], manifest: Manifest, counts: Counter[Exclusion], snapshot_hash: str
+    ) -> dict[str, Any]:
         totals = {
             "debtors_ranked": manifest.ranked,
             "debtors_high": manifest.high,
             "batches_total": manifest.batches_total,
-            "manifest_hash": manifest.hash,
             "excluded": orjson.dumps(in_order(counts)).decode(),
-            "planned_at": now,
+            "snapshot_hash": snapshot_hash,
+            "order_hash_high": manifest.order_hash(Lane.HIGH),
+            "order_hash_standard": manifest.order_hash(Lane.STANDARD),
+            "code_version": version("smartrecover"),
         }
+        shown = manifest_of({**run._mapping, **totals}, self._scorer.policy)
+        return totals | {"manifest_hash": shown["manifest_hash"]}
+
+    def _finish(self, connection: Connection, totals: dict[str, Any], left: list[Part], now: datetime) -> None:
         exclusions.record(connection, self._run.number, left)
-        if manifest.batches_total:
+        totals |= {"planned_at": now}
+        if totals["batches_total"]:
             self._move(connection, RunState.PUBLISHING, **totals)
         else:
             self._move(connection, RunState.COMPLETED, published_at=now, completed_at=now, **totals)
@@ -144,13 +169,14 @@ def _check_interrupted(interrupted: Callable[[], bool]) -> None:
         raise PlanInterruptedError
 
 
-class _Fitting:
+class Fitting:
     """Halves batches whose message would be too large; only very large batches of very long entries are."""
 
     def __init__(self, snapshot: Connection, writer: MessageWriter, partly: Mapping[int, Block]) -> None:
         self._snapshot, self._writer, self._partly = snapshot, writer, partly
 
     def batches(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """Yield the batches, halved where they must be."""
         for lane, entries in batches:
             if len(entries) <= (FITS_WITH_BLOCKS if self._partly else ALWAYS_FITS):
                 yield lane, entries

@@ -14,6 +14,7 @@ from risk_assessment.batches.tables import BatchState, run_batches
 from risk_assessment.exclusions import queries as exclusions
 from risk_assessment.policies.registry import PolicyRegistry
 from risk_assessment.runs.tables import UNPLANNED, RunState, Unit, runs, unit_of
+from risk_assessment.snapshots.manifests import filters_view
 from service_kit.auth.portfolios import Portfolios, admits
 from service_kit.http.pages import Page, decode_cursor, fetch_page
 
@@ -141,7 +142,7 @@ def view(connection: Connection, row: Row[Any], registry: PolicyRegistry) -> dic
         "threshold": format_money(row.threshold),
         "limit": row.debtor_limit,
         "unit": unit_of(row.unit),
-        "filters": _filters_view(row.filters),
+        "filters": filters_view(row.filters),
         "capacities": cut_of(row).capacities,
         "excluded": orjson.loads(row.excluded),
         "policy": policy.ref.model_dump(),
@@ -159,8 +160,3 @@ def _batches_by_state(connection: Connection, run_number: int) -> Mapping[str, i
         .group_by(run_batches.c.state)
     )
     return dict(connection.execute(statement).all())
-
-
-def _filters_view(text: str) -> dict[str, Any] | None:
-    filters = orjson.loads(text)
-    return {k: format_money(v) if k.endswith("_debt") else v for k, v in filters.items()} or None

@@ -65,6 +65,10 @@ runs = Table(
     Column("end_sent_at", UtcDateTime),
     Column("unit", String(8)),  # NULL: planned by version 1.0, which ranked every account
     Column("snapshot_at", UtcDateTime),  # the moment of which holds its plan respects; NULL: planned by version 1.0
+    Column("snapshot_hash", String(64)),  # NULL, like the next three: planned up to version 1.2
+    Column("order_hash_high", String(64)),
+    Column("order_hash_standard", String(64)),
+    Column("code_version", String(32)),
     Column("stops_before", BigInteger),  # the last stop its plan has taken in; NULL: its messages are version 1
     Column("capacities", Text),  # by action, how many there is room for; NULL: for all
     sqlite_autoincrement=True,

@@ -6,19 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, select, update
 from tests.contracts.access.guarded import ROOTS, Guarded, guarded
 from tests.contracts.audit.actions import DEBTOR, ok
 from tests.debt_processing.builders import LATER, NOW, a_batch, a_debtor, debtors
 from tests.debt_processing.stops.feed import a_stop
+from tests.risk_assessment.planned import plan
 
 from debt_processing.batches import service as inbox
 from recovery_core.decisions.decide import decide
 from recovery_core.messages.batch import resolve_policy
 from recovery_core.policies.builtin import built_in_policy
-from recovery_core.ranking.exclusions import Excluded, Exclusion
-from risk_assessment.exclusions import service as exclusions
-from risk_assessment.tables import runs
 from service_kit.database.engine import Database
 
 OURS, THEIRS = "acme", "bolt"
@@ -110,23 +107,15 @@ def _filled_risk(risk: Guarded, portfolio: str) -> dict[str, str]:
 
     debtor = post("/debtors", **DEBTOR | {"portfolio": portfolio})
     post("/debtors", **DEBTOR | {"portfolio": portfolio, "external_ref": "ACC-2", "total_debt_amount": "90000.00"})
+    post("/debtors", **DEBTOR | {"portfolio": portfolio, "external_ref": "ACC-3", "payment_status": "PAID"})
     run, job = post("/runs", portfolio=portfolio), post("/scoring-jobs", portfolio=portfolio)
     hold = post("/holds", debtor_id=int(debtor), kind="DISPUTE", reason="Letter")
     simulation = post("/simulations", portfolio=portfolio, policy="classic")
     post("/holds", portfolio=portfolio, person_ref="P-1", kind="HARDSHIP", reason="Letter")
-    risk.database.transact(lambda connection: _left_out(connection, run, int(debtor)))
+    plan(risk.database, run)
     hashes = {"policy_hash": STANDARD, "other_hash": CLASSIC}
     things = {"run_id": run, "job_id": job, "hold_id": hold, "simulation_id": simulation}
     return {"debtor_id": debtor, "name": portfolio} | things | hashes
-
-
-def _left_out(connection: Connection, run_id: str, debtor_id: int) -> None:
-    """Record that the run left a debtor out, as a plan does."""
-    number = connection.execute(select(runs.c.number).where(runs.c.id == run_id)).scalar_one()
-    left_out = Excluded()
-    left_out.add(Exclusion.PAID, [debtor_id])
-    exclusions.record(connection, number, left_out.take_all())
-    connection.execute(update(runs).where(runs.c.number == number).values(planned_at=NOW))
 
 
 def _filled_debt(database: Database, portfolio: str, first: int) -> dict[str, str]:

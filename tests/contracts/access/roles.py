@@ -40,6 +40,8 @@ EXPECTED = {
         ("GET", "/runs/{run_id}/compare"): "viewer",
         ("POST", "/simulations"): "operator",
         ("GET", "/simulations/{simulation_id}"): "viewer",
+        ("GET", "/runs/{run_id}/explain/{debtor_id}"): "viewer",
+        ("GET", "/runs/{run_id}/manifest"): "viewer",
     },
     "debt": {
         ("GET", "/me"): "viewer",

@@ -47,6 +47,7 @@ READS = {
         ("GET", "/runs/{run_id}/exclusions"): "run.exclusions_read",
         ("GET", "/runs/{run_id}/compare"): "run.compared",
         ("GET", "/simulations/{simulation_id}"): "simulation.read",
+        ("GET", "/runs/{run_id}/explain/{debtor_id}"): "run.explained",
     },
     "debt": {
         ("GET", "/debtors/{debtor_id}/decisions"): "debtor.decisions_read",
@@ -74,6 +75,7 @@ IMPERSONAL = {
         ("GET", "/runs"),
         ("GET", "/runs/{run_id}"),
         ("GET", "/runs/{run_id}/events"),
+        ("GET", "/runs/{run_id}/manifest"),
     },
     "debt": {("GET", "/me"), ("GET", "/workers"), ("GET", "/queues"), ("GET", "/dead-letters")},
 }

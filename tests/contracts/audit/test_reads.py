@@ -3,16 +3,15 @@
 from typing import Any
 
 import pytest
-from sqlalchemy import update
 from tests.contracts.access.guarded import ROOTS, Guarded
 from tests.contracts.audit.actions import READS, WHY, created, held, ok
 from tests.contracts.audit.conftest import Log
 from tests.debt_processing.builders import LATER, NOW, a_batch, a_debtor, debtors
+from tests.risk_assessment.planned import plan
 
 from debt_processing.batches import service as inbox
 from recovery_core.decisions.decide import decide
 from recovery_core.messages.batch import resolve_policy
-from risk_assessment.tables import runs
 
 
 def recorded(debt: Guarded, entries: list[dict[str, Any]]) -> None:
@@ -22,22 +21,14 @@ def recorded(debt: Guarded, entries: list[dict[str, Any]]) -> None:
     debt.database.transact(lambda connection: inbox.record(connection, decided, NOW, LATER))
 
 
-def _subject(path: str, debtor: int, hold: str, run: str, simulation: str) -> str:
+def _subjects(path: str, debtor: int, hold: str, run: str, simulation: str) -> list[str]:
     """Return what a read of this path is about. A preview is about the debtors that it shows."""
     if path.startswith("/holds"):
-        return f"hold:{hold}"
+        return [f"hold:{hold}"]
     if path.startswith("/simulations"):
-        return f"simulation:{simulation}"
-    return f"run:{run}" if "{run_id}" in path else f"debtor:{debtor}"
-
-
-def _params(path: str, run: str, risk: Guarded) -> dict[str, str]:
-    """Return the parameters that a path wants. A run is compared with itself, as if it had been planned."""
-    if not path.endswith("/compare"):
-        return {}
-    with risk.database.write() as connection:
-        connection.execute(update(runs).values(planned_at=NOW))
-    return {"with": run}
+        return [f"simulation:{simulation}"]
+    named = {"run_id": f"run:{run}", "debtor_id": f"debtor:{debtor}"}
+    return [subject for name, subject in named.items() if f"{{{name}}}" in path] or [named["debtor_id"]]
 
 
 class TestReads:
@@ -50,16 +41,18 @@ class TestReads:
         run = str(ok(risk.request("operator", "POST", "/risk-service/runs", json={}))["id"])
         tried = ok(risk.request("operator", "POST", "/risk-service/simulations", json={"policy": "classic"}))
         simulation = str(tried["id"])
+        plan(risk.database, run)
         before = risk.records()
 
         address = ROOTS["risk"] + path.format(debtor_id=debtor, hold_id=hold, run_id=run, simulation_id=simulation)
-        ok(risk.request("viewer", method, address, headers=WHY, params=_params(path, run, risk)))
+        params = {"with": run} if path.endswith("/compare") else {}
+        ok(risk.request("viewer", method, address, headers=WHY, params=params))
 
         assert log.events == [
             {
                 "event": "audit.read",
                 "action": READS["risk"][method, path],
-                "subjects": [_subject(path, debtor, hold, run, simulation)],
+                "subjects": _subjects(path, debtor, hold, run, simulation),
                 "actor": "key:the-viewer",
                 "role": "viewer",
                 "reason": "Ticket 7",

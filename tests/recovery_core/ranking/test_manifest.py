@@ -55,9 +55,9 @@ def test_the_hash_covers_the_policy_and_every_debtor_with_its_priority() -> None
 
     expected = hashlib.sha256(HASH.encode() + struct.pack("<4q", 1, 60, 2, 40)).hexdigest()
 
-    assert cut(order, 1)[0].hash == cut(order, 2)[0].hash == expected
-    assert cut([(60, 1, 9), (40, 2, 9)], 1)[0].hash == expected, "a payload is no part of the order"
-    assert cut([(60, 2, 7), (40, 1, 8)], 1)[0].hash != expected
+    assert cut(order, 1)[0].first_hash == cut(order, 2)[0].first_hash == expected
+    assert cut([(60, 1, 9), (40, 2, 9)], 1)[0].first_hash == expected, "a payload is no part of the order"
+    assert cut([(60, 2, 7), (40, 1, 8)], 1)[0].first_hash != expected
 
 
 @given(st.lists(st.tuples(numbers, numbers, numbers)))

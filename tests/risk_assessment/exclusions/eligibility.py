@@ -96,7 +96,7 @@ def outcome(
     left, eligible = [], []
     blocked: dict[int, tuple[frozenset[int], str]] = {}
     for row in rows:
-        hold = _hold_of(row, holds, at)
+        hold = hold_of(row, holds, at)
         if hold and len(hold[0]) < ACTIONS:
             blocked[row["id"]] = hold[0], hold[1].kind
         reason = _reason(row, hold, filters or {}, policy)
@@ -131,7 +131,7 @@ def _reason(row: Mapping[str, Any], hold: Any, filters: Mapping[str, Any], polic
     return None if inside else "FILTERED"
 
 
-def _hold_of(row: Mapping[str, Any], holds: list[Placed], at: datetime) -> tuple[frozenset[int], Placed] | None:
+def hold_of(row: Mapping[str, Any], holds: list[Placed], at: datetime) -> tuple[frozenset[int], Placed] | None:
     """Return the actions that holds block for a debtor, and the hold that is named."""
     mine = [
         hold

@@ -1,0 +1,78 @@
+"""Reads what a run looks at: every debtor of the portfolio in order of the ids, with the facts, person and holds."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, Select, func, literal_column, select
+
+from recovery_core.profile import PROFILE_FIELDS
+from recovery_core.ranking.persons import payload_of
+from recovery_core.ranking.snapshot import SnapshotDigest, SnapshotPart, as_text
+from risk_assessment.debtors.tables import debtors
+from risk_assessment.exclusions.selection import Blocked
+from service_kit.database.bulk import document_and_columns
+
+CHUNK = 5_000
+
+
+class SnapshotReader:
+    """Hashes the debtors of a portfolio as one connection sees them, and yields which version of each it saw."""
+
+    def __init__(self, connection: Connection, portfolio: str, blocked: Blocked, last_person: int) -> None:
+        self._connection, self._portfolio, self._blocked = connection, portfolio, blocked
+        self._has_persons = last_person > 0
+        self._digest = SnapshotDigest(last_person)
+
+    def parts(self) -> Iterator[SnapshotPart]:
+        """Yield all debtors, in chunks."""
+        ends = select(func.min(debtors.c.id), func.max(debtors.c.id)).where(debtors.c.portfolio == self._portfolio)
+        first, last = self._connection.execute(ends).one()
+        while first is not None and first <= last:
+            facts, ids, versions, persons = self._chunk(first, last)
+            if not ids:
+                return
+            self._add(facts, ids, persons, versions)
+            yield SnapshotPart(ids, versions)
+            first = ids[-1] + 1
+
+    @property
+    def debtors(self) -> int:
+        """How many were yielded."""
+        return self._digest.debtors
+
+    def finish(self) -> str:
+        """Return the hash of all that was yielded."""
+        return self._digest.finish()
+
+    def _add(self, facts: str, ids: list[int], persons: list[int | None], versions: list[int]) -> None:
+        pairs = zip(persons, versions, strict=True) if persons else ()
+        payloads = [payload_of(person, version) for person, version in pairs] or versions
+        self._digest.add(facts, ids, persons, self._blocked.among(ids, payloads))
+
+    def _chunk(self, first: int, last: int) -> tuple[str, list[int], list[int], list[int | None]]:
+        columns = ["id", "version", *(("person_id",) if self._has_persons else ())]
+        facts, found = document_and_columns(self._connection, self._statement(first, last), _LOOKED_AT, columns)
+        if found[0] != sorted(found[0]):
+            facts, found = _sorted(facts, found)
+        ids, versions, *persons = found
+        return facts, ids, versions, persons[0] if persons else []
+
+    def _statement(self, first: int, last: int) -> Select[Any]:
+        columns = [debtors.c[name] for name in (*_LOOKED_AT, "person_id")]
+        # The plus, which changes nothing, keeps SQLite from sorting a whole portfolio for each chunk; the hint MariaDB.
+        of_portfolio = literal_column("+debtors.portfolio", debtors.c.portfolio.type) == self._portfolio
+        statement = select(*columns).where(of_portfolio, debtors.c.id.between(first, last))
+        for dialect in ("mysql", "mariadb"):
+            statement = statement.with_hint(debtors, "FORCE INDEX (PRIMARY)", dialect)
+        return statement.order_by(debtors.c.id).limit(CHUNK)
+
+
+_LOOKED_AT = ("id", "version", *PROFILE_FIELDS)
+
+
+def _sorted(facts: str, found: list[list[Any]]) -> tuple[str, list[list[Any]]]:
+    """Return a chunk in order of the ids: no database promises the order in which it makes a document."""
+    order = sorted(range(len(found[0])), key=found[0].__getitem__)
+    rows = orjson.loads(facts)
+    return as_text(rows[at] for at in order), [[column[at] for at in order] for column in found]
