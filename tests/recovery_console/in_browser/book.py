@@ -6,10 +6,18 @@ from tests.recovery_console.builders import POLICY, a_book, a_page, a_summary, a
 from tests.recovery_console.holds.builders import a_hold
 from tests.recovery_console.operations.builders import a_dead_letter, a_lane, a_system
 from tests.recovery_console.policies.builders import DRAFT_HASH, a_rule_book
+from tests.recovery_console.run_builders import LAST_ID, RUN_ID, a_completed_run, a_report, a_skip, some_runs
 from tests.recovery_console.simulations.builders import a_simulation
 
 PAGES = (
     "/",
+    "/runs",
+    "/runs/new",
+    f"/runs/{LAST_ID}",
+    f"/runs/{RUN_ID}/decisions",
+    f"/runs/{RUN_ID}/exclusions",
+    f"/runs/{RUN_ID}/compare",
+    f"/runs/{RUN_ID}/why",
     "/operations",
     "/holds",
     "/holds/h1",
@@ -31,8 +39,12 @@ def a_whole_book() -> dict[str, Any]:
     return (
         a_book()
         | a_system([a_lane("high", waiting=3, dead=2, oldest_seconds=240), a_lane("standard")])
+        | some_runs()
         | a_rule_book()
         | {
+            f"GET /risk-service/runs/{LAST_ID}": a_completed_run(LAST_ID),
+            f"GET /debt-service/runs/{LAST_ID}": a_report(run_id=LAST_ID),
+            f"GET /debt-service/runs/{LAST_ID}/skips": a_page(a_skip(detail=HOSTILE)),
             "GET /debt-service/dead-letters": a_page(a_dead_letter("1"), a_dead_letter("2", run_id="r1")),
             "GET /risk-service/holds": a_page(a_hold(reason=HOSTILE), person),
             "GET /risk-service/holds/h1": a_hold(reason=HOSTILE * 10),
