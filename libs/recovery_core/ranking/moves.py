@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from recovery_core.money import MAX_MINOR
 from recovery_core.policies.document import Policy
 from recovery_core.ranking.objective import objective_for
-from recovery_core.scoring.cells import FactorPlace
+from recovery_core.scoring.places import FactorPlace
 from recovery_core.scoring.scorer import Score
 
 

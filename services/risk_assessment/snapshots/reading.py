@@ -68,7 +68,8 @@ class SnapshotReader:
         return statement.order_by(debtors.c.id).limit(CHUNK)
 
 
-_LOOKED_AT = ("id", "version", *PROFILE_FIELDS)
+# Attributes are no column of every debtor: most portfolios declare none.
+_LOOKED_AT = ("id", "version", *(name for name in PROFILE_FIELDS if name != "attributes"))
 
 
 def _sorted(facts: str, found: list[list[Any]]) -> tuple[str, list[list[Any]]]:
