@@ -18,6 +18,7 @@ from recovery_console.policies.view import (
     error_codes,
     grouped,
     influence_chart,
+    influence_rows,
     sorted_findings,
     why_not,
 )
@@ -107,9 +108,10 @@ async def _described(visit: Visit, policy_hash: str, portfolio: Portfolio | None
     policy, found = await asyncio.gather(visit.ask(risk.policy(policy_hash)), visit.attempt(lint))
     described = {"policy": policy, "tables": tables(policy["document"]), "found": found}
     if isinstance(found, Away):
-        return described | {"findings": [], "codes": [], "influence": None}
+        return described | {"findings": [], "codes": [], "influence": None, "influence_rows": []}
     return described | {
         "findings": sorted_findings(found["findings"]),
         "codes": error_codes(found["findings"]),
         "influence": influence_chart("influence", found),
+        "influence_rows": influence_rows(found),
     }

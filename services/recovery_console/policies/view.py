@@ -9,6 +9,7 @@ from typing import Any
 from recovery_charts.bars import Bar, bars
 from recovery_charts.figure import Chart
 from recovery_client.shapes import Finding, Findings, Policy, Portfolio
+from recovery_console.formatting import NO_VALUE
 from recovery_console.words import plain
 
 SEVERITIES = ("error", "warning", "note")
@@ -52,10 +53,18 @@ def error_codes(findings: Iterable[Finding]) -> list[str]:
 def influence_chart(scope: str, findings: Findings) -> Chart:
     """Return a bar for each factor: in which share of all cases its best and its worst value differ in level."""
     rows = [
-        Bar(plain(factor), _percent(found["level_flip_share"]), _influence_text(found))
+        Bar(plain(factor), _percent(found["level_flip_share"]), found["level_flip_share"])
         for factor, found in findings["influence"].items()
     ]
     return bars(scope, "How often a factor alone changes the level", rows, ("Factor", "Share of all cases"))
+
+
+def influence_rows(findings: Findings) -> list[tuple[str, str, str, str]]:
+    """Return for each factor in which share of all cases it changes the level, its points, and the priority's rise."""
+    return [
+        (plain(factor), found["level_flip_share"], str(found["points_span"]), _rise(found["priority_percent"]))
+        for factor, found in findings["influence"].items()
+    ]
 
 
 def differences(changes: Iterable[Mapping[str, Any]]) -> list[Difference]:
@@ -74,10 +83,8 @@ def why_not(policy: Policy, portfolio: Portfolio | None, actor: str, *, signs_in
     return None
 
 
-def _influence_text(found: Mapping[str, Any]) -> str:
-    share = f"{found['level_flip_share']} of cases, {found['points_span']} points"
-    most = found["priority_percent"]
-    return share if most is None else f"{share}, priority up to +{most} %"
+def _rise(percent: int | None) -> str:
+    return NO_VALUE if percent is None else f"+{percent} %"
 
 
 def _percent(share: str) -> Decimal:

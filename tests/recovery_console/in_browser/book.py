@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.recovery_console.builders import POLICY, a_book, a_page, a_summary, an_exposure
+from tests.recovery_console.builders import a_book, a_page, a_summary, an_exposure
 from tests.recovery_console.holds.builders import a_hold
 from tests.recovery_console.operations.builders import a_dead_letter, a_lane, a_system
 from tests.recovery_console.policies.builders import DRAFT_HASH, a_rule_book
@@ -34,7 +34,7 @@ HOSTILE = "<script>alert(1)</script>"
 
 
 def a_whole_book() -> dict[str, Any]:
-    """The answers of both APIs: dead letters, holds of both kinds, a draft, a simulation."""
+    """The answers of both APIs: a completed run, dead letters, holds of both kinds, a draft, a simulation."""
     person = a_hold("h2", debtor_id=None, person_ref="P-17", kind="TIME_BARRED", blocks=["LEGAL_REVIEW"], until=None)
     return (
         a_book()
@@ -50,7 +50,6 @@ def a_whole_book() -> dict[str, Any]:
             "GET /risk-service/holds/h1": a_hold(reason=HOSTILE * 10),
             "GET /risk-service/portfolios/default/summary": a_summary(on_hold={"DISPUTE": an_exposure(2)}),
             "GET /risk-service/simulations/s1": a_simulation(),
-            f"GET /risk-service/policies/{POLICY['hash']}/diff/{POLICY['hash']}": {},
             "POST /debt-service/dead-letters/redrive": {
                 "redriven": 2,
                 "failed": 0,

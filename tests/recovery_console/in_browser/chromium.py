@@ -19,7 +19,8 @@ document.addEventListener('securitypolicyviolation', (event) =>
 
 def find_chromium() -> str | None:
     """Return the browser, if there is one; TEST_CHROMIUM chooses among several."""
-    return os.environ.get("TEST_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return os.environ.get("TEST_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
 
 
 @contextmanager
@@ -34,8 +35,8 @@ def chromium() -> Iterator[Browser]:
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)
-    # As root, in CI, Chromium refuses its own sandbox; what it opens are our own pages.
-    options = ["--no-sandbox"] if os.geteuid() == 0 else []
+    # As root, and on some CI machines, Chromium has no sandbox; what it opens are our own pages.
+    options = ["--no-sandbox"] if os.geteuid() == 0 or os.environ.get("CI") else []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=options)
         try:
