@@ -8,14 +8,26 @@ from tests.recovery_console.policies.builders import a_draft
 
 def a_simulation(state: str = "completed", **changes: Any) -> dict[str, Any]:
     """A simulation of the draft: one of three debtors moves from MEDIUM to HIGH."""
-    begun = {"id": "s1", "state": state, "portfolio": "default", "created_at": NOW, "error": None}
+    found = ("as_of", "today", "debtors", "levels", "lanes", "actions", "excluded", "exposure", "top_k", "movers")
+    begun = dict.fromkeys(found) | {
+        "id": "s1",
+        "state": state,
+        "portfolio": "default",
+        "threshold": "500000.00",
+        "unit": "person",
+        "proposed": {name: a_draft()[name] for name in ("name", "version", "hash")},
+        "debtors_total": 3,
+        "debtors_read": 0,
+        "created_at": NOW,
+        "started_at": None,
+        "finished_at": None,
+        "error": None,
+    }
     if state != "completed":
         return begun | changes
-    proposed = {name: a_draft()[name] for name in ("name", "version", "hash")}
     return begun | {
         "as_of": NOW,
         "today": POLICY,
-        "proposed": proposed,
         "debtors": 3,
         "levels": {"MEDIUM": {"MEDIUM": 1, "HIGH": 1}, "HIGH": {"HIGH": 1}},
         "lanes": {"today": {"high": 1, "standard": 2}, "proposed": {"high": 2, "standard": 1}},
