@@ -15,6 +15,7 @@ def a_simulation(state: str = "completed", **changes: Any) -> dict[str, Any]:
         "portfolio": "default",
         "threshold": "500000.00",
         "unit": "person",
+        "capacities": None,
         "proposed": {name: a_draft()[name] for name in ("name", "version", "hash")},
         "debtors_total": 3,
         "debtors_read": 0,
