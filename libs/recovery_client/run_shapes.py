@@ -27,6 +27,7 @@ class Run(TypedDict):
     batches_done: int
     batches_dead: int
     batches_cancelled: int
+    batches_by_lane: dict[str, Counts]
     manifest_hash: str | None
     created_at: str
     planned_at: str | None

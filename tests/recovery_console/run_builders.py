@@ -8,6 +8,11 @@ RUN_ID = "4b6f2c1e-7f53-4f0e-9d0c-0b1f6a1d7c55"
 LAST_ID = "11111111-7f53-4f0e-9d0c-0b1f6a1d7c55"
 
 
+def some_batches(**counts: int) -> dict[str, int]:
+    """How many batches of a lane are in each state."""
+    return dict.fromkeys(("planned", "sent", "done", "dead", "cancelled"), 0) | counts
+
+
 def a_run(run_id: str = RUN_ID, **changes: Any) -> dict[str, Any]:
     """A run of 1,000 debtors in 10 batches, 3 of them high, half of them worked."""
     return {
@@ -30,6 +35,7 @@ def a_run(run_id: str = RUN_ID, **changes: Any) -> dict[str, Any]:
         "batches_done": 5,
         "batches_dead": 0,
         "batches_cancelled": 0,
+        "batches_by_lane": {"high": some_batches(done=3), "standard": some_batches(done=2, sent=2, planned=3)},
         "manifest_hash": "a" * 64,
         "created_at": NOW,
         "planned_at": NOW,
@@ -42,7 +48,8 @@ def a_run(run_id: str = RUN_ID, **changes: Any) -> dict[str, Any]:
 def a_completed_run(run_id: str = RUN_ID, **changes: Any) -> dict[str, Any]:
     """A run whose 10 batches are all worked."""
     over = {"state": "completed", "batches_sent": 10, "batches_done": 10, "published_at": NOW, "completed_at": NOW}
-    return a_run(run_id, **over | changes)
+    lanes = {"high": some_batches(done=3), "standard": some_batches(done=7)}
+    return a_run(run_id, **over | {"batches_by_lane": lanes} | changes)
 
 
 def a_preview(**changes: Any) -> dict[str, Any]:

@@ -48,6 +48,7 @@ RUN = {
     "batches_done",
     "batches_dead",
     "batches_cancelled",
+    "batches_by_lane",
     "manifest_hash",
     "created_at",
     "planned_at",

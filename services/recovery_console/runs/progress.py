@@ -11,7 +11,7 @@ from recovery_client.run_shapes import Report, Run, Skip
 from recovery_console import words
 from recovery_console.failures import Away
 from recovery_console.formatting import Reader
-from recovery_console.runs.planning import LeftOut, in_batches, left_out
+from recovery_console.runs.planning import LeftOut, left_out
 
 OVER = frozenset({"completed", "cancelled", "failed"})
 _KEYS = (
@@ -100,23 +100,9 @@ def percent_of(run: Run, processed: int) -> int:
 
 
 def batch_strip(run: Run, reader: Reader) -> Chart:
-    """Return the strip of batches, the lanes apart."""
-    lanes = [Lane(name, counts) for name, counts in lanes_of(run).items()]
+    """Return the strip of batches, the lanes apart; within a lane in the order of their states."""
+    lanes = [Lane(name, [counts[key.tone] for key in _KEYS]) for name, counts in run["batches_by_lane"].items()]
     return strip("batches", "Batches", _KEYS, lanes, reader.number)
-
-
-def lanes_of(run: Run) -> dict[str, list[int]]:
-    """Return for each lane how many batches are worked, dead, sent, planned and cancelled."""
-    total, high = run["batches_total"] or 0, in_batches(run["debtors_high"] or 0, run["batch_size"])
-    done, dead = run["batches_done"], run["batches_dead"]
-    sent, cancelled = run["batches_sent"] - done - dead, run["batches_cancelled"]
-    counts = [done, dead, sent, total - done - dead - sent - cancelled, cancelled]
-    # The API counts the batches of both lanes together. They are worked in order, so the high lane comes first.
-    taken, left = [], high
-    for count in counts:
-        taken.append(min(count, left))
-        left -= taken[-1]
-    return {"high": taken, "standard": [count - part for count, part in zip(counts, taken, strict=True)]}
 
 
 def by_level(report: Report, reader: Reader) -> Chart:

@@ -29,7 +29,9 @@ INVALID = 422
 @router.get("")
 async def list_runs(visit: Visiting) -> Response:
     """Show the runs, newest first."""
-    page = await visit.ask(risk.runs(limit=PAGE, cursor=visit.request.query_params.get("cursor")))
+    page = await visit.ask(
+        risk.runs(portfolio=visit.portfolio, limit=PAGE, cursor=visit.request.query_params.get("cursor"))
+    )
     return visit.page("runs/list.html", section=SECTION, runs=page["items"], next_cursor=page["next_cursor"])
 
 

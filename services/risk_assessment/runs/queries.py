@@ -1,13 +1,14 @@
 """Runs read: one, a page of them, those to plan or complete, and how clients see them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Row, Select, func, select, union_all
+from sqlalchemy import Connection, Row, Select, case, func, select, union_all
 
 from recovery_core.money import format_money
+from recovery_core.policies.parts import Lane
 from recovery_core.ranking.exclusions import Exclusion
 from recovery_core.ranking.worklist import Cut
 from risk_assessment.batches.tables import BatchState, run_batches
@@ -134,7 +135,8 @@ def cut_of(run: Row[Any]) -> Cut:
 
 def view(connection: Connection, row: Row[Any], registry: PolicyRegistry) -> dict[str, Any]:
     """Return the run as clients see it."""
-    batches = _batches_by_state(connection, row.number)
+    lanes = _batches_by_lane(connection, row)
+    batches = {state: sum(lane[state] for lane in lanes.values()) for state in BatchState}
     policy = registry.scorer(connection, row.policy_id).policy
     sent = (BatchState.SENT, BatchState.DONE, BatchState.DEAD)
     return {
@@ -146,17 +148,24 @@ def view(connection: Connection, row: Row[Any], registry: PolicyRegistry) -> dic
         "capacities": cut_of(row).capacities,
         "excluded": orjson.loads(row.excluded),
         "policy": policy.ref.model_dump(),
-        "batches_sent": sum(batches.get(state, 0) for state in sent),
-        "batches_done": batches.get(BatchState.DONE, 0),
-        "batches_dead": batches.get(BatchState.DEAD, 0),
-        "batches_cancelled": batches.get(BatchState.CANCELLED, 0),
+        "batches_by_lane": lanes,
+        "batches_sent": sum(batches[state] for state in sent),
+        "batches_done": batches[BatchState.DONE],
+        "batches_dead": batches[BatchState.DEAD],
+        "batches_cancelled": batches[BatchState.CANCELLED],
     }
 
 
-def _batches_by_state(connection: Connection, run_number: int) -> Mapping[str, int]:
-    statement = (
-        select(run_batches.c.state, func.count())
-        .where(run_batches.c.run_number == run_number)
+def _batches_by_lane(connection: Connection, run: Row[Any]) -> dict[Lane, dict[BatchState, int]]:
+    """Return how many batches of each lane are in each state. The first batches are those of the high lane."""
+    high_batches = -(-(run.debtors_high or 0) // run.batch_size)
+    counted = (
+        select(run_batches.c.state, func.count(), func.sum(case((run_batches.c.sequence <= high_batches, 1), else_=0)))
+        .where(run_batches.c.run_number == run.number)
         .group_by(run_batches.c.state)
     )
-    return dict(connection.execute(statement).all())
+    lanes: dict[Lane, dict[BatchState, int]] = {lane: dict.fromkeys(BatchState, 0) for lane in Lane}
+    for state, every, high in connection.execute(counted):
+        lanes[Lane.HIGH][BatchState(state)] = int(high)
+        lanes[Lane.STANDARD][BatchState(state)] = every - int(high)
+    return lanes

@@ -10,6 +10,7 @@ from recovery_core.money import Money, Threshold
 from recovery_core.policies.parts import Lane, RiskLevel
 from recovery_core.profile import PaymentStatus
 from recovery_core.whole_number import WHOLE
+from risk_assessment.batches.tables import BatchState
 from risk_assessment.fields import Capacities, PolicyName, PolicyRefOut, PortfolioName
 from risk_assessment.runs.tables import RunState, Unit
 
@@ -70,6 +71,10 @@ class RunOut(BaseModel):
     batches_done: int
     batches_dead: int
     batches_cancelled: int
+    batches_by_lane: dict[Lane, dict[BatchState, int]] = Field(
+        description="Batches of each lane by state; a batch is planned, then sent, then done, dead or cancelled. "
+        "All are standard until the run is planned"
+    )
     manifest_hash: str | None
     created_at: datetime
     planned_at: datetime | None

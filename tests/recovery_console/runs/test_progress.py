@@ -3,10 +3,10 @@
 from typing import Any
 
 import pytest
-from tests.recovery_console.run_builders import a_completed_run, a_report, a_run
+from tests.recovery_console.run_builders import a_completed_run, a_report, a_run, some_batches
 
 from recovery_console.formatting import Reader
-from recovery_console.runs.progress import Findings, lanes_of, percent_of, progress
+from recovery_console.runs.progress import Findings, percent_of, progress
 
 
 def shown(run: Any, report: Any = None) -> Any:
@@ -44,22 +44,11 @@ def test_without_a_rate_there_is_no_time_left(report: Any) -> None:
     assert (view.per_second, view.seconds_left) == (None, None)
 
 
-@pytest.mark.parametrize(
-    ("run", "high", "standard"),
-    [
-        # worked, dead, sent, planned, cancelled
-        (a_run(), [3, 0, 0, 0, 0], [2, 0, 2, 3, 0]),
-        (a_run(batches_sent=2, batches_done=1), [1, 0, 1, 1, 0], [0, 0, 0, 7, 0]),
-        (a_run(batches_sent=10, batches_done=8, batches_dead=2), [3, 0, 0, 0, 0], [5, 2, 0, 0, 0]),
-        (a_run(state="cancelled", batches_cancelled=3), [3, 0, 0, 0, 0], [2, 0, 2, 0, 3]),
-        (a_run(debtors_high=0), [0, 0, 0, 0, 0], [5, 0, 2, 3, 0]),
-        (a_run(batches_total=None, debtors_high=None, batches_sent=0, batches_done=0), [0] * 5, [0] * 5),
-    ],
-)
-def test_the_cells_of_both_lanes_add_up_to_the_batches(run: Any, high: list[int], standard: list[int]) -> None:
-    lanes = lanes_of(run)
-    assert lanes == {"high": high, "standard": standard}
-    assert sum(high) + sum(standard) == (run["batches_total"] or 0)
+def test_the_strip_has_the_lanes_apart_each_with_its_batches() -> None:
+    lanes = {"high": some_batches(done=3, dead=1), "standard": some_batches(sent=2, planned=4, cancelled=5)}
+    table = shown(a_run(batches_by_lane=lanes)).strip.table
+    assert table.headings == ("Lane", "worked", "dead", "sent", "planned", "cancelled")
+    assert table.rows == (("high", "3", "1", "0", "0", "0"), ("standard", "0", "0", "2", "4", "5"))
 
 
 def test_the_report_has_the_actions_of_each_level() -> None:

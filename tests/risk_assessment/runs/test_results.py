@@ -12,6 +12,7 @@ from tests.risk_assessment.builders import NOON, generate_debtors
 from tests.risk_assessment.planned import a_planned_run, batches_of, digests_of, keys_of, run_row, run_view
 
 from recovery_core.messages.results import BatchResult
+from recovery_core.money import format_money
 from risk_assessment.batches.queries import MAX_SENDS
 from risk_assessment.runs import results
 from risk_assessment.runs.service import cancel
@@ -44,6 +45,21 @@ def test_a_run_is_completed_with_its_last_report(database: Database, run_id: str
     run = run_view(database, run_id)
     assert (run["state"], run["completed_at"], run["error"]) == ("completed", LATER, None)
     assert (run["batches_sent"], run["batches_done"], run["batches_dead"]) == (4, 4, 0)
+
+
+def test_batches_are_counted_by_lane_and_state(database: Database, run_id: str) -> None:
+    fifth = [entry[0] for batch in batches_of(database, run_id) for entry in batch.entries][4]
+    split = a_planned_run(database, batch_size=3, limit=12, threshold=format_money(fifth))  # 4 high, 8 standard
+    none = dict.fromkeys(("planned", "sent", "done", "dead", "cancelled"), 0)
+
+    shown = run_view(database, split)["batches_by_lane"]
+    assert shown == {"high": none | {"planned": 2}, "standard": none | {"planned": 3}}
+
+    send_all(database, split)
+    report(database, a_report(database, split, 2), a_report(database, split, 3, "dead"))
+
+    shown = run_view(database, split)["batches_by_lane"]
+    assert shown == {"high": none | {"sent": 1, "done": 1}, "standard": none | {"sent": 2, "dead": 1}}
 
 
 def test_reports_in_any_order_and_several_times_are_one(database: Database, run_id: str) -> None:
