@@ -35,7 +35,7 @@ def measure(database: str, debtors: int, repeats: int) -> Iterator[Figure]:
     with TemporaryDirectory(prefix="smartrecover-bench-") as folder, databases_of(database, Path(folder)) as found:
         upgrade(found.risk, "risk_assessment")
         risk, registry = Database(found.risk), load_registry("standard", None)
-        _fill(risk, registry, debtors)
+        fill(risk, registry, debtors)
         for which, filters in FILTERS.items():
             look = partial(_look, risk, registry, filters)
             look()
@@ -44,7 +44,8 @@ def measure(database: str, debtors: int, repeats: int) -> Iterator[Figure]:
         risk.dispose()
 
 
-def _fill(risk: Database, registry: PolicyRegistry, debtors: int) -> None:
+def fill(risk: Database, registry: PolicyRegistry, debtors: int) -> None:
+    """Fill the portfolio with generated debtors."""
     scorer = bulk_scorer(risk, registry, PORTFOLIO, utc_now())
     scored = ((row, scorer.score(row)) for row in generate(debtors, Distribution.BALANCED, SEED))
     while chunk := list(islice(scored, CHUNK)):
