@@ -56,7 +56,7 @@ class Comparison:
         debtor_id, (before, _), (after, _) = debtor
         if before and after:
             self._levels[old, new] += 1
-            if old == new and _lane(before, self._high[0]) == _lane(after, self._high[1]):
+            if old == new and (before <= self._high[0]) == (after <= self._high[1]):
                 self._changes["unchanged"] += 1
                 return
         self._changes["new" if not before else "moved" if after else "gone"] += 1

@@ -18,13 +18,14 @@ from risk_assessment.exclusions.tables import run_exclusions
 from risk_assessment.runs import queries as runs
 from risk_assessment.stops.tables import stops
 from service_kit.auth.portfolios import Portfolios
-from service_kit.database.bulk import rows_by_key
+from service_kit.database.bulk import columns_of, rows_by_key
 
 DELETED, ELSEWHERE = "DELETED", "ELSEWHERE"
 """Why a debtor is gone that the run did not meet: its row was deleted, or is in another portfolio now."""
 IDS_A_QUERY = 1_000
 _BATCHES_A_QUERY = 50
 _PARTS_A_QUERY = 20
+_SPARSE = 4  # how many times more assessments than are wanted may be read
 _LIMITS = {Exclusion.LIMIT.value, "BEYOND_LIMIT"}  # the second is what version 1.0 called it
 _JUDGED = ("debtor_id", "version", "policy_id", "risk_level")
 
@@ -96,18 +97,35 @@ def levels_of(connection: Connection, run: Row[Any], scorer: Scorer, keys: Seque
     """
     found: dict[Versioned, str] = {}
     others: list[Versioned] = []
-    for debtor_id, version, policy_id, level in rows_by_key(connection, assessments, _JUDGED, keys):
+    for debtor_id, version, policy_id, level in _assessed(connection, _JUDGED, keys):
         if policy_id == run.policy_id:
             found[debtor_id, version] = level
         else:
             others.append((debtor_id, version))
     if others:
         columns = ("debtor_id", "version", *FACTS)
-        for debtor_id, version, *facts in rows_by_key(connection, assessments, columns, others):
+        for debtor_id, version, *facts in _assessed(connection, columns, others):
             found[debtor_id, version] = scorer.score(facts).risk_level
     if len(found) != len(keys):
         raise RunErasedError(run.id)
     return found
+
+
+def _assessed(connection: Connection, columns: Sequence[str], keys: Sequence[Versioned]) -> Iterator[Sequence[Any]]:
+    """Yield these columns of assessments, which begin with their key.
+
+    Neighbours are read as one range of the key, which takes a fifth of the time of looking each up.
+    """
+    ids, versions = [debtor_id for debtor_id, _ in keys], [version for _, version in keys]
+    if not keys or (max(ids) - min(ids) + 1) * (max(versions) - min(versions) + 1) > _SPARSE * len(keys):
+        yield from rows_by_key(connection, assessments, columns, keys)
+        return
+    here = select(*(assessments.c[name] for name in columns)).where(
+        assessments.c.debtor_id.between(min(ids), max(ids)), assessments.c.version.between(min(versions), max(versions))
+    )
+    wanted = set(keys)
+    found = zip(*columns_of(connection, here), strict=True)
+    yield from (row for row in found if row[:2] in wanted)
 
 
 def unrecorded(connection: Connection, run: Row[Any], scorer: Scorer, ids: Iterable[int]) -> Iterator[tuple[int, str]]:
