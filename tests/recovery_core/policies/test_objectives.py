@@ -1,5 +1,8 @@
 """Objectives as they stand in a policy document: what is read, what is refused, and where."""
 
+import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,6 +44,13 @@ def test_policies_with_other_rates_differ_at_the_rate() -> None:
     other = {**EFFORT, "rate_bp": {**RATES, "LOW": 0}}
     changes = diff_policies(load_policy(a_document_with(EFFORT)), load_policy(a_document_with(other))).changes
     assert [(change.place, change.left, change.right) for change in changes] == [("objective.rate_bp.LOW", 100, 0)]
+
+
+def test_the_objective_in_the_documentation_is_one() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "policies.md").read_text(encoding="utf-8")
+    [example] = re.findall(r'^```json\n"objective": (.*?)```', page, re.MULTILINE | re.DOTALL)
+    rows = [row for row in a_document()["treatment"] if "lane" not in row]
+    assert load_policy(a_document_with(json.loads(example), rows)).document["objective"] == json.loads(example)
 
 
 def _without(values: dict[str, int], name: str) -> dict[str, int]:
