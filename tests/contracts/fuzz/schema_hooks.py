@@ -20,6 +20,8 @@ STATE_SAYS_NO = {
     "Bad precondition",
     "Unclear target",
     "Impossible times",
+    "Bad capacity",
+    "Another order",
 }
 
 
