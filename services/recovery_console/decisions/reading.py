@@ -15,7 +15,7 @@ from recovery_console.dependencies import Visit
 T = TypeVar("T", bound=Mapping[str, Any])
 MAX_FOUND = 20  # debtors that a text finds
 MAX_PAGES = 10  # of skips or of errors that are looked through, 500 each
-NOT_FOUND = 404
+NOT_FOUND, CONFLICT = 404, 409
 
 
 async def debtors_named(visit: Visit, portfolio: str, text: str) -> list[Debtor]:
@@ -56,7 +56,7 @@ async def _explanation(visit: Visit, run_id: str, debtor_id: int) -> Explanation
     try:
         return await visit.ask(risk.explanation(run_id, debtor_id))
     except RejectedError as error:
-        if error.status != NOT_FOUND:
+        if error.status not in (NOT_FOUND, CONFLICT):  # a conflict: the run has no plan
             raise
         return None
 

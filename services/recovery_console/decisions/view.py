@@ -60,10 +60,8 @@ def answer(fate: Fate, run: Run) -> Answer:
     """Return why a debtor was not worked in a run, from what left it out, skipped it or stopped it."""
     if fate.decision is not None:
         return Answer(True, f"It was worked: {words.plain(fate.decision['action'])}.", why(fate.decision))
-    if fate.explanation is None:
-        return Answer(False, "It was not in the run's portfolio when the run ranked it.")
-    if fate.explanation["outcome"] == "excluded":
-        return _left_out(fate.explanation)
+    if fate.explanation is None or fate.explanation["outcome"] == "excluded":
+        return _left_out(fate.explanation, run)
     if fate.skip is not None:
         return Answer(
             False,
@@ -76,7 +74,11 @@ def answer(fate: Fate, run: Run) -> Answer:
     return _not_yet(fate, run)
 
 
-def _left_out(explanation: Explanation) -> Answer:
+def _left_out(explanation: Explanation | None, run: Run) -> Answer:
+    if run["planned_at"] is None:
+        return Answer(False, f"The run has ranked no debtor: it is {run['state']}.")
+    if explanation is None:
+        return Answer(False, "It was not in the run's portfolio when the run ranked it.")
     reason = explanation.get("reason")
     return Answer(
         False,

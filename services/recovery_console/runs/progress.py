@@ -53,6 +53,7 @@ class Progress:
     per_second: str | None
     seconds_left: int | None
     sentence: str
+    options: Sequence[tuple[str, str]]
     left_out: Sequence[LeftOut]
     strip: Chart
     report: Chart | None
@@ -85,10 +86,28 @@ def progress(run: Run, findings: Findings, reader: Reader) -> Progress:
         reader.number(round(rate)) if rate > 0 else None,
         left,
         _SENTENCES.get(run["state"], run["state"]),
+        options_of(run, reader),
         left_out(run["excluded"]),
         batch_strip(run, reader),
         by_level(report, reader) if report else None,
     )
+
+
+def options_of(run: Run, reader: Reader) -> list[tuple[str, str]]:
+    """Return what the run was asked for, as names with their texts; only what narrows it."""
+    filters, capacities = run["filters"] or {}, run["capacities"] or {}
+    listed = [
+        words.plain(value).lower() for name in ("risk_level", "payment_status") for value in filters.get(name) or ()
+    ]
+    bounds = [
+        f"debt {text} {reader.number(filters[name])}"
+        for name, text in (("min_debt", "from"), ("max_debt", "to"))
+        if filters.get(name)
+    ]
+    room = [f"{words.plain(action).lower()} {reader.number(count)}" for action, count in capacities.items()]
+    found = [("Only", ", ".join(listed + bounds)), ("Capacities", ", ".join(room))]
+    accounts = [("Ranks", "every account")] if run["unit"] == "account" else []
+    return accounts + [(name, text) for name, text in found if text]
 
 
 def percent_of(run: Run, processed: int) -> int:

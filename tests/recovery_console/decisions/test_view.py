@@ -15,6 +15,7 @@ DONE = a_completed_run()
     [
         (Fate(an_explanation(), a_decision()), DONE, "It was worked: Agent call."),
         (Fate(), DONE, "It was not in the run's portfolio when the run ranked it."),
+        (Fate(), a_run(state="cancelled", planned_at=None), "The run has ranked no debtor: it is cancelled."),
         (Fate(an_explanation(outcome="excluded", reason="PAID")), DONE, "The run left it out: paid."),
         (
             Fate(an_explanation(outcome="excluded", reason="HOLD_BANKRUPTCY", hold_id="h1")),

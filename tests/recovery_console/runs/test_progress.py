@@ -6,7 +6,7 @@ import pytest
 from tests.recovery_console.run_builders import a_completed_run, a_report, a_run, some_batches
 
 from recovery_console.formatting import Reader
-from recovery_console.runs.progress import Findings, percent_of, progress
+from recovery_console.runs.progress import Findings, options_of, percent_of, progress
 
 
 def shown(run: Any, report: Any = None) -> Any:
@@ -49,6 +49,17 @@ def test_the_strip_has_the_lanes_apart_each_with_its_batches() -> None:
     table = shown(a_run(batches_by_lane=lanes)).strip.table
     assert table.headings == ("Lane", "worked", "dead", "sent", "planned", "cancelled")
     assert table.rows == (("high", "3", "1", "0", "0", "0"), ("standard", "0", "0", "2", "4", "5"))
+
+
+def test_what_narrows_a_run_is_said_and_nothing_else() -> None:
+    filters = {"risk_level": ["HIGH", "LOW"], "payment_status": ["PARTIAL"], "min_debt": "1000.00", "max_debt": None}
+    narrowed = a_run(unit="account", filters=filters, capacities={"AGENT_CALL": 4000})
+    assert options_of(a_run(), Reader()) == []
+    assert options_of(narrowed, Reader()) == [
+        ("Ranks", "every account"),
+        ("Only", "high, low, partial, debt from 1,000.00"),
+        ("Capacities", "agent call 4,000"),
+    ]
 
 
 def test_the_report_has_the_actions_of_each_level() -> None:
