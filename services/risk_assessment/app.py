@@ -37,6 +37,7 @@ from risk_assessment.portfolios.service import (
     UnacceptedFindingsError,
     UnknownTimeZoneError,
 )
+from risk_assessment.reports import routes as reports
 from risk_assessment.runs import routes as runs
 from risk_assessment.runs.queries import RunNotFoundError
 from risk_assessment.runs.service import RunFinishedError
@@ -129,7 +130,7 @@ def create_app(settings: Settings) -> FastAPI:
         access=access_of(settings, settings.risk_rate_limit, lambda: app.state.resources.database, api_keys),
         docs=settings.recovery_docs,
     )
-    nouns = (portfolios, policies, holds, debtors, scoring, runs, evidence, comparisons, simulations)
+    nouns = (portfolios, policies, holds, debtors, scoring, runs, evidence, comparisons, simulations, reports)
     for noun in nouns:
         app.include_router(noun.router, prefix=ROOT)
     # This API sends and receives nothing, and its role may not: the dispatcher proves that, by itself.

@@ -7,7 +7,7 @@ one. Only where capacities ask for everyone's action is the whole portfolio put 
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Select, func, not_, select
 
@@ -34,6 +34,14 @@ LEAST_PAGE = 500
 """How many of the best debtors are read at a time; some of them may have to be left out."""
 
 
+class Counts(NamedTuple):
+    """How many debtors would be ranked, how many of them before the border, and how many are left out, by reason."""
+
+    ranked: int
+    before: int
+    excluded: dict[str, int]
+
+
 class Preview:
     """The best debtors, the counts per lane, and who is left out.
 
@@ -41,10 +49,17 @@ class Preview:
     """
 
     def __init__(
-        self, database: Database, connection: Connection, selection: Selection, threshold: int, at: datetime
+        self,
+        database: Database,
+        connection: Connection,
+        selection: Selection,
+        threshold: int,
+        at: datetime,
+        last_id: int = 0,
     ) -> None:
+        """Of the debtors with a priority of exactly the threshold, those up to `last_id` count as high too."""
         self._database, self._connection, self._selection = database, connection, selection
-        self._threshold, self._policy = threshold, selection.scorer.policy
+        self._threshold, self._last_id, self._policy = threshold, last_id, selection.scorer.policy
         self._blocked = Blocked(connection, selection.portfolio, at)
         self._excluded = Excluded(records=False)
         self._ranking = Eligible(database, connection, selection, self._blocked, self._excluded)
@@ -62,22 +77,31 @@ class Preview:
             best = self._best(top if limit is None else min(top, limit))
         return self._shown(best, limit) | {"capacities": capacities or None}
 
+    def counts(self) -> Counts:
+        """Count without showing anyone."""
+        for _ in self._settled():
+            pass
+        return Counts(self._eligible, self._high, in_order(self._excluded.counts))
+
     def _best(self, wanted: int) -> list[Entry]:
+        with RecoveryQueue(limit=wanted) as queue:
+            queue.extend(self._settled())
+            queue.extend(self._best_stored(wanted))
+            queue.extend(entry for entry in self._moved.values() if entry[2] >> VERSION_BITS not in self._leads)
+            queue.extend(self._leads.values())
+            return list(queue.drain())
+
+    def _settled(self) -> Iterator[Entry]:
+        """Count all debtors, and yield those that were scored here for it. Raises CountsDifferError at the end."""
         total, stale = self._count()
         self._take_out_stopped()
         if objective_for(self._policy).asks_action:
             self._move_held()
-        with RecoveryQueue(limit=wanted) as queue:
-            if self._by_person:
-                self._gather_persons()
-            if stale:
-                queue.extend(self._scored_here())
-            queue.extend(self._best_stored(wanted))
-            queue.extend(entry for entry in self._moved.values() if entry[2] >> VERSION_BITS not in self._leads)
-            queue.extend(self._leads.values())
-            best = list(queue.drain())
+        if self._by_person:
+            self._gather_persons()
+        if stale:
+            yield from self._scored_here()
         check_counts(self._eligible, self._excluded, total)
-        return best
 
     def _best_with_room(self, wanted: int, capacities: Capacities) -> list[Entry]:
         """Put everyone in order as a run does, and return the best; the limit cuts later."""
@@ -85,7 +109,7 @@ class Preview:
         cut = Cut(self._selection.unit is Unit.PERSON, capacities)
         best: list[Entry] = []
         for entry in _worklist(self._ranking, cut, actions, self._excluded):
-            self._add(entry[0], 1)
+            self._add(entry, 1)
             if len(best) < wanted:
                 best.append(entry)
         return best
@@ -97,18 +121,21 @@ class Preview:
         above = tally(self._connection, self._selection, is_high)
         found = above.with_other(tally(self._connection, self._selection, not_(is_high)))
         self._eligible, self._high = found.inside, above.inside
+        if self._last_id:
+            ties = debtors.c.priority == self._threshold, debtors.c.id <= self._last_id
+            self._high += tally(self._connection, self._selection, *ties).inside
         self._excluded.count(Exclusion.PAID, found.paid)
         self._excluded.count(Exclusion.FILTERED, found.outside)
         return found.total, found.stale > 0
 
     def _take_out_stopped(self) -> None:
-        for (priority, debtor_id, _), block, is_outside in self._blocked.stopped(self._connection, self._selection):
-            self._stopped.add(debtor_id)
+        for entry, block, is_outside in self._blocked.stopped(self._connection, self._selection):
+            self._stopped.add(entry[1])
             self._excluded.count(held(block.kind), 1)
             if is_outside:
                 self._excluded.count(Exclusion.FILTERED, -1)
             else:
-                self._add(priority, -1)
+                self._add(entry, -1)
 
     def _move_held(self) -> None:
         """Give debtors with some actions blocked the priority that they are ranked with."""
@@ -117,8 +144,8 @@ class Preview:
         stored = [held.entry for held in found]
         self._moved = as_held(self._connection, self._selection.scorer, stored, partly)
         for before in stored:
-            self._add(before[0], -1)
-            self._add(self._moved[before[1]][0], 1)
+            self._add(before, -1)
+            self._add(self._moved[before[1]], 1)
 
     def _gather_persons(self) -> None:
         """Find who leads among the debtors of each person with more than one."""
@@ -126,7 +153,7 @@ class Preview:
             for priority, debtor_id, payload in rows:
                 if debtor_id not in self._stopped:
                     entry = self._moved.get(debtor_id, (priority, debtor_id, payload))
-                    self._add(entry[0], -1)
+                    self._add(entry, -1)
                     self._compare(entry)
 
     def _scored_here(self) -> Iterator[Entry]:
@@ -136,7 +163,7 @@ class Preview:
                 if self._by_person and entry[2] >> VERSION_BITS:
                     self._compare(entry)
                 else:
-                    self._add(entry[0], 1)
+                    self._add(entry, 1)
                     yield entry
 
     def _compare(self, entry: Entry) -> None:
@@ -144,17 +171,18 @@ class Preview:
         lead = self._leads.get(person)
         if lead is None:
             self._leads[person] = entry
-            self._add(entry[0], 1)
+            self._add(entry, 1)
             return
         self._excluded.count(Exclusion.COVERED, 1)
         if (-entry[0], entry[1]) < (-lead[0], lead[1]):
             self._leads[person] = entry
-            self._add(lead[0], -1)
-            self._add(entry[0], 1)
+            self._add(lead, -1)
+            self._add(entry, 1)
 
-    def _add(self, priority: int, debtors: int) -> None:
+    def _add(self, entry: Entry, debtors: int) -> None:
         self._eligible += debtors
-        self._high += debtors if priority > self._threshold else 0
+        if entry[0] > self._threshold or (entry[0] == self._threshold and entry[1] <= self._last_id):
+            self._high += debtors
 
     def _best_stored(self, wanted: int) -> Iterator[Entry]:
         """Yield the best debtors that this policy scored, without those who were looked at one by one."""

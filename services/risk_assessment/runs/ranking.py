@@ -60,17 +60,20 @@ class Eligible:
             self._count_outside(found.outside)
         check_counts(self.streamed, self._excluded, found.total)
 
-    def stored_pages(self, size: int, *, with_paid: bool = False) -> Iterator[list[list[int]]]:
+    def stored_pages(self, size: int, *, with_paid: bool = False, with_debt: bool = False) -> Iterator[list[list[int]]]:
         """Yield pages down the index of priorities, each as priorities, ids and payloads.
 
         They are of those inside the filters that this policy scored; `with_paid`, of all who paid too, with payload 0.
+        `with_debt` adds what each owes.
         """
         connection, statement = self._connection, self._stored(size, with_paid=with_paid)
+        if with_debt:
+            statement = statement.add_columns(debtors.c.total_debt_amount)
         # A column as one document costs a driver next to nothing.
         page = columns_of(connection, statement)
         yield page
         while len(page[0]) == size:
-            priorities, ids, _ = page
+            priorities, ids = page[:2]
             least = min(priorities)
             last = max([one for priority, one in zip(priorities, ids, strict=True) if priority == least])
             # Two queries, each of which begins in the index where it continues. As one, debtors of equal priority
