@@ -22,7 +22,7 @@ from risk_assessment.holds.queries import in_force_at
 from risk_assessment.holds.tables import hold_ends, holds
 from risk_assessment.policies.registry import PolicyRegistry
 from risk_assessment.portfolios.queries import StoredPortfolio
-from risk_assessment.runs.preview import Preview
+from risk_assessment.runs.preview import Counting
 from service_kit.database.engine import Database
 
 BARS = 20
@@ -51,7 +51,7 @@ def summary(
     """Return the summary of a portfolio as clients see it."""
     groups = _groups(connection, portfolio.name)
     selection = selection_now(connection, portfolio.name, registry)
-    counts = Preview(database, connection, selection, 0, at).counts()
+    counts = Counting(database, connection, selection, 0, at).counts()
     return {
         "portfolio": portfolio.name,
         "as_of": at,

@@ -17,7 +17,7 @@ from risk_assessment.debtors.tables import debtors
 from risk_assessment.exclusions.selection import Blocked, Selection
 from risk_assessment.policies.registry import PolicyRegistry
 from risk_assessment.reports.queries import selection_now
-from risk_assessment.runs.preview import Preview
+from risk_assessment.runs.preview import Counting
 from service_kit.auth.portfolios import Portfolios
 from service_kit.database.engine import Database
 
@@ -42,7 +42,7 @@ def rank(
     selection = selection_now(connection, row.portfolio, registry)
     place = _place(connection, row, selection, at)
     border = (place.priority or 0, debtor_id - 1)
-    counts = Preview(database, connection, selection, border[0], at, border[1]).counts()
+    counts = Counting(database, connection, selection, border[0], at, border[1]).counts()
     return {
         "debtor_id": debtor_id,
         "portfolio": row.portfolio,

@@ -42,10 +42,10 @@ class Counts(NamedTuple):
     excluded: dict[str, int]
 
 
-class Preview:
-    """The best debtors, the counts per lane, and who is left out.
+class Counting:
+    """How many debtors are ranked and left out, and those that were looked at one by one.
 
-    Memory grows with the top, the holds in force and the persons who have more than one debtor.
+    Memory grows with the holds in force and the persons who have more than one debtor.
     """
 
     def __init__(
@@ -57,17 +57,120 @@ class Preview:
         at: datetime,
         last_id: int = 0,
     ) -> None:
-        """Of the debtors with a priority of exactly the threshold, those up to `last_id` count as high too."""
+        """The border lies after the debtors above the threshold, and after those of exactly it up to `last_id`."""
         self._database, self._connection, self._selection = database, connection, selection
-        self._threshold, self._last_id, self._policy = threshold, last_id, selection.scorer.policy
+        self._threshold, self._last_id = threshold, last_id
         self._blocked = Blocked(connection, selection.portfolio, at)
-        self._excluded = Excluded(records=False)
-        self._ranking = Eligible(database, connection, selection, self._blocked, self._excluded)
-        self._by_person = self._ranking.last_person > 0 and selection.unit is Unit.PERSON
-        self._eligible = self._high = 0
-        self._stopped: set[int] = set()
-        self._moved: dict[int, Entry] = {}
-        self._leads: dict[int, Entry] = {}
+        self.excluded = Excluded(records=False)
+        self.ranking = Eligible(database, connection, selection, self._blocked, self.excluded)
+        self._by_person = self.ranking.last_person > 0 and selection.unit is Unit.PERSON
+        self.eligible = self.before = 0
+        self.stopped: set[int] = set()
+        self.moved: dict[int, Entry] = {}
+        self.leads: dict[int, Entry] = {}
+
+    def counts(self) -> Counts:
+        """Count without showing anyone."""
+        for _ in self.settled():
+            pass
+        return Counts(self.eligible, self.before, in_order(self.excluded.counts))
+
+    def settled(self) -> Iterator[Entry]:
+        """Count all debtors, and yield those that were scored here for it. Raises CountsDifferError at the end."""
+        total, stale = self._count()
+        self._take_out_stopped()
+        if objective_for(self._selection.scorer.policy).asks_action:
+            self._move_held()
+        if self._by_person:
+            self._gather_persons()
+        if stale:
+            yield from self._scored_here()
+        check_counts(self.eligible, self.excluded, total)
+
+    def _count(self) -> tuple[int, bool]:
+        """Count stored rows; return how many debtors there are, and whether another policy scored any of them."""
+        # Two ranges of the index of priorities, so that the whole of it is read once.
+        is_high = debtors.c.priority > self._threshold
+        above = tally(self._connection, self._selection, is_high)
+        found = above.with_other(tally(self._connection, self._selection, not_(is_high)))
+        self.eligible, self.before = found.inside, above.inside
+        if self._last_id:
+            ties = debtors.c.priority == self._threshold, debtors.c.id <= self._last_id
+            self.before += tally(self._connection, self._selection, *ties).inside
+        self.excluded.count(Exclusion.PAID, found.paid)
+        self.excluded.count(Exclusion.FILTERED, found.outside)
+        return found.total, found.stale > 0
+
+    def _take_out_stopped(self) -> None:
+        for entry, block, is_outside in self._blocked.stopped(self._connection, self._selection):
+            self.stopped.add(entry[1])
+            self.excluded.count(held(block.kind), 1)
+            if is_outside:
+                self.excluded.count(Exclusion.FILTERED, -1)
+            else:
+                self.add(entry, -1)
+
+    def _move_held(self) -> None:
+        """Give debtors with some actions blocked the priority that they are ranked with."""
+        found = [held for held in self._blocked.partly(self._connection, self._selection) if not held.is_outside]
+        partly = {held.entry[1]: held.block for held in found}
+        stored = [held.entry for held in found]
+        self.moved = as_held(self._connection, self._selection.scorer, stored, partly)
+        for before in stored:
+            self.add(before, -1)
+            self.add(self.moved[before[1]], 1)
+
+    def _gather_persons(self) -> None:
+        """Find who leads among the debtors of each person with more than one."""
+        for rows in self._database.stream(self._connection, _of_shared_persons(self._selection, self.ranking)):
+            for priority, debtor_id, payload in rows:
+                if debtor_id not in self.stopped:
+                    entry = self.moved.get(debtor_id, (priority, debtor_id, payload))
+                    self.add(entry, -1)
+                    self._compare(entry)
+
+    def _scored_here(self) -> Iterator[Entry]:
+        """Yield those that another policy scored, unless a person stands behind them, who is compared."""
+        for chunk in self.ranking.scored_here():
+            for entry in chunk:
+                if self._by_person and entry[2] >> VERSION_BITS:
+                    self._compare(entry)
+                else:
+                    self.add(entry, 1)
+                    yield entry
+
+    def _compare(self, entry: Entry) -> None:
+        person = entry[2] >> VERSION_BITS
+        lead = self.leads.get(person)
+        if lead is None:
+            self.leads[person] = entry
+            self.add(entry, 1)
+            return
+        self.excluded.count(Exclusion.COVERED, 1)
+        if (-entry[0], entry[1]) < (-lead[0], lead[1]):
+            self.leads[person] = entry
+            self.add(lead, -1)
+            self.add(entry, 1)
+
+    def add(self, entry: Entry, debtors: int) -> None:
+        """Count so many debtors with the priority and id of this entry as ranked."""
+        self.eligible += debtors
+        if entry[0] > self._threshold or (entry[0] == self._threshold and entry[1] <= self._last_id):
+            self.before += debtors
+
+
+class Preview:
+    """The best debtors, the counts per lane, and who is left out.
+
+    Memory grows with the top, the holds in force and the persons who have more than one debtor.
+    """
+
+    def __init__(
+        self, database: Database, connection: Connection, selection: Selection, threshold: int, at: datetime
+    ) -> None:
+        self._connection, self._selection = connection, selection
+        self._threshold, self._policy = threshold, selection.scorer.policy
+        self._counted = Counting(database, connection, selection, threshold, at)
 
     def show(self, top: int, limit: int | None, capacities: Capacities | None = None) -> dict[str, Any]:
         """Return the preview as clients see it."""
@@ -77,135 +180,51 @@ class Preview:
             best = self._best(top if limit is None else min(top, limit))
         return self._shown(best, limit) | {"capacities": capacities or None}
 
-    def counts(self) -> Counts:
-        """Count without showing anyone."""
-        for _ in self._settled():
-            pass
-        return Counts(self._eligible, self._high, in_order(self._excluded.counts))
-
     def _best(self, wanted: int) -> list[Entry]:
         with RecoveryQueue(limit=wanted) as queue:
-            queue.extend(self._settled())
+            queue.extend(self._counted.settled())
             queue.extend(self._best_stored(wanted))
-            queue.extend(entry for entry in self._moved.values() if entry[2] >> VERSION_BITS not in self._leads)
-            queue.extend(self._leads.values())
+            queue.extend(
+                entry for entry in self._counted.moved.values() if entry[2] >> VERSION_BITS not in self._counted.leads
+            )
+            queue.extend(self._counted.leads.values())
             return list(queue.drain())
-
-    def _settled(self) -> Iterator[Entry]:
-        """Count all debtors, and yield those that were scored here for it. Raises CountsDifferError at the end."""
-        total, stale = self._count()
-        self._take_out_stopped()
-        if objective_for(self._policy).asks_action:
-            self._move_held()
-        if self._by_person:
-            self._gather_persons()
-        if stale:
-            yield from self._scored_here()
-        check_counts(self._eligible, self._excluded, total)
 
     def _best_with_room(self, wanted: int, capacities: Capacities) -> list[Entry]:
         """Put everyone in order as a run does, and return the best; the limit cuts later."""
-        actions = SnapshotActions(self._connection, self._selection.scorer, self._threshold, self._ranking.partly)
+        actions = SnapshotActions(
+            self._connection, self._selection.scorer, self._threshold, self._counted.ranking.partly
+        )
         cut = Cut(self._selection.unit is Unit.PERSON, capacities)
         best: list[Entry] = []
-        for entry in _worklist(self._ranking, cut, actions, self._excluded):
-            self._add(entry, 1)
+        for entry in _worklist(self._counted.ranking, cut, actions, self._counted.excluded):
+            self._counted.add(entry, 1)
             if len(best) < wanted:
                 best.append(entry)
         return best
 
-    def _count(self) -> tuple[int, bool]:
-        """Count stored rows; return how many debtors there are, and whether another policy scored any of them."""
-        # Two ranges of the index of priorities, so that the whole of it is read once.
-        is_high = debtors.c.priority > self._threshold
-        above = tally(self._connection, self._selection, is_high)
-        found = above.with_other(tally(self._connection, self._selection, not_(is_high)))
-        self._eligible, self._high = found.inside, above.inside
-        if self._last_id:
-            ties = debtors.c.priority == self._threshold, debtors.c.id <= self._last_id
-            self._high += tally(self._connection, self._selection, *ties).inside
-        self._excluded.count(Exclusion.PAID, found.paid)
-        self._excluded.count(Exclusion.FILTERED, found.outside)
-        return found.total, found.stale > 0
-
-    def _take_out_stopped(self) -> None:
-        for entry, block, is_outside in self._blocked.stopped(self._connection, self._selection):
-            self._stopped.add(entry[1])
-            self._excluded.count(held(block.kind), 1)
-            if is_outside:
-                self._excluded.count(Exclusion.FILTERED, -1)
-            else:
-                self._add(entry, -1)
-
-    def _move_held(self) -> None:
-        """Give debtors with some actions blocked the priority that they are ranked with."""
-        found = [held for held in self._blocked.partly(self._connection, self._selection) if not held.is_outside]
-        partly = {held.entry[1]: held.block for held in found}
-        stored = [held.entry for held in found]
-        self._moved = as_held(self._connection, self._selection.scorer, stored, partly)
-        for before in stored:
-            self._add(before, -1)
-            self._add(self._moved[before[1]], 1)
-
-    def _gather_persons(self) -> None:
-        """Find who leads among the debtors of each person with more than one."""
-        for rows in self._database.stream(self._connection, _of_shared_persons(self._selection, self._ranking)):
-            for priority, debtor_id, payload in rows:
-                if debtor_id not in self._stopped:
-                    entry = self._moved.get(debtor_id, (priority, debtor_id, payload))
-                    self._add(entry, -1)
-                    self._compare(entry)
-
-    def _scored_here(self) -> Iterator[Entry]:
-        """Yield those that another policy scored, unless a person stands behind them, who is compared."""
-        for chunk in self._ranking.scored_here():
-            for entry in chunk:
-                if self._by_person and entry[2] >> VERSION_BITS:
-                    self._compare(entry)
-                else:
-                    self._add(entry, 1)
-                    yield entry
-
-    def _compare(self, entry: Entry) -> None:
-        person = entry[2] >> VERSION_BITS
-        lead = self._leads.get(person)
-        if lead is None:
-            self._leads[person] = entry
-            self._add(entry, 1)
-            return
-        self._excluded.count(Exclusion.COVERED, 1)
-        if (-entry[0], entry[1]) < (-lead[0], lead[1]):
-            self._leads[person] = entry
-            self._add(lead, -1)
-            self._add(entry, 1)
-
-    def _add(self, entry: Entry, debtors: int) -> None:
-        self._eligible += debtors
-        if entry[0] > self._threshold or (entry[0] == self._threshold and entry[1] <= self._last_id):
-            self._high += debtors
-
     def _best_stored(self, wanted: int) -> Iterator[Entry]:
         """Yield the best debtors that this policy scored, without those who were looked at one by one."""
-        pages = self._ranking.stored_pages(max(wanted, LEAST_PAGE))
+        pages = self._counted.ranking.stored_pages(max(wanted, LEAST_PAGE))
         plain = (
             (priority, debtor_id, payload)
             for page in pages
             for priority, debtor_id, payload in zip(*page, strict=True)
-            if debtor_id not in self._stopped
-            and debtor_id not in self._moved
-            and payload >> VERSION_BITS not in self._leads
+            if debtor_id not in self._counted.stopped
+            and debtor_id not in self._counted.moved
+            and payload >> VERSION_BITS not in self._counted.leads
         )
         return islice(plain, wanted)
 
     def _shown(self, best: list[Entry], limit: int | None) -> dict[str, Any]:
-        ranked = self._eligible if limit is None else min(self._eligible, limit)
+        ranked = self._counted.eligible if limit is None else min(self._counted.eligible, limit)
         best = best[:ranked]
-        high = min(self._high, ranked)
-        self._excluded.count(Exclusion.LIMIT, self._eligible - ranked)
+        high = min(self._counted.before, ranked)
+        self._counted.excluded.count(Exclusion.LIMIT, self._counted.eligible - ranked)
         return {
             "ranked": ranked,
             "lanes": {Lane.HIGH.value: high, Lane.STANDARD.value: ranked - high},
-            "excluded": in_order(self._excluded.counts),
+            "excluded": in_order(self._counted.excluded.counts),
             "top": _lines(self._connection, self._selection, best, self._threshold),
             "policy": self._policy.ref.model_dump(),
             "threshold": format_money(self._threshold),
