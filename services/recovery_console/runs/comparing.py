@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from recovery_client.run_shapes import Change, Comparison
+from recovery_client.run_shapes import Change, Comparison, Run
 from recovery_console import words
 from recovery_console.runs.planning import LeftOut, left_out
 
@@ -21,6 +21,11 @@ class Compared:
     def gone_total(self) -> int:
         """How many debtors are gone."""
         return sum(one.count for one in self.gone)
+
+
+def others_of(run: Run, completed: Sequence[Run]) -> list[Run]:
+    """Return the runs that began before a run, the last one first: those that it can be compared with."""
+    return [other for other in completed if other["id"] != run["id"] and other["created_at"] <= run["created_at"]]
 
 
 def compared(found: Comparison) -> Compared:

@@ -14,7 +14,7 @@ from recovery_console.runs.planning import BATCH_SIZE_PROBLEM, Consequences, con
 from recovery_console.runs.progress import Findings
 
 RECENT = 10  # skips that the page of a run shows
-MAX_PAGES = 20  # of completed runs that are looked through for the one before, 500 each
+COMPARABLE = 500  # completed runs that a run can be compared with
 DEFAULT_PORTFOLIO = "default"
 NOT_FOUND, INVALID = 404, 422
 
@@ -51,17 +51,10 @@ async def outlook_of(visit: Visit, form: RunForm) -> Outlook:
     return Outlook(consequences(preview, form, last, visit.reader), portfolio["currency"])
 
 
-async def completed_run_before(visit: Visit, run: Run) -> Run | None:
-    """Return the completed run of the same portfolio that began last before this one."""
-    cursor: str | None = None
-    for _ in range(MAX_PAGES):
-        page = await visit.ask(risk.runs(portfolio=run["portfolio"], state="completed", limit=500, cursor=cursor))
-        for other in page["items"]:
-            if other["id"] != run["id"] and other["created_at"] <= run["created_at"]:
-                return other
-        if (cursor := page["next_cursor"]) is None:
-            break
-    return None
+async def completed_runs(visit: Visit, portfolio: str) -> list[Run]:
+    """Return the completed runs of a portfolio that began last."""
+    page = await visit.ask(risk.runs(portfolio=portfolio, state="completed", limit=COMPARABLE))
+    return page["items"]
 
 
 async def findings_on(visit: Visit, run: Run) -> Findings:

@@ -1,5 +1,6 @@
 """Pages of runs: the list, a new one with its consequences, one that is worked or over, and its comparison."""
 
+import asyncio
 import hashlib
 import uuid
 from collections.abc import Mapping
@@ -11,13 +12,12 @@ from fastapi.responses import StreamingResponse
 
 from recovery_client import risk
 from recovery_client.errors import RejectedError
-from recovery_client.run_shapes import Run
 from recovery_console.dependencies import Visit, Visiting
-from recovery_console.runs.comparing import compared
+from recovery_console.runs.comparing import compared, others_of
 from recovery_console.runs.following import follow
 from recovery_console.runs.form import RunForm
 from recovery_console.runs.progress import progress
-from recovery_console.runs.reading import completed_run_before, findings_on, outlook_of
+from recovery_console.runs.reading import completed_runs, findings_on, outlook_of
 
 router = APIRouter(prefix="/runs")
 
@@ -94,17 +94,12 @@ async def cancel(visit: Visiting, run_id: str) -> Response:
 async def compare(visit: Visiting, run_id: str) -> Response:
     """Show who is new, gone or moved against another run, by default the completed one before."""
     run = await visit.ask(risk.run(run_id))
+    others = others_of(run, await completed_runs(visit, run["portfolio"]))
     given = visit.request.query_params
-    other = given.get("with") or await _before(visit, run)
+    other = given.get("with") or (others[0]["id"] if others else None)
     found = await visit.ask(risk.comparison(run_id, other, limit=PAGE, cursor=given.get("cursor"))) if other else None
-    return visit.page(
-        "runs/compare.html", section=SECTION, run=run, other=other, view=compared(found) if found else None
-    )
-
-
-async def _before(visit: Visit, run: Run) -> str | None:
-    before = await completed_run_before(visit, run)
-    return before["id"] if before else None
+    view = compared(found) if found else None
+    return visit.page("runs/compare.html", section=SECTION, run=run, others=others, other=other, view=view)
 
 
 def _form(visit: Visit, given: Mapping[str, str]) -> RunForm:
@@ -118,8 +113,9 @@ def _key(token: str, form: RunForm) -> str:
 
 
 async def _form_page(visit: Visit, form: RunForm, refused: RejectedError | None = None) -> Response:
-    portfolios = await visit.ask(risk.portfolios(limit=500))
-    policies = await visit.ask(risk.policies(limit=500))
+    portfolios, policies = await asyncio.gather(
+        visit.ask(risk.portfolios(limit=500)), visit.ask(risk.policies(limit=500))
+    )
     names = [one["name"] for one in portfolios["items"]]
     if not form["portfolio"] and names:
         chosen = "default" if "default" in names else names[0]
