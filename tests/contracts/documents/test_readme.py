@@ -17,6 +17,8 @@ from tests.support.processes import eventually, free_port, repository, start, st
 
 from debt_processing.__main__ import app as debt_app
 from debt_processing.settings import Settings as DebtSettings
+from recovery_console.__main__ import app as console_app
+from recovery_console.settings import Settings as ConsoleSettings
 from recovery_core.policies.builtin import built_in_policy
 from recovery_core.policies.parts import RiskLevel
 from recovery_core.policies.treatment import Treatment
@@ -28,8 +30,13 @@ from risk_assessment.settings import Settings as RiskSettings
 from smartrecover.__main__ import app as local_app
 
 README = (repository() / "README.md").read_text(encoding="utf-8")
-PROGRAMS = {"risk-assessment": risk_app, "debt-processing": debt_app, "smartrecover": local_app}
-NOT_OURS = ("RISK_", "DEBT_", "RECOVERY_", "AWS_")
+PROGRAMS = {
+    "risk-assessment": risk_app,
+    "debt-processing": debt_app,
+    "recovery-console": console_app,
+    "smartrecover": local_app,
+}
+NOT_OURS = ("RISK_", "DEBT_", "CONSOLE_", "RECOVERY_", "AWS_")
 MARK = "@@ end of step @@"
 
 
@@ -214,7 +221,7 @@ def test_the_table_of_settings_is_complete_and_has_their_defaults(monkeypatch: p
         if name.startswith(NOT_OURS):
             monkeypatch.delenv(name)
     known = {}
-    for settings in (RiskSettings(_env_file=None), DebtSettings(_env_file=None)):
+    for settings in (ConsoleSettings(_env_file=None), RiskSettings(_env_file=None), DebtSettings(_env_file=None)):
         known |= {name.upper(): value for name, value in settings.model_dump().items()}
 
     as_text = {name: "" if value is None else str(value) for name, value in known.items()}
