@@ -18,7 +18,7 @@ unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE VIRTUAL_ENV
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up demo-compose up-compose down-compose test coverage test-fast faults check format bench bench-peers clean
+.PHONY: help setup demo up demo-compose up-compose down-compose test coverage test-fast faults check format screenshots bench bench-peers clean
 
 help: ## list these targets
 	@echo "make <target>, from a bare clone; needs Python 3.11 or newer."
@@ -78,6 +78,9 @@ check: setup ## what must be clean: format, lint, types, imports, security, work
 format: setup ## put the code in its format and mend what can be mended
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format .
+
+screenshots: setup ## the images of docs/console.md, of every page of the console, light and dark (needs Chromium)
+	@$(BIN)/python -m tests.recovery_console.in_browser.screenshots
 
 bench: setup ## measure the speed (ARGS=--help shows what can be measured)
 	@$(BIN)/python -m benchmarks $(ARGS)
