@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 from tests.recovery_console.in_browser.chromium import chromium, opened_tab
 from tests.support.processes import eventually, free_port, repository, start, stop
 
@@ -132,8 +132,8 @@ def shoot(system: System, pages: dict[str, str]) -> None:
 
 def settle(page: Page) -> None:
     """Wait until what is loaded after the first paint is there."""
-    page.wait_for_function("!document.querySelector('.htmx-request')")
-    page.wait_for_timeout(1_500)
+    page.wait_for_timeout(1_000)
+    expect(page.locator(".htmx-request")).to_have_count(0, timeout=20_000)
 
 
 def main() -> None:
