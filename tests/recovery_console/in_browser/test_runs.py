@@ -58,7 +58,7 @@ def live(apis: FakeApis, monkeypatch: pytest.MonkeyPatch) -> LiveRun:
 
 
 def by_threshold(request: httpx.Request) -> Any:
-    """A preview: whoever is above the threshold is high."""
+    """A preview: debtors above the threshold are high."""
     high = 90 if float(request.url.params["threshold"]) < 750_000 else 40
     return a_preview(ranked=100, lanes={"high": high, "standard": 100 - high})
 
