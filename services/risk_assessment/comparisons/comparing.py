@@ -20,7 +20,8 @@ from recovery_core.ranking.exclusions import Exclusion
 from recovery_core.ranking.queue import Entry, RecoveryQueue
 from recovery_core.scoring.scorer import Scorer
 from risk_assessment.comparisons import queries
-from risk_assessment.comparisons.queries import DELETED, ELSEWHERE, RunErasedError, Versioned
+from risk_assessment.comparisons.history import DELETED, ELSEWHERE, unrecorded
+from risk_assessment.comparisons.queries import RunErasedError, Versioned
 from risk_assessment.policies.registry import PolicyRegistry
 
 SPILL_AFTER = 100_000
@@ -196,7 +197,7 @@ def _explain_gone(connection: Connection, this: Row[Any], scorer: Scorer, found:
         for debtor_id in debtor_ids:
             if (at := gone.pop(debtor_id, None)) is not None:
                 found.explain(at, reason)
-    for debtor_id, reason in queries.unrecorded(connection, this, scorer, tuple(gone)):
+    for debtor_id, reason in unrecorded(connection, this, scorer, set(gone)) if gone else ():
         found.explain(gone[debtor_id], reason)
 
 

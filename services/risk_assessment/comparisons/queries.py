@@ -1,32 +1,25 @@
 """What a comparison reads: two planned runs, their orders, the levels of their debtors, and why some are gone."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-import orjson
-from sqlalchemy import Connection, Row, and_, func, select
+from sqlalchemy import Connection, Row, select
 
-from recovery_core.profile import FACTS, PaymentStatus
-from recovery_core.ranking.exclusions import Exclusion, unpack_left
+from recovery_core.profile import FACTS
+from recovery_core.ranking.exclusions import unpack_left
 from recovery_core.ranking.manifest import unpack_entries
 from recovery_core.ranking.queue import Entry
 from recovery_core.scoring.scorer import Scorer
 from risk_assessment.batches.tables import run_entries
-from risk_assessment.debtors.tables import assessments, debtors
+from risk_assessment.debtors.tables import assessments
 from risk_assessment.exclusions.tables import run_exclusions
 from risk_assessment.runs import queries as runs
-from risk_assessment.stops.tables import stops
 from service_kit.auth.portfolios import Portfolios
 from service_kit.database.bulk import columns_of, rows_by_key
 
-DELETED, ELSEWHERE = "DELETED", "ELSEWHERE"
-"""Why a debtor is gone that the run did not meet: its row was deleted, or is in another portfolio now."""
-IDS_A_QUERY = 1_000
 _BATCHES_A_QUERY = 50
 _PARTS_A_QUERY = 20
 _SPARSE = 4  # how many times more assessments than are wanted may be read
-_LIMITS = {Exclusion.LIMIT.value, "BEYOND_LIMIT"}  # the second is what version 1.0 called it
 _JUDGED = ("debtor_id", "version", "policy_id", "risk_level")
 
 Versioned = tuple[int, int]
@@ -126,74 +119,3 @@ def _assessed(connection: Connection, columns: Sequence[str], keys: Sequence[Ver
     wanted = set(keys)
     found = zip(*columns_of(connection, here), strict=True)
     yield from (row for row in found if row[:2] in wanted)
-
-
-def unrecorded(connection: Connection, run: Row[Any], scorer: Scorer, ids: Iterable[int]) -> Iterator[tuple[int, str]]:
-    """Yield from history why the run did not rank these debtors; it recorded no exclusions of them."""
-    wanted = sorted(ids)
-    for start in range(0, len(wanted), IDS_A_QUERY):
-        yield from _unrecorded(connection, run, scorer, wanted[start : start + IDS_A_QUERY])
-
-
-def _unrecorded(connection: Connection, run: Row[Any], scorer: Scorer, ids: list[int]) -> Iterator[tuple[int, str]]:
-    counted = {reason for reason, debtors_left in orjson.loads(run.excluded).items() if debtors_left}
-    here = dict(connection.execute(select(debtors.c.id, debtors.c.portfolio).where(debtors.c.id.in_(ids))).all())
-    deleted = _deleted_before(connection, run, [one for one in ids if one not in here])
-    present = []
-    for debtor_id in ids:
-        if here.get(debtor_id, run.portfolio) != run.portfolio:
-            yield debtor_id, ELSEWHERE
-        elif debtor_id in deleted or (debtor_id not in here and not counted & {"FILTERED", *_LIMITS}):
-            yield debtor_id, DELETED
-        else:
-            present.append(debtor_id)
-    if present:
-        then = _as_of(connection, run.snapshot_at or run.as_of, present)
-        yield from ((one, _counted_reason(run, scorer, counted, then.get(one))) for one in present)
-
-
-def _deleted_before(connection: Connection, run: Row[Any], ids: list[int]) -> set[int]:
-    """Return which of these deleted debtors were deleted before the run looked: the feed of stops has their place."""
-    if not ids or run.stops_before is None:
-        return set()
-    seen = select(stops.c.debtor_id).where(stops.c.debtor_id.in_(ids), stops.c.sequence <= run.stops_before)
-    return set(connection.execute(seen).scalars())
-
-
-def _as_of(connection: Connection, moment: datetime, ids: list[int]) -> dict[int, Mapping[str, Any]]:
-    """Return the assessments of debtors that were the newest at a moment, by debtor."""
-    columns = assessments.c
-    newest = (
-        select(columns.debtor_id, func.max(columns.version).label("version"))
-        .where(columns.debtor_id.in_(ids), columns.assessed_at <= moment)
-        .group_by(columns.debtor_id)
-        .subquery()
-    )
-    same = and_(columns.debtor_id == newest.c.debtor_id, columns.version == newest.c.version)
-    rows = connection.execute(select(assessments).join(newest, same))
-    return {row.debtor_id: dict(row._mapping) for row in rows}
-
-
-def _counted_reason(run: Row[Any], scorer: Scorer, counted: set[str], then: Mapping[str, Any] | None) -> str:
-    """Return under which reason, of those that are only counted, the run left out a debtor."""
-    if then is None:
-        return ELSEWHERE  # it came to this portfolio, or back, after the run
-    if then["payment_status"] == PaymentStatus.PAID:
-        return Exclusion.PAID.value  # version 1.0 recorded no exclusions
-    if Exclusion.FILTERED.value in counted and _is_outside(run, scorer, then):
-        return Exclusion.FILTERED.value
-    return Exclusion.LIMIT.value if counted & _LIMITS else ELSEWHERE
-
-
-def _is_outside(run: Row[Any], scorer: Scorer, then: Mapping[str, Any]) -> bool:
-    filters: Mapping[str, Any] = orjson.loads(run.filters)
-    debt, status = then["total_debt_amount"], then["payment_status"]
-    if status not in filters.get("payment_status", (status,)):
-        return True
-    if not filters.get("min_debt", debt) <= debt <= filters.get("max_debt", debt):
-        return True
-    if (levels := filters.get("risk_level")) is None:
-        return False
-    stored = then["policy_id"] == run.policy_id
-    level = then["risk_level"] if stored else scorer.score([then[fact] for fact in FACTS]).risk_level
-    return level not in levels

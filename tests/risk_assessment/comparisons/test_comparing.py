@@ -6,7 +6,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import delete, update
 from tests.risk_assessment import independent
 from tests.risk_assessment.builders import NOON, a_registry, add_debtor, change_debtor, debtor_rows
 from tests.risk_assessment.exclusions.eligibility import Outcome, Placed, outcome
@@ -16,7 +16,7 @@ from tests.risk_assessment.planned import a_planned_run
 from risk_assessment.comparisons import queries
 from risk_assessment.comparisons.comparing import Comparison, compare
 from risk_assessment.debtors import service as debtors
-from risk_assessment.tables import assessments, run_entries, run_exclusions
+from risk_assessment.tables import assessments, run_entries, run_exclusions, run_snapshots, runs
 from service_kit.database.engine import Database
 
 THRESHOLDS = 200_000_00, 900_000_00
@@ -34,7 +34,7 @@ def small_amounts_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, few in {
         "risk_assessment.comparisons.comparing.SPILL_AFTER": 20,
         "risk_assessment.comparisons.comparing._DEBTORS_A_CHUNK": 7,
-        "risk_assessment.comparisons.queries.IDS_A_QUERY": 3,
+        "risk_assessment.comparisons.history.IDS_A_QUERY": 3,
         "risk_assessment.comparisons.queries._BATCHES_A_QUERY": 2,
         "risk_assessment.comparisons.queries._PARTS_A_QUERY": 1,
         "recovery_core.ranking.exclusions.PART_SIZE": 5,
@@ -95,21 +95,25 @@ def test_a_run_compared_with_itself_is_unchanged(sqlite: Database) -> None:
     assert (totals["new"], totals["gone"], totals["moved"], totals["unchanged"]) == (0, {}, 0, 2)
 
 
-def test_who_was_filtered_or_beyond_the_limit_is_found_in_history(sqlite: Database) -> None:
-    first, small, last, erased = (
-        add_debtor(sqlite, total_debt_amount=debt) for debt in ("900.00", "10.00", "800.00", "20.00")
+@pytest.mark.parametrize("recorded", [True, False], ids=["recorded what it looked at", "of an earlier version"])
+def test_who_was_filtered_or_beyond_the_limit_is_found_in_history(sqlite: Database, recorded: bool) -> None:
+    first, small, last, erased, removed = (
+        add_debtor(sqlite, total_debt_amount=debt) for debt in ("900.00", "10.00", "800.00", "20.00", "700.00")
     )
     earlier = a_planned_run(sqlite)
+    sqlite.transact(lambda c: debtors.remove(c, removed, NOON))
     this = a_planned_run(sqlite, filters={"min_debt": "100.00"}, limit=1)
     # Afterwards, each would have the other's reason.
     later(sqlite, small, total_debt_amount=95_000)
     later(sqlite, last, total_debt_amount=500)
     sqlite.transact(lambda c: debtors.remove(c, erased, NOON + timedelta(hours=1)))
+    if not recorded:
+        forget_what_was_looked_at(sqlite)
 
     found = compared(sqlite, this, earlier)
 
     reasons = {one["debtor_id"]: one["reason"] for one in found.items(0, 10)}
-    assert reasons == {small: "FILTERED", last: "LIMIT", erased: "FILTERED"}
+    assert reasons == {small: "FILTERED", last: "LIMIT", erased: "FILTERED", removed: "DELETED"}
     assert first not in reasons
 
 
@@ -118,6 +122,7 @@ def test_a_run_of_version_1_0_recorded_no_exclusions(sqlite: Database) -> None:
     earlier = a_planned_run(sqlite)
     change_debtor(sqlite, paid, payment_status="PAID")
     this = a_planned_run(sqlite)
+    forget_what_was_looked_at(sqlite)
     with sqlite.write() as connection:
         connection.execute(delete(run_exclusions))
 
@@ -125,6 +130,13 @@ def test_a_run_of_version_1_0_recorded_no_exclusions(sqlite: Database) -> None:
 
     assert found.totals()["gone"] == {"PAID": 1}
     assert other not in [one["debtor_id"] for one in found.items(0, 10)]
+
+
+def forget_what_was_looked_at(database: Database) -> None:
+    """Leave runs as a version before this one planned them."""
+    with database.write() as connection:
+        connection.execute(update(runs).values(snapshot_hash=None))
+        connection.execute(delete(run_snapshots))
 
 
 @pytest.mark.parametrize("table", [run_entries, assessments], ids=lambda table: str(table.name))
