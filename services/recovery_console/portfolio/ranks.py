@@ -1,11 +1,13 @@
 """The rank of each row of the table, with as few questions as prove it.
 
-The service counts the rank of one debtor at a time. In a table without filters, rows between two ranked ones are all
-eligible exactly if the ranks differ by as much as the places: then the ranks between follow without a question.
+The service counts the rank of one debtor at a time, and a page waits for that only so long. In a table without
+filters, rows between two ranked ones are all eligible exactly if the ranks differ by as much as the places: then the
+ranks between follow without a question.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from recovery_client.errors import RejectedError
@@ -16,19 +18,30 @@ AT_ONCE = 6
 """Questions at a time: the service answers a few beside each other, and others need it too."""
 
 
-async def ranks_of(debtors: Sequence[Debtor], ask: AskRank, *, whole: bool) -> Mapping[int, dict[str, Any]]:
-    """Return `rank` and `reason` of each debtor by its id. With `whole`, the rows leave out no debtor of the order."""
+async def ranks_of(
+    debtors: Sequence[Debtor], ask: AskRank, *, whole: bool, seconds: float | None = None
+) -> Mapping[int, dict[str, Any]]:
+    """Return `rank` and `reason` of each debtor by its id, without those that take longer than `seconds`.
+
+    With `whole`, the rows leave out no debtor of the order.
+    """
     asking = _Asking(ask)
     rows = [debtor["id"] for debtor in debtors if debtor["payment_status"] != "PAID"]
     asking.known.update(
         (debtor["id"], {"rank": None, "reason": "PAID"}) for debtor in debtors if debtor["payment_status"] == "PAID"
     )
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await _ask_all(asking, rows, whole)
+    return asking.known
+
+
+async def _ask_all(asking: "_Asking", rows: Sequence[int], whole: bool) -> None:
     if not whole:
         await asyncio.gather(*map(asking.look, rows))
     elif rows:
         await asyncio.gather(asking.look(rows[0]), asking.look(rows[-1]))
         await asking.fill(rows)
-    return asking.known
 
 
 class _Asking:

@@ -12,15 +12,16 @@ from recovery_console.failures import Away
 from recovery_console.portfolio import view
 from recovery_console.portfolio.charts import charts, concentration_chart
 from recovery_console.portfolio.filters import Filters, from_query
-from recovery_console.portfolio.ranks import ranks_of
+from recovery_console.portfolio.ranks import AskRank, ranks_of
 from service_kit.clock import utc_now
 
 PAGE_ROWS = 50
 FILTERED_ROWS = 25
 """Rows of a list that is filtered: each of them is asked for its rank alone."""
 SOON_SECONDS = 0.5
-"""How long the first page waits for what it can show later: the depth of the queues, and the concentration."""
+"""How long the first page waits for what it can show later: queues, concentration, ranks that take long."""
 MAX_PORTFOLIOS = 500
+MAX_ID_DIGITS = 19
 MAX_HOLDS = 500
 
 router = APIRouter()
@@ -69,6 +70,16 @@ async def ranking(visit: Visiting) -> Response:
     return response
 
 
+@router.get("/portfolio/ranks")
+async def late_ranks(visit: Visiting) -> Response:
+    """Return the ranks for which the table did not wait, each for its place there."""
+    given = visit.request.query_params.get("ids", "").split(",")[:PAGE_ROWS]
+    ids = [int(one) for one in given if one.isdecimal() and len(one) < MAX_ID_DIGITS]
+    asked: list[Any] = [{"id": debtor_id, "payment_status": "UNPAID"} for debtor_id in ids]
+    ranks = await ranks_of(asked, _asking(visit), whole=False)
+    return visit.page("portfolio/_ranks.html", ranks=ranks)
+
+
 @router.get("/portfolio/concentration")
 async def concentration_page(visit: Visiting) -> Response:
     """Show how concentrated the debt is: a part that the first page adds once the service has counted it."""
@@ -76,6 +87,10 @@ async def concentration_page(visit: Visiting) -> Response:
     found = await visit.ask(risk.concentration(name))
     template = "portfolio/_concentration.html" if visit.is_fragment else "portfolio/concentration.html"
     return visit.page(template, section="Portfolio", portfolio=name, **_concentrated(visit, found))
+
+
+def _asking(visit: Visit) -> AskRank:
+    return lambda debtor_id: visit.ask(risk.rank(debtor_id))
 
 
 def _concentrated(visit: Visit, found: Any) -> dict[str, Any]:
@@ -99,16 +114,17 @@ async def _rows(visit: Visit, chosen: Any, filters: Filters) -> dict[str, Any]:
     limit = PAGE_ROWS if filters.is_whole else FILTERED_ROWS
     options = filters.options() | {"from_priority": start, "cursor": filters.cursor, "limit": limit}
     page = await visit.ask(risk.debtors(portfolio=chosen["name"], sort="priority", **options))
-    ranks = await ranks_of(page["items"], lambda debtor_id: visit.ask(risk.rank(debtor_id)), whole=filters.is_whole)
+    ranks = await ranks_of(page["items"], _asking(visit), whole=filters.is_whole, seconds=SOON_SECONDS)
     rows = [view.row(debtor, ranks.get(debtor["id"])) for debtor in page["items"]]
     return {"rows": rows, "next_cursor": page["next_cursor"]}
 
 
 async def _attention(visit: Visit, portfolio: str) -> list[view.Notice]:
     now = utc_now()
+    soon = now + view.SOON
     runs, holds, queues, workers = await asyncio.gather(
         visit.attempt(risk.runs(portfolio=portfolio, limit=20)),
-        visit.attempt(risk.holds(portfolio=portfolio, active_at=now.isoformat(), limit=MAX_HOLDS)),
+        visit.attempt(risk.holds(portfolio=portfolio, active=True, ends_before=soon.isoformat(), limit=MAX_HOLDS)),
         _soon(visit, debt.queues()),
         _soon(visit, debt.workers()),
     )

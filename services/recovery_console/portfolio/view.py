@@ -30,6 +30,7 @@ class Row:
 
     debtor_id: int
     rank: int | None
+    is_pending: bool
     left_out: str | None
     name: str
     reference: str
@@ -76,12 +77,17 @@ def priority_at(concentration: Concentration, percent: int) -> str | None:
 
 
 def row(debtor: Debtor, rank: Mapping[str, Any] | None) -> Row:
-    """Return a line of the ranked table. A debtor that cannot be ranked has the reason in place of a rank."""
+    """Return a line of the ranked table. A debtor that cannot be ranked has the reason in place of a rank.
+
+    Without `rank` the service is still counting it: the page shows it later.
+    """
+    is_pending = rank is None
     rank = rank or {"rank": None, "reason": None}
     assessment = debtor["assessment"]
     return Row(
         debtor_id=debtor["id"],
         rank=rank["rank"],
+        is_pending=is_pending,
         left_out=words.reason(rank["reason"]) if rank["reason"] else None,
         name=debtor["name"],
         reference=debtor["external_ref"] or "",

@@ -82,6 +82,7 @@ def an_explanation(run_id: str = "run-2", **changes: Any) -> dict[str, Any]:
         "position": 1,
         "priority": "10079949.48",
         "total_score": 303,
+        "risk_level": "HIGH",
         "total_debt_amount": "33267.16",
         "policy": POLICY,
         "as_of": NOW,

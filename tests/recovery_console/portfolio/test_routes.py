@@ -1,9 +1,14 @@
 """The first page: who owes what in which order, and why."""
 
+from datetime import timedelta
+
 import pytest
 from tests.recovery_console.builders import a_debtor, a_page, a_portfolio, a_rank, a_summary, some_queues
+from tests.recovery_console.debtors.builders import a_hold
 from tests.recovery_console.fake_apis import DEBT, RISK, FakeApis
 from tests.recovery_console.reading import Browser
+
+from service_kit.clock import utc_now
 
 pytestmark = pytest.mark.anyio
 
@@ -147,7 +152,7 @@ async def test_each_chart_has_its_table_and_its_bars_filter(browser: Browser) ->
 async def test_a_concentration_that_takes_long_comes_after_the_first_paint(
     browser: Browser, apis: FakeApis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("recovery_console.portfolio.routes.SOON_SECONDS", 0)
+    monkeypatch.setattr("recovery_console.portfolio.routes.SOON_SECONDS", 0.05)
     apis.stuck.add("/risk-service/portfolios/default/concentration")
 
     page = await browser.open("/")
@@ -170,3 +175,28 @@ async def test_a_search_gets_the_table_alone_and_keeps_the_address_to_share(brow
     assert len(page.table("Rank")) == 3
     assert page.response.headers["hx-replace-url"] == "/?portfolio=default&q=Debtor"
     assert str(shared.response.url).endswith("/?portfolio=default&q=Debtor")
+
+
+async def test_ranks_that_take_long_come_after_the_first_paint(
+    browser: Browser, apis: FakeApis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("recovery_console.portfolio.routes.SOON_SECONDS", 0.05)
+    apis.stuck.add("/risk-service/debtors/8/rank")
+
+    page = await browser.open("/?level=HIGH")
+    apis.stuck.clear()
+    later = await browser.open("/portfolio/ranks?ids=8,x", hx_request="true")
+
+    assert [row["Rank"] for row in page.table("Rank")] == ["1", "…", "–"]
+    assert [one.attributes["hx-get"] for one in page.all("div", hx_trigger="load")] == ["/portfolio/ranks?ids=8"]
+    assert later.texts("span", id="rank-8") == ["2"]
+
+
+async def test_holds_that_end_within_a_week_need_attention(browser: Browser, apis: FakeApis) -> None:
+    tomorrow = (utc_now() + timedelta(days=1)).isoformat()
+    apis.answers["GET /risk-service/holds"] = a_page(a_hold(until=tomorrow), a_hold("h2", until=tomorrow))
+
+    page = await browser.open("/")
+
+    assert "2 holds end within 7 days" in page.texts("a")
+    assert all("ends_before=" in call and "active=true" in call for call in apis.calls("GET /risk-service/holds"))
