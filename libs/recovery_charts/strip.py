@@ -42,21 +42,17 @@ def _total(lane: Lane, number: Callable[[int], str]) -> Markup:
 
 
 def _cells(scope: str, keys: Sequence[Key], lane: Lane) -> Markup:
-    total, cells, start = sum(lane.counts), [], 0
+    total, groups, start = sum(lane.counts), [], 0
     for key, count in zip(keys, lane.counts, strict=True):
         length = 1 if total <= MAX_CELLS else max(count, 1)
-        cells += [_cell(scope, key.tone, start + step, length, total) for step in range(0, count, length)]
+        cells = [_cell(start + step, length, total) for step in range(0, count, length)]
+        look = {"class_": f"outline cells-{key.tone}", "fill": fill(scope, key.tone), "stroke": OUTLINE}
+        groups += [tag("g", *cells, **look)] if cells else []
         start += count
-    return tag("svg", *cells, class_="bar strip", width="100%", height=HEIGHT, aria_hidden="true")
+    return tag("svg", *groups, class_="bar strip", width="100%", height=HEIGHT, aria_hidden="true")
 
 
-def _cell(scope: str, tone: str, start: int, length: int, total: int) -> Markup:
-    return tag(
-        "rect",
-        x=f"{round(100 * start / total, 3):g}%",
-        width=f"{round(100 * length / total, 3):g}%",
-        height=HEIGHT,
-        class_=f"outline cell-{tone}",
-        fill=fill(scope, tone),
-        stroke=OUTLINE,
-    )
+def _cell(start: int, length: int, total: int) -> Markup:
+    # A page of a run is sent again and again, so that what cells have in common stands once, in their group.
+    x, width = f"{round(100 * start / total, 3):g}%", f"{round(100 * length / total, 3):g}%"
+    return tag("rect", x=x, width=width, height=HEIGHT)

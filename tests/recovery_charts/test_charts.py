@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 from fractions import Fraction
+from xml.etree.ElementTree import Element
 
 import pytest
 
@@ -144,16 +145,22 @@ def test_factors_share_a_scale_and_have_their_neutral_mark() -> None:
     assert "Owes much." in list(parsed(chart).itertext())
 
 
+def cells(group: Element) -> list[str | None]:
+    """Where the cells of a group begin."""
+    return [cell.get("x") for cell in group]
+
+
 def test_a_strip_has_a_cell_for_each_batch() -> None:
     chart = strip("s", "t", KEYS, [Lane("high", [1, 3]), Lane("standard", [2, 0])])
-    assert len(list(elements(chart, "rect", "cell-done"))) == 3
-    assert len(list(elements(chart, "rect", "cell-planned"))) == 3
+    assert [cells(group) for group in elements(chart, "g", "cells-done")] == [["25%", "50%", "75%"]]
+    assert [cells(group) for group in elements(chart, "g", "cells-planned")] == [["0%"], ["0%", "50%"]]
     assert table_of(chart) == [["Lane", "planned", "done"], ["high", "1", "3"], ["standard", "2", "0"]]
 
 
 def test_cells_too_narrow_to_see_are_drawn_as_one() -> None:
     chart = strip("s", "t", KEYS, [Lane("high", [MAX_CELLS, 100])])
-    assert attributes(chart, "rect", "cell-done", "x", "width") == [("80%", "20%")]
+    [worked] = elements(chart, "g", "cells-done")
+    assert [(cell.get("x"), cell.get("width")) for cell in worked] == [("80%", "20%")]
 
 
 def test_tones_of_one_chart_differ_without_colour() -> None:

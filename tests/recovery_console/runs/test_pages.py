@@ -158,7 +158,7 @@ async def test_a_run_shows_how_far_it_is(browser: Browser) -> None:
     facts = dict(zip(page.texts("dt"), page.texts("dd"), strict=True))
     assert facts["Worked"] == "500 of 1,000 debtors"
     assert (facts["Rate"], facts["Time left"]) == ("400 debtors a second", "1 s")
-    assert page.all("rect", class_="outline cell-done")
+    assert page.all("g", class_="outline cells-done")
     assert page.texts("button", class_="danger") == ["Cancel"]
     assert "Reason" in labels(page)
     assert page.all("section", aria_labelledby="report-title") == []
