@@ -10,6 +10,7 @@ import typer
 from recovery_core.policies.document import PolicyError
 from risk_assessment.comparisons.commands import add_comparison_commands
 from risk_assessment.debtors.commands import add_debtor_commands
+from risk_assessment.evidence.commands import add_evidence_commands
 from risk_assessment.holds.commands import add_hold_commands
 from risk_assessment.metadata import api_keys, audit_records
 from risk_assessment.policies.commands import add_policy_commands
@@ -103,6 +104,7 @@ add_debtor_commands(app)
 add_hold_commands(app)
 add_run_commands(app)
 add_comparison_commands(app)
+add_evidence_commands(app)
 add_simulation_commands(app)
 add_policy_commands(app)
 add_key_commands(app, _database, api_keys, audit_records)

@@ -18,9 +18,9 @@ from risk_assessment.debtors.queries import DebtorNotFoundError
 from risk_assessment.debtors.selection import NotByPriorityError, PortfolioMissingError
 from risk_assessment.debtors.service import ExternalRefTakenError, StaleVersionError
 from risk_assessment.evidence import routes as evidence
-from risk_assessment.evidence.explaining import DebtorNotInRunError, InputsErasedError
+from risk_assessment.evidence.explaining import DebtorNotInRunError
 from risk_assessment.evidence.order import PlanErasedError
-from risk_assessment.evidence.queries import RunNotPlannedError
+from risk_assessment.evidence.queries import InputsErasedError, RunNotPlannedError
 from risk_assessment.fields import PATTERN_WORDS
 from risk_assessment.holds import routes as holds
 from risk_assessment.holds.queries import HoldNotFoundError, PortfolioNotNamedError

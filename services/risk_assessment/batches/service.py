@@ -25,7 +25,7 @@ def record_planned(
         connection,
         run_entries,
         ("run_number", "sequence", "entries", "blocked"),
-        [(run_number, sequence, pack(entries), _pack_blocked(entries, partly)) for sequence, _, entries in batches],
+        [(run_number, sequence, pack(entries), pack_blocked(entries, partly)) for sequence, _, entries in batches],
     )
     state = BatchState.PLANNED.value
     insert_rows(
@@ -36,7 +36,7 @@ def record_planned(
     )
 
 
-def _pack_blocked(entries: Sequence[Entry], partly: Mapping[int, Block]) -> bytes | None:
+def pack_blocked(entries: Sequence[Entry], partly: Mapping[int, Block]) -> bytes | None:
     """Return id, mask and number of the hold for those of the entries that are on hold; None without any."""
     if not partly:
         return None

@@ -1,6 +1,6 @@
 """Explains the place of a debtor in a planned run, or why it was left out, from stored history alone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import orjson
@@ -17,7 +17,8 @@ from recovery_core.scoring.scorer import Score, Scorer, ScoringError
 from risk_assessment.evidence import history
 from risk_assessment.evidence.history import LeftOut, Seen
 from risk_assessment.evidence.order import RunOrder, Spot
-from risk_assessment.evidence.queries import require_plan
+from risk_assessment.evidence.queries import InputsErasedError, require_plan
+from risk_assessment.exclusions.selection import is_outside
 from risk_assessment.snapshots import queries as snapshots
 
 
@@ -26,13 +27,6 @@ class DebtorNotInRunError(LookupError):
 
     def __init__(self, debtor_id: int) -> None:
         super().__init__(f"debtor {debtor_id} was not in the portfolio of this run")
-
-
-class InputsErasedError(LookupError):
-    """The history that the run was made of was deleted."""
-
-    def __init__(self, what: str) -> None:
-        super().__init__(f"inputs erased: {what}")
 
 
 class _Judged(NamedTuple):
@@ -189,15 +183,6 @@ class _Explanation:
 
 
 _NOWHERE = dict.fromkeys(("rank", "lane", "batch_sequence", "position", "above", "below", "debt_to_pass_above"))
-
-
-def is_outside(filters: Mapping[str, Any], debt: int, payment_status: str, risk_level: str) -> bool:
-    """Return whether the filters of a run leave a debtor out, debts in minor units, both ends included."""
-    return (
-        payment_status not in filters.get("payment_status", (payment_status,))
-        or risk_level not in filters.get("risk_level", (risk_level,))
-        or not filters.get("min_debt", debt) <= debt <= filters.get("max_debt", debt)
-    )
 
 
 def _factor(place: FactorPlace) -> dict[str, Any]:

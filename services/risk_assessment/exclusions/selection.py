@@ -1,7 +1,7 @@
 """What a ranking is about: a portfolio's debtors, the filters, and the holds in force. Exact counts of stored rows."""
 
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -67,6 +67,15 @@ class Selection:
 def selection_of(run: Row[Any], scorer: Scorer) -> Selection:
     """Return what a stored run is about."""
     return Selection(run.portfolio, run.policy_id, scorer, orjson.loads(run.filters), unit_of(run.unit))
+
+
+def is_outside(filters: Mapping[str, Any], debt: int, payment_status: str, risk_level: str) -> bool:
+    """Return whether the filters of a run leave a debtor out, debts in minor units, both ends included."""
+    return (
+        payment_status not in filters.get("payment_status", (payment_status,))
+        or risk_level not in filters.get("risk_level", (risk_level,))
+        or not filters.get("min_debt", debt) <= debt <= filters.get("max_debt", debt)
+    )
 
 
 class Tally(NamedTuple):

@@ -14,9 +14,9 @@ from tests.risk_assessment.exclusions.test_eligibility import as_sent
 from tests.risk_assessment.planned import a_planned_run, batches_of, order_of, run_row
 
 from risk_assessment.debtors import service as debtors
-from risk_assessment.evidence.explaining import DebtorNotInRunError, InputsErasedError, explain
+from risk_assessment.evidence.explaining import DebtorNotInRunError, explain
 from risk_assessment.evidence.order import PlanErasedError
-from risk_assessment.evidence.queries import RunNotPlannedError
+from risk_assessment.evidence.queries import InputsErasedError, RunNotPlannedError
 from risk_assessment.tables import assessments, run_entries, run_holds, run_snapshots, runs
 from service_kit.database.engine import Database
 
