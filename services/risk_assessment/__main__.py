@@ -68,7 +68,7 @@ def serve(
 
 @app.command()
 def dispatch() -> None:
-    """Carry out runs and scoring jobs until asked to stop."""
+    """Carry out runs, scoring jobs and simulations until asked to stop."""
     from risk_assessment.worker import check_before_start, dispatch_until_stopped  # noqa: PLC0415
     from service_kit.lifecycle import run_loop  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""The dispatcher: carries out accepted runs and scoring jobs, one leader at a time. It hosts the nouns' steps.
+"""The dispatcher: carries out accepted runs, scoring jobs and simulations, and hosts the nouns' steps. One leads at a time.
 
 It plans, sends and scores only with the leader lease. Recording what the debt service reports needs none.
 """
@@ -54,7 +54,7 @@ async def dispatch_until_stopped(settings: Settings, stop: Stop) -> None:
 
 
 async def dispatch(settings: Settings, database: Database, sqs: Sqs, registry: PolicyRegistry, stop: Stop) -> None:
-    """Lead when the lease is free, and carry out runs and scoring jobs, until asked to stop."""
+    """Lead when the lease is free, and carry out runs, scoring jobs and simulations, until asked to stop."""
     log.info("risk.dispatcher.started")
     batch_queues = BatchQueues(sqs, settings)
     outages = LoggedOutages("risk", OUTAGES)

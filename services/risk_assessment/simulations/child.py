@@ -54,4 +54,7 @@ if __name__ == "__main__":
     os.nice(LOWEST_PRIORITY)
     given = orjson.loads(sys.stdin.readline())
     configure("risk-assessment", given["log_level"])
-    main(given, sys.stdout)
+    try:
+        main(given, sys.stdout)
+    except BrokenPipeError:  # the dispatcher is gone; flushing at the exit would fail once more
+        os._exit(1)

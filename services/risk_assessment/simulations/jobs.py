@@ -106,7 +106,10 @@ def _progress(connection: Any, number: int, judged: Sequence[int]) -> None:
 @contextmanager
 def _child(orders: dict[str, Any]) -> Iterator[Iterator[dict[str, Any]]]:
     """Start the process, and yield what it says; it is killed when the block ends before it does."""
-    with subprocess.Popen(CHILD, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as process:  # noqa: S603 - ours
+    # In a session of its own: Ctrl-C in a terminal is for the dispatcher, which ends it.
+    with subprocess.Popen(  # noqa: S603 - our own
+        CHILD, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, start_new_session=True
+    ) as process:
         try:
             assert process.stdin is not None  # noqa: S101 - as asked for
             assert process.stdout is not None  # noqa: S101

@@ -1,11 +1,15 @@
 """The dispatcher's step for simulations: a process of its own, its report, and what becomes of one that ends early."""
 
 import asyncio
+import os
+import subprocess
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
+import orjson
 import pytest
 from tests.risk_assessment.builders import NOON, a_registry, add_debtor, generate_debtors, some_settings
 
@@ -103,3 +107,19 @@ def test_a_dispatcher_that_no_longer_leads_records_nothing(sqlite: Database, mon
         step()
 
     assert shown(sqlite, simulation_id)["state"] == "accepted"
+
+
+def test_a_process_ends_quietly_when_its_dispatcher_is_gone(sqlite: Database) -> None:
+    add_debtor(sqlite)
+    orders = jobs.Simulator(some_settings(), sqlite, LeaderLease(sqlite, leases, "dispatcher"), lambda: False)._orders(
+        SimpleNamespace(id=accept(sqlite))  # type: ignore[arg-type]
+    )
+    reader, writer = os.pipe()
+    os.close(reader)
+
+    done = subprocess.run(
+        jobs.CHILD, input=orjson.dumps(orders), stdout=writer, stderr=subprocess.PIPE, timeout=60, check=False
+    )
+    os.close(writer)
+
+    assert (done.returncode, done.stderr) == (1, b"")
