@@ -1,4 +1,4 @@
-"""The dispatcher: carries out accepted runs, scoring jobs and simulations, and hosts the nouns' steps. One leads at a time.
+"""The dispatcher: carries out runs, scoring jobs and simulations, one leader at a time. It hosts the nouns' steps.
 
 It plans, sends and scores only with the leader lease. Recording what the debt service reports needs none.
 """
