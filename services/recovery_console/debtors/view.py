@@ -119,7 +119,7 @@ def events(decisions: Sequence[Mapping[str, Any]], skips: Sequence[Mapping[str, 
             one["risk_level"],
             one["lane"],
             one["priority"],
-            "; ".join(reason["text"] for reason in one["reasons"]),
+            " ".join(reason["text"] for reason in one["reasons"]),
         )
         for one in decisions
     ]

@@ -95,7 +95,7 @@ def row(debtor: Debtor, rank: Mapping[str, Any] | None) -> Row:
         score=assessment["total_score"],
         debt=debtor["total_debt_amount"],
         priority=debtor["priority"],
-        why="; ".join(one["text"] for one in assessment["reasons"][:3]) or "No factor is above its neutral mark",
+        why=" ".join(one["text"] for one in assessment["reasons"][:3]) or "No factor is above its neutral mark.",
     )
 
 
