@@ -83,6 +83,17 @@ def _canonical(facts: str) -> bytes:
     return facts.encode() if plain else orjson.dumps(orjson.loads(facts))
 
 
+def add_attributes(rows: Sequence[list[Any]], attributes: Iterable[str | None], names: Sequence[str]) -> str:
+    """Return rows of facts as JSON, each with an object of the attributes of these names, which are in order.
+
+    Attributes come as stored: a JSON object as text, None for none. An absent one is left out.
+    """
+    for row, text in zip(rows, attributes, strict=True):
+        values = orjson.loads(text) if text else {}
+        row.append({name: values[name] for name in names if values.get(name) is not None})
+    return as_text(rows)
+
+
 def pack_numbers(*columns: Iterable[int]) -> bytes:
     """Pack columns of equal length, 8 bytes a number, compressed: values of a column are alike."""
     packed = bytearray()

@@ -16,7 +16,7 @@ from recovery_core.ranking.exclusions import Excluded, Exclusion, held
 from recovery_core.ranking.objective import objective_for
 from recovery_core.ranking.persons import payload_of
 from recovery_core.ranking.queue import Entry
-from recovery_core.ranking.snapshot import SnapshotDigest, SnapshotPart, as_text
+from recovery_core.ranking.snapshot import SnapshotDigest, SnapshotPart, add_attributes, as_text
 from recovery_core.scoring.scorer import Score, Scorer, ScoringError
 from risk_assessment.debtors.tables import assessments
 from risk_assessment.evidence.queries import InputsErasedError, stored_batches
@@ -24,6 +24,7 @@ from risk_assessment.exclusions.selection import is_outside
 from risk_assessment.holds.tables import holds
 from risk_assessment.runs.ranking import last_person
 from risk_assessment.snapshots import queries as snapshots
+from risk_assessment.snapshots.reading import attributes_read
 from service_kit.database.bulk import ROWS_A_STATEMENT, rows_by_key
 
 _PAID = PaymentStatus.PAID.value
@@ -115,6 +116,7 @@ class Recomputation:
         self._held = HeldThen(connection, self._holds(), run.snapshot_at)
         self.last_person = last_person(connection)
         self._digest = SnapshotDigest(self.last_person)
+        self._attributes = attributes_read(scorer.policy)
         self.partly: dict[int, Block] = {}
 
     @property
@@ -150,10 +152,12 @@ class Recomputation:
         return numbers
 
     def _hash(self, then: Sequence[Then], blocked: dict[int, Block]) -> None:
-        rows = ((one.debtor_id, one.version, *_hashed(one.facts), one.payment_status) for one in then)
+        rows = [[one.debtor_id, one.version, *_hashed(one.facts), one.payment_status] for one in then]
+        texts = [one.facts[-1] for one in then]
+        facts = add_attributes(rows, texts, self._attributes) if self._attributes else as_text(rows)
         ids, persons = [one.debtor_id for one in then], [one.person_id for one in then]
         try:
-            self._digest.add(as_text(rows), ids, persons, blocked)
+            self._digest.add(facts, ids, persons, blocked)
         except (ValueError, IndexError) as error:
             raise DifferenceFoundError(Difference("snapshot", str(error), None)) from error
 

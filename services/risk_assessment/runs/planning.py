@@ -33,7 +33,7 @@ from risk_assessment.runs.ranking import CountsDifferError, Eligible
 from risk_assessment.runs.tables import UNPLANNED, RunState, runs
 from risk_assessment.snapshots import service as snapshots
 from risk_assessment.snapshots.manifests import manifest_of
-from risk_assessment.snapshots.reading import SnapshotReader
+from risk_assessment.snapshots.reading import SnapshotReader, attributes_read
 from risk_assessment.stops import service as stops
 from service_kit.database.engine import Database
 
@@ -88,7 +88,8 @@ class Plan:
                 for part in _in_commits(manifest.numbered(fitting)):
                     self._write(partial(self._record, part=part, partly=eligible.partly, left=excluded.take()))
                     _check_interrupted(interrupted)
-            looked_at = SnapshotReader(snapshot, run.portfolio, blocked, eligible.last_person)
+            read = attributes_read(self._scorer.policy)
+            looked_at = SnapshotReader(snapshot, run.portfolio, blocked, eligible.last_person, read)
             self._record_snapshot(looked_at, blocked.numbers, interrupted)
         if looked_at.debtors != manifest.ranked + excluded.counts.total():
             raise CountsDifferError(f"{looked_at.debtors} debtors were looked at, and others ranked or excluded")

@@ -1,14 +1,15 @@
 """Reads what a run looks at: every debtor of the portfolio in order of the ids, with the facts, person and holds."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import orjson
 from sqlalchemy import Connection, Select, func, literal_column, select
 
+from recovery_core.policies.document import Policy
 from recovery_core.profile import PROFILE_FIELDS
 from recovery_core.ranking.persons import payload_of
-from recovery_core.ranking.snapshot import SnapshotDigest, SnapshotPart, as_text
+from recovery_core.ranking.snapshot import SnapshotDigest, SnapshotPart, add_attributes, as_text
 from risk_assessment.debtors.tables import debtors
 from risk_assessment.exclusions.selection import Blocked
 from service_kit.database.bulk import document_and_columns
@@ -19,8 +20,11 @@ CHUNK = 5_000
 class SnapshotReader:
     """Hashes the debtors of a portfolio as one connection sees them, and yields which version of each it saw."""
 
-    def __init__(self, connection: Connection, portfolio: str, blocked: Blocked, last_person: int) -> None:
+    def __init__(
+        self, connection: Connection, portfolio: str, blocked: Blocked, last_person: int, attributes: Iterable[str] = ()
+    ) -> None:
         self._connection, self._portfolio, self._blocked = connection, portfolio, blocked
+        self._attributes = sorted(attributes)
         self._has_persons = last_person > 0
         self._digest = SnapshotDigest(last_person)
 
@@ -51,15 +55,21 @@ class SnapshotReader:
         self._digest.add(facts, ids, persons, self._blocked.among(ids, payloads))
 
     def _chunk(self, first: int, last: int) -> tuple[str, list[int], list[int], list[int | None]]:
-        columns = ["id", "version", *(("person_id",) if self._has_persons else ())]
+        columns = ["id", "version", *self._more()]
         facts, found = document_and_columns(self._connection, self._statement(first, last), _LOOKED_AT, columns)
         if found[0] != sorted(found[0]):
             facts, found = _sorted(facts, found)
-        ids, versions, *persons = found
-        return facts, ids, versions, persons[0] if persons else []
+        read = dict(zip(columns, found, strict=True))
+        if self._attributes:
+            facts = add_attributes(orjson.loads(facts), read["attributes"], self._attributes)
+        return facts, read["id"], read["version"], read.get("person_id", [])
+
+    def _more(self) -> list[str]:
+        wanted = {"person_id": self._has_persons, "attributes": bool(self._attributes)}
+        return [name for name, is_wanted in wanted.items() if is_wanted]
 
     def _statement(self, first: int, last: int) -> Select[Any]:
-        columns = [debtors.c[name] for name in (*_LOOKED_AT, "person_id")]
+        columns = [debtors.c[name] for name in (*_LOOKED_AT, *self._more())]
         # The plus, which changes nothing, keeps SQLite from sorting a whole portfolio for each chunk; the hint MariaDB.
         of_portfolio = literal_column("+debtors.portfolio", debtors.c.portfolio.type) == self._portfolio
         statement = select(*columns).where(of_portfolio, debtors.c.id.between(first, last))
@@ -70,6 +80,11 @@ class SnapshotReader:
 
 # Attributes are no column of every debtor: most portfolios declare none.
 _LOOKED_AT = ("id", "version", *(name for name in PROFILE_FIELDS if name != "attributes"))
+
+
+def attributes_read(policy: Policy) -> Sequence[str]:
+    """Return the attributes that a policy reads, in order of their names."""
+    return sorted(getattr(policy, "attributes", ()))
 
 
 def _sorted(facts: str, found: list[list[Any]]) -> tuple[str, list[list[Any]]]:
