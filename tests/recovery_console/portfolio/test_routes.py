@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from tests.recovery_console.builders import a_debtor, a_page, a_portfolio, a_rank, a_summary, some_queues
 from tests.recovery_console.debtors.builders import a_hold
-from tests.recovery_console.fake_apis import DEBT, RISK, FakeApis
+from tests.recovery_console.fake_apis import DEBT, RISK, FakeApis, Refusal
 from tests.recovery_console.reading import Browser
 
 from service_kit.clock import utc_now
@@ -200,3 +200,18 @@ async def test_holds_that_end_within_a_week_need_attention(browser: Browser, api
 
     assert "2 holds end within 7 days" in page.texts("a")
     assert all("ends_before=" in call and "active=true" in call for call in apis.calls("GET /risk-service/holds"))
+
+
+async def test_a_person_bound_to_portfolios_sees_theirs_without_the_queues_of_all(
+    browser: Browser, apis: FakeApis
+) -> None:
+    for path in ("queues", "workers"):
+        apis.refusing[f"GET /debt-service/{path}"] = Refusal(403, "this is about all portfolios; you are bound to some")
+
+    page = await browser.open("/")
+
+    assert page.status == 200
+    assert len(page.table("Rank")) == 3
+    assert page.texts("p", class_="empty") == [
+        "Nothing: no run is going on, no dead letters, no hold ends within 7 days."
+    ]
