@@ -212,6 +212,4 @@ async def test_a_person_bound_to_portfolios_sees_theirs_without_the_queues_of_al
 
     assert page.status == 200
     assert len(page.table("Rank")) == 3
-    assert page.texts("p", class_="empty") == [
-        "Nothing: no run is going on, no dead letters, no hold ends within 7 days."
-    ]
+    assert page.texts("p", class_="empty") == ["Nothing needs attention now."]
