@@ -1,4 +1,4 @@
-"""A process for one simulation, with the lowest priority: neither planning nor an API shares an interpreter with it.
+"""A process for one simulation, with a low priority: neither planning nor an API shares an interpreter with it.
 
 It reads its orders as one line of JSON from standard input, and writes lines of JSON: how far it is, then the report.
 It only reads the database. When the dispatcher is gone, its next line ends it.
@@ -23,7 +23,7 @@ from service_kit.observability.logs import configure
 
 log = structlog.get_logger()
 
-LOWEST_PRIORITY = 19
+NICENESS = 10  # beyond the dispatcher's: APIs and plans come first, and on a busy machine it still gets on
 
 
 def main(orders: dict[str, Any], out: TextIO) -> None:
@@ -51,7 +51,7 @@ def _say(out: TextIO, **message: Any) -> None:
 
 
 if __name__ == "__main__":
-    os.nice(LOWEST_PRIORITY)
+    os.nice(NICENESS)
     given = orjson.loads(sys.stdin.readline())
     configure("risk-assessment", given["log_level"])
     try:
