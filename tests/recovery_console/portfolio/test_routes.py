@@ -213,3 +213,10 @@ async def test_a_person_bound_to_portfolios_sees_theirs_without_the_queues_of_al
     assert page.status == 200
     assert len(page.table("Rank")) == 3
     assert page.texts("p", class_="empty") == ["Nothing needs attention now."]
+
+
+@pytest.mark.parametrize(("role", "shown"), [("viewer", False), ("operator", True)])
+async def test_a_new_run_is_offered_to_those_who_may_start_one(signed_in, role: str, shown: bool) -> None:  # type: ignore[no-untyped-def]
+    browser = await signed_in(role)
+
+    assert ("New run" in (await browser.open("/")).texts("a")) is shown
