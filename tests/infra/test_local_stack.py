@@ -92,7 +92,13 @@ def test_without_the_local_extra_one_line_says_what_to_install(tmp_path: Path, c
     ("given", "why"),
     [({}, None), ({"RECOVERY_AUTH": "keys"}, None), ({"RECOVERY_AUTH": "oidc"}, "CONSOLE_OIDC_CLIENT_ID")],
 )
-def test_the_console_runs_where_it_can(given: dict[str, str], why: str | None) -> None:
+def test_the_console_runs_where_it_can(
+    given: dict[str, str], why: str | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "static/vendor").mkdir(parents=True)
+    (tmp_path / "static/vendor/htmx.min.js").touch()
+    monkeypatch.setattr(console, "_folder", lambda: tmp_path)
+
     obstacle = console_obstacle(given)
 
     assert obstacle is None if why is None else why in str(obstacle)

@@ -28,6 +28,7 @@ from risk_assessment.debtors.generating import Distribution, generate
 from risk_assessment.runs.schemas import DEFAULT_THRESHOLD
 from risk_assessment.settings import Settings as RiskSettings
 from smartrecover.__main__ import app as local_app
+from smartrecover.console import console_obstacle
 
 README = (repository() / "README.md").read_text(encoding="utf-8")
 PROGRAMS = {
@@ -118,6 +119,8 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
 def test_up_and_every_command_print_what_is_shown(terminal: Terminal) -> None:
     typed = session()
     [ready] = re.findall(r"^ready .*$", README, re.MULTILINE)
+    if console_obstacle({}):  # the set-up could not fetch its scripts
+        ready = ready.partition(" console=")[0]
 
     outputs = terminal.type([step.command for step in typed])
 
