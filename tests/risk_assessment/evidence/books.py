@@ -15,7 +15,12 @@ from service_kit.database.engine import Database
 def a_whole_book(database: Database, seed: int = 0) -> tuple[list[dict[str, Any]], list[Placed]]:
     """Return the debtors of a random portfolio, and its holds; the persons of the debtors are in their history."""
     placed = a_random_book(database, Random(seed))
+    remember_persons(database)
+    return debtor_rows(database, "default"), placed
+
+
+def remember_persons(database: Database) -> None:
+    """Write the persons of the debtors into their history, where a random book leaves them out."""
     person = select(debtors.c.person_id).where(debtors.c.id == assessments.c.debtor_id).scalar_subquery()
     with database.write() as connection:
         connection.execute(update(assessments).values(person_id=person))
-    return debtor_rows(database, "default"), placed

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from tests.risk_assessment.builders import NOON, a_registry, debtor_rows
+from tests.risk_assessment.evidence.books import remember_persons
 from tests.risk_assessment.exclusions.eligibility import ACTION_NAMES, outcome
 from tests.risk_assessment.exclusions.judges import COSTS, RATES, ROWS, PlainJudge
 from tests.risk_assessment.exclusions.test_eligibility import (
@@ -22,11 +23,13 @@ from tests.risk_assessment.planned import a_planned_run, bodies_of, order_of, re
 from recovery_core.decisions.decide import decide
 from recovery_core.messages.batch import resolve_policy
 from recovery_core.policies.builtin import built_in_policy
+from risk_assessment.evidence.replaying import Result, replay
 from risk_assessment.policies.registry import PolicyRegistry
 from service_kit.database.engine import Database
 
 __all__ = ["small_amounts_at_a_time"]
 
+SPILL_AFTER = 50
 STANDARD = built_in_policy("standard").document["treatment"]
 EFFORT = PlainJudge("effort", {"kind": "value_per_effort", "rate_bp": RATES, "cost": COSTS}, ROWS, 60_000_000_000)
 JUDGES = {
@@ -58,6 +61,7 @@ def registry(active: str = "standard") -> PolicyRegistry:
 @pytest.mark.parametrize("seed", range(2))
 def test_a_run_ranks_by_its_objective_as_far_as_there_is_room(database: Database, seed: int) -> None:
     placed = a_random_book(database, Random(seed), registry, third="effort")
+    remember_persons(database)
     rows = debtor_rows(database, "default")
     assert_stored_by_effort(rows)
 
@@ -76,6 +80,7 @@ def test_a_run_ranks_by_its_objective_as_far_as_there_is_room(database: Database
         assert run["capacities"] == options.get("capacities")
         assert blocked_in(database, run_id) == named(expected), options
         assert_preview_agrees(database, run_id, options.get("limit"), options.get("capacities"))
+        assert replay(database, run_id, SPILL_AFTER).result is Result.IDENTICAL, options
         assert_decided_as_ranked(database, run_id, judge, {row["id"]: row for row in rows}, expected.order)
 
 
