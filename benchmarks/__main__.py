@@ -17,7 +17,7 @@ from rich.table import Table
 from benchmarks import machine
 from benchmarks.comparisons import bare, naive, peers
 from benchmarks.measure import Figure
-from benchmarks.parts import migration, preview, queue_growth, simulation, steps
+from benchmarks.parts import migration, preview, queue_growth, reports, simulation, steps
 from benchmarks.system import MYSQLCLIENT, PYMYSQL, SQLITE, NotMeasurableError, databases
 from benchmarks.whole_system import capacity_model, end_to_end, http_load
 
@@ -36,6 +36,7 @@ class Benchmark(StrEnum):
     CONSUMERS = "consumers"
     STEPS = "steps"
     PREVIEW = "preview"
+    REPORTS = "reports"
     SIMULATION = "simulation"
     QUEUE = "queue"
     HTTP = "http"
@@ -107,6 +108,7 @@ def main(
         Benchmark.STEPS: lambda: (f for name in chosen for f in steps.measure(name, debtors, repeats)),
         Benchmark.PREVIEW: lambda: (f for name in chosen for f in preview.measure(name, debtors, repeats)),
         Benchmark.SIMULATION: lambda: (f for name in chosen for f in simulation.measure(name, debtors, repeats)),
+        Benchmark.REPORTS: lambda: (f for name in chosen for f in reports.measure(name, debtors, repeats)),
         Benchmark.QUEUE: lambda: queue_growth.measure(_powers(4 if quick else 7), () if quick else _powers(7)[1:]),
         Benchmark.HTTP: lambda: (f for name in chosen for f in http_load.measure(name, debtors // 25, repeats)),
         Benchmark.BESIDE: lambda: (f for name in chosen for f in http_load.measure_beside(name, debtors)),
