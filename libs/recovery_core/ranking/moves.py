@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from recovery_core.money import MAX_MINOR
 from recovery_core.policies.document import Policy
 from recovery_core.ranking.objective import objective_for
-from recovery_core.scoring.places import FactorPlace
+from recovery_core.scoring.places import WITHOUT_VALUE, FactorCell, FactorPlace
 from recovery_core.scoring.scorer import Score
 
 
@@ -23,14 +23,14 @@ class Move(NamedTuple):
 def moves_of(
     policy: Policy, places: Sequence[FactorPlace], facts: Sequence[Any], payment_status: str, blocked: int
 ) -> Iterator[Move]:
-    """Yield what each other cell of each factor would give, in the order of the policy; the debt stays.
+    """Yield what each other cell of each factor would give, in the order of the factors; the debt stays.
 
     ``blocked`` is the mask of the actions that holds block.
     """
     prioritize = objective_for(policy).priority
     total = sum(place.weight * place.points for place in places)
     for at, place in enumerate(places):
-        for which, cell in enumerate(place.cells):
+        for which, cell in sorted(enumerate(place.cells), key=_in_order):
             if which == place.here:
                 continue
             moved = total + place.weight * (cell.points - place.points)
@@ -38,6 +38,14 @@ def moves_of(
             score = Score(moved, policy.level_of(moved), points, ())
             priority = prioritize(score, facts, payment_status, blocked)
             yield Move(place.name, cell.value, moved, score.risk_level, priority)
+
+
+def _in_order(numbered: tuple[int, FactorCell]) -> tuple[int, str, int]:
+    """Order bands as they come, then categories by name, whose order in a document is no part of the policy."""
+    at, cell = numbered
+    if isinstance(cell.value, dict):
+        return 0, "", at
+    return (2 if cell.value in WITHOUT_VALUE else 1), str(cell.value), at
 
 
 def debt_to_pass(priority: int, debt: int, debtor_id: int, above: tuple[int, int]) -> int | None:

@@ -9,6 +9,8 @@ from recovery_core.policies.parts import BandFactor, CategoryFactor, DebtRatioFa
 from recovery_core.profile import Facts
 
 NO_INCOME = "no_income"
+WITHOUT_VALUE = (NO_INCOME, "zero_denominator", "missing")
+"""The cells of a factor that are no band and no category."""
 
 
 class FactorCell(NamedTuple):

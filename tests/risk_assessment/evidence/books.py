@@ -12,9 +12,9 @@ from risk_assessment.tables import assessments, debtors
 from service_kit.database.engine import Database
 
 
-def a_whole_book(database: Database, seed: int = 0) -> tuple[list[dict[str, Any]], list[Placed]]:
+def a_whole_book(database: Database, seed: int = 0, **policies: Any) -> tuple[list[dict[str, Any]], list[Placed]]:
     """Return the debtors of a random portfolio, and its holds; the persons of the debtors are in their history."""
-    placed = a_random_book(database, Random(seed))
+    placed = a_random_book(database, Random(seed), **policies)
     remember_persons(database)
     return debtor_rows(database, "default"), placed
 

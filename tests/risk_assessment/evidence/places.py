@@ -30,7 +30,7 @@ def moved(row: dict[str, Any], policy: str) -> list[tuple[str, Any, dict[str, An
             found.append(("payment_history", band(cell), row | {"late_payments_count": late}))
     for name, categories in CATEGORIES.items():
         if name != "family_situation" or policy == "classic":
-            found += [(name, one, row | {name: one}) for one in categories if one != row[name]]
+            found += [(name, one, row | {name: one}) for one in sorted(categories) if one != row[name]]
     return found
 
 
