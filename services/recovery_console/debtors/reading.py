@@ -12,8 +12,8 @@ from recovery_console.failures import Away
 
 MAX_ITEMS = 100
 RECENT_RUNS = 20
-NOT_FOUND = 404
-PLANNED = frozenset({"publishing", "published", "completed", "cancelled"})
+NOT_EXPLAINED = frozenset({404, 409, 410})
+"""Refusals of an explanation: the run has not read the debtor, has no plan, or its history was deleted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +88,14 @@ async def _explained(visit: Visit, debtor: Debtor) -> tuple[Any, Any]:
     runs = await visit.attempt(risk.runs(portfolio=debtor["portfolio"], limit=RECENT_RUNS))
     if isinstance(runs, Away):
         return None, None
-    run = next((run for run in runs["items"] if run["state"] in PLANNED), None)
+    # A run that was cancelled or has failed early never got a plan, so its state alone does not say.
+    run = next((run for run in runs["items"] if run["planned_at"]), None)
     if run is None:
         return None, None
     try:
         explanation = await visit.attempt(risk.explanation(run["id"], debtor["id"]))
     except RejectedError as error:
-        if error.status != NOT_FOUND:
+        if error.status not in NOT_EXPLAINED:
             raise
         return run, None
     return run, None if isinstance(explanation, Away) else explanation

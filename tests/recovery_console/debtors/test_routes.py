@@ -6,6 +6,7 @@ from tests.recovery_console.builders import a_debtor, a_page, a_rank
 from tests.recovery_console.debtors.builders import a_debtor_book, a_hold
 from tests.recovery_console.fake_apis import DEBT, FakeApis, Refusal
 from tests.recovery_console.reading import Browser, Page
+from tests.recovery_console.run_builders import a_run
 
 pytestmark = pytest.mark.anyio
 
@@ -55,6 +56,25 @@ async def test_what_would_move_it_comes_from_the_last_run(browser: Browser) -> N
     assert (best["Factor"], best["If it were"], best["Rank"]) == ("Employment status", "Unemployed", "1")
     assert (worst["Factor"], worst["If it were"], worst["Rank"]) == ("Payment history", "at most 0", "3")
     assert "A debt of 33,267.33 EUR would have put it first of the two." in page.response.text.replace("\xa0", " ")
+
+
+async def test_a_run_that_was_cancelled_before_it_had_a_plan_explains_nothing(apis: FakeApis, browser: Browser) -> None:
+    unplanned = a_run(id="run-3", state="cancelled", planned_at=None, debtors_ranked=None)
+    apis.answers["GET /risk-service/runs"] = a_page(unplanned, a_run(id="run-2", state="completed"))
+    apis.refusing["GET /risk-service/runs/run-3/explain/7"] = Refusal(409, "the run is cancelled and has no plan")
+
+    page = await browser.open("/debtors/7")
+
+    assert page.response.status_code == 200
+    assert len(page.table("If it were")) == 2, "what would move it comes from the run before"
+
+
+async def test_a_refused_explanation_takes_no_more_than_its_own_part(apis: FakeApis, browser: Browser) -> None:
+    apis.refusing["GET /risk-service/runs/run-2/explain/7"] = Refusal(410, "inputs erased: policy")
+
+    page = await browser.open("/debtors/7")
+
+    assert page.texts("h2") == [region for region in REGIONS if region != "What would move it"]
 
 
 async def test_decisions_and_skips_come_newest_first_each_with_its_run(browser: Browser) -> None:
