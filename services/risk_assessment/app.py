@@ -9,12 +9,13 @@ from fastapi import FastAPI
 from recovery_core.holds import HoldTimesError
 from recovery_core.policies.builtin import UnknownPolicyError
 from recovery_core.ranking.capacities import CapacityError
-from recovery_core.scoring.scorer import ScoringError
+from recovery_core.scoring.cells import ScoringError
 from risk_assessment.comparisons import routes as comparisons
 from risk_assessment.comparisons.queries import OtherPortfolioError, RunErasedError, UnplannedRunError
 from risk_assessment.debtors import routes as debtors
 from risk_assessment.debtors.balances import NothingOwedError
 from risk_assessment.debtors.queries import DebtorNotFoundError
+from risk_assessment.debtors.schemas import FactsRejectedError
 from risk_assessment.debtors.selection import NotByPriorityError, PortfolioMissingError
 from risk_assessment.debtors.service import ExternalRefTakenError, StaleVersionError
 from risk_assessment.evidence import routes as evidence
@@ -31,6 +32,7 @@ from risk_assessment.policies.queries import PolicyNotFoundError
 from risk_assessment.policies.registry import NeverActivatedError, load_registry
 from risk_assessment.policies.service import NotAPolicyError, PolicyVersionTakenError
 from risk_assessment.portfolios import routes as portfolios
+from risk_assessment.portfolios.declarations import DeclarationContradictedError, PolicyUndeclaredError
 from risk_assessment.portfolios.service import (
     DebtorsLackFieldError,
     OwnUploadError,
@@ -79,6 +81,7 @@ PROBLEMS = {
     BadETagsError: ProblemSpec(422, "Bad precondition"),
     ExternalRefTakenError: ProblemSpec(409, "External reference taken"),
     NothingOwedError: ProblemSpec(422, "Nothing is owed"),
+    FactsRejectedError: ProblemSpec(422, "Facts not accepted"),
     HoldEndedError: ProblemSpec(409, "The hold is over"),
     RunFinishedError: ProblemSpec(409, "The run is over"),
     UnplannedRunError: ProblemSpec(409, "The run is not planned"),
@@ -100,6 +103,8 @@ PROBLEMS = {
     OwnUploadError: ProblemSpec(403, "Own upload"),
     UnacceptedFindingsError: ProblemSpec(409, "Findings not accepted"),
     DebtorsLackFieldError: ProblemSpec(409, "Debtors lack a field"),
+    DeclarationContradictedError: ProblemSpec(409, "Attributes contradicted"),
+    PolicyUndeclaredError: ProblemSpec(422, "Attributes not declared"),
     UnknownTimeZoneError: ProblemSpec(422, "Unknown time zone"),
     IdempotencyKeyReusedError: ProblemSpec(422, "Idempotency-Key reused", field="Idempotency-Key"),
     TooManyStreamsError: ProblemSpec(429, "Too many streams", headers={"Retry-After": str(RETRY_AFTER_SECONDS)}),

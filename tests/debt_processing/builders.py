@@ -44,7 +44,7 @@ def _ranking(facts: dict[str, Any], policy: str) -> dict[str, Any]:
     debt = parse_money(facts["total_debt_amount"])
     try:
         amounts = {"total_debt_amount": debt, "monthly_income": parse_money(facts["monthly_income"])}
-        score = scorer_for(built_in_policy(policy)).score([(facts | amounts)[name] for name in FACTS])
+        score = scorer_for(built_in_policy(policy)).score([(facts | amounts).get(name) for name in FACTS])
     except ValueError:
         return {"priority": "0.00", "total_score": 0}
     return {"priority": format_money(score.total_score * debt), "total_score": score.total_score}

@@ -95,4 +95,4 @@ def written(entry: dict[str, Any]) -> str:
 
 
 def _facts(entry: dict[str, Any]) -> list[Any]:
-    return [parse_money(entry[name]) if name in _AMOUNTS else entry[name] for name in FACTS]
+    return [parse_money(entry[name]) if name in _AMOUNTS else entry.get(name) for name in FACTS]

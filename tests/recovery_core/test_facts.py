@@ -37,11 +37,11 @@ classic = Scorer(built_in_policy("classic"))
 
 
 def test_every_fact_is_tried() -> None:
-    assert tuple(CHANGES) == FACTS
+    assert (*CHANGES, "attributes") == FACTS
     assert ORDINARY[DEBT_AT] == ORDINARY.total_debt_amount
 
 
-@pytest.mark.parametrize("fact", FACTS)
+@pytest.mark.parametrize("fact", CHANGES)
 def test_a_fact_changes_the_points_of_its_own_factor_alone(fact: str) -> None:
     value, factor = CHANGES[fact]
     before, after = classic.score(ORDINARY).points, classic.score(ORDINARY._replace(**{fact: value})).points
@@ -51,17 +51,17 @@ def test_a_fact_changes_the_points_of_its_own_factor_alone(fact: str) -> None:
 
 def test_a_message_has_the_fields_of_a_profile_in_their_order() -> None:
     fields = [name for name in DebtorEntry.__annotations__ if name not in ("debtor_id", "priority", "total_score")]
-    assert tuple(fields) == PROFILE_FIELDS
+    assert tuple(fields) == tuple(name for name in PROFILE_FIELDS if name != "attributes")
 
 
-@pytest.mark.parametrize("fact", FACTS)
+@pytest.mark.parametrize("fact", CHANGES)
 def test_a_fact_is_written_into_a_message_under_its_own_name(fact: str) -> None:
     changed = ORDINARY._replace(**{fact: CHANGES[fact][0]})
     before, after = (json.loads(encode_debtor(1, 0, 0, facts, "PAID")) for facts in (ORDINARY, changed))
-    assert [name for name in PROFILE_FIELDS if before[name] != after[name]] == [fact]
+    assert [name for name in before if before[name] != after[name]] == [fact]
 
 
-@pytest.mark.parametrize("fact", FACTS)
+@pytest.mark.parametrize("fact", CHANGES)
 def test_a_fact_that_came_in_a_message_is_scored_as_what_it_is(fact: str) -> None:
     value = CHANGES[fact][0]
     text = format_money(value) if fact in ("total_debt_amount", "monthly_income") else value

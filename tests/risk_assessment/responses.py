@@ -12,6 +12,7 @@ PROFILE_FIELDS = {
     "contract_type",
     "industry_sector",
     "family_situation",
+    "attributes",
     "payment_status",
 }
 DEBTOR = PROFILE_FIELDS | {

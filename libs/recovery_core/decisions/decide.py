@@ -5,7 +5,7 @@ rest of the batch is decided all the same.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -20,8 +20,10 @@ from recovery_core.messages.stops import DebtorStop
 from recovery_core.money import parse_priority
 from recovery_core.policies.document import Policy
 from recovery_core.policies.treatment import treatment_for
+from recovery_core.profile import ATTRIBUTES_AT
 from recovery_core.ranking.objective import objective_for
-from recovery_core.scoring.scorer import ScoringError, scorer_for
+from recovery_core.scoring.cells import ScoringError
+from recovery_core.scoring.scorer import scorer_for
 
 # Plain tuples, because millions of them go into the database.
 Decision = tuple[int, int, int, int, str, str, str, int | None]
@@ -91,6 +93,7 @@ def decide(
     failures: list[Failure] = []
     mismatches, lane, any_stops = 0, header.lane, bool(stops)
     priority_of, asks_action = objective.priority, objective.asks_action
+    facts_of = _facts_with_attributes if policy.attributes else _facts
     scoring, deciding = Stage.SCORE, Stage.DECIDE  # looked up once: an enum is slow at it
     for position, item in enumerate(batch.items):
         if isinstance(item, ItemError):
@@ -102,12 +105,12 @@ def decide(
                 stop = stops.get(item["debtor_id"])
                 restraint = restraint_on(item, stop, header.portfolio, now)
                 blocked = restraint.blocked or None
-            facts = _facts(item)
+            facts = facts_of(item)
             score, status = scorer.score(facts), item["payment_status"]
             total, level, _, codes = score
             stage = deciding
             if restraint is None:
-                action = action_for(level, lane, status, facts[0])
+                action = action_for(level, lane, status, facts[0], facts[ATTRIBUTES_AT])
             else:
                 action = careful.action(facts, level, status, restraint, stop)
             # The priority it was ranked with: what holds block since then changes the action, and no place.
@@ -147,14 +150,34 @@ def count_high_priority(decisions: Sequence[Decision], threshold: int) -> int:
 
 
 def _facts(item: Entry) -> tuple[Any, ...]:
-    return (  # in the order of `Facts`: made by name it would take half as long as a whole decision
+    try:
+        return (  # in the order of `Facts`: made by name it would take half as long as a whole decision
+            _minor(item["total_debt_amount"]),
+            _minor(item["monthly_income"]),
+            item["late_payments_count"],
+            item["employment_status"],
+            item["contract_type"],
+            item["industry_sector"],
+            item["family_situation"],
+            None,
+        )
+    except KeyError:
+        return _facts_with_attributes(item)
+
+
+def _facts_with_attributes(item: Entry) -> tuple[Any, ...]:
+    """Return the facts of a debtor with its attributes, and None for what it lacks."""
+    found: Callable[[str], Any] = item.get
+    income = found("monthly_income")
+    return (
         _minor(item["total_debt_amount"]),
-        _minor(item["monthly_income"]),
-        item["late_payments_count"],
-        item["employment_status"],
-        item["contract_type"],
-        item["industry_sector"],
+        None if income is None else _minor(income),
+        found("late_payments_count"),
+        found("employment_status"),
+        found("contract_type"),
+        found("industry_sector"),
         item["family_situation"],
+        found("attributes"),
     )
 
 

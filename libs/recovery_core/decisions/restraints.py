@@ -13,7 +13,7 @@ from recovery_core.messages.entries import Entry
 from recovery_core.messages.stops import DebtorStop
 from recovery_core.money import format_money
 from recovery_core.policies.treatment import Treatment
-from recovery_core.profile import PaymentStatus
+from recovery_core.profile import ATTRIBUTES_AT, PaymentStatus
 from recovery_core.ranking.objective import PriorityOf, lane_of
 from recovery_core.scoring.scorer import Scorer
 
@@ -107,7 +107,7 @@ class Reconsideration:
 
         Raises Refused where holds leave no row of the treatment, or where what it owes now asks for another action.
         """
-        action = self._choose(level, self._lane, status, facts[0], restraint.blocked)
+        action = self._choose(level, self._lane, status, facts[0], restraint.blocked, facts[ATTRIBUTES_AT])
         if action is None:
             raise _nothing_left(restraint)
         if stop is None or (stop.total_debt_amount, stop.payment_status) == (facts[0], status):
@@ -121,7 +121,9 @@ class Reconsideration:
         facts_now = (debt, *facts[1:])
         score = self._score(facts_now)
         lane = lane_of(self._priority_of(score, facts_now, stop.payment_status, restraint.blocked), self._threshold)
-        now = self._choose(score.risk_level, lane.value, stop.payment_status, debt, restraint.blocked)
+        now = self._choose(
+            score.risk_level, lane.value, stop.payment_status, debt, restraint.blocked, facts[ATTRIBUTES_AT]
+        )
         if now is None:
             raise _nothing_left(restraint)
         if now != action:

@@ -6,6 +6,7 @@ from typing import Any, NotRequired
 
 from pydantic import ValidationError
 
+from recovery_core.attributes import Value
 from recovery_core.messages.json_text import repeated_names
 from recovery_core.messages.shapes import MAX_DEBTOR_ID, DebtorEntry, Shape
 from recovery_core.messages.wire import first_problem
@@ -15,11 +16,12 @@ _UNPAID = PaymentStatus.UNPAID.value
 
 
 class Entry(DebtorEntry):
-    """A debtor as it is read, of either version."""
+    """A debtor as it is read, of either version. One of version 2 may lack facts that its policy does not need."""
 
     version: NotRequired[int]
     blocked: NotRequired[list[str]]
     blocked_by: NotRequired[str]
+    attributes: NotRequired[dict[str, Value]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The shapes of batch messages as they travel, in both versions, and the JSON Schemas made of them.
 
-Version 2 adds which stops the consumer must know and what holds block. Unknown fields are ignored, so that older
-readers accept newer senders; known fields must be valid.
+Version 2 adds which stops the consumer must know, what holds block, and attributes. Unknown fields are ignored, so that
+older readers accept newer senders; known fields must be valid.
 """
 
 from enum import StrEnum
@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field, GetPydanticSchema, TypeAdapter, with_con
 from pydantic_core import core_schema
 from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
 
+from recovery_core.attributes import ATTRIBUTE_NAME, MAX_ATTRIBUTES, MAX_INTEGER, MAX_VALUE_CHARS
 from recovery_core.holds import HoldKind
 from recovery_core.messages.wire import MAX_BATCH_SIZE
 from recovery_core.money import MONEY_PATTERN, POSITIVE_MONEY_PATTERN, PRIORITY_PATTERN
@@ -39,6 +40,13 @@ _Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
 _PLAIN_NAME = r"^[A-Za-z0-9._:-]+$"
 _NO_CONTROL_CHARACTERS = r"^[^\x00-\x1f\x7f]+$"
 
+AttributeName = Annotated[str, Field(pattern=f"^{ATTRIBUTE_NAME}$")]
+AttributeValue = (
+    bool
+    | Annotated[int, Field(ge=-MAX_INTEGER, le=MAX_INTEGER)]
+    | Annotated[str, Field(min_length=1, max_length=MAX_VALUE_CHARS)]
+)
+
 DebtorId = Annotated[int, Field(ge=1, le=MAX_DEBTOR_ID)]
 PriorityText = Annotated[str, Field(pattern=PRIORITY_PATTERN)]
 
@@ -62,11 +70,20 @@ class DebtorEntry(TypedDict):
 
 @with_config(_STRICT)
 class DebtorEntryV2(DebtorEntry):
-    """One debtor in a batch: also the version that was ranked, and which actions holds blocked then."""
+    """One debtor in a batch: also the version that was ranked, and which actions holds blocked then.
+
+    It may lack facts that its policy does not need, and has the attributes that its policy looks at.
+    """
 
     version: Annotated[int, Field(ge=1, le=MAX_DEBTOR_ID)]
     blocked: NotRequired[Annotated[list[Annotated[str, _one_of(Action)]], Field(min_length=1, max_length=len(Action))]]
     blocked_by: NotRequired[Annotated[str, _one_of(HoldKind)]]
+    monthly_income: NotRequired[Annotated[str, Field(pattern=MONEY_PATTERN)]]  # type: ignore[misc]  # may be absent
+    late_payments_count: NotRequired[Annotated[int, Field(ge=0, le=MAX_LATE_PAYMENTS)]]  # type: ignore[misc]
+    employment_status: NotRequired[Annotated[str, _one_of(EmploymentStatus)]]  # type: ignore[misc]
+    contract_type: NotRequired[Annotated[str, _one_of(ContractType)]]  # type: ignore[misc]
+    industry_sector: NotRequired[Annotated[str, _one_of(IndustrySector)]]  # type: ignore[misc]
+    attributes: NotRequired[Annotated[dict[AttributeName, AttributeValue], Field(max_length=MAX_ATTRIBUTES)]]
 
 
 @with_config(_STRICT)

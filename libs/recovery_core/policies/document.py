@@ -12,13 +12,17 @@ from typing import Annotated, Any
 import orjson
 from pydantic import Field, ValidationError
 
+from recovery_core.attributes import PREFIX
 from recovery_core.policies.checks import find_problems
+from recovery_core.policies.factors import TAGS, Factors
 from recovery_core.policies.objectives import Objective
-from recovery_core.policies.parts import Factors, LevelBands, MaxPoints, PolicyPart, TreatmentRows
+from recovery_core.policies.parts import LIST_TAG, RANGE_TAG, LevelBands, MaxPoints, PolicyPart, TreatmentRows
 from recovery_core.policies.problems import Problem, repeated_names, worded
 
 MAX_PROBLEMS = 50
 """How many problems of one document are named; the others are counted."""
+
+_NO_PLACES = {*TAGS, LIST_TAG, RANGE_TAG, "[key]"}
 
 POLICY_NAME_PATTERN = r"^[a-z][a-z0-9_-]{0,63}$"
 
@@ -74,6 +78,18 @@ class Policy(PolicyPart):
         """The total score of a debtor with the most points in every factor."""
         return self.max_points * self.factors.total_weight
 
+    @cached_property
+    def attributes(self) -> tuple[str, ...]:
+        """The names of the attributes that the policy looks at, in its factors or its treatment."""
+        read = {name for factor in self.factors.own().values() for name in factor.inputs if name.startswith(PREFIX)}
+        asked = {name for row in self.treatment for name in row.attributes or ()}
+        return tuple(sorted({name.removeprefix(PREFIX) for name in read} | asked))
+
+    @cached_property
+    def required_facts(self) -> frozenset[str]:
+        """The built-in facts without which the policy cannot score a debtor."""
+        return self.factors.required_facts()
+
     def level_of(self, total_score: int) -> str:
         """Return the risk level of a total score, by its exact percentage of the largest total score."""
         borders = ((band.up_to_percent or 100, str(band.level)) for band in self.levels)
@@ -115,4 +131,8 @@ def _read_shape(values: Mapping[str, Any]) -> tuple[Policy | None, list[Problem]
         return Policy.model_validate(values), []
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False, include_input=False)
-        return None, [Problem(".".join(map(str, problem["loc"])), worded(problem)) for problem in found]
+        return None, [Problem(_place(problem["loc"]), worded(problem)) for problem in found]
+
+
+def _place(parts: Sequence[int | str]) -> str:
+    return ".".join(str(part) for part in parts if part not in _NO_PLACES)

@@ -11,7 +11,7 @@ from recovery_core.policies.linting.findings import Finding, FindingCode, Findin
 from recovery_core.policies.linting.influence import influence_of, is_bounded
 from recovery_core.policies.linting.rules import rule_findings
 from recovery_core.policies.linting.totals import contributions_of, reachable_totals
-from recovery_core.policies.linting.treatment_rows import unreachable_rows
+from recovery_core.policies.linting.treatment_rows import TooManyCasesError, unreachable_rows
 from recovery_core.policies.problems import Problem
 
 
@@ -64,11 +64,14 @@ def _level_findings(policy: Policy, reached: frozenset[str]) -> Iterator[Finding
 
 
 def _row_findings(policy: Policy, reached: frozenset[str]) -> Iterator[Finding]:
-    for position, reason in unreachable_rows(policy.treatment, reached):
-        code = FindingCode.TREATMENT_ROW_UNREACHABLE
-        yield _finding(
-            code, Severity.WARNING, f"treatment.{position}", f"no debtor of a run reaches this row: {reason}"
-        )
+    code = FindingCode.TREATMENT_ROW_UNREACHABLE
+    try:
+        for position, reason in unreachable_rows(policy.treatment, reached):
+            message = f"no debtor of a run reaches this row: {reason}"
+            yield _finding(code, Severity.WARNING, f"treatment.{position}", message)
+    except TooManyCasesError:
+        message = "the rows ask for too many combinations of attributes to say of each whether a debtor reaches it"
+        yield _finding(FindingCode.ENUMERATION_BOUNDED, Severity.NOTE, "treatment", message)
 
 
 def _bounded() -> Finding:

@@ -11,7 +11,7 @@ from typing import Any
 from recovery_core.policies.document import Policy
 from recovery_core.policies.parts import Action
 from recovery_core.policies.treatment import treatment_for
-from recovery_core.profile import DEBT_AT
+from recovery_core.profile import ATTRIBUTES_AT, DEBT_AT
 from recovery_core.ranking.exclusions import Excluded, no_room
 from recovery_core.ranking.objective import Scored, lane_of
 from recovery_core.ranking.queue import Entry
@@ -66,8 +66,10 @@ class RankedActions:
         """Return the action of a debtor, None where holds leave none. The threshold is in minor units."""
         level, lane = score.risk_level, lane_of(priority, self._threshold).value
         if not blocked:
-            return self._treatment.action(level, lane, payment_status, facts[DEBT_AT])
-        return self._treatment.permitted_action(level, lane, payment_status, facts[DEBT_AT], blocked)
+            return self._treatment.action(level, lane, payment_status, facts[DEBT_AT], facts[ATTRIBUTES_AT])
+        return self._treatment.permitted_action(
+            level, lane, payment_status, facts[DEBT_AT], blocked, facts[ATTRIBUTES_AT]
+        )
 
 
 def within(

@@ -12,7 +12,7 @@ from recovery_core.policies.document import Policy
 from recovery_core.policies.objectives import ObjectiveKind, RatedObjective, kind_of
 from recovery_core.policies.parts import Lane
 from recovery_core.policies.treatment import Treatment, treatment_for
-from recovery_core.profile import DEBT_AT
+from recovery_core.profile import ATTRIBUTES_AT, DEBT_AT
 
 _ANY_LANE = Lane.STANDARD.value  # a treatment whose action the objective asks for does not ask for the lane
 
@@ -97,9 +97,9 @@ def _value_per_effort(rates: dict[str, int], units: dict[str, int], treatment: T
         level = score.risk_level
         debt: int = facts[DEBT_AT]
         if blocked:
-            action = permitted(level, _ANY_LANE, status, debt, blocked)
+            action = permitted(level, _ANY_LANE, status, debt, blocked, facts[ATTRIBUTES_AT])
         else:
-            action = action_of(level, _ANY_LANE, status, debt)
+            action = action_of(level, _ANY_LANE, status, debt, facts[ATTRIBUTES_AT])
         return 0 if action is None else rates[level] * debt * units[action]
 
     return value_per_effort

@@ -1,19 +1,23 @@
 """Reasons: a stable code and one plain sentence for every cell of a factor.
 
-A cell is where a debtor stands within one factor: a band, a category, or no income.
+A cell is where a debtor stands within one factor: a band, a category, no income, or what is missing.
 """
 
+import re
 from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from recovery_core.policies.parts import Band, CategoryFactor, Factor
+from recovery_core.attributes import PREFIX
+from recovery_core.policies.factors import Band, CategoryFactor, Factor, OwnBandFactor, OwnValueFactor, Ratio
+from recovery_core.scoring.cells import MISSING, NO_INCOME, Cell
 
-Cell = int | str | None
-"""The index of a band, or a category."""
-
-NO_INCOME = -1
-"""The cell of the debt ratio for debtors without income."""
+_BUILT_IN = {
+    "total_debt_amount": "debt",
+    "monthly_income": "monthly income",
+    "late_payments_count": "number of late payments",
+}
+_NO_CODE = re.compile(r"[^A-Z0-9]+")
 
 
 class Reason(BaseModel):
@@ -37,10 +41,15 @@ def reason_of(name: str, factor: Factor, cell: Cell, points: int) -> Reason:
 
 def _code(name: str, factor: Factor, cell: Cell) -> str:
     """Return a code such as DEBT_RATIO_ABOVE_6, PAYMENT_HISTORY_UP_TO_5 or EMPLOYMENT_STATUS_UNEMPLOYED."""
-    return f"{name}_{_ending(factor, cell)}".upper().replace(".", "_")
+    ending = _ending(factor, cell).upper().replace("-", "MINUS_" if isinstance(cell, int) else "_")
+    return f"{name.upper()}_{_NO_CODE.sub('_', ending)}".rstrip("_")
 
 
 def _text(name: str, factor: Factor, cell: Cell) -> str:
+    if isinstance(factor, OwnValueFactor):
+        return _text_of_value(factor, cell)
+    if isinstance(factor, OwnBandFactor):
+        return _text_of_number(factor, cell)
     if isinstance(factor, CategoryFactor):
         return f"The {_words(name)} is {_words(str(cell))}."
     if cell == NO_INCOME:
@@ -51,11 +60,44 @@ def _text(name: str, factor: Factor, cell: Cell) -> str:
     return f"The number of late payments is {bounds}."
 
 
+def _text_of_value(factor: OwnValueFactor, cell: Cell) -> str:
+    if set(factor.points) <= {"true", "false"}:
+        answer = {"true": "yes", "false": "no", MISSING: "not known"}[cell]
+        return f"{_label(factor.input).capitalize()}: {answer}."
+    return f"{_subject(factor.input)} {'not known' if cell is MISSING else _words(str(cell))}."
+
+
+def _text_of_number(factor: OwnBandFactor, cell: Cell) -> str:
+    if not isinstance(factor.input, Ratio):
+        found = "not known" if cell is MISSING else _between(*_limits(factor.bands, cell))
+        return f"{_subject(factor.input)} {found}."
+    numerator, denominator = factor.input.numerator, factor.input.denominator
+    if cell is MISSING:
+        return f"The {_label(numerator)} or the {_label(denominator)} is not known."
+    if cell == NO_INCOME:
+        return f"{_subject(denominator)} 0 or less, so that the {_label(numerator)} cannot be set against it."
+    return f"{_subject(numerator)} {_between(*_limits(factor.bands, cell))} times the {_label(denominator)}."
+
+
+def _label(name: str) -> str:
+    return _BUILT_IN.get(name) or _words(name.removeprefix(PREFIX))
+
+
+def _subject(name: str) -> str:
+    """Return the begin of a sentence about an input: `The home is`, `The days past due are`."""
+    label = _label(name)
+    first, *_, last = (*label.split(), label.split()[-1])
+    is_plural = any(word.endswith("s") and not word.endswith(("ss", "us", "is")) for word in (first, last))
+    return f"The {label} {'are' if is_plural and name not in _BUILT_IN else 'is'}"
+
+
 def _ending(factor: Factor, cell: Cell) -> str:
+    if cell is MISSING:
+        return "MISSING"
     if isinstance(factor, CategoryFactor):
         return str(cell)
     if cell == NO_INCOME:
-        return "NO_INCOME"
+        return "ZERO_DENOMINATOR" if isinstance(factor, OwnBandFactor) else "NO_INCOME"
     lower, upper = _limits(factor.bands, cell)
     if upper is not None:
         return f"UP_TO_{upper}"

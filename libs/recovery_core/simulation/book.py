@@ -14,7 +14,8 @@ from recovery_core.profile import DEBT_AT, PaymentStatus
 from recovery_core.ranking.capacities import RankedActions
 from recovery_core.ranking.exclusions import Exclusion, held
 from recovery_core.ranking.objective import lane_of, objective_for
-from recovery_core.scoring.scorer import ScoringError, scorer_for
+from recovery_core.scoring.cells import ScoringError
+from recovery_core.scoring.scorer import scorer_for
 
 Row = Sequence[Any]
 """A debtor: its id, the number of its person or None, its payment status, and its facts in the order of ``Facts``."""

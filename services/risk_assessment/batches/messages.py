@@ -8,11 +8,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
+from recovery_core.attributes import text_of, values_of
 from recovery_core.holds import Block
 from recovery_core.messages.batch import BatchHeader, PolicyHeader, batch_id_of, encode_batch, encode_debtor
 from recovery_core.policies.builtin import built_in_versions
 from recovery_core.policies.document import Policy
-from recovery_core.profile import FACTS, PROFILE_FIELDS
+from recovery_core.profile import ATTRIBUTES_AT, FACTS, PROFILE_FIELDS
 from recovery_core.ranking.queue import Entry
 from recovery_core.scoring.scorer import Scorer
 from risk_assessment.debtors.tables import assessments
@@ -45,6 +46,7 @@ class MessageWriter:
         self._policy = _policy_header(scorer.policy)
         self._includes_family = scorer.policy.factors.family_situation is not None
         self._is_second = run.stops_before is not None
+        self._attributes = scorer.policy.attributes
 
     def body(
         self, sequence: int, lane: str, entries: Iterable[Entry], inputs: Inputs, blocked: Mapping[int, Block]
@@ -73,12 +75,19 @@ class MessageWriter:
         _, _, *facts, status = inputs[debtor_id, version]
         if not self._includes_family:
             facts[_FAMILY_AT] = None  # sent only where the policy may use it: no other reader needs it
+        if facts[ATTRIBUTES_AT] is not None:  # only what the policy looks at leaves the database
+            facts[ATTRIBUTES_AT] = self._seen(facts[ATTRIBUTES_AT]) if self._attributes else None
         total_score = self._score(facts).total_score
         if not self._is_second:
             return encode_debtor(debtor_id, priority, total_score, facts, status)
         if block is None:
             return encode_debtor(debtor_id, priority, total_score, facts, status, version)
         return encode_debtor(debtor_id, priority, total_score, facts, status, version, block.mask, block.kind)
+
+    def _seen(self, stored: str) -> str | None:
+        """Return the attributes that the policy looks at, of those that are stored."""
+        values = values_of(stored)
+        return text_of({name: values[name] for name in self._attributes if name in values})
 
 
 def _policy_header(policy: Policy) -> PolicyHeader:

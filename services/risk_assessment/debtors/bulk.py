@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, cast
 from sqlalchemy import Connection, Row, insert, select
 from sqlalchemy.sql.elements import ColumnElement
 
+from recovery_core.attributes import PREFIX, text_of, values_of
 from recovery_core.profile import DEBT_AT, FACTS, PROFILE_FIELDS
 from recovery_core.ranking.objective import PriorityOf, objective_for
 from recovery_core.scoring.scorer import Score, Scorer
@@ -21,6 +22,7 @@ from risk_assessment.debtors.searching import key_of
 from risk_assessment.debtors.tables import ASSESSMENT_FIELDS, assessments, debtors
 from risk_assessment.persons import queries as person_queries
 from risk_assessment.persons import service as persons
+from risk_assessment.policies import queries as policies
 from risk_assessment.policies.registry import PolicyRegistry
 from risk_assessment.stops import service as stops
 from service_kit.database.bulk import insert_rows, update_rows
@@ -31,6 +33,13 @@ CHUNK = 2_000
 """Debtors a transaction: large enough for speed, short enough not to keep other writers waiting."""
 
 
+class DeclarationChangedError(Exception):
+    """The portfolio declares other attributes than when the load began."""
+
+    def __init__(self, portfolio: str) -> None:
+        super().__init__(f"portfolio {portfolio} declares other attributes than when this began; start it again")
+
+
 class DebtorRow(NamedTuple):
     """A validated debtor, amounts in minor units: its identity, and then `PROFILE_FIELDS` in their order."""
 
@@ -38,12 +47,13 @@ class DebtorRow(NamedTuple):
     person_ref: str | None
     name: str
     total_debt_amount: int
-    monthly_income: int
-    late_payments_count: int
-    employment_status: str
-    contract_type: str
-    industry_sector: str
+    monthly_income: int | None
+    late_payments_count: int | None
+    employment_status: str | None
+    contract_type: str | None
+    industry_sector: str | None
     family_situation: str | None
+    attributes: str | None
     payment_status: str
 
     @property
@@ -86,6 +96,8 @@ class BulkScorer:
     scorer: Scorer
     policy_id: int
     now: datetime
+    declared: str = "{}"
+    """The attributes that the portfolio declares, as JSON text."""
 
     @cached_property
     def at(self) -> str:
@@ -110,7 +122,7 @@ class BulkScorer:
 def bulk_scorer(database: Database, registry: PolicyRegistry, portfolio: str, now: datetime) -> BulkScorer:
     """Return the bulk scorer of a portfolio's active policy. The portfolio gets its row where it has none."""
     active = database.transact(lambda connection: registry.active_scorer(connection, portfolio, now))
-    return BulkScorer(active.scorer, active.policy_id, now)
+    return BulkScorer(active.scorer, active.policy_id, now, active.declared)
 
 
 def upsert(
@@ -118,8 +130,11 @@ def upsert(
 ) -> Changes:
     """Create or update up to CHUNK debtors, one row for each external reference, with their assessments.
 
-    Known debtors keep the fields `absent`, for which the rows contain only defaults.
+    Known debtors keep the fields `absent`, for which the rows contain only defaults. Raises DeclarationChangedError.
     """
+    active = policies.active_policy(connection, portfolio, until_commit=True)
+    if active is not None and active.attributes != scorer.declared:
+        raise DeclarationChangedError(portfolio)
     known = _known(connection, portfolio, [row.external_ref for row, _ in rows])
     found = [_beside(known.get(scored[0].external_ref), scored, absent, scorer) for scored in rows]
     owing = [(row, score) for row, score in found if row.total_debt_amount or row.external_ref in known]
@@ -182,11 +197,20 @@ def _beside(known: Row[Any] | None, scored: ScoredRow, absent: Sequence[str], sc
     row, score = scored
     if known is None or not absent:
         return scored if row.total_debt_amount else (row._replace(payment_status=PAID), score)
-    kept = row._replace(**{field: getattr(known, field) for field in absent if field != "person_ref"})
+    fields = [field for field in absent if field != "person_ref" and not field.startswith(PREFIX)]
+    kept = row._replace(**{field: getattr(known, field) for field in fields})
+    if known.attributes and len(fields) < len(absent):
+        kept = kept._replace(attributes=_with_absent(known.attributes, kept.attributes, absent))
     said = None if "payment_status" in absent else row.payment_status
     status = status_of(row.total_debt_amount, said, known.total_debt_amount, known.payment_status)
     kept = kept._replace(payment_status=status)
     return kept, score if kept.facts == row.facts else scorer.score(kept)
+
+
+def _with_absent(known: str, given: str | None, absent: Sequence[str]) -> str | None:
+    """Return the attributes of a row, with those that its file does not contain from what is known."""
+    kept = {name: value for name, value in values_of(known).items() if PREFIX + name in absent}
+    return text_of({**kept, **values_of(given)})
 
 
 def _with_person_ids(

@@ -11,11 +11,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from recovery_core.policies.document import PolicyError
 from risk_assessment.debtors import loading
-from risk_assessment.debtors.bulk import CHUNK, bulk_scorer
+from risk_assessment.debtors.bulk import CHUNK, DeclarationChangedError, bulk_scorer
 from risk_assessment.debtors.generating import distribution_named, generate
 from risk_assessment.debtors.importing.closing import WholeFile
 from risk_assessment.debtors.importing.file_import import import_file
 from risk_assessment.debtors.importing.mapping import read_mapping
+from risk_assessment.debtors.importing.needs import needs_of
 from risk_assessment.debtors.loading import BulkLoad, PortfolioInUseError
 from risk_assessment.fields import PortfolioName
 from risk_assessment.metadata import audit_records
@@ -38,7 +39,7 @@ from service_kit.csv_files.source import STDIN, FileChangedError
 from service_kit.database.engine import Database
 from service_kit.database.migrations import MigrationError
 
-KNOWN = (MigrationError, PolicyError, PortfolioInUseError, FileChangedError)
+KNOWN = (DeclarationChangedError, MigrationError, PolicyError, PortfolioInUseError, FileChangedError)
 
 
 def add_debtor_commands(app: typer.Typer) -> None:
@@ -58,6 +59,7 @@ def add_debtor_commands(app: typer.Typer) -> None:
             kind = distribution_named(distribution)
             name = _checked_portfolio(portfolio)
             audit = audit_of_command(audit_records)
+            _check_generated(database, registry, name)
             scorer = bulk_scorer(database, registry, name, audit.at)
             cleared = database.transact(lambda c: loading.clear(c, name, audit)) if clear else 0
             load = BulkLoad(database, name, scorer, audit, "portfolio.generated")
@@ -120,6 +122,13 @@ def _opened() -> Iterator[tuple[Database, PolicyRegistry]]:
 
 def _announce(text: str) -> None:
     typer.echo(f"note: {text}", err=True)
+
+
+def _check_generated(database: Database, registry: PolicyRegistry, portfolio: str) -> None:
+    with database.read() as connection:
+        lacking = needs_of(connection, registry, portfolio).attributes()
+    if lacking:
+        fail(f"portfolio {portfolio} needs {', '.join(lacking)}, which generated debtors do not have")
 
 
 def _checked_portfolio(name: str) -> str:

@@ -117,6 +117,7 @@ def _debtor(rng: random.Random, shape: _Shape, ref: str) -> DebtorRow:
         contract_type=rng.choices(_CONTRACTS, shape.contracts)[0],
         industry_sector=rng.choice(_SECTORS),
         family_situation=rng.choice(_FAMILIES),
+        attributes=None,
         payment_status=_payment_status(rng, shape.paid_share),
     )
 

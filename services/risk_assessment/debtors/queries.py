@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, select
 
+from recovery_core.attributes import values_of
 from recovery_core.money import format_money
 from recovery_core.profile import PROFILE_FIELDS, Profile
 from recovery_core.ranking.objective import objective_for
@@ -52,6 +53,7 @@ def history(connection: Connection, debtor_id: int, cursor: str | None, limit: i
 def profile_of(row: Row[Any]) -> Profile:
     """Return the scoring inputs in a debtor's or an assessment's row, which were valid when they were written."""
     values = {field: row._mapping[field] for field in PROFILE_FIELDS}
+    values["attributes"] = values_of(values["attributes"])
     return Profile.model_construct(set(PROFILE_FIELDS), **values)
 
 
@@ -80,7 +82,8 @@ def shown(columns: Mapping[Any, Any], assessment: Assessment, person_ref: str | 
         **columns,
         "person_ref": person_ref,
         "total_debt_amount": format_money(columns["total_debt_amount"]),
-        "monthly_income": format_money(columns["monthly_income"]),
+        "monthly_income": None if columns["monthly_income"] is None else format_money(columns["monthly_income"]),
+        "attributes": values_of(columns["attributes"]),
         "priority": format_money(columns["priority"]),
         "assessment": assessment.to_dict(),
     }

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from sqlalchemy import Connection
 from starlette.convertors import StringConvertor, register_url_convertor
 
+from recovery_core.attributes import text_of
 from recovery_core.money import Money, Threshold
 from recovery_core.policies.parts import RiskLevel
 from recovery_core.profile import PaymentStatus
@@ -260,10 +261,12 @@ def _page(context: RiskContext, wanted: DebtorFilter, sort: Sort, cursor: str | 
 def _export(context: RiskContext, as_format: Format, wanted: DebtorFilter, sort: Sort) -> Response:
     context.require_portfolio(wanted.portfolio)
     context.audit.read("debtor.exported", *(f"portfolio:{name}" for name in wanted.portfolios or ("*",)))
-    return export(as_format, "debtors", EXPORTED, _chunks(context, wanted, sort))
+    return export(as_format, "debtors", EXPORTED, _chunks(context, as_format, wanted, sort))
 
 
-def _chunks(context: RiskContext, wanted: DebtorFilter, sort: Sort) -> Iterator[list[dict[str, Any]]]:
+def _chunks(
+    context: RiskContext, as_format: Format, wanted: DebtorFilter, sort: Sort
+) -> Iterator[list[dict[str, Any]]]:
     """Yield all debtors, page after page, as rows that have the numbers of the assessment beside the debtor's facts."""
     cursor, more = None, True
     while more:
@@ -271,5 +274,9 @@ def _chunks(context: RiskContext, wanted: DebtorFilter, sort: Sort) -> Iterator[
             page = selection.page(connection, wanted, sort, cursor, EXPORT_CHUNK)
             shown = queries.views(connection, page.items, context.registry)
         items = [DebtorOut.model_validate(one).model_dump(mode="json") for one in shown]
-        yield [item | {name: item["assessment"][name] for name in ASSESSED} for item in items]
+        for item in items:
+            item |= {name: item["assessment"][name] for name in ASSESSED}
+            if as_format == "csv":  # a cell has no parts
+                item["attributes"] = text_of(item["attributes"])
+        yield items
         cursor, more = page.next_cursor, page.next_cursor is not None

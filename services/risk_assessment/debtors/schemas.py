@@ -1,12 +1,17 @@
-"""What goes over the wire about debtors."""
+"""What goes over the wire about debtors, and what a portfolio asks of them."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
+from recovery_core.attributes import check, declaration_of, text_of
 from recovery_core.money import Money
+from recovery_core.policies.document import Policy
 from recovery_core.profile import (
+    FACTS,
+    Attributes,
     ContractType,
     EmploymentStatus,
     FamilySituation,
@@ -31,6 +36,31 @@ DEBTOR_EXAMPLE: dict[str, JsonValue] = {
     "industry_sector": "HOSPITALITY",
     "payment_status": "UNPAID",
 }
+
+
+LACKING = "must be given, because the policy of the portfolio needs it"
+
+
+class FactsRejectedError(ValueError):
+    """Facts of a debtor are missing, undeclared or of another type; `field_errors` names each."""
+
+    def __init__(self, problems: list[tuple[str, str]]) -> None:
+        self.field_errors = problems
+        self.field_errors_total = len(problems)
+        super().__init__("; ".join(f"{field}: {message}" for field, message in problems[:3]))
+
+
+def checked_attributes(facts: Mapping[str, Any], policy: Policy, declared: str) -> str | None:
+    """Return the attributes among the facts as they are stored. Raises FactsRejectedError that names every fault."""
+    needed = policy.required_facts
+    problems = [(name, LACKING) for name in FACTS if name in needed and facts[name] is None]
+    given = facts["attributes"]
+    if not given and declared == "{}" and not problems:
+        return None
+    checked = check(given, declaration_of(declared))
+    if problems or checked.problems:
+        raise FactsRejectedError(problems + checked.problems)
+    return text_of(checked.values)
 
 
 class DebtorIn(Profile):
@@ -76,12 +106,13 @@ class DebtorPatch(BaseModel):
     person_ref: PersonRef | None = Field(default_factory=_unset)
     name: Name = Field(default_factory=_unset)
     total_debt_amount: Money = Field(default_factory=_unset)
-    monthly_income: Money = Field(default_factory=_unset)
-    late_payments_count: LatePayments = Field(default_factory=_unset)
-    employment_status: EmploymentStatus = Field(default_factory=_unset)
-    contract_type: ContractType = Field(default_factory=_unset)
-    industry_sector: IndustrySector = Field(default_factory=_unset)
+    monthly_income: Money | None = Field(default_factory=_unset)
+    late_payments_count: LatePayments | None = Field(default_factory=_unset)
+    employment_status: EmploymentStatus | None = Field(default_factory=_unset)
+    contract_type: ContractType | None = Field(default_factory=_unset)
+    industry_sector: IndustrySector | None = Field(default_factory=_unset)
     family_situation: FamilySituation | None = Field(default_factory=_unset)
+    attributes: Attributes | None = Field(default_factory=_unset, description="Each replaces one value; null clears it")
     payment_status: PaymentStatus = Field(default_factory=_unset)
 
     def changes(self) -> dict[str, Any]:
@@ -113,12 +144,13 @@ class DebtorOut(BaseModel):
     person_ref: str | None
     name: str
     total_debt_amount: str
-    monthly_income: str
-    late_payments_count: int
-    employment_status: EmploymentStatus
-    contract_type: ContractType
-    industry_sector: IndustrySector
+    monthly_income: str | None
+    late_payments_count: int | None
+    employment_status: EmploymentStatus | None
+    contract_type: ContractType | None
+    industry_sector: IndustrySector | None
     family_situation: FamilySituation | None
+    attributes: dict[str, bool | int | str]
     payment_status: PaymentStatus
     priority: str
     assessment: AssessmentOut

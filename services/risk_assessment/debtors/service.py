@@ -11,12 +11,13 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Row, bindparam, delete, insert, update
 from sqlalchemy.exc import IntegrityError
 
+from recovery_core.attributes import values_of
 from recovery_core.profile import PROFILE_FIELDS
 from recovery_core.ranking.objective import objective_for
 from recovery_core.scoring.explain import Assessment, explain
 from risk_assessment.debtors.balances import NothingOwedError, settled, status_of
 from risk_assessment.debtors.queries import read
-from risk_assessment.debtors.schemas import DebtorIn
+from risk_assessment.debtors.schemas import DebtorIn, checked_attributes
 from risk_assessment.debtors.searching import key_of
 from risk_assessment.debtors.tables import ASSESSMENT_FIELDS, assessments, debtors
 from risk_assessment.holds import service as holds
@@ -116,6 +117,7 @@ def patch(
     """
     current = _locked_at(connection, debtor_id, allowed, within)
     kept = {field: current._mapping[field] for field in _COPIED}
+    changes = changes | {"attributes": _patched_attributes(current, changes)}
     if "person_ref" not in changes:
         kept["person_ref"] = person_queries.ref_of(connection, current.person_id)
     body = DebtorIn.model_construct(**kept | changes | {"payment_status": _patched_status(current, changes)})
@@ -141,6 +143,12 @@ def _locked_at(connection: Connection, debtor_id: int, allowed: VersionCheck, wi
     if not allowed(current.version):
         raise StaleVersionError(current.version)
     return current
+
+
+def _patched_attributes(current: Row[Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Return the attributes with those that were sent in the place of theirs; null clears one, or all."""
+    given = changes.get("attributes", {})
+    return {} if given is None else {**values_of(current.attributes), **given}
 
 
 def _patched_status(current: Row[Any], changes: dict[str, Any]) -> str:
@@ -185,15 +193,21 @@ def _write(
 def _scored(
     connection: Connection, body: DebtorIn, registry: PolicyRegistry, now: datetime
 ) -> tuple[dict[str, Any], Assessment]:
-    """Return the identity, profile and assessment columns under the portfolio's active policy, and the assessment."""
-    policy_id, scorer = registry.active_scorer(connection, body.portfolio, now)
-    score = scorer.score(body.facts)
+    """Return the identity, profile and assessment columns under the portfolio's active policy, and the assessment.
+
+    Raises FactsRejectedError, ScoringError.
+    """
+    policy_id, scorer, declared = registry.active_scorer(connection, body.portfolio, now)
+    attributes = checked_attributes(body.facts._asdict(), scorer.policy, declared)
+    facts = body.facts._replace(attributes=attributes)
+    score = scorer.score(facts)
     status = settled(body.payment_status, body.total_debt_amount)
     columns = {field: getattr(body, field) for field in _COPIED} | {
+        "attributes": attributes,
         "payment_status": status,
         "total_score": score.total_score,
         "risk_level": score.risk_level,
-        "priority": objective_for(scorer.policy).priority(score, body.facts, status),
+        "priority": objective_for(scorer.policy).priority(score, facts, status),
         "policy_id": policy_id,
         "assessed_at": now,
         "name_key": key_of(body.name),

@@ -1,26 +1,31 @@
 """Debtors and their assessments. Money and priority are whole minor units (cents); times are UTC.
 
-An assessment has the inputs it judged, is never updated, and is named by (debtor_id, version). A run keeps its
-snapshot by referring to assessments instead of copying them.
+A fact that is NULL is one that the portfolio's policy does not need. An assessment has the inputs it judged, is never
+updated, and is named by (debtor_id, version). A run keeps its snapshot by referring to assessments instead of copying
+them.
 """
 
 from sqlalchemy import BigInteger, Column, Index, Integer, String, Table, UniqueConstraint
 
 from risk_assessment.metadata import metadata
-from service_kit.database.types import RowId, UtcDateTime, table_options
+from service_kit.database.types import LongText, RowId, UtcDateTime, table_options
 
 
 def _profile_columns() -> list[Column]:  # type: ignore[type-arg]
     return [
         Column("total_debt_amount", BigInteger, nullable=False),
-        Column("monthly_income", BigInteger, nullable=False),
-        Column("late_payments_count", Integer, nullable=False),
-        Column("employment_status", String(32), nullable=False),
-        Column("contract_type", String(32), nullable=False),
-        Column("industry_sector", String(32), nullable=False),
+        Column("monthly_income", BigInteger),
+        Column("late_payments_count", Integer),
+        Column("employment_status", String(32)),
+        Column("contract_type", String(32)),
+        Column("industry_sector", String(32)),
         Column("family_situation", String(32)),
         Column("payment_status", String(8), nullable=False),
     ]
+
+
+def _attributes_column() -> Column:  # type: ignore[type-arg]
+    return Column("attributes", LongText)  # JSON with its names in order; NULL: none
 
 
 def _assessment_columns() -> list[Column]:  # type: ignore[type-arg]
@@ -49,6 +54,7 @@ debtors = Table(
     Column("version", Integer, nullable=False),
     Column("person_id", BigInteger),  # NULL: a person of its own
     Column("name_key", String(400)),  # the name in lower case, for searches; NULL where the version before wrote it
+    _attributes_column(),
     UniqueConstraint("portfolio", "external_ref", name="uq_debtors_portfolio_external_ref"),
     # A number is never given to a second debtor, even after the newest one was deleted.
     sqlite_autoincrement=True,
@@ -97,6 +103,7 @@ assessments = Table(
     *_profile_columns(),
     *_assessment_columns(),
     Column("person_id", BigInteger),
+    _attributes_column(),
     sqlite_with_rowid=False,
     **table_options(),
 )

@@ -12,8 +12,9 @@ from recovery_core.profile import DEBT_AT, PaymentStatus
 from recovery_core.ranking.exclusions import Exclusion
 from recovery_core.ranking.moves import debt_to_pass, moves_of
 from recovery_core.ranking.objective import lane_of, objective_for
+from recovery_core.scoring.cells import ScoringError
 from recovery_core.scoring.places import FactorPlace, places_of
-from recovery_core.scoring.scorer import Score, Scorer, ScoringError
+from recovery_core.scoring.scorer import Score, Scorer
 from risk_assessment.evidence import history
 from risk_assessment.evidence.history import LeftOut, Seen
 from risk_assessment.evidence.order import RunOrder, Spot

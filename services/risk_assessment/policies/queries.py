@@ -16,7 +16,9 @@ from service_kit.auth.portfolios import PortfolioNotFoundError, Portfolios, admi
 from service_kit.http.pages import Page, decode_cursor, page_of
 
 # Built once: building a statement costs several times as much as executing it.
-_ACTIVE = select(portfolios.c.active_policy_id).where(portfolios.c.name == bindparam("portfolio"))
+_ACTIVE = select(portfolios.c.active_policy_id, portfolios.c.attributes).where(
+    portfolios.c.name == bindparam("portfolio")
+)
 # An activation, which changes the row, waits for the transactions that score by it; these do not wait for each other.
 _ACTIVE_UNTIL_COMMIT = _ACTIVE.with_for_update(read=True)
 _ANY_DEBTOR = select(literal(1)).where(debtors.c.portfolio == bindparam("portfolio")).limit(1)
@@ -64,10 +66,11 @@ class Uses:
     activated: Collection[str] = ()
 
 
-def active_policy(connection: Connection, portfolio: str, *, until_commit: bool = False) -> Row[Any] | None:
-    """Return a row with the number of the portfolio's policy, NULL for that of RISK_POLICY; None without a portfolio.
+def active_policy(connection: Connection, portfolio: str, *, until_commit: bool = False) -> Row[Any, Any] | None:
+    """Return a row with the number of the portfolio's policy, NULL for that of RISK_POLICY, and what it declares.
 
-    With `until_commit` no other policy is activated there before this transaction ends.
+    None without a portfolio. With `until_commit` nothing else is activated or declared there before this transaction
+    ends.
     """
     statement = _ACTIVE_UNTIL_COMMIT if until_commit else _ACTIVE
     return connection.execute(statement, {"portfolio": portfolio}).one_or_none()

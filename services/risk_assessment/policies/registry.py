@@ -35,6 +35,8 @@ class ActiveScorer(NamedTuple):
 
     policy_id: int
     scorer: Scorer
+    declared: str = "{}"
+    """The attributes that the portfolio declares, as JSON text."""
 
 
 class PolicyRegistry:
@@ -60,16 +62,17 @@ class PolicyRegistry:
     def active_scorer(self, connection: Connection, portfolio: str, now: datetime) -> ActiveScorer:
         """Return what scores debtors that are written to this portfolio, which gets its row where it has none.
 
-        Until the transaction ends no other policy is activated there.
+        Until the transaction ends nothing else is activated or declared there.
         """
         row = queries.active_policy(connection, portfolio, until_commit=True)
         if row is None:
             service.add_portfolio(connection, portfolio, now)
             row = queries.active_policy(connection, portfolio, until_commit=True)
+        declared = "{}" if row is None else row.attributes
         if row is not None and row.active_policy_id is not None:
-            return ActiveScorer(row.active_policy_id, self.scorer(connection, row.active_policy_id))
+            return ActiveScorer(row.active_policy_id, self.scorer(connection, row.active_policy_id), declared)
         default = self.installation.default
-        return ActiveScorer(self.register(connection, default, now), scorer_for(default))
+        return ActiveScorer(self.register(connection, default, now), scorer_for(default), declared)
 
     def installed(self, name_or_hash: str) -> Policy:
         """Return an installed policy, without a database: the newest of a name. Raises UnknownPolicyError."""

@@ -26,7 +26,7 @@ router = APIRouter(tags=["portfolios"], route_class=JsonRoute)
 
 # Any printable text may be asked for, and is then not found.
 KnownName = Annotated[str, Path(pattern=PRINTABLE_PATTERN)]
-PUT: dict[int | str, dict[str, Any]] = {
+PUT: dict[int | str, dict[str, Any]] = problem_responses(409) | {
     201: {"model": PortfolioOut, "description": "The portfolio is new"} | WITH_LOCATION
 }
 ACTIVATED = {202: WITH_LOCATION} | problem_responses(409)
@@ -53,7 +53,7 @@ def replace(name: Annotated[PortfolioName, Path()], body: PortfolioIn, request: 
     """Replace the settings of a portfolio, or add it. A field left out takes its default."""
     context.require_portfolio(name)
     with context.writing() as connection:
-        is_new = service.replace(connection, name, body, context.audit.at)
+        is_new = service.replace(connection, name, body, context.registry, context.audit.at)
         settings = body.model_dump(mode="json") | {"attributes": sorted(body.attributes)}
         context.audit.changed(connection, "portfolio.configured", f"portfolio:{name}", **settings)
         shown = _shown(connection, name, context)

@@ -12,13 +12,16 @@ from zoneinfo import available_timezones
 import orjson
 from sqlalchemy import Connection, func, insert, select, update
 
+from recovery_core.attributes import declaration_of
 from recovery_core.policies.document import Policy
 from recovery_core.policies.lint import lint
 from recovery_core.policies.linting.findings import Finding, Jurisdiction, Severity
+from recovery_core.profile import FACTS
 from risk_assessment.debtors.tables import debtors
 from risk_assessment.policies import queries as policies
 from risk_assessment.policies.registry import PolicyRegistry
 from risk_assessment.policies.service import add_portfolio
+from risk_assessment.portfolios.declarations import check_declaration, check_policy
 from risk_assessment.portfolios.queries import StoredPortfolio, began_with, is_activated, read
 from risk_assessment.portfolios.schemas import ActivationIn, PortfolioIn
 from risk_assessment.portfolios.tables import policy_activations, portfolios
@@ -26,9 +29,6 @@ from risk_assessment.scoring import service as scoring
 from risk_assessment.scoring.schemas import ScoringJobIn
 from service_kit.auth.identity import UNAUTHENTICATED
 from service_kit.auth.portfolios import PortfolioNotFoundError
-
-_OPTIONAL = {"family_situation"}
-"""Fields that debtors may lack and a policy may need."""
 
 
 class UnknownTimeZoneError(ValueError):
@@ -63,14 +63,21 @@ class DebtorsLackFieldError(Exception):
         super().__init__(f"{count:,} debtors of the portfolio have no {field}, which this policy needs")
 
 
-def replace(connection: Connection, name: str, body: PortfolioIn, now: datetime) -> bool:
-    """Replace the settings of a portfolio; return whether it is new. Raises UnknownTimeZoneError."""
+def replace(connection: Connection, name: str, body: PortfolioIn, registry: PolicyRegistry, now: datetime) -> bool:
+    """Replace the settings of a portfolio; return whether it is new.
+
+    Raises UnknownTimeZoneError, and DeclarationContradictedError where debtors or the active policy contradict it.
+    """
     if body.time_zone not in _time_zones():
         raise UnknownTimeZoneError
     is_new = not _exists(connection, name)
     add_portfolio(connection, name, now)
     values = body.model_dump(mode="json") | {"updated_at": now}
     values["attributes"] = orjson.dumps(values["attributes"]).decode()
+    # Locked: who writes a debtor at this moment has read one declaration or the other.
+    before = read(connection, name, lock=True)
+    if before.attributes != values["attributes"]:
+        check_declaration(connection, name, before.attributes, values["attributes"], registry.active(connection, name))
     connection.execute(update(portfolios).where(portfolios.c.name == name).values(**values))
     return is_new
 
@@ -78,12 +85,14 @@ def replace(connection: Connection, name: str, body: PortfolioIn, now: datetime)
 def check(connection: Connection, policy: Policy, body: ActivationIn, actor: str) -> None:
     """Raise unless this caller may activate the policy in a portfolio as it is now.
 
-    Raises PortfolioNotFoundError, OwnUploadError, UnacceptedFindingsError, DebtorsLackFieldError.
+    Raises PortfolioNotFoundError, OwnUploadError, UnacceptedFindingsError, PolicyUndeclaredError,
+    DebtorsLackFieldError.
     """
     portfolio = read(connection, body.portfolio)
     if actor != UNAUTHENTICATED.actor and policies.known(connection, policy).uploaded_by == actor:
         raise OwnUploadError
     _check_findings(policy, portfolio, body)
+    check_policy(policy, declaration_of(portfolio.attributes))
     _check_fields(connection, policy, portfolio)
 
 
@@ -129,7 +138,7 @@ def _check_findings(policy: Policy, portfolio: StoredPortfolio, body: Activation
 
 
 def _check_fields(connection: Connection, policy: Policy, portfolio: StoredPortfolio) -> None:
-    for field in policy.factors.used().keys() & _OPTIONAL:
+    for field in (name for name in FACTS if name in policy.required_facts):
         lacking = select(func.count()).where(debtors.c.portfolio == portfolio.name, debtors.c[field].is_(None))
         count = connection.execute(lacking).scalar_one()
         if count:

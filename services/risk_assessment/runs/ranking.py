@@ -16,7 +16,8 @@ from recovery_core.ranking.exclusions import Excluded, Exclusion, held
 from recovery_core.ranking.objective import objective_for
 from recovery_core.ranking.persons import VERSIONS, without_persons
 from recovery_core.ranking.queue import Entry
-from recovery_core.scoring.scorer import Scorer, ScoringError
+from recovery_core.scoring.cells import ScoringError
+from recovery_core.scoring.scorer import Scorer
 from risk_assessment.batches.messages import inputs_of
 from risk_assessment.debtors.tables import debtors
 from risk_assessment.exclusions.selection import Blocked, Selection, tally

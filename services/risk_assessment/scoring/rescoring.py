@@ -11,7 +11,8 @@ from sqlalchemy import ColumnElement, Connection, Row, func, literal_column, sel
 
 from recovery_core.profile import FACTS
 from recovery_core.ranking.objective import objective_for
-from recovery_core.scoring.scorer import Scorer, ScoringError
+from recovery_core.scoring.cells import ScoringError
+from recovery_core.scoring.scorer import Scorer
 from risk_assessment.debtors.bulk import copy_to_history
 from risk_assessment.debtors.tables import debtors
 from risk_assessment.scoring.tables import JobState, scoring_jobs

@@ -136,5 +136,6 @@ def _a_row(chance: Random, reference: str) -> DebtorRow:
         contract_type="PERMANENT",
         industry_sector="RETAIL",
         family_situation="WIDOWED_WITH_DEPENDENTS",
+        attributes=None,
         payment_status="PAID" if paid else "UNPAID",
     )

@@ -39,7 +39,7 @@ def test_a_debtor_is_scored_from_the_snapshot_and_gets_an_action_and_reasons() -
 
     position, debtor_id, priority, total, level, action, codes, blocked = decision
     expected = scorer_for(built_in_policy("standard")).score(
-        (1_200_000, 0, 9, "UNEMPLOYED", "PERMANENT", "RETAIL", None)
+        (1_200_000, 0, 9, "UNEMPLOYED", "PERMANENT", "RETAIL", None, None)
     )
     assert (position, debtor_id, total, level) == (0, 7, expected.total_score, expected.risk_level)
     assert priority == total * 1_200_000
@@ -96,10 +96,10 @@ def test_a_debtor_that_the_policy_cannot_score_is_an_error_of_stage_score() -> N
 
 def test_an_unforeseen_failure_of_one_debtor_does_not_halt_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     class OneBreaks(Treatment):
-        def action(self, risk_level: str, lane: str, payment_status: str, debt_minor: int) -> str:
+        def action(self, risk_level: str, lane: str, payment_status: str, debt_minor: int, *more: Any) -> str:
             if payment_status == "PARTIAL":
                 raise KeyError("nothing foreseen")
-            return super().action(risk_level, lane, payment_status, debt_minor)
+            return super().action(risk_level, lane, payment_status, debt_minor, *more)
 
     monkeypatch.setattr("recovery_core.decisions.decide.treatment_for", OneBreaks)
     result = decided([a_debtor(1, payment_status="PARTIAL"), a_debtor(2)])

@@ -70,7 +70,7 @@ def _plainly(entry: dict[str, Any], stop: DebtorStop | None, now: datetime) -> s
 
 def _score(entry: dict[str, Any], debt: int) -> tuple[int, str]:
     values = entry | {"total_debt_amount": debt, "monthly_income": parse_money(entry["monthly_income"])}
-    score = scorer_for(STANDARD).score([values[name] for name in FACTS])
+    score = scorer_for(STANDARD).score([values.get(name) for name in FACTS])
     return score.total_score, score.risk_level
 
 

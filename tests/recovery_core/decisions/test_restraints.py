@@ -176,7 +176,7 @@ def _by_lane() -> Policy:
 @pytest.mark.parametrize(("debt", "found"), [(1_200_000, "AGENT_CALL"), (300_000, "AGENT_CALL"), (1_000, "CHANGED")])
 def test_a_debtor_changes_its_lane_where_its_priority_crosses_the_threshold(debt: int, found: str) -> None:
     policy = _by_lane()
-    total = scorer_for(policy).score((300_000, 250_000, 3, "EMPLOYED", "PERMANENT", "RETAIL", None)).total_score
+    total = scorer_for(policy).score((300_000, 250_000, 3, "EMPLOYED", "PERMANENT", "RETAIL", None, None)).total_score
     at = outcome(a_stop(total_debt_amount=debt), policy=policy, threshold=total * 300_000 - 1)
     assert at == (found, None)
     if debt == 300_000:  # at the threshold, which is not above it

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from recovery_core.holds import ACTIONS, HoldKind
 from recovery_core.messages.batch import BatchHeader, PolicyHeader
 from recovery_core.money import MAX_MINOR, MAX_PRIORITY, format_money
-from recovery_core.policies.parts import CATEGORIES
+from recovery_core.policies.factors import CATEGORIES
 
 Entries = st.SearchStrategy[dict[str, Any]]
 

@@ -70,7 +70,7 @@ def _delete(path: str) -> Change:
             "factors.employment_status.points.STUDENT: no points for STUDENT",
         ),
         (_set("factors.contract_type.points.GIG", 3), "factors.contract_type.points.GIG: unknown category"),
-        (_set("factors.shoe_size", {}), "factors.shoe_size: "),
+        (_set("factors.shoe_size", {}), "factors.shoe_size.input: must be given"),
         (_set("factors", {}), "factors: at least one factor is needed"),
         (_set("factors.debt_ratio.weight", 0), "factors.debt_ratio.weight: "),
         (_set("factors.debt_ratio.weight", 9.0), "factors.debt_ratio.weight: "),

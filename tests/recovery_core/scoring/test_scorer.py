@@ -12,9 +12,10 @@ from tests.recovery_core.builders import BEST, a_document, a_profile
 from recovery_core.money import format_money, parse_money
 from recovery_core.policies.builtin import built_in_policy
 from recovery_core.policies.document import load_policy
-from recovery_core.policies.parts import CATEGORIES
-from recovery_core.profile import IndustrySector
-from recovery_core.scoring.scorer import Scorer, ScoringError, scorer_for
+from recovery_core.policies.factors import CATEGORIES
+from recovery_core.profile import Facts, IndustrySector
+from recovery_core.scoring.cells import ScoringError
+from recovery_core.scoring.scorer import Scorer, scorer_for
 
 classic = scorer_for(built_in_policy("classic"))
 standard = scorer_for(built_in_policy("standard"))
@@ -43,7 +44,7 @@ WORKED_CASES = [
 def test_classic_scores_cases_worked_by_hand(
     debt: str, income: str, late: int, categories: Any, points: Any, total: int, level: str, priority: str
 ) -> None:
-    score = classic.score((parse_money(debt), parse_money(income), late, *categories))
+    score = classic.score(Facts(parse_money(debt), parse_money(income), late, *categories))
     assert (score.points, score.total_score, score.risk_level) == (points, total, level)
     assert format_money(score.total_score * parse_money(debt)) == priority
 
@@ -66,7 +67,7 @@ def test_classic_equals_the_original_program_in_every_column() -> None:
         debt = parse_money(case["total_debt_amount"])
         categories = [case[name] for name in CATEGORIES]
         income, late = parse_money(case["monthly_income"]), int(case["late_payments_count"])
-        score = classic.score((debt, income, late, *categories))
+        score = classic.score(Facts(debt, income, late, *categories))
         ours = {
             f"points_{name}": str(points)
             for name, points in zip(classic.policy.factors.used(), score.points, strict=True)
@@ -85,7 +86,7 @@ def test_the_debt_ratio_is_compared_exactly(debt: int, income: int, times: int, 
     debt = max(1, income * times + off) if times else debt
     ratio = Fraction(debt, income) if income > 0 else None
     expected = 10 if ratio is None or ratio > 6 else 2 if ratio <= 1 else 5 if ratio <= 3 else 7
-    assert classic.score((debt, income, 0, *BEST)).points[0] == expected
+    assert classic.score(Facts(debt, income, 0, *BEST)).points[0] == expected
 
 
 @given(st.integers(1, 10**9), st.integers(1, 10**9))
@@ -93,7 +94,7 @@ def test_a_border_may_be_a_decimal(debt: int, income: int) -> None:
     document = a_document()
     document["factors"]["debt_ratio"]["bands"][0]["up_to"] = "0.125"
     scorer = scorer_for(load_policy(document))
-    assert (scorer.score((debt, income, 0, *BEST)).points[0] == 2) == (Fraction(debt, income) <= Fraction(1, 8))
+    assert (scorer.score(Facts(debt, income, 0, *BEST)).points[0] == 2) == (Fraction(debt, income) <= Fraction(1, 8))
 
 
 @given(st.integers(0, 450))
@@ -108,7 +109,7 @@ def test_levels_are_decided_by_integers(total: int) -> None:
 )
 def test_every_combination_of_categories_has_a_score(categories: tuple[str, str, str, str], late: int) -> None:
     for scorer in (classic, standard):
-        score = scorer.score((500_000, 100_000, late, *categories))
+        score = scorer.score(Facts(500_000, 100_000, late, *categories))
         weights = [factor.weight for factor in scorer.policy.factors.used().values()]
         assert score.total_score == sum(weight * points for weight, points in zip(weights, score.points, strict=True))
         assert 0 < score.total_score <= scorer.max_score
@@ -119,7 +120,7 @@ def test_a_category_the_policy_does_not_know_is_rejected_by_name(position: int) 
     categories = list(BEST)
     categories[position] = "ASTRONAUT"
     with pytest.raises(ScoringError, match="has no points in this policy; known: ") as caught:
-        classic.score((1, 1, 0, *categories))
+        classic.score(Facts(1, 1, 0, *categories))
     assert caught.value.field == list(CATEGORIES)[position]
 
 
@@ -133,19 +134,19 @@ def test_classic_needs_a_family_situation_and_standard_does_not() -> None:
 def test_a_policy_may_use_fewer_factors() -> None:
     document = a_document()
     document["factors"] = {"payment_history": document["factors"]["payment_history"]}
-    score = Scorer(load_policy(document)).score((1, 0, 6, "?", "?", "?", None))
+    score = Scorer(load_policy(document)).score(Facts(1, 0, 6, "?", "?", "?", None))
     assert (score.points, score.total_score, score.risk_level) == ((10,), 90, "CRITICAL")
 
 
 def test_debtors_in_the_same_cells_share_one_score() -> None:
-    assert standard.score((500, 100, 7, *BEST)) is standard.score((501, 100, 8, *BEST))
+    assert standard.score(Facts(500, 100, 7, *BEST)) is standard.score(Facts(501, 100, 8, *BEST))
 
 
 def test_the_scores_kept_stay_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("recovery_core.scoring.scorer._MAX_CACHED", 3)
     scorer = Scorer(built_in_policy("classic"))
     for sector in IndustrySector:
-        scorer.score((1, 1, 0, "EMPLOYED", "PERMANENT", sector, "SINGLE_NO_DEPENDENTS"))
+        scorer.score(Facts(1, 1, 0, "EMPLOYED", "PERMANENT", sector, "SINGLE_NO_DEPENDENTS"))
         assert len(scorer._scores) <= 3
 
 

@@ -92,6 +92,7 @@ def test_batches_that_would_not_fit_into_a_message_are_cut_smaller(sqlite: Datab
             contract_type="PERMANENT",
             industry_sector="PROFESSIONAL_SERVICES",
             family_situation="WIDOWED_WITH_DEPENDENTS",
+            attributes=None,
             payment_status="PARTIAL",
             person_ref=None,
         )

@@ -163,7 +163,7 @@ def test_a_new_debtor_of_a_person_on_hold_is_noted(held: Database) -> None:
 
 
 def rows_of(*people: str | None) -> list[DebtorRow]:
-    values = ("Alex", 500_000, 250_000, 1, "EMPLOYED", "PERMANENT", "TECHNOLOGY", None, "UNPAID")
+    values = ("Alex", 500_000, 250_000, 1, "EMPLOYED", "PERMANENT", "TECHNOLOGY", None, None, "UNPAID")
     return [DebtorRow(f"A-{place}", person, *values) for place, person in enumerate(people, 1)]
 
 

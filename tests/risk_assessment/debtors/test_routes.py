@@ -136,7 +136,15 @@ def test_null_clears_what_may_be_empty(api: Api, portfolio: str) -> None:
     assert (patched["family_situation"], patched["external_ref"]) == (None, None)
 
 
-@pytest.mark.parametrize("field", sorted((PROFILE_FIELDS | {"name", "portfolio"}) - {"family_situation"}))
+@pytest.mark.parametrize("field", ["monthly_income", "late_payments_count", "industry_sector"])
+def test_null_does_not_clear_what_the_policy_needs(api: Api, portfolio: str, field: str) -> None:
+    debtor = create(api, portfolio)
+
+    assert fields_of(api.patch(f"/debtors/{debtor['id']}", json={field: None}), 422) == [field]
+    assert shown(api.get(f"/debtors/{debtor['id']}"))["version"] == 1
+
+
+@pytest.mark.parametrize("field", ["name", "portfolio", "payment_status", "total_debt_amount"])
 @pytest.mark.usefixtures("nothing_written")
 def test_null_clears_nothing_else(api: Api, field: str) -> None:
     assert fields_of(api.patch("/debtors/1", json={field: None}), 422) == [field]

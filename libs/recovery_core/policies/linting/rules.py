@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from recovery_core.policies.document import Policy
+from recovery_core.policies.factors import CategoryFactor
 from recovery_core.policies.linting.findings import Finding, FindingCode, Jurisdiction, Severity
-from recovery_core.policies.parts import CategoryFactor
 
 
 class _Rule(NamedTuple):

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 
-from recovery_core.policies.parts import Factor
+from recovery_core.policies.factors import Factor
 
 Contributions = Sequence[int]
 """What each cell of a factor adds to the total score."""

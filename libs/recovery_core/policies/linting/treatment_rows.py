@@ -1,7 +1,8 @@
-"""Rows of the treatment that no debtor reaches: exact over level × lane × payment status × debt.
+"""Rows of the treatment that no debtor reaches: exact over level × lane × payment status × attributes × debt.
 
 Each condition is a dimension with finitely many values; debts between two borders count as one. The linter takes the
-rows from the top and keeps the cases that no row has matched yet, as boxes that do not overlap.
+rows from the top and keeps the cases that no row has matched yet, as boxes that do not overlap. Attributes are taken as
+independent of the level.
 """
 
 from bisect import bisect_left
@@ -10,6 +11,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from recovery_core.money import MAX_MINOR
+from recovery_core.policies.linting.attribute_values import attribute_dimensions
 from recovery_core.policies.parts import Lane, TreatmentRow
 from recovery_core.profile import PaymentStatus
 
@@ -23,6 +25,14 @@ Box = tuple[int, ...]
 """The cases that match in every dimension: of each, the set of its values as bits."""
 
 
+MAX_BOXES = 1_000
+"""How many boxes are kept for a table that asks for attributes: many attributes could make any number of them."""
+
+
+class TooManyCasesError(Exception):
+    """The rows divide the cases into too many boxes; the rows yielded before are exact."""
+
+
 class Unreachable(NamedTuple):
     """A row that no debtor reaches, and why."""
 
@@ -31,7 +41,10 @@ class Unreachable(NamedTuple):
 
 
 def unreachable_rows(rows: Sequence[TreatmentRow], levels: Set[str]) -> Iterator[Unreachable]:
-    """Yield the rows that no debtor of a run reaches when only these levels are reached; never the last row."""
+    """Yield the rows that no debtor of a run reaches when only these levels are reached; never the last row.
+
+    Raises TooManyCasesError where the rows from here on cannot be judged.
+    """
     space = _Space(rows, levels)
     boxes = [space.box(row) for row in rows]
     free = [space.everything]
@@ -39,6 +52,8 @@ def unreachable_rows(rows: Sequence[TreatmentRow], levels: Set[str]) -> Iterator
         if not any(_overlap(part, box) for part in free):
             yield Unreachable(index, space.missing(row, box) or _masked_by(box, boxes[:index]))
         free = _subtract(free, box)
+        if space.has_attributes and len(free) > MAX_BOXES:
+            raise TooManyCasesError
 
 
 class _Space:
@@ -53,7 +68,17 @@ class _Space:
         borders = {border for row in rows for border in row.debt_range if border is not None}
         # The debts that stand for all: the lowest, and each one at which a row begins or ends.
         self._debts = sorted({1} | {border for border in borders if 1 < border <= MAX_MINOR})
-        self.everything: Box = (*(_bits(values, values) for values in self._values.values()), self._debt_bits(0, None))
+        self._attributes = attribute_dimensions(rows)
+        self.everything: Box = (
+            *(_bits(values, values) for values in self._values.values()),
+            *(dimension.everything for dimension in self._attributes.values()),
+            self._debt_bits(0, None),
+        )
+
+    @property
+    def has_attributes(self) -> bool:
+        """Whether any row asks for an attribute."""
+        return bool(self._attributes)
 
     def box(self, row: TreatmentRow) -> Box:
         """Return the cases that match a row."""
@@ -61,7 +86,9 @@ class _Space:
             _bits(values, values if allowed is None else allowed)
             for values, allowed in zip(self._values.values(), self._allowed(row), strict=True)
         ]
-        return (*named, self._debt_bits(*row.debt_range))
+        asked = row.attributes or {}
+        attributes = [dimension.bits(asked.get(name)) for name, dimension in self._attributes.items()]
+        return (*named, *attributes, self._debt_bits(*row.debt_range))
 
     def missing(self, row: TreatmentRow, box: Box) -> str | None:
         """Return which condition of the row no debtor of a run meets, None if each is met by some."""
@@ -116,3 +143,5 @@ def _masks(box: Box, above: Sequence[Box]) -> Iterator[str]:
         if any(_overlap(part, other) for part in left):
             yield f"treatment.{position}"
             left = _subtract(left, other)
+            if len(left) > MAX_BOXES:
+                return

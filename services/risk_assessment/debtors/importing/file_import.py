@@ -11,10 +11,19 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from recovery_core.scoring.scorer import ScoringError
-from risk_assessment.debtors.bulk import CHUNK, BulkScorer, Changes, DebtorRow, ScoredRow, bulk_scorer
+from recovery_core.scoring.cells import ScoringError
+from risk_assessment.debtors.bulk import (
+    CHUNK,
+    BulkScorer,
+    Changes,
+    DebtorRow,
+    DeclarationChangedError,
+    ScoredRow,
+    bulk_scorer,
+)
 from risk_assessment.debtors.importing.closing import WholeFile, close_ended, list_missing, may_close, missing_list
-from risk_assessment.debtors.importing.mapping import REQUIRED, ImportMapping, own_columns
+from risk_assessment.debtors.importing.mapping import DEFAULT_PORTFOLIO, ImportMapping, own_columns
+from risk_assessment.debtors.importing.needs import Needs, absent_from, check_mapping, needs_of
 from risk_assessment.debtors.importing.presence import Presence
 from risk_assessment.debtors.importing.repeated_rows import (
     NotOneDebtorError,
@@ -94,14 +103,17 @@ def import_file(
         source = open_files.enter_context(opened(path))
         rejects = open_files.enter_context(RejectFile(reject_file, source))
         missing = open_files.enter_context(missing_list(whole, source))
-        book = _Book(source, mapping, portfolio)
+        book = _Book(source, mapping, portfolio, partial(_needs, database, registry))
         repeated = find_repeated(book.references)
         if repeated:
             announce(announcement(repeated, book.mapping.summed))
         rejects.begin()
         report = ImportReport(book.mapping.portfolio, summed=0 if book.mapping.summed else None)
         scorer = bulk_scorer(database, registry, report.portfolio, audit.at)
-        load = BulkLoad(database, report.portfolio, scorer, audit, "portfolio.imported", book.mapping.absent)
+        if scorer.declared != book.needs.declared:
+            raise DeclarationChangedError(report.portfolio)
+        absent = absent_from(book.mapping, book.needs)
+        load = BulkLoad(database, report.portfolio, scorer, audit, "portfolio.imported", absent)
         to_add = open_files.enter_context(closing(RowsToAdd()))
         presence = None
         if whole or book.reader.has_rules:
@@ -128,12 +140,16 @@ def import_file(
 class _Book:
     """The file as a table, and the mapping that fits it."""
 
-    def __init__(self, source: Source, mapping: ImportMapping | None, portfolio: str | None) -> None:
-        self._table = _table(source, mapping)
+    def __init__(
+        self, source: Source, mapping: ImportMapping | None, portfolio: str | None, needs_of: Callable[[str], Needs]
+    ) -> None:
+        self.needs = needs_of(portfolio or (mapping.portfolio if mapping else DEFAULT_PORTFOLIO))
+        self._table = _table(source, mapping, self.needs)
         self.mapping = mapping or own_columns(self._table.header)
         if portfolio is not None:
             self.mapping = self.mapping.model_copy(update={"portfolio": portfolio})
-        self.reader = RowReader(self.mapping, self._table.header, self._table.encoding)
+        check_mapping(self.mapping, self.needs)
+        self.reader = RowReader(self.mapping, self._table.header, self._table.encoding, self.needs)
 
     def records(self) -> Iterator[tuple[int, Record]]:
         """Yield each record with its row number. Raises ImportRefusedError."""
@@ -144,11 +160,16 @@ class _Book:
         return references_of(self._table.batches(self.reader.is_row), self.reader)
 
 
-def _table(source: Source, mapping: ImportMapping | None) -> Table:
+def _needs(database: Database, registry: PolicyRegistry, portfolio: str) -> Needs:
+    with database.read() as connection:
+        return needs_of(connection, registry, portfolio)
+
+
+def _table(source: Source, mapping: ImportMapping | None, needs: Needs) -> Table:
     if mapping is not None:
         return Table(source, mapping.wanted, mapping.style)
     try:
-        return Table(source, REQUIRED, Style())
+        return Table(source, needs.lacking([]), Style())
     except ImportRefusedError as error:
         advice = "; write a mapping (--mapping)" if "no column" in str(error) else ""
         raise ImportRefusedError(f"{error}{advice}") from error

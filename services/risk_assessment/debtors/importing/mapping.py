@@ -10,8 +10,18 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
+from recovery_core.attributes import PREFIX
 from recovery_core.money import Money
 from recovery_core.profile import (
     ContractType,
@@ -23,15 +33,23 @@ from recovery_core.profile import (
     Profile,
 )
 from risk_assessment.debtors.bulk import DebtorRow
+from risk_assessment.debtors.importing.mapping_words import what_is_wrong
 from risk_assessment.fields import PortfolioName
 from service_kit.csv_files.header import Header, Style, loosely
 from service_kit.csv_files.kinds import ImportRefusedError, decode_text, encoding_named
 from service_kit.csv_files.numbers import OURS, NumberStyle
 from service_kit.csv_files.texts import in_our_words
 
-FIELDS = DebtorRow._fields
-OPTIONAL = ("person_ref", *(name for name, field in Profile.model_fields.items() if not field.is_required()))
-REQUIRED = tuple(name for name in FIELDS if name not in OPTIONAL)
+ALWAYS = ("external_ref", "name", "total_debt_amount")
+"""The fields that every debtor has."""
+DEFAULT_PORTFOLIO = "default"
+ATTRIBUTES = "attributes"
+FIELDS = tuple(name for name in DebtorRow._fields if name != ATTRIBUTES)
+OPTIONAL = (
+    "person_ref",
+    *(name for name, field in Profile.model_fields.items() if name != ATTRIBUTES and not field.is_required()),
+)
+"""The fields that a debtor may lack, as far as its portfolio's policy does not need them."""
 REFERENCES = ("external_ref", "person_ref")
 AMOUNTS = ("total_debt_amount", "monthly_income")
 COUNT = "late_payments_count"
@@ -146,7 +164,7 @@ class ImportMapping(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    portfolio: PortfolioName = "default"
+    portfolio: PortfolioName = DEFAULT_PORTFOLIO
     delimiter: Annotated[str, Field(pattern=r'^[^"\r\n]$', description="what separates columns")] | None = None
     encoding: Annotated[str, BeforeValidator(lambda name: encoding_named(str(name)))] | None = None
     skip_rows: Annotated[int, Field(ge=0, le=1_000, description="lines above the header")] | None = None
@@ -155,18 +173,25 @@ class ImportMapping(BaseModel):
     fields: dict[str, Source]
     skip: list[SkipRule] = Field(default_factory=list)
 
+    @field_validator("fields", mode="before")
+    @classmethod
+    def _with_attributes(cls, given: Any) -> Any:
+        """Read `attributes.home = …`, which TOML reads as a table of its own, as `"attributes.home" = …`."""
+        if not isinstance(given, dict) or not isinstance(given.get(ATTRIBUTES), dict):
+            return given
+        others = {name: source for name, source in given.items() if name != ATTRIBUTES}
+        return others | {PREFIX + name: source for name, source in given[ATTRIBUTES].items()}
+
     @model_validator(mode="after")
     def _right_fields(self) -> "ImportMapping":
         if self.decimal == self.thousands:
             raise ValueError("decimal and thousands must differ")
-        unknown = [name for name in self.fields if name not in FIELDS]
+        unknown = [name for name in self.fields if name not in FIELDS and not name.startswith(PREFIX)]
         if unknown:
-            raise ValueError(f"unknown fields: {', '.join(unknown)}; known are {', '.join(FIELDS)}")
-        missing = [name for name in REQUIRED if name not in self.fields]
-        if missing:
-            raise ValueError(
-                f"no source for {', '.join(missing)}; declare a fixed value for what the file does not contain"
-            )
+            known = f"{', '.join(FIELDS)}, and {PREFIX}NAME"
+            raise ValueError(f"unknown fields: {', '.join(unknown)}; known are {known}")
+        if missing := [name for name in ALWAYS if name not in self.fields]:
+            raise ValueError(no_source_for(missing))
         for name, source in self.fields.items():
             _check_declared(name, source)
         return self
@@ -174,7 +199,13 @@ class ImportMapping(BaseModel):
     @property
     def absent(self) -> tuple[str, ...]:
         """The fields that the file does not contain: known debtors keep theirs."""
-        return tuple(name for name in OPTIONAL if name not in self.fields)
+        absent = tuple(name for name in OPTIONAL if name not in self.fields)
+        return absent if self.attributes else (*absent, ATTRIBUTES)
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """The names of the attributes that the file contains."""
+        return tuple(name.removeprefix(PREFIX) for name in self.fields if name.startswith(PREFIX))
 
     @property
     def summed(self) -> tuple[str, ...]:
@@ -198,6 +229,11 @@ class ImportMapping(BaseModel):
         return list(dict.fromkeys(names + [rule.column for rule in self.skip]))
 
 
+def no_source_for(fields: Sequence[str]) -> str:
+    """Return what to do about fields that a mapping lacks."""
+    return f"no source for {', '.join(fields)}; declare a fixed value for what the file does not contain"
+
+
 def read_mapping(path: Path) -> ImportMapping:
     """Read a mapping file (TOML). Raises ImportRefusedError naming what is wrong."""
     try:
@@ -209,13 +245,15 @@ def read_mapping(path: Path) -> ImportMapping:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])
-        what = _what_is_wrong(first)
+        what = what_is_wrong(first)
         raise ImportRefusedError(f"{path}: {place}: {what}" if place else f"{path}: {what}") from error
 
 
 def own_columns(header: Header) -> ImportMapping:
     """Return the mapping of a file whose columns have the fields' names."""
-    return ImportMapping(fields={name: Source(column=name) for name in FIELDS if header.find(name) is not None})
+    own = [name for name in FIELDS if header.find(name) is not None]
+    own += [name for name in header.names if name.startswith(PREFIX)]
+    return ImportMapping(fields={name: Source(column=name) for name in own})
 
 
 def _check_declared(name: str, source: Source) -> None:
@@ -235,39 +273,6 @@ def _check_declared(name: str, source: Source) -> None:
             raise ValueError(f"{name} {in_our_words(error.errors()[0], value, 'utf-8')}") from None
         except ValueError as error:
             raise ValueError(f"{name} {error}") from None
-
-
-def _what_is_wrong(problem: Any) -> str:
-    """Return a problem of the mapping in our words."""
-    kind, limits = problem["type"], problem.get("ctx", {})
-    if kind in _WORDS:
-        return _WORDS[kind].format(**limits)
-    if kind == "string_pattern_mismatch":
-        return _FORMS.get(str(problem["loc"][0]), "has another form")
-    if kind.endswith("_type"):
-        return f"must be {_TYPES.get(kind.removesuffix('_type'), 'of another type')}"
-    return in_our_words(problem, problem["input"], "utf-8")
-
-
-_WORDS = {
-    "value_error": "{error}",
-    "extra_forbidden": "is not a setting of a mapping",
-    "missing": "is missing",
-    "literal_error": "must be {expected}",
-}
-_FORMS = {
-    "delimiter": 'must be one character, such as ";" or "\\t"',
-    "portfolio": "must be letters, digits, points, hyphens and underscores",
-}
-_TYPES = {
-    "string": "a text",
-    "int": "a whole number",
-    "float": "a number",
-    "bool": "true or false",
-    "dict": "a table",
-    "list": "a list",
-    "model": "a table",
-}
 
 
 def _unambiguous(meanings: dict[str, str]) -> dict[str, str]:

@@ -1,39 +1,53 @@
 """The rows of a file to import: reads each record as a debtor, by the mapping, or says in which columns it is none."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from recovery_core.money import parse_money
+from recovery_core.attributes import PREFIX, text_of
+from recovery_core.money import Money, parse_money
+from recovery_core.profile import LatePayments
 from risk_assessment.debtors.balances import PAID
 from risk_assessment.debtors.bulk import DebtorRow
+from risk_assessment.debtors.importing.cells import FieldReaders, without_credit
 from risk_assessment.debtors.importing.mapping import (
     AMOUNTS,
+    ATTRIBUTES,
     CATEGORIES,
     COUNT,
-    NUMBERS,
     OPTIONAL,
-    REFERENCES,
     ImportMapping,
     Reader,
 )
+from risk_assessment.debtors.importing.needs import AttributeReader, Needs
 from risk_assessment.debtors.schemas import DebtorIn, DebtorPut
 from risk_assessment.fields import ExternalRef
 from service_kit.csv_files.header import Header
 from service_kit.csv_files.table import Record
-from service_kit.csv_files.texts import PLAIN_REFERENCE, constant, in_our_words, reference, visible_reference
+from service_kit.csv_files.texts import PLAIN_REFERENCE, in_our_words
 
 DEBT, STATUS = "total_debt_amount", "payment_status"
 # The types of a known debtor's fields, but for the reference, without which an import recognizes no debtor.
-_TYPES = get_type_hints(DebtorPut, include_extras=True) | {"external_ref": ExternalRef}
-_ROW: Any = tuple[tuple(_TYPES[name] for name in DebtorRow._fields)]  # type: ignore[misc]
-# A tuple is validated in half the time of a model.
-_VALIDATOR: TypeAdapter[tuple[Any, ...]] = TypeAdapter(_ROW, config=ConfigDict(use_enum_values=True))
-# Each call that a row does without is measurable: these two are a fiftieth of an import.
-_validated = _VALIDATOR.validator.validate_python
+_TYPES = get_type_hints(DebtorPut, include_extras=True) | {"external_ref": ExternalRef, ATTRIBUTES: str | None}
+# Each call that a row does without is measurable: this one and the method of a validator are a fiftieth of an import.
 _new_row: Callable[[Iterable[Any]], DebtorRow] = partial(tuple.__new__, DebtorRow)
+
+
+@lru_cache(maxsize=64)
+def _validator(needed: frozenset[str]) -> TypeAdapter[tuple[Any, ...]]:
+    """Return the validator of a row whose needed fields must not be empty."""
+    # A tuple is validated in half the time of a model.
+    row: Any = tuple[row_types(needed)]  # type: ignore[misc]
+    return TypeAdapter(row, config=ConfigDict(use_enum_values=True))
+
+
+def row_types(needed: frozenset[str]) -> tuple[Any, ...]:
+    """Return the types of a row's fields: the API's, but that a needed one is never empty."""
+    plain: dict[str, Any] = {"monthly_income": Money, COUNT: LatePayments, **CATEGORIES}
+    types = _TYPES | {name: plain[name] for name in needed if name in plain}
+    return tuple(types[name] for name in DebtorRow._fields)
 
 
 class RowRejectedError(ValueError):
@@ -47,18 +61,24 @@ class RowRejectedError(ValueError):
 class RowReader:
     """Reads the records of one file."""
 
-    def __init__(self, mapping: ImportMapping, header: Header, encoding: str) -> None:
-        self._mapping, self._header, self._encoding = mapping, header, encoding
+    def __init__(self, mapping: ImportMapping, header: Header, encoding: str, needs: Needs) -> None:
+        self._mapping, self._header, self._encoding, self._needs = mapping, header, encoding, needs
+        self._validated = _validator(needs.of_debtor()).validator.validate_python
+        self._attributes = AttributeReader(mapping, needs, header)
         self._numbers = mapping.numbers
         self._skip = [(rule, header.place_of(rule.column)) for rule in mapping.skip]
-        raw = {name: source.reader(header, self._numbers) for name, source in mapping.fields.items()}
-        self._reference_at = self._cell_of("external_ref")
-        self.reference = self._reference_reader("external_ref", raw["external_ref"])
-        self._signed = {name: self._lenient_reader(name, read) for name, read in raw.items()}
-        self._lenient = self._signed | {DEBT: _without_credit(self._signed[DEBT])}
-        strict = {name: self._strict_reader(name, read) for name, read in raw.items()}
+        own = {name: source for name, source in mapping.fields.items() if not name.startswith(PREFIX)}
+        raw = {name: source.reader(header, self._numbers) for name, source in own.items()}
+        fields = FieldReaders(mapping, header)
+        self._reference_at = fields.cell_of("external_ref")
+        self.reference = fields.reference("external_ref", raw["external_ref"])
+        self._signed = {name: fields.lenient(name, read) for name, read in raw.items()}
+        self._lenient = self._signed | {DEBT: without_credit(self._signed[DEBT])}
+        strict = {name: fields.strict(name, read, self._lenient[name]) for name, read in raw.items()}
+        attributes = {ATTRIBUTES: self._attributes.text} if self._attributes else {}
+        strict, lenient = strict | attributes, self._lenient | attributes
         self._in_order = [_or_default(name, strict.get(name)) for name in DebtorRow._fields]
-        self._lenient_in_order = [_or_default(name, self._lenient.get(name)) for name in DebtorRow._fields]
+        self._lenient_in_order = [_or_default(name, lenient.get(name)) for name in DebtorRow._fields]
 
     @property
     def has_rules(self) -> bool:
@@ -105,7 +125,7 @@ class RowReader:
     def debtor(self, record: Sequence[str]) -> DebtorRow | None:
         """Return the debtor in a record, None for one without any value. Raises RowRejectedError."""
         try:
-            return _new_row(_validated([read(record) for read in self._in_order]))
+            return _new_row(self._validated([read(record) for read in self._in_order]))
         except ValueError:
             return None if not any(map(str.strip, record)) else self._written_otherwise(record)
 
@@ -130,41 +150,10 @@ class RowReader:
             return name
         return self._header.names[self._header.place_of(source.column)]
 
-    def _reference_reader(self, name: str, read: Reader) -> Reader:
-        # A template is put together on purpose, so only what cannot be seen in it is checked.
-        check = reference if self._mapping.fields[name].column is not None else visible_reference
-        return _reference(read, self._cell_of(name), check)
-
-    def _strict_reader(self, name: str, read: Reader) -> Reader:
-        """Return the quick reader of a field, for values as the API takes them."""
-        if name in NUMBERS and not self._numbers.is_ours:
-            return self._lenient[name]
-        at = self._cell_of(name)
-        if name == COUNT:
-            return (lambda record: _count(read(record))) if at is None else _remembering(at, _count)
-        return read if name in AMOUNTS else self._lenient[name]
-
-    def _lenient_reader(self, name: str, read: Reader) -> Reader:
-        """Return the reader of a field that takes every harmless spelling."""
-        at = self._cell_of(name)
-        if name in REFERENCES:
-            return self._reference_reader(name, read)
-        if name in CATEGORIES:
-            return read if at is None else _remembering(at, partial(_category, frozenset(CATEGORIES[name])))
-        if name in NUMBERS and self._mapping.fields[name].fixed is None:
-            parse: Callable[[str], str | int] = self._numbers.plain if name in AMOUNTS else self._numbers.count
-            return lambda record: parse(value) if isinstance(value := read(record), str) else value
-        return (lambda record: _count(read(record))) if name == COUNT else read
-
-    def _cell_of(self, name: str) -> int | None:
-        """Return which cell of a record has the field as it stands."""
-        source = self._mapping.fields[name]
-        return None if source.column is None or source.map else self._header.place_of(source.column)
-
     def _written_otherwise(self, record: Sequence[str]) -> DebtorRow:
         """Return the debtor in a record with other spellings. Raises RowRejectedError."""
         try:
-            return _new_row(_validated([read(record) for read in self._lenient_in_order]))
+            return _new_row(self._validated([read(record) for read in self._lenient_in_order]))
         except ValueError:
             return self._field_by_field(record, {})
 
@@ -179,16 +168,21 @@ class RowReader:
                 problems[name] = str(error)
             else:
                 values |= {} if value is None else {name: value}
-        if "external_ref" not in values:
-            problems.setdefault("external_ref", "must not be empty")
+        attributes, wrong = self._attributes.values(record)
+        problems |= wrong
+        values |= {ATTRIBUTES: attributes}
+        for name in self._needs.of_debtor() | {"external_ref"}:
+            if name not in values:
+                problems.setdefault(name, "must not be empty")
         try:
             debtor = DebtorPut.model_validate(values)
         except ValidationError as error:
             problems = self._found_wrong(error, values) | problems
         if problems:
-            ordered = [name for name in DebtorRow._fields if name in problems]
-            raise RowRejectedError([(self.column(name), problems[name]) for name in ordered])
-        return DebtorRow(*(getattr(debtor, name) for name in DebtorRow._fields))
+            ordered = [name for name in (*DebtorRow._fields, *self._mapping.fields) if name in problems]
+            raise RowRejectedError([(self.column(name), problems[name]) for name in dict.fromkeys(ordered)])
+        row = DebtorRow(*(getattr(debtor, name) for name in DebtorRow._fields))
+        return row._replace(attributes=text_of(attributes))
 
     def _found_wrong(self, error: ValidationError, values: dict[str, Any]) -> dict[str, str]:
         found = {str(problem["loc"][0]): problem for problem in reversed(error.errors(include_url=False))}
@@ -217,60 +211,6 @@ def references_of(
             continue
         found = [(row, reader.reference_or_none(record)) for row, record in enumerate(records, number)]
         yield [row for row, one in found if one is not None], [one for _, one in found if one is not None]
-
-
-def _reference(read: Reader, at: int | None, check: Callable[[str], str | None]) -> Reader:
-    def checked(record: Sequence[str]) -> str | int | None:
-        if at is not None and PLAIN_REFERENCE.fullmatch(cell := record[at]):
-            return cell
-        value = read(record)
-        return None if value is None else check(str(value))
-
-    return checked
-
-
-class _Remembered(dict[str, str | int | None]):
-    """What the first thousand different cells of a column mean. Categories and counts have few."""
-
-    def __init__(self, meaning: Callable[[str], str | int | None]) -> None:
-        super().__init__()
-        self._meaning = meaning
-
-    def __missing__(self, cell: str) -> str | int | None:
-        found = self._meaning(cell.strip())
-        if len(self) < 1_000:
-            self[cell] = found
-        return found
-
-
-def _remembering(at: int, meaning: Callable[[str], str | int | None]) -> Reader:
-    met = _Remembered(meaning)
-    return lambda record: met[record[at]]
-
-
-def _category(known: frozenset[str], text: str) -> str | None:
-    """Return the category that a text spells, the text itself when it spells none."""
-    return found if (found := constant(text)) in known else text or None
-
-
-def _without_credit(read: Reader) -> Reader:
-    """Return a reader of a balance for which a credit is 0: who has one owes nothing."""
-
-    def balance(record: Sequence[str]) -> str | int | None:
-        value = read(record)
-        if isinstance(value, str) and value.startswith("-"):
-            parse_money(value[1:])
-            return "0"
-        return value
-
-    return balance
-
-
-def _count(value: str | int | None) -> str | int | None:
-    """Parse a whole number, which is text in CSV; anything else is left for the validation to reject."""
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:
-        return int(value)
-    return None if value == "" else value
 
 
 def _or_default(name: str, read: Reader | None) -> Reader:

@@ -154,7 +154,9 @@ def test_each_row_is_scored_once_whatever_becomes_of_it(imported: Importer, scor
     rows = [a_row(f"A-{n}", late_payments_count=n) for n in range(2 * CHUNK + 1)]
 
     assert imported(text_of(*rows))["created"] == len(rows)
-    assert scored == [(500_000, 250_000, n, "EMPLOYED", "PERMANENT", "TECHNOLOGY", None) for n in range(len(rows))]
+    assert scored == [
+        (500_000, 250_000, n, "EMPLOYED", "PERMANENT", "TECHNOLOGY", None, None) for n in range(len(rows))
+    ]
 
     scored.clear()
     rows[7] |= {"name": "Only a name"}
@@ -178,7 +180,7 @@ def test_a_row_is_scored_again_only_when_its_debtor_keeps_another_fact(
 
     imported(content)
 
-    assert [facts[-1] for facts in scored] == [None, None, None, "MARRIED_DUAL_INCOME"]
+    assert [facts[-2] for facts in scored] == [None, None, None, "MARRIED_DUAL_INCOME"]
 
 
 @pytest.mark.parametrize("content", [b"\xef\xbb\xbf%s", b"%s"], ids=["with a byte order mark", "without"])

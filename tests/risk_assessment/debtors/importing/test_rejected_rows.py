@@ -11,7 +11,7 @@ from tests.risk_assessment.commands import Done, run, run_child, the_error
 from tests.risk_assessment.debtors.csv_files import COLUMNS, Importer, a_row, rejects, text_of
 
 from risk_assessment.debtors.bulk import DebtorRow
-from risk_assessment.debtors.importing.rows import _ROW
+from risk_assessment.debtors.importing.rows import row_types
 from risk_assessment.debtors.schemas import DebtorPut
 from risk_assessment.fields import ExternalRef
 from service_kit.database.engine import Database
@@ -193,9 +193,16 @@ def test_a_bad_portfolio_name_is_refused(attempt: Callable[..., Done]) -> None:
 
 def test_rows_are_validated_as_the_api_validates_debtors() -> None:
     """Each field has the same type; only the reference, which a client of the API may omit, is required in a file."""
-    types = get_type_hints(DebtorPut, include_extras=True) | {"external_ref": ExternalRef}
+    types = get_type_hints(DebtorPut, include_extras=True) | {"external_ref": ExternalRef, "attributes": str | None}
 
-    assert get_args(_ROW) == tuple(types[name] for name in DebtorRow._fields)
+    assert row_types(frozenset()) == tuple(types[name] for name in DebtorRow._fields)
+    needed = {name for name, _ in types.items() if name not in ("person_ref", "family_situation", "attributes")}
+    strict = dict(zip(DebtorRow._fields, row_types(frozenset(needed)), strict=True))
+    assert {name for name, kind in strict.items() if type(None) in get_args(kind)} == {
+        "person_ref",
+        "family_situation",
+        "attributes",
+    }
 
 
 @pytest.mark.parametrize("was_there", [False, True])
