@@ -86,7 +86,7 @@ def test_the_end_of_a_hold_after_the_ranking_changes_the_action_and_not_the_prio
 def test_a_change_of_debt_is_judged_by_the_objective(policy: Policy, debt: int, found: tuple[str, None]) -> None:
     income = "0.01"  # so that the debt alone does not change the level
     entry = sent(DEBT, monthly_income=income)
-    facts = (DEBT, 1, 3, "EMPLOYED", "PERMANENT", "RETAIL", None)
+    facts = (DEBT, 1, 3, "EMPLOYED", "PERMANENT", "RETAIL", None, None)
     levels = {scorer_for(policy).score((owed, *facts[1:])).risk_level for owed in (DEBT, debt)}
     assert len(levels) == 1
     rate = objective_for(policy).priority(scorer_for(policy).score(facts), facts, "UNPAID")
