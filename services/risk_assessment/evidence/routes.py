@@ -1,14 +1,12 @@
 """`/runs/{id}/explain/{debtor_id}` and `/runs/{id}/manifest`: why a run is what it is."""
 
-from typing import Annotated
+from fastapi import APIRouter, Response
 
-from fastapi import APIRouter, Path, Response
-
+from risk_assessment.debtors.routes import DebtorId
 from risk_assessment.dependencies import Context, RunId
 from risk_assessment.evidence import queries
 from risk_assessment.evidence.explaining import explain
 from risk_assessment.evidence.schemas import ExplanationOut, ManifestOut
-from risk_assessment.fields import MAX_ID
 from risk_assessment.runs.queries import read
 from service_kit.auth.portfolios import Origin
 from service_kit.http.context import viewer
@@ -18,12 +16,11 @@ from service_kit.http.responses import json_response
 
 router = APIRouter(prefix="/runs", tags=["runs"], route_class=JsonRoute)
 
-DebtorId = Annotated[int, Path(ge=1, le=MAX_ID)]
 PROBLEMS = problem_responses(404, 409, 410)
 
 
 @router.get(
-    "/{run_id}/explain/{debtor_id}",
+    "/{run_id}/explain/{debtor_id:debtor_id}",
     response_model=ExplanationOut,
     responses=PROBLEMS,
     dependencies=viewer(Origin.PATH),
