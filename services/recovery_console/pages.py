@@ -18,6 +18,7 @@ from recovery_console.failures import NAMES, Failure, SignInNeededError, away_of
 from recovery_console.formatting import Reader
 from recovery_console.rendering import STATIC, Templates
 
+EVENTS = "text/event-stream"
 STATUS_SECONDS = 1.0
 STATUS_PATIENCE_SECONDS = 3.0
 _FOR_EVER = "public, max-age=31536000, immutable"
@@ -39,14 +40,23 @@ async def not_found(request: Request, error: Exception) -> Response:
 
 
 async def to_sign_in(request: Request, error: Exception) -> Response:
-    """Send the browser to the sign-in, and from there back to the page that it asked for."""
+    """Send the browser to the sign-in, and from there back to the page that it asked for.
+
+    A browser that follows events cannot be sent anywhere: its page gets a text with the link as the only event.
+    """
     refused_by = error.refused_by if isinstance(error, SignInNeededError) else None
+    follows = request.headers.get("accept", "").startswith(EVENTS)
     asked = request.headers.get("hx-current-url") if "hx-request" in request.headers else str(request.url)
-    parts = urlsplit(asked if asked and request.method == "GET" else request.headers.get("referer", ""))
+    if not asked or request.method != "GET" or follows:
+        asked = request.headers.get("referer", "")
+    parts = urlsplit(asked)
     back = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
     address = f"/sign-in?next={quote(back)}{f'&refused={quote(refused_by)}' if refused_by else ''}"
     if request.headers.get("hx-request") == "true":
         return Response(status_code=401, headers={"HX-Redirect": address})
+    if follows:
+        html = resources_of(request).templates.render("_signed_out.html", reader=Reader(), address=address)
+        return Response(f"event: signed-out\ndata: {html.strip()}\n\n", media_type=EVENTS)
     return RedirectResponse(address, 303)
 
 

@@ -39,9 +39,10 @@ def apis() -> FakeApis:
 
 @pytest.fixture
 def tab(browser: Browser, apis: FakeApis) -> Iterator[OpenTab]:
-    """Open a tab at a console over the fake APIs; its guards are asked when the test ends."""
+    """Open a tab at a console over the fake APIs, with keys if they have some; its guards are asked at the end."""
+    settings = Settings(_env_file=None, recovery_auth="off" if apis.keys is None else "keys")  # type: ignore[call-arg]
     with ExitStack() as stack:
-        client = stack.enter_context(serving(create_app(Settings(_env_file=None), apis)))  # type: ignore[call-arg]
+        client = stack.enter_context(serving(create_app(settings, apis)))
         address = str(client.base_url).rstrip("/")
 
         def open_tab(**options: Any) -> Tab:

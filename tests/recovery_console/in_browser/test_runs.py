@@ -57,6 +57,12 @@ def live(apis: FakeApis, monkeypatch: pytest.MonkeyPatch) -> LiveRun:
     return LiveRun(apis)
 
 
+@pytest.fixture
+def keys(apis: FakeApis) -> None:
+    """People sign in with keys."""
+    apis.keys = {"srk_operator": "operator"}
+
+
 def by_threshold(request: httpx.Request) -> Any:
     """A preview: debtors above the threshold are high."""
     high = 90 if float(request.url.params["threshold"]) < 750_000 else 40
@@ -70,6 +76,12 @@ def started(apis: FakeApis) -> list[str]:
 
 def lane(page: Page, name: str) -> Any:
     return page.get_by_role("region", name="Preview").get_by_role("row", name=re.compile(rf"^{name} \d+$"))
+
+
+def hide(page: Page, hidden: bool) -> None:
+    """Let the page find its tab hidden, or seen again."""
+    change = "Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });"
+    page.evaluate(f"(hidden) => {{ {change} document.dispatchEvent(new Event('visibilitychange')); }}", hidden)
 
 
 def test_the_keyboard_alone_starts_a_run_whose_consequences_are_seen_first(tab, apis, live):
@@ -132,11 +144,28 @@ def test_an_api_that_dies_is_said_and_the_page_goes_on(tab, live):
 def test_a_tab_that_is_hidden_follows_nothing(tab, live):
     page = tab().open(RUN)
     eventually(lambda: live.watchers == 1, 10, "the page to follow the run")
-    hide = "(hidden) => { Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });"
-    page.evaluate(f"{hide} document.dispatchEvent(new Event('visibilitychange')); }}", True)
+    hide(page, True)
     eventually(lambda: live.watchers == 0, 10, "the stream to end")
-    page.evaluate(f"{hide} document.dispatchEvent(new Event('visibilitychange')); }}", False)
+    hide(page, False)
     eventually(lambda: live.watchers == 1, 10, "the page to follow the run again")
+
+
+def test_a_sign_in_that_ends_under_an_open_run_is_said_with_the_way_back(keys, live, tab):
+    page = tab().open(RUN)
+    page.get_by_label("API key").fill("srk_operator")
+    page.get_by_role("button", name="Sign in").click()
+    eventually(lambda: live.watchers == 1, 10, "the page to follow the run")
+
+    page.context.clear_cookies()
+    hide(page, True)
+    hide(page, False)
+    expect(page.get_by_role("alert").filter(has_text="Your sign-in has ended")).to_be_visible()
+    expect(page.get_by_role("progressbar")).to_have_attribute("value", "50")
+
+    page.get_by_role("link", name="Sign in again").click()
+    page.get_by_label("API key").fill("srk_operator")
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url(f"**{RUN}")
 
 
 def test_without_scripts_the_form_and_the_run_can_be_read(tab, live):

@@ -258,6 +258,16 @@ async def test_a_key_that_is_no_longer_accepted_leads_to_the_sign_in(signed_in: 
     assert answer.headers["location"].startswith("/sign-in?next=/runs/")
 
 
+async def test_a_stream_without_a_sign_in_says_so_in_one_event_with_the_way_back(signed_in: Any) -> None:
+    browser: Browser = await signed_in("operator")
+    browser.client.cookies.clear()
+    follows = {"Accept": "text/event-stream", "Referer": f"http://console{RUN}"}
+    answer = await browser.client.get(f"{RUN}/live", headers=follows)
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert answer.text.startswith("event: signed-out\ndata: <p")
+    assert f'href="/sign-in?next={RUN}"' in answer.text
+
+
 async def test_a_hostile_name_stays_text(browser: Browser, apis: FakeApis) -> None:
     hostile = "<script>alert(1)</script>" + "\u202e" + "x" * 200
     line = a_preview()["top"][0] | {"name": hostile}

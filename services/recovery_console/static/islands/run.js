@@ -27,6 +27,10 @@ function follow() {
     htmx.swap({ text: event.data, target: run, sourceElement: run, swap: "innerMorph" });
   };
   source.addEventListener("over", end);
+  source.addEventListener("signed-out", (event) => {
+    end();
+    htmx.swap({ text: event.data, target: document.getElementById("problem"), sourceElement: run, swap: "innerHTML" });
+  });
   // A browser connects again by itself unless the console has answered with an error.
   source.onerror = () => {
     if (source.readyState !== EventSource.CLOSED) return;
