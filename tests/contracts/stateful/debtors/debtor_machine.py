@@ -8,6 +8,7 @@ from hypothesis.stateful import Bundle, invariant, rule
 from tests.contracts.stateful.debtors.debtor_model import (
     FILLED_IN,
     PORTFOLIOS,
+    PROFILE_FIELDS,
     Filter,
     bodies,
     changed_bodies,
@@ -18,7 +19,7 @@ from tests.contracts.stateful.debtors.debtor_model import (
 from tests.contracts.stateful.debtors.side_by_side import SideBySide
 
 from recovery_core.money import format_money
-from recovery_core.profile import PROFILE_FIELDS, PaymentStatus
+from recovery_core.profile import PaymentStatus
 from risk_assessment.tables import assessments, audit_records, debtors
 
 

@@ -9,7 +9,6 @@ from recovery_core.money import format_money, parse_money
 from recovery_core.policies.builtin import built_in_policy
 from recovery_core.profile import (
     FACTS,
-    PROFILE_FIELDS,
     ContractType,
     EmploymentStatus,
     FamilySituation,
@@ -18,6 +17,8 @@ from recovery_core.profile import (
 )
 from recovery_core.scoring.scorer import scorer_for
 
+# These portfolios declare no attributes.
+PROFILE_FIELDS = tuple(name for name in (*FACTS, "payment_status") if name != "attributes")
 SCORER = scorer_for(built_in_policy("standard"))
 
 PORTFOLIOS = ("default", "a", "A")
@@ -83,7 +84,7 @@ class Known:
     @property
     def score(self) -> Any:
         amounts = {name: parse_money(self.fields[name]) for name in ("total_debt_amount", "monthly_income")}
-        return SCORER.score([(self.fields | amounts)[name] for name in FACTS])
+        return SCORER.score([(self.fields | amounts).get(name) for name in FACTS])
 
     @property
     def priority(self) -> int:
