@@ -28,10 +28,10 @@ def test_the_ranking_is_worked_by_keyboard(tab: OpenTab, apis: FakeApis) -> None
     expect(page.locator("table.ranking tbody tr")).to_have_count(1)
 
     expect(page.get_by_role("searchbox", name="Search")).to_be_focused()
-    assert page.url.endswith("/?portfolio=default&q=Debtor+8")
+    page.wait_for_url("**/?portfolio=default&q=Debtor+8")
     page.keyboard.press("Escape")
     page.keyboard.press("j")
-    assert page.evaluate("document.activeElement.textContent") == "Debtor 8"
+    expect(page.get_by_role("link", name="Debtor 8")).to_be_focused()
     page.keyboard.press("k")
     page.keyboard.press("Enter")
     page.wait_for_url("**/debtors/8?portfolio=default")
