@@ -128,6 +128,19 @@ def test_the_page_of_a_run_becomes_its_report_by_itself(tab, live):
     eventually(lambda: live.watchers == 0, 10, "the stream to end")
 
 
+def test_times_stay_in_the_zone_of_the_reader_when_the_page_changes_by_itself(tab, live):
+    page = tab(timezone_id="Asia/Tokyo", locale="en-GB").open(RUN)
+    started = page.locator("#run time").first
+    exact = started.get_attribute("datetime")
+    expect(started).to_have_attribute("title", re.compile(re.escape(exact)))
+    shown = started.inner_text()
+    assert "UTC" not in shown
+
+    live.set(a_run(batches_done=7), a_report(state="processing", debtors_processed=700))
+    expect(page).to_have_title(re.compile("^70 %"))
+    expect(started).to_have_text(shown)
+
+
 def test_an_api_that_dies_is_said_and_the_page_goes_on(tab, live):
     page = tab().open(RUN)
     eventually(lambda: live.watchers == 1, 10, "the page to follow the run")

@@ -78,8 +78,9 @@ document.addEventListener("change", (event) => {
   if (event.target.matches("select[data-submits]")) event.target.form.requestSubmit();
 });
 document.addEventListener("visibilitychange", () => plan(0));
+// What is added has times to show; a part that is morphed in place loses the mark, and its times are as they were sent.
 new MutationObserver((changes) => {
-  if (changes.some((change) => change.addedNodes.length > 0)) showTimes(document);
-}).observe(document.body, { childList: true, subtree: true });
+  if (changes.some((change) => change.type === "attributes" || change.addedNodes.length > 0)) showTimes(document);
+}).observe(document.body, { childList: true, subtree: true, attributeFilter: ["data-shown"] });
 showTimes(document);
 plan(recovers !== undefined ? LOOK_AGAIN_MS : LOOK_MS);
