@@ -21,12 +21,16 @@ locals {
   account_id = data.aws_caller_identity.this.account_id
   partition  = data.aws_partition.this.partition
 
-  processes = {
+  console = var.console == null ? toset([]) : toset(["console"])
+  # What seals its sessions, and the issuer's secret for it where there is one.
+  console_secrets = var.console == null ? toset([]) : toset(var.console.oidc_client_secret ? ["session", "oidc-client"] : ["session"])
+
+  processes = merge({
     risk-api   = { service = "risk", port = 8001 }
-    dispatcher = { service = "risk" }
+    dispatcher = { service = "risk", port = null }
     debt-api   = { service = "debt", port = 8002 }
-    consumer   = { service = "debt" }
-  }
+    consumer   = { service = "debt", port = null }
+  }, { for name in local.console : name => { service = null, port = 8003 } })
 }
 
 module "secrets" {
@@ -37,6 +41,7 @@ module "secrets" {
   account_id    = local.account_id
   partition     = local.partition
   services      = local.services
+  console       = local.console_secrets
   recovery_days = var.protected ? 30 : 0
 }
 
@@ -107,6 +112,7 @@ module "roles" {
   owner_url_arns     = module.secrets.owner_url_arns
   message_keys_arn   = module.secrets.message_keys.arn
   master_secret_arns = { for service, database in module.database : service => database.master_secret_arn }
+  console_arns       = module.secrets.console_arns
   key_arn            = module.secrets.key_arn
 }
 
@@ -119,7 +125,7 @@ module "services" {
   architecture = var.architecture
   running      = var.running
 
-  sizes                 = var.sizes
+  sizes                 = merge(var.sizes, { for name in local.console : name => { cpu = var.console.cpu, memory = var.console.memory, count = var.console.count } })
   consumers_most        = var.consumers.most
   consumers_backlog     = var.consumers.backlog
   consumers_age_seconds = var.consumers.age_seconds
@@ -148,6 +154,7 @@ module "services" {
     owner_urls    = module.secrets.owner_url_arns
     message_keys  = module.secrets.message_keys.arn
     masters       = { for service, database in module.database : service => database.master_secret_arn }
+    console       = module.secrets.console_arns
   }
   roles = {
     process = module.roles.process_role_arns
@@ -155,6 +162,7 @@ module "services" {
   }
 
   auth           = var.auth
+  console        = var.console == null ? null : merge(var.console, { url = "https://${var.domain}" })
   unsigned_until = var.unsigned_until
   tuning         = var.tuning
   kms_key_arn    = module.secrets.key_arn

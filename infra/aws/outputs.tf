@@ -8,6 +8,16 @@ output "api_urls" {
   value       = { for service in local.services : service => "https://${var.domain}" }
 }
 
+output "console_url" {
+  description = "Where people open the console; null without it."
+  value       = var.console == null ? null : "https://${var.domain}"
+}
+
+output "console_secrets" {
+  description = "For console-secret.sh: the secret that seals sessions, and that of the issuer's client."
+  value       = module.secrets.console_names
+}
+
 output "registry_url" {
   description = "Where to push the image."
   value       = module.registry.url

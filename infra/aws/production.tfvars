@@ -16,6 +16,7 @@ auth = {
   oidc_issuer_cidrs = ["198.51.100.0/24"]
   rate_limit        = 600
 }
+console = { count = 2, oidc_client_id = "smartrecover-console", oidc_client_secret = true }
 
 sizes = {
   risk-api   = { cpu = 1024, memory = 2048, count = 2 }

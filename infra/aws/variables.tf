@@ -45,7 +45,7 @@ variable "running" {
 # --- Who may call ---
 
 variable "domain" {
-  description = "Name under which the APIs are called; point it to the output balancer_address."
+  description = "Name under which the APIs and the console are called; point it to the output balancer_address."
   type        = string
 }
 
@@ -61,7 +61,7 @@ variable "public" {
 }
 
 variable "allowed_cidrs" {
-  description = "From where the APIs may be called."
+  description = "From where the APIs and the console may be called."
   type        = list(string)
 
   validation {
@@ -115,6 +115,36 @@ variable "auth" {
   validation {
     condition     = !var.public || var.auth.rate_limit > 0
     error_message = "A load balancer on the internet needs a rate_limit: requests a minute for each client."
+  }
+}
+
+variable "console" {
+  description = "The console, at / of the same domain; null: none. With oidc, the client as which it signs people in, and whether that has a secret."
+  type = object({
+    cpu                = optional(number, 256)
+    memory             = optional(number, 512)
+    count              = optional(number, 1)
+    session_hours      = optional(number, 12)
+    oidc_client_id     = optional(string)
+    oidc_client_secret = optional(bool, false)
+    oidc_scope         = optional(string, "openid")
+    oidc_sends         = optional(string, "access_token")
+  })
+  default = null
+
+  validation {
+    condition     = var.console == null ? true : var.auth.mode != "oidc" || var.console.oidc_client_id != null
+    error_message = "With oidc the console needs oidc_client_id, the client as which it signs people in."
+  }
+
+  validation {
+    condition     = var.console == null ? true : contains(["access_token", "id_token"], var.console.oidc_sends)
+    error_message = "oidc_sends is access_token or id_token."
+  }
+
+  validation {
+    condition     = var.console == null ? true : var.console.count >= 1
+    error_message = "The console needs a task; for no console, leave it null."
   }
 }
 

@@ -114,3 +114,61 @@ run "the_issuer_is_not_everywhere" {
 
   expect_failures = [var.issuer_cidrs]
 }
+
+run "the_console_reaches_the_apis_and_neither_a_database_nor_a_queue" {
+  module {
+    source = "./modules/network"
+  }
+
+  variables {
+    processes = {
+      risk-api   = { service = "risk", port = 8001 }
+      dispatcher = { service = "risk" }
+      debt-api   = { service = "debt", port = 8002 }
+      consumer   = { service = "debt" }
+      console    = { port = 8003 }
+    }
+  }
+
+  assert {
+    condition = (
+      toset(keys(aws_vpc_security_group_egress_rule.process_to_database)) == toset(["risk-api", "dispatcher", "debt-api", "consumer"])
+      && toset(keys(aws_security_group.database)) == toset(["risk", "debt"])
+    )
+    error_message = "The console has no database."
+  }
+
+  assert {
+    condition = toset([for endpoint, each in aws_vpc_endpoint.interface : endpoint
+      if contains(each.security_group_ids, aws_security_group.start["console"].id)
+    ]) == toset(["ecr.api", "ecr.dkr", "logs", "secretsmanager"])
+    error_message = "The console needs what starts its task, and no queue."
+  }
+
+  assert {
+    condition = alltrue([for rule in concat(
+      values(aws_vpc_security_group_egress_rule.process_to_endpoints), values(aws_vpc_security_group_ingress_rule.endpoints_from_process)
+      ) : !contains([rule.security_group_id, rule.referenced_security_group_id], aws_security_group.process["console"].id)
+    ])
+    error_message = "The console gets to SQS by the endpoints of the others."
+  }
+
+  assert {
+    condition = toset([for rule in values(aws_vpc_security_group_egress_rule.console_to_api) :
+      "${rule.referenced_security_group_id} ${rule.from_port}"
+      ]) == toset([
+      "${aws_security_group.process["risk-api"].id} 8001", "${aws_security_group.process["debt-api"].id} 8002",
+    ])
+    error_message = "The console reaches both APIs."
+  }
+
+  assert {
+    condition = toset([for rule in values(aws_vpc_security_group_ingress_rule.api_from_console) :
+      "${rule.security_group_id} ${rule.from_port} ${rule.referenced_security_group_id}"
+      ]) == toset([
+      "${aws_security_group.process["risk-api"].id} 8001 ${aws_security_group.process["console"].id}",
+      "${aws_security_group.process["debt-api"].id} 8002 ${aws_security_group.process["console"].id}",
+    ])
+    error_message = "Both APIs let the console in."
+  }
+}

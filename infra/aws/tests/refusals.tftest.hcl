@@ -86,3 +86,13 @@ run "unsigned_messages_are_accepted_until_an_instant_in_utc" {
 
   expect_failures = [var.unsigned_until]
 }
+
+run "the_console_signs_people_in_as_a_client_of_the_issuer" {
+  command = plan
+
+  variables {
+    console = { oidc_client_secret = true }
+  }
+
+  expect_failures = [var.console]
+}

@@ -16,18 +16,20 @@ variables {
   consumers_on_spot     = false
   vpc_id                = "vpc-1"
   private_subnet_ids    = ["subnet-1", "subnet-2"]
-  process_group_ids     = { risk-api = "sg-1", dispatcher = "sg-2", debt-api = "sg-3", consumer = "sg-4" }
+  process_group_ids     = { risk-api = "sg-1", dispatcher = "sg-2", debt-api = "sg-3", consumer = "sg-4", console = "sg-6" }
   kms_key_arn           = "arn:aws:kms:us-east-1:111122223333:key/00000000-0000-0000-0000-000000000001"
   log_days              = 365
   auth                  = { mode = "keys" }
   tuning                = {}
   unsigned_until        = null
+  console               = null # whatever the example has
 
   sizes = {
     risk-api   = { cpu = 1024, memory = 2048, count = 2 }
     dispatcher = { cpu = 1024, memory = 2048, count = 2 }
     debt-api   = { cpu = 1024, memory = 2048, count = 2 }
     consumer   = { cpu = 1024, memory = 2048, count = 3 }
+    console    = { cpu = 256, memory = 512, count = 1 }
   }
   balancer = {
     public          = false
@@ -56,6 +58,7 @@ variables {
       risk = "arn:aws:secretsmanager:us-east-1:111122223333:secret:risk-master"
       debt = "arn:aws:secretsmanager:us-east-1:111122223333:secret:debt-master"
     }
+    console = { session = "arn:aws:secretsmanager:us-east-1:111122223333:secret:console-session" }
   }
   roles = {
     process = {
@@ -67,6 +70,7 @@ variables {
     start = {
       risk         = "arn:aws:iam::111122223333:role/start-risk"
       debt         = "arn:aws:iam::111122223333:role/start-debt"
+      console      = "arn:aws:iam::111122223333:role/start-console"
       migrate-risk = "arn:aws:iam::111122223333:role/migrate-risk"
       migrate-debt = "arn:aws:iam::111122223333:role/migrate-debt"
       prepare-risk = "arn:aws:iam::111122223333:role/prepare-risk"
@@ -195,4 +199,67 @@ run "a_tag_is_no_image" {
   }
 
   expect_failures = [var.image]
+}
+
+run "without_a_console_the_names_of_the_apis_are_not_needed" {
+  command = plan
+
+  module {
+    source = "./modules/services"
+  }
+
+  assert {
+    condition     = length(aws_service_discovery_service.api) == 0 && length(aws_lb_listener_rule.refused) == 0 && !contains(keys(aws_ecs_service.this), "console")
+    error_message = "The console is there without being asked for."
+  }
+}
+
+run "the_console_has_every_path_that_is_not_an_apis" {
+  module {
+    source = "./modules/services"
+  }
+
+  variables {
+    console = { url = "https://recovery.example.com" }
+  }
+
+  assert {
+    condition = (
+      aws_lb_listener.https.default_action[0].type == "forward" && length(aws_lb_listener.https.default_action[0].fixed_response) == 0
+      && aws_lb_target_group.api["console"].port == 8003 && aws_lb_target_group.api["console"].health_check[0].path == "/readyz"
+      && toset(keys(aws_lb_listener_rule.api)) == toset(["risk-api", "debt-api"])
+    )
+    error_message = "The console is at /, and the APIs are where they were."
+  }
+
+  assert {
+    condition = alltrue([for rule in aws_lb_listener_rule.refused : (
+      rule.action[0].type == "fixed-response" && rule.action[0].fixed_response[0].status_code == "404"
+      && rule.priority < min([for api in values(aws_lb_listener_rule.api) : api.priority]...)
+      && alltrue([for condition in rule.condition : alltrue([for pattern in condition.path_pattern : length(pattern.values) <= 5])])
+    )])
+    error_message = "The metrics are refused before anything else is decided, by rules that AWS takes."
+  }
+
+  assert {
+    condition = (
+      alltrue([for api in ["risk-api", "debt-api"] : length(aws_ecs_service.this[api].service_registries) == 1])
+      && alltrue([for process in ["console", "dispatcher"] : length(aws_ecs_service.this[process].service_registries) == 0])
+    )
+    error_message = "The APIs, and they alone, are found by name."
+  }
+
+  assert {
+    condition = (
+      aws_ecs_task_definition.this["console"].task_role_arn == null
+      && aws_ecs_task_definition.this["console"].execution_role_arn == var.roles.start["console"]
+      && output.containers["console"].secrets == [{ name = "CONSOLE_SESSION_SECRET", valueFrom = var.secrets.console["session"] }]
+    )
+    error_message = "The console may do nothing in AWS, and has the secret of its sessions alone."
+  }
+
+  assert {
+    condition     = output.balancer.targets["console"] == aws_lb_target_group.api["console"].arn_suffix
+    error_message = "The console is watched like an API."
+  }
 }

@@ -20,7 +20,7 @@ run "system" {
 
   assert {
     condition = alltrue([for container in values(output.containers) :
-      alltrue([for variable in container.environment : !can(regex("DATABASE_URL|PASSWORD|KEYS", variable.name))])
+      alltrue([for variable in container.environment : !can(regex("DATABASE_URL|PASSWORD|KEYS|SECRET", variable.name))])
     ])
     error_message = "A secret stands in plain text."
   }

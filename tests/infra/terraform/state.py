@@ -13,6 +13,8 @@ from risk_assessment.settings import Settings as RiskSettings
 SETTINGS = {"risk-api": RiskSettings, "dispatcher": RiskSettings, "debt-api": DebtSettings, "consumer": DebtSettings}
 
 Json = dict[str, Any]
+WITH_CONSOLE = "production"
+"""The example that has the console; the other one has none."""
 each_example = pytest.mark.parametrize("example", ["production", "trial"])
 each_process = pytest.mark.parametrize("process", sorted(SETTINGS))
 

@@ -9,6 +9,7 @@ from tests.infra.terraform.program import slow
 from tests.infra.terraform.source import AWS, text_of
 from tests.infra.terraform.state import (
     SETTINGS,
+    WITH_CONSOLE,
     each_example,
     each_process,
     environment_of,
@@ -17,6 +18,7 @@ from tests.infra.terraform.state import (
 )
 
 from debt_processing.settings import Settings as DebtSettings
+from recovery_console.settings import Settings as ConsoleSettings
 from risk_assessment.settings import Settings as RiskSettings
 from service_kit.http.serving.server import KEEP_ALIVE_SECONDS
 from service_kit.lifecycle import STOP_SECONDS
@@ -30,15 +32,18 @@ OTHER_VARIABLES = {"FORWARDED_ALLOW_IPS", "TMPDIR"} | OF_PREPARE
 
 @slow
 @each_example
-def test_the_whole_system_is_there(system):
-    assert set(system["outputs"]["containers"]) == set(SETTINGS) | JOBS
+def test_the_whole_system_is_there(system, example):
+    processes = set(SETTINGS) | ({"console"} if example == WITH_CONSOLE else set())
+    assert set(system["outputs"]["containers"]) == processes | JOBS
     tasks = [json.loads(task["container_definitions"]) for task in of_type(system, "aws_ecs_task_definition")]
     assert sorted(container["name"] for (container,) in tasks) == sorted(system["outputs"]["containers"])
-    assert {service["name"] for service in of_type(system, "aws_ecs_service")} == set(SETTINGS)
+    assert {service["name"] for service in of_type(system, "aws_ecs_service")} == processes
 
 
 def test_every_variable_is_read():
-    known = {field.upper() for kind in (RiskSettings, DebtSettings) for field in kind.model_fields} | OTHER_VARIABLES
+    known = {
+        field.upper() for kind in (RiskSettings, DebtSettings, ConsoleSettings) for field in kind.model_fields
+    } | OTHER_VARIABLES
     named = set(re.findall(r"^\s+([A-Z][A-Z0-9_]+)\s*=", text_of("modules/services"), re.MULTILINE))
 
     assert {"RECOVERY_AUTH", "RISK_HOST", "DEBT_PREFETCH"} <= named
@@ -80,6 +85,8 @@ def test_the_queues_in_the_settings_are_the_ones_that_are_created(system):
 @each_example
 def test_a_process_knows_its_own_database_only(system):
     for name, container in system["outputs"]["containers"].items():
+        if name == "console":
+            continue  # it has none: see test_console.py
         own = "RISK" if name in {"risk-api", "dispatcher"} or name.endswith("-risk") else "DEBT"
         others = OF_PREPARE if name.startswith("prepare-") else set()
         others |= {"RECOVERY_MESSAGE_KEYS"} if name in SETTINGS else set()

@@ -31,6 +31,15 @@ resource "aws_security_group" "endpoints" {
   vpc_id      = aws_vpc.this.id
 }
 
+# The console uses no queue, so the endpoint of SQS is not in this group.
+resource "aws_security_group" "start" {
+  for_each = local.consoles
+
+  name        = "${var.name}-${each.key}-start"
+  description = "The ways to ECR, CloudWatch Logs and Secrets Manager for ${each.key}"
+  vpc_id      = aws_vpc.this.id
+}
+
 resource "aws_vpc_security_group_ingress_rule" "https" {
   for_each = toset(var.allowed_cidrs)
 
@@ -55,7 +64,7 @@ resource "aws_vpc_security_group_ingress_rule" "http" {
 }
 
 resource "aws_vpc_security_group_egress_rule" "balancer_to_api" {
-  for_each = local.apis
+  for_each = local.called
 
   security_group_id            = aws_security_group.balancer.id
   description                  = "To ${each.key}"
@@ -66,7 +75,7 @@ resource "aws_vpc_security_group_egress_rule" "balancer_to_api" {
 }
 
 resource "aws_vpc_security_group_ingress_rule" "api_from_balancer" {
-  for_each = local.apis
+  for_each = local.called
 
   security_group_id            = aws_security_group.process[each.key].id
   description                  = "From the load balancer"
@@ -77,7 +86,7 @@ resource "aws_vpc_security_group_ingress_rule" "api_from_balancer" {
 }
 
 resource "aws_vpc_security_group_egress_rule" "process_to_database" {
-  for_each = var.processes
+  for_each = local.workers
 
   security_group_id            = aws_security_group.process[each.key].id
   description                  = "To its own database"
@@ -88,7 +97,7 @@ resource "aws_vpc_security_group_egress_rule" "process_to_database" {
 }
 
 resource "aws_vpc_security_group_ingress_rule" "database_from_process" {
-  for_each = var.processes
+  for_each = local.workers
 
   security_group_id            = aws_security_group.database[each.value.service].id
   description                  = "From ${each.key}"
@@ -99,7 +108,7 @@ resource "aws_vpc_security_group_ingress_rule" "database_from_process" {
 }
 
 resource "aws_vpc_security_group_egress_rule" "process_to_endpoints" {
-  for_each = var.processes
+  for_each = local.workers
 
   security_group_id            = aws_security_group.process[each.key].id
   description                  = "To AWS by the endpoints"
@@ -110,7 +119,7 @@ resource "aws_vpc_security_group_egress_rule" "process_to_endpoints" {
 }
 
 resource "aws_vpc_security_group_ingress_rule" "endpoints_from_process" {
-  for_each = var.processes
+  for_each = local.workers
 
   security_group_id            = aws_security_group.endpoints.id
   description                  = "From ${each.key}"
@@ -118,6 +127,50 @@ resource "aws_vpc_security_group_ingress_rule" "endpoints_from_process" {
   ip_protocol                  = "tcp"
   from_port                    = 443
   to_port                      = 443
+}
+
+resource "aws_vpc_security_group_egress_rule" "console_to_start" {
+  for_each = local.consoles
+
+  security_group_id            = aws_security_group.process[each.key].id
+  description                  = "To AWS by the endpoints, but that of SQS"
+  referenced_security_group_id = aws_security_group.start[each.key].id
+  ip_protocol                  = "tcp"
+  from_port                    = 443
+  to_port                      = 443
+}
+
+resource "aws_vpc_security_group_ingress_rule" "start_from_console" {
+  for_each = local.consoles
+
+  security_group_id            = aws_security_group.start[each.key].id
+  description                  = "From ${each.key}"
+  referenced_security_group_id = aws_security_group.process[each.key].id
+  ip_protocol                  = "tcp"
+  from_port                    = 443
+  to_port                      = 443
+}
+
+resource "aws_vpc_security_group_egress_rule" "console_to_api" {
+  for_each = local.calls
+
+  security_group_id            = aws_security_group.process[each.value.console].id
+  description                  = "To ${each.value.api}"
+  referenced_security_group_id = aws_security_group.process[each.value.api].id
+  ip_protocol                  = "tcp"
+  from_port                    = local.apis[each.value.api].port
+  to_port                      = local.apis[each.value.api].port
+}
+
+resource "aws_vpc_security_group_ingress_rule" "api_from_console" {
+  for_each = local.calls
+
+  security_group_id            = aws_security_group.process[each.value.api].id
+  description                  = "From ${each.value.console}"
+  referenced_security_group_id = aws_security_group.process[each.value.console].id
+  ip_protocol                  = "tcp"
+  from_port                    = local.apis[each.value.api].port
+  to_port                      = local.apis[each.value.api].port
 }
 
 resource "aws_vpc_security_group_egress_rule" "process_to_s3" {
@@ -132,7 +185,7 @@ resource "aws_vpc_security_group_egress_rule" "process_to_s3" {
 }
 
 resource "aws_vpc_security_group_egress_rule" "api_to_issuer" {
-  for_each = { for pair in setproduct(keys(local.apis), var.issuer_cidrs) : "${pair[0]} ${pair[1]}" => pair }
+  for_each = { for pair in setproduct(keys(local.called), var.issuer_cidrs) : "${pair[0]} ${pair[1]}" => pair }
 
   security_group_id = aws_security_group.process[each.value[0]].id
   description       = "To the issuer of tokens"

@@ -1,10 +1,16 @@
-# A VPC in which only the load balancer has a public side. Tasks reach AWS by endpoints; the APIs also the issuer, if there is one.
+# A VPC in which only the load balancer has a public side. Tasks reach AWS by endpoints; the APIs and the console also the
+# issuer, if there is one.
 
 locals {
   zones    = { for index, zone in var.zones : zone => index }
-  apis     = { for name, process in var.processes : name => process if process.port != null }
-  services = toset([for process in var.processes : process.service])
+  called   = { for name, process in var.processes : name => process if process.port != null }
+  apis     = { for name, process in local.called : name => process if process.service != null }
+  workers  = { for name, process in var.processes : name => process if process.service != null }
+  consoles = { for name, process in var.processes : name => process if process.service == null }
+  services = toset([for process in local.workers : process.service])
   nat      = length(var.issuer_cidrs) > 0 ? local.zones : {}
+
+  calls = { for pair in setproduct(keys(local.consoles), keys(local.apis)) : "${pair[0]} ${pair[1]}" => { console = pair[0], api = pair[1] } }
 }
 
 resource "aws_vpc" "this" {
@@ -111,7 +117,7 @@ resource "aws_vpc_endpoint" "interface" {
   service_name        = "com.amazonaws.${var.region}.${each.key}"
   vpc_endpoint_type   = "Interface"
   subnet_ids          = [for zone in var.zones : aws_subnet.private[zone].id]
-  security_group_ids  = [aws_security_group.endpoints.id]
+  security_group_ids  = concat([aws_security_group.endpoints.id], each.key == "sqs" ? [] : values(aws_security_group.start)[*].id)
   private_dns_enabled = true
   policy              = each.value
   tags                = { Name = "${var.name}-${each.key}" }

@@ -54,8 +54,8 @@ variable "partition" {
 }
 
 variable "processes" {
-  description = "Who runs here: the database each may reach, and the port of those that the load balancer calls."
-  type        = map(object({ service = string, port = optional(number) }))
+  description = "Who runs here: the service whose database each may reach, null for the console, which only calls APIs; and the port of those that the load balancer calls."
+  type        = map(object({ service = optional(string), port = optional(number) }))
 }
 
 variable "kms_key_arn" {

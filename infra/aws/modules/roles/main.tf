@@ -102,6 +102,8 @@ locals {
     { for service, arn in var.database_url_arns :
       "prepare-${service}" => [arn, var.owner_url_arns[service], var.master_secret_arns[service]]
     },
+    # The console calls nothing of AWS, so it has no role beside this one.
+    length(var.console_arns) == 0 ? {} : { console = values(var.console_arns) },
   )
 }
 

@@ -4,7 +4,7 @@ output "process_role_arns" {
 }
 
 output "start_role_arns" {
-  description = "Role under which ECS starts each service's processes, and the tasks `migrate-…` and `prepare-…`."
+  description = "Role under which ECS starts each service's processes, the console, and the tasks `migrate-…` and `prepare-…`."
   value       = { for name, role in aws_iam_role.start : name => role.arn }
 }
 

@@ -54,6 +54,11 @@ variable "master_secret_arns" {
   type        = map(string)
 }
 
+variable "console_arns" {
+  description = "The console's secrets; none without a console."
+  type        = map(string)
+}
+
 variable "key_arn" {
   description = "Key that encrypts the secrets."
   type        = string

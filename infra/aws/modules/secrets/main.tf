@@ -1,6 +1,7 @@
 # The key that encrypts everything at rest; two secrets for each service, its database's URL for the processes and the one for
-# the migration, passwords included; and the keys of the messages. Terraform makes the secrets and never sees what is in
-# them, so none stands in its state: see database-password.sh and message-keys.sh.
+# the migration, passwords included; the keys of the messages; and those of the console, if there is one. Terraform makes the
+# secrets and never sees what is in them, so none stands in its state: see database-password.sh, message-keys.sh and
+# console-secret.sh.
 
 locals {
   log_groups = "arn:${var.partition}:logs:${var.region}:${var.account_id}:log-group:"
@@ -77,6 +78,16 @@ resource "aws_secretsmanager_secret" "message_keys" {
   # checkov:skip=CKV2_AWS_57:Changed by message-keys.sh: every process must know a new key before the first one signs with it.
   name                    = "${var.name}/message-keys"
   description             = "RECOVERY_MESSAGE_KEYS"
+  kms_key_id              = aws_kms_key.this.arn
+  recovery_window_in_days = var.recovery_days
+}
+
+resource "aws_secretsmanager_secret" "console" {
+  # checkov:skip=CKV2_AWS_57:Changed by console-secret.sh: a running task reads its secret only when it starts.
+  for_each = var.console
+
+  name                    = "${var.name}/console-${each.key}"
+  description             = "CONSOLE_${upper(replace(each.key, "-", "_"))}_SECRET"
   kms_key_id              = aws_kms_key.this.arn
   recovery_window_in_days = var.recovery_days
 }

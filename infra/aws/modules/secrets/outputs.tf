@@ -27,3 +27,13 @@ output "message_keys" {
   description = "The secret with the keys of the messages: its ARN and its name."
   value       = { arn = aws_secretsmanager_secret.message_keys.arn, name = aws_secretsmanager_secret.message_keys.name }
 }
+
+output "console_arns" {
+  description = "The console's secrets: session and, if the issuer has one for it, oidc-client."
+  value       = { for which, secret in aws_secretsmanager_secret.console : which => secret.arn }
+}
+
+output "console_names" {
+  description = "Names of the same secrets."
+  value       = { for which, secret in aws_secretsmanager_secret.console : which => secret.name }
+}

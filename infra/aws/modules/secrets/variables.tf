@@ -23,6 +23,11 @@ variable "services" {
   type        = set(string)
 }
 
+variable "console" {
+  description = "Which secrets the console has: session and oidc-client, or none without a console."
+  type        = set(string)
+}
+
 variable "recovery_days" {
   description = "For how long a deleted secret can be restored; 0 deletes it at once."
   type        = number

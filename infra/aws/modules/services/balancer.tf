@@ -1,4 +1,5 @@
 # One load balancer for both APIs, over TLS. It passes on the services' own paths and nothing else, so /metrics stays inside.
+# With the console, all other paths are the console's, but /metrics: see console.tf.
 
 resource "aws_lb" "this" {
   # checkov:skip=CKV_AWS_91:The APIs log each request themselves, with its caller (http.request, audit.read).
@@ -46,12 +47,17 @@ resource "aws_lb_listener" "https" {
   certificate_arn   = var.balancer.certificate_arn
 
   default_action {
-    type = "fixed-response"
+    type             = var.console == null ? "fixed-response" : "forward"
+    target_group_arn = var.console == null ? null : aws_lb_target_group.api["console"].arn
 
-    fixed_response {
-      content_type = "application/json"
-      status_code  = "404"
-      message_body = jsonencode({ type = "about:blank", title = "Not Found", status = 404 })
+    dynamic "fixed_response" {
+      for_each = var.console == null ? [local.not_found] : []
+
+      content {
+        content_type = "application/json"
+        status_code  = "404"
+        message_body = fixed_response.value
+      }
     }
   }
 }
@@ -76,7 +82,7 @@ resource "aws_lb_listener_rule" "api" {
 
 resource "aws_lb_target_group" "api" {
   # checkov:skip=CKV_AWS_378:TLS ends at the load balancer; from there on it is our own network.
-  for_each = local.paths_by_api
+  for_each = local.targets
 
   name                 = "${var.name}-${each.value.service}"
   port                 = each.value.port
@@ -85,7 +91,7 @@ resource "aws_lb_target_group" "api" {
   vpc_id               = var.vpc_id
   deregistration_delay = 20
 
-  # Ready: database, schema and queues. A new task is called only when it is. ECS ends a task that is not, so it is given
+  # Ready: database, schema and queues; the console is ready without any of them. A new task is called only when it is. ECS ends a task that is not, so it is given
   # five minutes, in which a database fails over to its standby.
   health_check {
     path                = "/readyz"
@@ -102,4 +108,9 @@ locals {
     risk-api = { service = "risk", root = "/risk-service", port = local.processes.risk-api.port, priority = 10 }
     debt-api = { service = "debt", root = "/debt-service", port = local.processes.debt-api.port, priority = 20 }
   }
+  targets = merge(
+    { for name, api in local.paths_by_api : name => { service = api.service, port = api.port } },
+    { for name, process in local.console : name => { service = name, port = process.port } },
+  )
+  not_found = jsonencode({ type = "about:blank", title = "Not Found", status = 404 })
 }

@@ -1,4 +1,4 @@
-# The four processes on Fargate, from one image, and the tasks that prepare and migrate the databases.
+# The processes on Fargate, from one image, and the tasks that prepare and migrate the databases.
 
 resource "aws_ecs_cluster" "this" {
   name = var.name
@@ -128,6 +128,14 @@ resource "aws_ecs_service" "this" {
       target_group_arn = aws_lb_target_group.api[each.key].arn
       container_name   = each.key
       container_port   = load_balancer.value
+    }
+  }
+
+  dynamic "service_registries" {
+    for_each = { for name, service in aws_service_discovery_service.api : name => service if name == each.key }
+
+    content {
+      registry_arn = service_registries.value.arn
     }
   }
 

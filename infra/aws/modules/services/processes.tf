@@ -31,11 +31,18 @@ locals {
     FORWARDED_ALLOW_IPS = join(",", var.balancer.cidrs)
   }
 
+  # Every process of a service has its database and its messages; the console has neither.
+  process_secrets = { for service in local.services : service => [
+    { name = "${upper(service)}_DATABASE_URL", valueFrom = var.secrets.database_urls[service] },
+    { name = "RECOVERY_MESSAGE_KEYS", valueFrom = var.secrets.message_keys },
+  ] }
+
   metrics_port = 9101 # for the health check alone: CloudWatch gets its metrics from the log
 
-  processes = {
+  processes = merge(local.console, {
     risk-api = {
       service = "risk"
+      secrets = local.process_secrets.risk
       command = ["risk-assessment", "serve"]
       port    = 8001
       health  = ["8001", "/healthz"]
@@ -47,6 +54,7 @@ locals {
     }
     dispatcher = {
       service = "risk"
+      secrets = local.process_secrets.risk
       command = ["risk-assessment", "dispatch"]
       port    = null
       health  = [tostring(local.metrics_port), "/metrics"]
@@ -59,6 +67,7 @@ locals {
     }
     debt-api = {
       service = "debt"
+      secrets = local.process_secrets.debt
       command = ["debt-processing", "serve"]
       port    = 8002
       health  = ["8002", "/healthz"]
@@ -70,6 +79,7 @@ locals {
     }
     consumer = {
       service = "debt"
+      secrets = local.process_secrets.debt
       command = ["debt-processing", "consume"]
       port    = null
       health  = [tostring(local.metrics_port), "/metrics"]
@@ -79,7 +89,7 @@ locals {
         DEBT_WORKERS      = var.tuning.workers
       })
     }
-  }
+  })
 
   steady = { for name, process in local.processes : name => process if name != "consumer" }
   paths  = { tmp = "/tmp", spill = "/var/lib/smartrecover/spill" }
@@ -115,8 +125,8 @@ locals {
     { for name, process in local.processes : name => {
       cpu        = var.sizes[name].cpu
       memory     = var.sizes[name].memory
-      start_role = var.roles.start[process.service]
-      role       = var.roles.process[name]
+      start_role = var.roles.start[process.service == null ? name : process.service]
+      role       = lookup(var.roles.process, name, null) # without one it calls nothing of AWS
     } },
     { for name, job in local.jobs : name => {
       cpu        = 256
@@ -159,12 +169,9 @@ locals {
 
   containers = merge(
     { for name, process in local.processes : name => merge(local.common[name], {
-      command     = process.command
-      environment = [for key, value in process.environment : { name = key, value = tostring(value) } if value != null]
-      secrets = [
-        { name = "${upper(process.service)}_DATABASE_URL", valueFrom = var.secrets.database_urls[process.service] },
-        { name = "RECOVERY_MESSAGE_KEYS", valueFrom = var.secrets.message_keys },
-      ]
+      command      = process.command
+      environment  = [for key, value in process.environment : { name = key, value = tostring(value) } if value != null]
+      secrets      = process.secrets
       portMappings = process.port == null ? [] : [{ containerPort = process.port, hostPort = process.port, protocol = "tcp" }]
       # Alive or not. Whether it is ready is asked by the load balancer: a task is not the better for being
       # restarted while its database is away.

@@ -87,8 +87,14 @@ variable "queues" {
 }
 
 variable "secrets" {
-  description = "Secrets with each service's database URL, that of its migration, each master's password, and the message keys."
-  type        = object({ database_urls = map(string), owner_urls = map(string), masters = map(string), message_keys = string })
+  description = "Secrets with each service's database URL, that of its migration, each master's password, the message keys, and the console's."
+  type = object({
+    database_urls = map(string)
+    owner_urls    = map(string)
+    masters       = map(string)
+    message_keys  = string
+    console       = optional(map(string), {})
+  })
 }
 
 variable "roles" {
@@ -115,6 +121,18 @@ variable "auth" {
     cors_origins    = optional(string)
     rate_limit      = optional(number, 0)
   })
+}
+
+variable "console" {
+  description = "The console and its address in browsers; null: none."
+  type = object({
+    url            = string
+    session_hours  = optional(number, 12)
+    oidc_client_id = optional(string)
+    oidc_scope     = optional(string, "openid")
+    oidc_sends     = optional(string, "access_token")
+  })
+  default = null
 }
 
 variable "tuning" {

@@ -61,3 +61,7 @@ mock_resource "aws_db_instance" {
     master_user_secret = [{ secret_arn = "arn:aws:secretsmanager:us-east-1:111122223333:secret:master" }]
   }
 }
+
+mock_resource "aws_service_discovery_service" {
+  defaults = { arn = "arn:aws:servicediscovery:us-east-1:111122223333:service/srv-mocked" }
+}
