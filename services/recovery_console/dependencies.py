@@ -1,6 +1,7 @@
 """What the routes of the console ask FastAPI for: a visit, with its caller, both APIs, its reader and the templates."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlencode
@@ -9,7 +10,7 @@ from fastapi import Depends, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from recovery_client.async_client import AsyncRecoveryClient
-from recovery_client.calls import Call
+from recovery_client.calls import Call, Service
 from recovery_client.errors import RejectedError, UnreachableError
 from recovery_console.failures import Away, MissingRoleError, SignInNeededError, away_of
 from recovery_console.formatting import Reader
@@ -19,6 +20,9 @@ from recovery_console.settings import Settings
 from service_kit.auth.identity import Role
 
 T = TypeVar("T")
+
+SLOW_SECONDS = 3.0
+"""How long an answer may take before its service is asked whether it lives, and how long that may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,9 @@ class Visit:
 
     async def ask(self, call: Call[T]) -> T:
         """Send a call as this person and return the answer. Raises ClientError, which becomes a page of its own."""
-        return await self.resources.client.ask(call, self.caller.credential)
+        asking = self.resources.client.ask(call, self.caller.credential)
+        # A change may have been made although its answer is late, so it is waited for to the end.
+        return await (_answer(self.resources.client, call, asking) if call.method == "GET" else asking)
 
     async def attempt(self, call: Call[T]) -> T | Away:
         """Return the answer, or that its service does not answer: for a part without which the page is still useful."""
@@ -109,6 +115,38 @@ class Visit:
         wanted = {"portfolio": self.portfolio, **(parameters or {})}
         given = {name: value for name, value in wanted.items() if value not in (None, "")}
         return f"{path}?{urlencode(given, doseq=True)}" if given else path
+
+
+async def _answer(client: AsyncRecoveryClient, call: Call[T], asking: Awaitable[T]) -> T:
+    """Return the answer to a question. Raises UnreachableError once its service does not even say that it lives."""
+    try:
+        async with asyncio.timeout(None) as patience:
+            watching = asyncio.create_task(_end_if_dead(client, call.service, patience))
+            try:
+                return await asking
+            finally:
+                watching.cancel()
+    except TimeoutError as error:
+        raise UnreachableError(call.service, call.path, error) from error
+
+
+async def _end_if_dead(client: AsyncRecoveryClient, service: Service, patience: asyncio.Timeout) -> None:
+    lives = True
+    while lives:
+        await asyncio.sleep(SLOW_SECONDS)
+        try:
+            async with asyncio.timeout(SLOW_SECONDS):
+                await client.ask(health(service))
+        except (TimeoutError, UnreachableError):
+            lives = False
+        except RejectedError:
+            lives = True  # whatever it answers
+    patience.reschedule(asyncio.get_running_loop().time())
+
+
+def health(service: Service) -> Call[object]:
+    """The question whether a service lives."""
+    return Call(service, "GET", f"/{service}/healthz")
 
 
 def resources_of(request: Request) -> Resources:

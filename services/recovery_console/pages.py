@@ -11,9 +11,9 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from recovery_client.calls import Call, Service
+from recovery_client.calls import Service
 from recovery_client.errors import ClientError
-from recovery_console.dependencies import ANONYMOUS, Visit, caller_of, resources_of, visit_of
+from recovery_console.dependencies import ANONYMOUS, Visit, caller_of, health, resources_of, visit_of
 from recovery_console.failures import NAMES, Failure, SignInNeededError, away_of, failure_of
 from recovery_console.formatting import Reader
 from recovery_console.rendering import STATIC, Templates
@@ -125,10 +125,9 @@ async def _ask_all(request: Request) -> Mapping[str, str | None]:
 
 
 async def _ask(request: Request, service: Service) -> str | None:
-    call: Call[object] = Call(service, "GET", f"/{service}/healthz")
     try:
         async with asyncio.timeout(STATUS_PATIENCE_SECONDS):
-            await resources_of(request).client.ask(call)
+            await resources_of(request).client.ask(health(service))
     except TimeoutError:
         return f"The {NAMES[service]} does not answer."
     except ClientError as error:

@@ -1,11 +1,13 @@
 """The console on one page: every failure is a page that says what happened, health and metrics are as elsewhere."""
 
+import asyncio
+
 import httpx
 import pytest
 from tests.recovery_console.fake_apis import DEBT, RISK, FakeApis, Refusal
 from tests.recovery_console.reading import Browser
 
-from recovery_console import words
+from recovery_console import dependencies, words
 from recovery_core.holds import HoldKind
 from recovery_core.policies.parts import Action, RiskLevel
 from recovery_core.profile import PaymentStatus
@@ -75,6 +77,32 @@ async def test_the_status_says_which_service_answers(browser: Browser, apis: Fak
 
     assert found[RISK] is None
     assert "The debt service does not answer" in found[DEBT]
+
+
+async def test_a_service_that_hangs_is_said_not_to_answer_long_before_a_call_gives_up(
+    browser: Browser, apis: FakeApis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dependencies, "SLOW_SECONDS", 0.01)
+    apis.stuck |= {"/risk-service/runs", "/risk-service/healthz"}
+    async with asyncio.timeout(10):
+        page = await browser.open("/runs")
+    assert page.status == 503
+    assert page.texts("h1") == ["The risk service does not answer"]
+
+
+async def test_a_slow_answer_is_waited_for_while_its_service_lives(
+    browser: Browser, apis: FakeApis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dependencies, "SLOW_SECONDS", 0.01)
+    apis.stuck.add("/risk-service/runs")
+    opening = asyncio.create_task(browser.open("/runs"))
+    async with asyncio.timeout(10):
+        while len(apis.calls("GET /risk-service/healthz")) < 3:
+            await asyncio.sleep(0)
+    assert not opening.done()
+    opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
 
 
 async def test_it_is_alive_and_ready_while_both_apis_are_away(browser: Browser, apis: FakeApis) -> None:
