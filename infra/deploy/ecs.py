@@ -1,7 +1,7 @@
-"""Bring an image to ECS: migrate the databases, then change who receives, then who sends.
+"""Bring an image to ECS: migrate the databases, then change who receives, then who sends, then the console.
 
 The order is that of docs/operations.md, Upgrade. When a migration fails, no service is touched. When a service does not
-come up, those that were changed are put back, who sends first; the databases stay migrated, since the old version works
+come up, those that were changed are put back, the last first; the databases stay migrated, since the old version works
 with them. Needs the `aws` command and Python, nothing else.
 
 Exit codes: 0 done; 1 failed, and everything runs as before; 2 failed, and a person must look.
@@ -25,6 +25,9 @@ Json = dict[str, Any]
 # A new consumer reads messages of the old version; an old consumer may not read those of the new one.
 RECEIVER = ("consumer",)
 SENDERS = ("dispatcher", "risk-api", "debt-api")
+# A new console may ask what only new APIs answer. Not every installation has one.
+CONSOLE = ("console",)
+ORDER = (RECEIVER, SENDERS, CONSOLE)
 # Which task migrates, and the service in whose network it runs.
 MIGRATIONS = ("migrate-risk=dispatcher", "migrate-debt=consumer")
 
@@ -58,8 +61,8 @@ class Ecs:
         if not self._aws:
             raise DeployError("the command `aws` is not here")
 
-    def call(self, command: str, request: Json) -> Json:
-        """One call; DeployError with the complaint of `aws` when it fails."""
+    def call(self, command: str, request: Json, may_miss: tuple[str, ...] = ()) -> Json:
+        """One call; DeployError with the complaint of `aws` when it fails. What is in `may_miss` need not be there."""
         done = subprocess.run(  # noqa: S603 - our own command, no shell
             [self._aws, "ecs", command, "--output", "json", "--cli-input-json", json.dumps(request)],
             env={"AWS_RETRY_MODE": "standard", "AWS_MAX_ATTEMPTS": "8", **os.environ},
@@ -71,8 +74,8 @@ class Ecs:
         if done.returncode:
             raise DeployError(f"aws ecs {command}: {done.stderr.strip() or f'exit code {done.returncode}'}")
         answer: Json = json.loads(done.stdout)
-        if answer.get("failures"):
-            raise DeployError(f"aws ecs {command}: {json.dumps(answer['failures'])}")
+        if failures := [one for one in answer.get("failures") or [] if not _may_miss(one, may_miss)]:
+            raise DeployError(f"aws ecs {command}: {json.dumps(failures)}")
         return answer
 
     def polls(self, minutes: float) -> Iterator[None]:
@@ -118,9 +121,9 @@ class Ecs:
 
     # --- services ---
 
-    def services(self, names: tuple[str, ...]) -> dict[str, Json]:
-        """What ECS knows of these services, each of which must be there."""
-        answer = self.call("describe-services", {"cluster": self.cluster, "services": list(names)})
+    def services(self, names: tuple[str, ...], others: tuple[str, ...] = ()) -> dict[str, Json]:
+        """What ECS knows of these services, each of which must be there, and of those of the others that are there."""
+        answer = self.call("describe-services", {"cluster": self.cluster, "services": [*names, *others]}, others)
         found = {service["serviceName"]: service for service in answer["services"] if service["status"] == "ACTIVE"}
         if missing := set(names) - set(found):
             raise DeployError(f"not in {self.cluster}: {', '.join(sorted(missing))}")
@@ -151,6 +154,10 @@ class Ecs:
         raise DeployError(f"not stable after {minutes:g} minutes: {', '.join(sorted(waiting))}")
 
 
+def _may_miss(failure: Json, names: tuple[str, ...]) -> bool:
+    return failure.get("reason") == "MISSING" and str(failure.get("arn")).rpartition("/")[2] in names
+
+
 def swap_image(definition: Json, image: str) -> None:
     """Put the image into the containers that come from its repository; there must be one."""
     repository = repository_of(image)
@@ -168,7 +175,7 @@ def repository_of(image: str) -> str:
 
 def deploy(ecs: Ecs, image: str, prefix: str, options: argparse.Namespace) -> int:
     """Do all of it, and return the exit code."""
-    before = ecs.services(RECEIVER + SENDERS)
+    before = ecs.services(RECEIVER + SENDERS, CONSOLE)
     old = {name: str(service["taskDefinition"]) for name, service in before.items()}
     new = {name: ecs.register(definition, image) for name, definition in old.items()}
 
@@ -183,8 +190,10 @@ def deploy(ecs: Ecs, image: str, prefix: str, options: argparse.Namespace) -> in
 
     changed: list[str] = []
     try:
-        for group in (RECEIVER, SENDERS):
-            change(ecs, group, new, options.settle_minutes, changed)
+        for group in ORDER:
+            names = tuple(name for name in group if name in before)
+            if names:
+                change(ecs, names, new, options.settle_minutes, changed)
     except DeployError as error:
         say(f"FAILED: {error}")
         return put_back(ecs, old, changed, options.settle_minutes)
@@ -203,9 +212,9 @@ def change(ecs: Ecs, names: tuple[str, ...], definitions: dict[str, str], minute
 
 
 def put_back(ecs: Ecs, old: dict[str, str], changed: list[str], minutes: float) -> int:
-    """Give the changed services back what they had, who sends first, and return the exit code."""
+    """Give the changed services back what they had, the last first, and return the exit code."""
     try:
-        for group in (SENDERS, RECEIVER):
+        for group in reversed(ORDER):
             names = tuple(name for name in group if name in changed)
             if names:
                 change(ecs, names, old, minutes, [])

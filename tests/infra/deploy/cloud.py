@@ -94,20 +94,21 @@ class Cloud:
         return {name: service["taskDefinition"] for name, service in self.state()["services"].items()}
 
 
-def a_cloud(folder: Path) -> Cloud:
-    """A cluster in which everything runs its first version."""
+def a_cloud(folder: Path, *others: str) -> Cloud:
+    """A cluster in which everything runs its first version; with other services, if they are named."""
     programs = folder / "bin"
     programs.mkdir()
     (programs / "aws").write_text(f"#!{sys.executable} -IS\n{AWS}")
     (programs / "aws").chmod(0o755)
-    tasks = (*SERVICES, *(migration.partition("=")[0] for migration in NAMES["MIGRATIONS"]))
+    services = (*SERVICES, *others)
+    tasks = (*services, *(migration.partition("=")[0] for migration in NAMES["MIGRATIONS"]))
     wishes: dict[str, Any] = {"exits": {}} | {
         kind: [] for kind in ("broken", "never", "replaced", "endless", "refused")
     }
     made = Cloud(folder)
     made.write(
         {
-            "services": {name: service(name) for name in SERVICES},
+            "services": {name: service(name) for name in services},
             "definitions": {arn(name): definition(name) for name in tasks},
             "looks": {},
             "wishes": wishes,

@@ -29,6 +29,17 @@ def test_it_migrates_then_changes_who_receives_then_who_sends(cloud):
     assert cloud.running() == NEW
 
 
+def test_the_console_where_there_is_one_is_changed_last_and_put_back_first(tmp_path):
+    cloud = a_cloud(tmp_path, "console")
+    cloud.wish(broken=["console"])
+    done = cloud.deploy()
+
+    assert done.returncode == 1, done.stdout + done.stderr
+    changed = ["consumer:2", "dispatcher:2", "risk-api:2", "debt-api:2", "console:2"]
+    put_back = ["console:1", "dispatcher:1", "risk-api:1", "debt-api:1", "consumer:1"]
+    assert cloud.steps() == [*MIGRATED, *changed, *put_back]
+
+
 def test_who_sends_is_changed_when_the_consumer_is_stable(cloud):
     cloud.deploy()
     asked = cloud.asked("update-service", "describe-services")
