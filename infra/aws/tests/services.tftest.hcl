@@ -139,6 +139,11 @@ run "services" {
     condition     = alltrue([for group in values(aws_cloudwatch_log_group.this) : group.retention_in_days == 365])
     error_message = "Logs are kept for as long as it was said."
   }
+
+  assert {
+    condition     = length(aws_service_discovery_service.api) == 0 && length(aws_lb_listener_rule.refused) == 0 && !contains(keys(aws_ecs_service.this), "console")
+    error_message = "The console is there without being asked for."
+  }
 }
 
 run "nothing_runs_before_it_is_prepared" {
@@ -199,19 +204,6 @@ run "a_tag_is_no_image" {
   }
 
   expect_failures = [var.image]
-}
-
-run "without_a_console_the_names_of_the_apis_are_not_needed" {
-  command = plan
-
-  module {
-    source = "./modules/services"
-  }
-
-  assert {
-    condition     = length(aws_service_discovery_service.api) == 0 && length(aws_lb_listener_rule.refused) == 0 && !contains(keys(aws_ecs_service.this), "console")
-    error_message = "The console is there without being asked for."
-  }
 }
 
 run "the_console_has_every_path_that_is_not_an_apis" {
