@@ -30,6 +30,7 @@ RETRY_AFTER_SECONDS = 5
 MAX_TEXT_CHARS = 1_000
 MAX_ERRORS = 50
 _FIELD_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_PLACE = re.compile(r"[\w -]{1,64}")
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
@@ -165,7 +166,8 @@ def _mapped(spec: ProblemSpec) -> Callable[[Request, Exception], Awaitable[Respo
 
 
 def _places(error: Exception) -> list[tuple[str, str]]:
-    return [(field_name(place.split(".")), message) for place, message in getattr(error, "field_errors", ())]
+    # A place in a document may end in a value that its author chose, such as a category.
+    return [(_joined(place.split("."), _PLACE), message) for place, message in getattr(error, "field_errors", ())]
 
 
 def _invalid_input(patterns: Mapping[str, str]) -> Callable[[Request, Exception], Awaitable[Response]]:
@@ -235,7 +237,11 @@ def field_name(path: Iterable[int | str]) -> str:
     """Join the path to a field as pydantic reports it. A part that cannot be a field's name is not repeated."""
     # Parts with a bracket are pydantic's own, naming a validator or a member of a union.
     parts = [str(part) for part in path if "[" not in str(part)]
-    return ".".join(part if _FIELD_NAME.fullmatch(part) else "(no field)" for part in parts)
+    return _joined(parts, _FIELD_NAME)
+
+
+def _joined(parts: Iterable[str], allowed: re.Pattern[str]) -> str:
+    return ".".join(part if allowed.fullmatch(part) else "(no field)" for part in parts)
 
 
 def _shown(text: str) -> str:

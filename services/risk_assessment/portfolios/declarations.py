@@ -29,7 +29,7 @@ class DeclarationContradictedError(Exception):
     def __init__(self, problems: list[tuple[str, str]], count: int | None = None) -> None:
         self.field_errors, self.field_errors_total = problems, len(problems)
         self.problem_members = {} if count is None else {"debtors": count}
-        super().__init__("; ".join(f"{field} {message}" for field, message in problems[:3]))
+        super().__init__("; ".join(f"{field}: {message}" for field, message in problems[:3]))
 
 
 class PolicyUndeclaredError(ValueError):

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
@@ -29,7 +30,7 @@ SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD UYU UZS VED VES WST XCD XCG YER ZAR 
 CURRENCIES = _CODES.split()
 MAX_ATTRIBUTES = 100
 MAX_VALUES = 1_000
-
+TYPES = ("integer", "money", "boolean", "category", "date")
 
 _READ_ONLY = {"name", "active_policy", "debtors", "created_at", "updated_at"}
 
@@ -44,6 +45,12 @@ def _without_repeats(values: list[str]) -> list[str]:
     if len(set(values)) < len(values):
         raise PydanticCustomError("repeats", "names a value twice")
     return values
+
+
+def _known_type(given: Any) -> Any:
+    if given not in TYPES:
+        raise PydanticCustomError("attribute_type", "must be 'integer', 'money', 'boolean', 'category' or 'date'")
+    return given
 
 
 Currency = Annotated[
@@ -64,7 +71,7 @@ class PlainAttribute(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    type: Literal["integer", "money", "boolean", "date"]
+    type: Annotated[Literal["integer", "money", "boolean", "date"], BeforeValidator(_known_type)]
     required: Required = False
 
 

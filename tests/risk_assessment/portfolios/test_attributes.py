@@ -160,6 +160,7 @@ class TestDeclaring:
 
         assert {error["field"] for error in problem["errors"]} == {f"attributes.{next(iter(change))}"}
         assert message in problem["errors"][0]["message"]
+        assert problem["detail"].startswith("{field}: {message}".format(**problem["errors"][0]))
         assert shown(api.get(f"/portfolios/{own}"))["attributes"]["insured"]["required"] is True
 
     def test_what_nothing_contradicts_may_change(self, api: Api, own: str) -> None:
@@ -176,6 +177,14 @@ class TestDeclaring:
 
         assert ([error["field"] for error in problem["errors"]], problem["debtors"]) == (["attributes.since"], 1)
 
+    def test_an_unknown_type_is_refused_with_all_known_ones(self, api: Api, portfolio: str) -> None:
+        declared = {"home": {"type": "enum"}, "odd": {"type": ["category"]}}
+
+        errors = problem_of(api.put(f"/portfolios/{portfolio}", json={"attributes": declared}), 422)["errors"]
+
+        message = "must be 'integer', 'money', 'boolean', 'category' or 'date'"
+        assert errors == [{"field": f"attributes.{name}.type", "message": message} for name in declared]
+
 
 class TestActivating:
     @pytest.mark.parametrize(
@@ -186,6 +195,10 @@ class TestActivating:
             ({**DECLARED, "days_past_due": {"type": "date"}}, {"factors.delinquency.input"}),
             ({**DECLARED, "insured": {"type": "boolean"}}, {"factors.cover.missing"}),
             ({**DECLARED, "home": {"type": "category", "values": ["OWNER", "BOAT"]}}, {"factors.housing.points.BOAT"}),
+            (
+                {**DECLARED, "home": {"type": "category", "values": ["OWNER", "Müll haus"]}},
+                {"factors.housing.points.Müll haus"},
+            ),
             ({**DECLARED, "expenses": {"type": "boolean"}}, {"factors.burden.input.numerator"}),
         ],
     )
