@@ -117,6 +117,8 @@ def _headline(found: Mapping[str, Any]) -> str:
 
 
 def _cell(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
     if not isinstance(value, dict):
         return "none" if value is None else str(value)
     ends = {"above": value["above"], "up to": value["up_to"]}

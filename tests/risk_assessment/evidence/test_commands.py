@@ -5,13 +5,15 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import delete, update
+from tests.recovery_core.own_policies import own_document
 from tests.risk_assessment.apis import Api
 from tests.risk_assessment.builders import generate_debtors
 from tests.risk_assessment.commands import Done, run, the_error
 from tests.risk_assessment.evidence.test_routes import planned
 from tests.risk_assessment.holds.placing import a_stored_debtor
 from tests.risk_assessment.planned import a_planned_run, batches_of, order_of
-from tests.risk_assessment.responses import shown
+from tests.risk_assessment.portfolios.activating import activated
+from tests.risk_assessment.responses import created, shown
 
 from risk_assessment.tables import assessments, run_batches
 from service_kit.database.engine import Database
@@ -41,6 +43,31 @@ def test_a_place_is_explained_in_tables(api: Api, portfolio: str) -> None:
     as_json = run("explain", run_id, second, "--json", RISK_API_URL=api.url)
     assert json.loads(as_json.out) == shown(api.get(f"/runs/{run_id}/explain/{second}"))
     assert "404" in the_error(run("explain", run_id, 999_999, RISK_API_URL=api.url))
+
+
+def test_true_and_false_read_as_in_a_policy(api: Api, portfolio: str) -> None:
+    created(api.put(f"/portfolios/{portfolio}", json={"attributes": {"insured": {"type": "boolean"}}}))
+    cover = {"input": "attributes.insured", "weight": 4, "neutral": 1, "missing": 2, "points": {"true": 1, "false": 6}}
+    draft = created(
+        api.post(
+            "/policies",
+            json=own_document()
+            | {"name": portfolio, "factors": {"cover": cover}, "treatment": [{"action": "AGENT_CALL"}]},
+        )
+    )
+    activated(api, draft["hash"], portfolio)
+    one = created(
+        api.post(
+            "/debtors",
+            json={"portfolio": portfolio, "name": "A", "total_debt_amount": 5, "attributes": {"insured": False}},
+        )
+    )
+
+    done = run("explain", planned(api, portfolio), one["id"], RISK_API_URL=api.url)
+
+    lines = [line.split() for line in done.out.splitlines()]
+    assert ["cover", "false", "6", "4", "24"] in lines
+    assert ["cover", "true", "4", "LOW", "20.00", "1"] in lines
 
 
 def replayed(database: Database, *options: object) -> Done:
