@@ -49,13 +49,22 @@ class Watch:
     @property
     def is_final(self) -> bool:
         """Whether nothing will change any more, the report of the debt service included."""
-        return self.has_ended and (self.refused is not None or self.findings.away is None)
+        nothing_to_come = self.away is None and self.findings.away is None and not self._is_still_worked
+        return self.has_ended and (self.refused is not None or nothing_to_come)
+
+    @property
+    def _is_still_worked(self) -> bool:
+        """Whether a run that was cancelled has batches under way: its events have ended, and its counts go on."""
+        return self.run is not None and any(lane["sent"] for lane in self.run["batches_by_lane"].values())
 
     async def look(self) -> None:
-        """Ask the debt service what it knows now. While it does not answer, what it said last still holds."""
+        """Ask what the debt service knows now. While it does not answer, what it said last still holds."""
         if self.run is None or self.refused is not None:
             return
         try:
+            if self.has_ended and self._is_still_worked:
+                self.run = await self.visit.ask(risk.run(self.run_id))
+                self.away = None
             found = await findings_on(self.visit, self.run)
         except ClientError as error:
             self.note(error)

@@ -1,6 +1,7 @@
 """A run that is watched: its page at each change, through outages, to its end."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -70,6 +71,23 @@ async def test_the_page_follows_the_run_and_ends_with_it(browser: Browser, apis:
     assert "<title>50 % · Run 4b6f2c1e" in first
     assert "<title>Completed · Run 4b6f2c1e" in last
     assert "Report</h2>" in last
+    assert over == OVER_EVENT.strip("\n")
+
+
+async def test_a_cancelled_run_is_followed_until_no_batch_is_under_way(browser: Browser, apis: FakeApis) -> None:
+    under_way = {"planned": 0, "sent": 2, "done": 1, "dead": 0, "cancelled": 3}
+    worked = under_way | {"sent": 0, "done": 3}
+    before, after = (
+        a_run(state="cancelled", batches_by_lane={"high": of, "standard": worked}) for of in (under_way, worked)
+    )
+    apis.answers[EVENTS] = streaming(apis, before)
+    apis.answers[f"GET /risk-service/runs/{RUN_ID}"] = after
+
+    *_, last, over = await watched(browser)
+
+    assert "<title>Cancelled" in last
+    counted = dict(re.findall(r'<span>(\w+)</span><span class="num">(\d+)</span>', last))
+    assert (counted["worked"], counted["sent"]) == ("6", "0")
     assert over == OVER_EVENT.strip("\n")
 
 
