@@ -62,14 +62,20 @@ class Watch:
         if self.run is None or self.refused is not None:
             return
         try:
-            if self.has_ended and self._is_still_worked:
-                self.run = await self.visit.ask(risk.run(self.run_id))
-                self.away = None
+            self.run = await self._counted(self.run)
             found = await findings_on(self.visit, self.run)
         except ClientError as error:
             self.note(error)
         else:
             self.findings = replace(self.findings, away=found.away) if found.away else found
+
+    async def _counted(self, run: Run) -> Run:
+        """Return the run with its counts as they are now, where no event says so any more."""
+        if not (self.has_ended and self._is_still_worked):
+            return run
+        counted: Run = await self.visit.ask(risk.run(self.run_id))
+        self.away = None
+        return counted
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:
