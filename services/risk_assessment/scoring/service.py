@@ -76,7 +76,8 @@ def _result(given: Any, scorer: Scorer, now: datetime) -> dict[str, Any]:
     except ValidationError as error:
         problems = error.errors(include_url=False, include_input=False)[:MAX_PROFILE_ERRORS]
         named = [(field_name(problem["loc"]) or "profile", worded(problem, PATTERN_WORDS)) for problem in problems]
-        return _rejected([*named, *_lacking(given, scorer.policy, {field for field, _ in named})])
+        named += _lacking(given, scorer.policy, {field for field, _ in named})
+        return _rejected(named[:MAX_PROFILE_ERRORS])
     wrong = [*_lacking(given, scorer.policy), *_not_asked(profile, scorer.policy)]
     if wrong:
         return _rejected(wrong)

@@ -22,6 +22,7 @@ STATE_SAYS_NO = {
     "Impossible times",
     "Bad capacity",
     "Another order",
+    "Facts not accepted",
 }
 
 

