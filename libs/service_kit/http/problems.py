@@ -30,7 +30,7 @@ RETRY_AFTER_SECONDS = 5
 MAX_TEXT_CHARS = 1_000
 MAX_ERRORS = 50
 _FIELD_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_PLACE = re.compile(r"[\w -]{1,64}")
+_STORED_PLACE = re.compile(r"[\w -]{1,64}")
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
@@ -166,8 +166,9 @@ def _mapped(spec: ProblemSpec) -> Callable[[Request, Exception], Awaitable[Respo
 
 
 def _places(error: Exception) -> list[tuple[str, str]]:
-    # A place in a document may end in a value that its author chose, such as a category.
-    return [(_joined(place.split("."), _PLACE), message) for place, message in getattr(error, "field_errors", ())]
+    # A place in what is stored may end in a value, such as a category; one in a request is repeated only as a name.
+    allowed = _STORED_PLACE if getattr(error, "places_are_stored", False) else _FIELD_NAME
+    return [(_joined(place.split("."), allowed), message) for place, message in getattr(error, "field_errors", ())]
 
 
 def _invalid_input(patterns: Mapping[str, str]) -> Callable[[Request, Exception], Awaitable[Response]]:

@@ -35,6 +35,8 @@ class DeclarationContradictedError(Exception):
 class PolicyUndeclaredError(ValueError):
     """A policy asks for attributes that the portfolio does not declare as the policy reads them."""
 
+    places_are_stored = True
+
     def __init__(self, problems: list[tuple[str, str]]) -> None:
         self.field_errors, self.field_errors_total = problems, len(problems)
         super().__init__("the policy does not fit the attributes that the portfolio declares")

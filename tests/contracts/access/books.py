@@ -46,6 +46,8 @@ EXPORTS = (
 )
 EMPTY_WHERE_UNKNOWN = {"/debtors/{debtor_id}/decisions", "/debtors/{debtor_id}/skips"}
 """Lists that are empty, and no 404, for an id that was never heard of."""
+NOTHING_TO_SEE = ("/events", "/compare", "/debtors/{debtor_id}/skips")
+"""The ends of paths that show nothing of a completed run without skips, or for ever."""
 
 TAKEN = {
     "/debtors": {"limit", "sort", "portfolio"},

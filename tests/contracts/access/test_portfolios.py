@@ -14,6 +14,7 @@ from tests.contracts.access.books import (
     BODIES,
     EMPTY_WHERE_UNKNOWN,
     EXPORTS,
+    NOTHING_TO_SEE,
     NOWHERE,
     OURS,
     TAKEN,
@@ -118,11 +119,7 @@ class TestThings:
 
     @pytest.mark.parametrize(
         ("service", "method", "path"),
-        [
-            r
-            for r in those(Origin.PATH)
-            if r[1] == "GET" and not r[2].endswith(("/events", "/compare", "/debtors/{debtor_id}/skips"))
-        ],
+        [route for route in those(Origin.PATH) if route[1] == "GET" and not route[2].endswith(NOTHING_TO_SEE)],
     )
     def test_those_of_the_portfolio_see_it(self, books: Books, service: str, method: str, path: str) -> None:
         theirs = books.ids[service][THEIRS]
