@@ -66,7 +66,7 @@ def test_there_is_nothing_to_do_without_a_simulation(sqlite: Database) -> None:
 def test_one_that_is_cut_off_begins_again(sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     add_debtor(sqlite)
     simulation_id = accept(sqlite)
-    endless = "import sys, time; print('{\"judged\": [1, 9]}', flush=True); time.sleep(600)"
+    endless = "import signal; print('{\"judged\": [1, 9]}', flush=True); signal.pause()"
     monkeypatch.setattr(jobs, "CHILD", (sys.executable, "-c", endless))
 
     assert not the_step(sqlite, lambda: True)()  # returns at once: the process was killed
