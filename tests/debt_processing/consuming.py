@@ -32,7 +32,8 @@ async def consuming(settings: Settings, database: Database, sqs: Any) -> AsyncIt
         await asyncio.wait_for(task, 20)
 
 
-async def until(condition: Callable[[], Any], seconds: float = 8.0) -> None:
+async def until(condition: Callable[[], Any], seconds: float = 60.0) -> None:
+    """Wait for a condition. The limit only ends a test that would hang, so it allows for a busy machine."""
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.01)

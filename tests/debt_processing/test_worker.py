@@ -32,7 +32,7 @@ async def test_the_loop_serves_its_metrics(
     )
     stop = Stop()
     task = asyncio.create_task(consume_until_stopped(settings, stop))
-    await until(lambda: is_listening(port))
+    await until(lambda: is_listening(port) or task.done())
     async with httpx.AsyncClient() as client:
         text = (await client.get(f"http://127.0.0.1:{port}/metrics")).text
     stop.set()
