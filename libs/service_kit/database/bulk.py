@@ -157,20 +157,39 @@ class _JsonColumn(GenericFunction[str]):
 
 @compiles(_JsonColumn)
 def _compiled_column(column: _JsonColumn, compiler: SQLCompiler, **options: Any) -> str:
-    return f"{_aggregate(compiler.dialect)}({compiler.process(column.clauses, **options)})"
+    [value] = column.clauses
+    text = compiler.process(value, **options)
+    if compiler.dialect.name == "sqlite":
+        return f"json_group_array({text})"
+    return _as_array(_json_text(text, value.type))
 
 
 @compiles(_JsonRows)
 def _compiled(rows: _JsonRows, compiler: SQLCompiler, **options: Any) -> str:
-    return _document(compiler.process(rows.clauses, **options), compiler.dialect)
+    columns = [(compiler.process(column, **options), column.type) for column in rows.clauses]
+    return _document(columns, compiler.dialect)
 
 
-def _document(columns: str, dialect: Dialect) -> str:
-    return f"{_aggregate(dialect)}(json_array({columns}))"
+def _document(columns: Sequence[tuple[str, TypeEngine[Any]]], dialect: Dialect) -> str:
+    """Return the SQL of a document of rows, given the SQL and the type of each column."""
+    if dialect.name == "sqlite":
+        return f"json_group_array(json_array({', '.join(text for text, _ in columns)}))"
+    values = ", ".join(_json_text(text, kind) for text, kind in columns)
+    return _as_array(f"CONCAT('[', CONCAT_WS(',', {values}), ']')")
 
 
-def _aggregate(dialect: Dialect) -> str:
-    return "json_group_array" if dialect.name == "sqlite" else "JSON_ARRAYAGG"
+def _as_array(text: str) -> str:
+    # Joined text takes MariaDB two thirds of the time of JSON_ARRAYAGG and JSON_ARRAY, which parse what they made.
+    return f"CONCAT('[', GROUP_CONCAT({text} SEPARATOR ','), ']')"
+
+
+def _json_text(value: str, kind: TypeEngine[Any]) -> str:
+    """Return the SQL of a value as JSON text. Raises TypeError for a type whose values are neither int nor str."""
+    if kind.python_type is int:
+        return f"IFNULL({value}, 'null')"
+    if kind.python_type is str:
+        return f"IFNULL(JSON_QUOTE({value}), 'null')"
+    raise TypeError(f"neither int nor str: {value} is {kind!r}")
 
 
 @lru_cache(maxsize=64)
@@ -196,7 +215,7 @@ def _by_key_parts(table: Table, columns: tuple[str, ...], dialect: Dialect) -> t
     """Return the table's name, the document of these columns and the columns of its key, as SQL text."""
     quote = dialect.identifier_preparer.quote
     name = dialect.identifier_preparer.format_table(table)
-    document = _document(", ".join(f"{name}.{quote(table.c[column].name)}" for column in columns), dialect)
+    document = _document([(f"{name}.{quote(table.c[one].name)}", table.c[one].type) for one in columns], dialect)
     return name, document, [quote(key.name) for key in table.primary_key]
 
 
