@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, Row, and_, case, false, func, literal, not_, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, false, func, literal, not_, or_, select
 
 from recovery_core.holds import Block
 from recovery_core.profile import PaymentStatus
@@ -15,6 +15,7 @@ from recovery_core.ranking.persons import VERSION_BITS, payload_of
 from recovery_core.ranking.queue import Entry
 from recovery_core.scoring.scorer import Scorer
 from risk_assessment.debtors.tables import debtors
+from risk_assessment.debtors.walking import Ends
 from risk_assessment.holds.queries import blocks_in_force
 from risk_assessment.runs.tables import Unit, unit_of
 from service_kit.database.bulk import rows_of
@@ -98,14 +99,24 @@ class Tally(NamedTuple):
 
 def tally(connection: Connection, selection: Selection, *which: ColumnElement[bool]) -> Tally:
     """Count the portfolio's debtors, or `which` of them, in one pass."""
+    return Tally._make(connection.execute(_tally(selection, *which)).one())
+
+
+def tally_with_ends(connection: Connection, selection: Selection) -> tuple[Tally, Ends]:
+    """Count the portfolio's debtors, and find the least and the greatest id, in one pass."""
+    *counts, first, last = connection.execute(_tally(selection).add_columns(*Ends.columns())).one()
+    return Tally._make(counts), Ends(first, last)
+
+
+def _tally(selection: Selection, *which: ColumnElement[bool]) -> Select[Any]:
     paid, scored, outside = selection.is_paid(), selection.is_scored(), selection.is_outside()
-    columns = [
+    columns: list[ColumnElement[int]] = [
+        func.count(),
         func.count(case((paid, 1))),
         func.count(case((paid, None), (and_(scored, outside), 1))) if selection.filters else literal(0),
         func.count(case((paid, None), (selection.is_inside(), 1))),
     ]
-    statement = select(func.count(), *columns).where(selection.of_portfolio(), *which)
-    return Tally._make(connection.execute(statement).one())
+    return select(*columns).where(selection.of_portfolio(), *which)
 
 
 class Blocked:

@@ -89,7 +89,7 @@ class Plan:
                     self._write(partial(self._record, part=part, partly=eligible.partly, left=excluded.take()))
                     _check_interrupted(interrupted)
             read = attributes_read(self._scorer.policy)
-            looked_at = SnapshotReader(snapshot, run.portfolio, blocked, eligible.last_person, read)
+            looked_at = SnapshotReader(snapshot, run.portfolio, eligible.ends, blocked, eligible.last_person, read)
             self._record_snapshot(looked_at, blocked.numbers, interrupted)
         if looked_at.debtors != manifest.ranked + excluded.counts.total():
             raise CountsDifferError(f"{looked_at.debtors} debtors were looked at, and others ranked or excluded")

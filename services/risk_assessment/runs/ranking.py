@@ -20,7 +20,8 @@ from recovery_core.scoring.cells import ScoringError
 from recovery_core.scoring.scorer import Scorer
 from risk_assessment.batches.messages import inputs_of
 from risk_assessment.debtors.tables import debtors
-from risk_assessment.exclusions.selection import Blocked, Selection, tally
+from risk_assessment.debtors.walking import Ends
+from risk_assessment.exclusions.selection import Blocked, Selection, tally_with_ends
 from risk_assessment.persons.tables import persons
 from service_kit.database.bulk import columns_of
 from service_kit.database.engine import Database
@@ -48,10 +49,12 @@ class Eligible:
         """Eligible debtors with some actions blocked by holds."""
         self._asks_action = objective_for(selection.scorer.policy).asks_action
         self.streamed = 0
+        self.ends = Ends(None, None)
+        """Of the whole portfolio, known as soon as entries are yielded."""
 
     def entries(self) -> Iterator[list[Entry]]:
         """Yield all eligible debtors, in chunks, in no promised order. Raises CountsDifferError at the end."""
-        found = tally(self._connection, self._selection)
+        found, self.ends = tally_with_ends(self._connection, self._selection)
         for page in self.stored_pages(CHUNK, with_paid=True):
             yield self._streaming(self._sift(*page))
         if found.stale:

@@ -9,7 +9,7 @@ from operator import itemgetter
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Row, Select, func, literal_column, select
+from sqlalchemy import Connection, Row, func, select
 
 from recovery_core.policies.document import load_policy
 from recovery_core.profile import FACTS
@@ -17,12 +17,12 @@ from recovery_core.ranking.persons import payload_of
 from recovery_core.simulation.book import Book
 from recovery_core.simulation.report import report
 from risk_assessment.debtors.tables import debtors
+from risk_assessment.debtors.walking import Ends, chunks
 from risk_assessment.exclusions.selection import Blocked
 from risk_assessment.policies.registry import PolicyRegistry
 from risk_assessment.runs.tables import Unit
 from service_kit.database.bulk import columns_of
 
-CHUNK = 5_000
 _COLUMNS = ("id", "person_id", "payment_status", *FACTS)
 
 Progress = Callable[[int, int], None]
@@ -36,11 +36,11 @@ def simulate(
     portfolio, options = simulation.portfolio, orjson.loads(simulation.options)
     today = registry.active(connection, portfolio)
     book = Book(today, load_policy(simulation.proposed), options["threshold"])
-    total = select(func.count()).select_from(debtors).where(debtors.c.portfolio == portfolio)
-    debtors_total = connection.execute(total).scalar_one()
+    counted = select(func.count(), *Ends.columns()).where(debtors.c.portfolio == portfolio)
+    debtors_total, first, last = connection.execute(counted).one()
     blocked = Blocked(connection, portfolio, at)
     progress(0, debtors_total)
-    for rows in _chunks(connection, portfolio):
+    for rows in _chunks(connection, portfolio, Ends(first, last)):
         payloads = [payload_of(row[1], 0) for row in rows]
         book.add(rows, blocked.among([row[0] for row in rows], payloads))
         progress(len(book), debtors_total)
@@ -49,24 +49,10 @@ def simulate(
     return {"as_of": at, "today": today.ref.model_dump(), **found}
 
 
-def _chunks(connection: Connection, portfolio: str) -> Iterator[list[tuple[Any, ...]]]:
+def _chunks(connection: Connection, portfolio: str, ends: Ends) -> Iterator[list[tuple[Any, ...]]]:
     """Yield the debtors of a portfolio in order of their ids."""
-    ends = select(func.min(debtors.c.id), func.max(debtors.c.id)).where(debtors.c.portfolio == portfolio)
-    first, last = connection.execute(ends).one()
-    while first is not None and first <= last:
+    for statement in chunks(portfolio, ends, _COLUMNS):
         # No database promises the order in which it makes a document of a column.
-        columns = columns_of(connection, _chunk(portfolio, first, last))
-        rows = sorted(zip(*columns, strict=True), key=itemgetter(0))
-        if not rows:
-            return
-        yield rows
-        first = rows[-1][0] + 1
-
-
-def _chunk(portfolio: str, first: int, last: int) -> Select[Any]:
-    # The plus, which changes nothing, keeps SQLite from sorting a whole portfolio for each chunk; the hint MariaDB.
-    of_portfolio = literal_column("+debtors.portfolio", debtors.c.portfolio.type) == portfolio
-    statement = select(*(debtors.c[name] for name in _COLUMNS)).where(of_portfolio, debtors.c.id.between(first, last))
-    for dialect in ("mysql", "mariadb"):
-        statement = statement.with_hint(debtors, "FORCE INDEX (PRIMARY)", dialect)
-    return statement.order_by(debtors.c.id).limit(CHUNK)
+        rows = sorted(zip(*columns_of(connection, statement), strict=True), key=itemgetter(0))
+        if rows:
+            yield rows

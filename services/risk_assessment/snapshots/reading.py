@@ -4,41 +4,42 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Select, func, literal_column, select
+from sqlalchemy import Connection, Select
 
 from recovery_core.policies.document import Policy
 from recovery_core.profile import PROFILE_FIELDS
 from recovery_core.ranking.persons import payload_of
 from recovery_core.ranking.snapshot import SnapshotDigest, SnapshotPart, add_attributes, as_text
-from risk_assessment.debtors.tables import debtors
+from risk_assessment.debtors.walking import Ends, chunks
 from risk_assessment.exclusions.selection import Blocked
 from service_kit.database.bulk import document_and_columns
-
-CHUNK = 5_000
 
 
 class SnapshotReader:
     """Hashes the debtors of a portfolio as one connection sees them, and yields which version of each it saw."""
 
     def __init__(
-        self, connection: Connection, portfolio: str, blocked: Blocked, last_person: int, attributes: Iterable[str] = ()
+        self,
+        connection: Connection,
+        portfolio: str,
+        ends: Ends,
+        blocked: Blocked,
+        last_person: int,
+        attributes: Iterable[str] = (),
     ) -> None:
-        self._connection, self._portfolio, self._blocked = connection, portfolio, blocked
+        self._connection, self._portfolio, self._ends, self._blocked = connection, portfolio, ends, blocked
         self._attributes = sorted(attributes)
         self._has_persons = last_person > 0
         self._digest = SnapshotDigest(last_person)
 
     def parts(self) -> Iterator[SnapshotPart]:
         """Yield all debtors, in chunks."""
-        ends = select(func.min(debtors.c.id), func.max(debtors.c.id)).where(debtors.c.portfolio == self._portfolio)
-        first, last = self._connection.execute(ends).one()
-        while first is not None and first <= last:
-            facts, ids, versions, persons = self._chunk(first, last)
-            if not ids:
-                return
-            self._add(facts, ids, persons, versions)
-            yield SnapshotPart(ids, versions)
-            first = ids[-1] + 1
+        columns = ["id", "version", *self._more()]
+        for statement in chunks(self._portfolio, self._ends, (*_LOOKED_AT, *self._more())):
+            facts, ids, versions, persons = self._chunk(statement, columns)
+            if ids:
+                self._add(facts, ids, persons, versions)
+                yield SnapshotPart(ids, versions)
 
     @property
     def debtors(self) -> int:
@@ -54,9 +55,10 @@ class SnapshotReader:
         payloads = [payload_of(person, version) for person, version in pairs] or versions
         self._digest.add(facts, ids, persons, self._blocked.among(ids, payloads))
 
-    def _chunk(self, first: int, last: int) -> tuple[str, list[int], list[int], list[int | None]]:
-        columns = ["id", "version", *self._more()]
-        facts, found = document_and_columns(self._connection, self._statement(first, last), _LOOKED_AT, columns)
+    def _chunk(
+        self, statement: Select[Any], columns: Sequence[str]
+    ) -> tuple[str, list[int], list[int], list[int | None]]:
+        facts, found = document_and_columns(self._connection, statement, _LOOKED_AT, columns)
         if found[0] != sorted(found[0]):
             facts, found = _sorted(facts, found)
         read = dict(zip(columns, found, strict=True))
@@ -67,15 +69,6 @@ class SnapshotReader:
     def _more(self) -> list[str]:
         wanted = {"person_id": self._has_persons, "attributes": bool(self._attributes)}
         return [name for name, is_wanted in wanted.items() if is_wanted]
-
-    def _statement(self, first: int, last: int) -> Select[Any]:
-        columns = [debtors.c[name] for name in (*_LOOKED_AT, *self._more())]
-        # The plus, which changes nothing, keeps SQLite from sorting a whole portfolio for each chunk; the hint MariaDB.
-        of_portfolio = literal_column("+debtors.portfolio", debtors.c.portfolio.type) == self._portfolio
-        statement = select(*columns).where(of_portfolio, debtors.c.id.between(first, last))
-        for dialect in ("mysql", "mariadb"):
-            statement = statement.with_hint(debtors, "FORCE INDEX (PRIMARY)", dialect)
-        return statement.order_by(debtors.c.id).limit(CHUNK)
 
 
 # Attributes are no column of every debtor: most portfolios declare none.
