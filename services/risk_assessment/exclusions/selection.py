@@ -110,7 +110,7 @@ def tally_with_ends(connection: Connection, selection: Selection) -> tuple[Tally
 
 def _tally(selection: Selection, *which: ColumnElement[bool]) -> Select[Any]:
     paid, scored, outside = selection.is_paid(), selection.is_scored(), selection.is_outside()
-    columns: list[ColumnElement[int]] = [
+    columns: list[ColumnElement[Any]] = [
         func.count(),
         func.count(case((paid, 1))),
         func.count(case((paid, None), (and_(scored, outside), 1))) if selection.filters else literal(0),
