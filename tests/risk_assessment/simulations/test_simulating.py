@@ -15,6 +15,7 @@ from recovery_core.policies.builtin import built_in_policy
 from recovery_core.scoring.scorer import scorer_for
 from recovery_core.simulation import columns, vectors
 from risk_assessment.exclusions.selection import Selection
+from risk_assessment.policies.registry import PolicyRegistry
 from risk_assessment.runs.preview import Preview
 from risk_assessment.runs.tables import Unit
 from risk_assessment.simulations import queries, service
@@ -32,11 +33,15 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def simulated(database: Database, **options: Any) -> dict[str, Any]:
-    body = SimulationIn.model_validate({"threshold": "200000.00"} | options)
-    simulation_id = database.transact(lambda c: service.accept(c, body, a_registry(), NOON))
+    return simulated_by(database, a_registry(), **{"threshold": "200000.00"} | options)
+
+
+def simulated_by(database: Database, registry: PolicyRegistry, **options: Any) -> dict[str, Any]:
+    body = SimulationIn.model_validate(options)
+    simulation_id = database.transact(lambda c: service.accept(c, body, registry, NOON))
     with database.read() as connection:
         row = queries.read(connection, simulation_id)
-        return simulate(connection, row, a_registry(), NOON, lambda *_: None)
+        return simulate(connection, row, registry, NOON, lambda *_: None)
 
 
 @pytest.mark.parametrize("seed", range(2))
