@@ -18,7 +18,7 @@ unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE VIRTUAL_ENV
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up demo-compose up-compose down-compose test coverage test-fast faults check format screenshots bench bench-peers clean
+.PHONY: help setup demo up demo-compose up-compose down-compose test coverage test-fast faults same-bytes check format screenshots bench bench-peers clean
 
 help: ## list these targets
 	@echo "make <target>, from a bare clone; needs Python 3.11 or newer."
@@ -64,6 +64,9 @@ test-fast: setup ## half of the tests, those without MariaDB and SQS: under a mi
 
 faults: setup ## storms over the whole system, and the accounts of every debtor (SECONDS=420 SEED=)
 	@$(BIN)/python -m tests.faults --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+same-bytes: setup ## plans, hashes, explanations and exports on the other Pythons here: the same bytes, with and without numpy
+	@infra/same_bytes.sh
 
 check: setup ## what must be clean: format, lint, types, imports, security, workflows, lock file
 	@$(BIN)/ruff format --check .

@@ -35,12 +35,12 @@ def ci(tmp_path):
 def test_it_tests_checks_and_runs_the_demo(ci):
     done, asked = ci()
 
-    assert asked == ["test", "check", "faults SECONDS=60", "demo DEBTORS=5000"]
+    assert asked == ["test", "check", "same-bytes", "faults SECONDS=60", "demo DEBTORS=5000"]
     assert done.returncode == 0
     assert done.stdout.splitlines()[-2:] == [SUMMARY, "OK"]
 
 
-@pytest.mark.parametrize("target", ["test", "check", "faults", "demo"])
+@pytest.mark.parametrize("target", ["test", "check", "same-bytes", "faults", "demo"])
 def test_it_stops_at_the_first_failure_and_still_shows_the_tests(ci, target):
     done, asked = ci(fails_at=target)
 
