@@ -128,6 +128,11 @@ def simulation(simulation_id: str) -> Call[shapes.Simulation]:
     return get(R, "simulations", simulation_id)
 
 
+def simulations(**options: Any) -> Call[Page[shapes.Simulation]]:
+    """Return a page of simulations without their reports, newest first."""
+    return get(R, "simulations", params=options)
+
+
 def preview(**options: Any) -> Call[run_shapes.Preview]:
     """Return what a run with these options would do now; nothing is written."""
     return get(R, "runs", "preview", params=options)

@@ -11,7 +11,7 @@ from recovery_core.policies.builtin import UnknownPolicyError
 from recovery_core.ranking.capacities import CapacityError
 from recovery_core.scoring.cells import ScoringError
 from risk_assessment.comparisons import routes as comparisons
-from risk_assessment.comparisons.queries import OtherPortfolioError, RunErasedError, UnplannedRunError
+from risk_assessment.comparisons.queries import LaterRunError, OtherPortfolioError, RunErasedError, UnplannedRunError
 from risk_assessment.debtors import routes as debtors
 from risk_assessment.debtors.balances import NothingOwedError
 from risk_assessment.debtors.queries import DebtorNotFoundError
@@ -87,6 +87,7 @@ PROBLEMS = {
     UnplannedRunError: ProblemSpec(409, "The run is not planned"),
     RunErasedError: ProblemSpec(409, "The run's records are deleted"),
     OtherPortfolioError: ProblemSpec(422, "Another portfolio"),
+    LaterRunError: ProblemSpec(422, "A later run"),
     CapacityError: ProblemSpec(422, "Bad capacity", field="capacity"),
     PortfolioMissingError: ProblemSpec(422, "Portfolio missing"),
     NotByPriorityError: ProblemSpec(422, "Another order"),

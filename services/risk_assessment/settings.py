@@ -49,6 +49,9 @@ class Settings(ServiceSettings):
     risk_rank_spill_after: int = Field(
         50_000, ge=1000, description="Ranked entries kept in memory before they go to disk"
     )
+    risk_simulations_kept_days: int = Field(
+        365, ge=0, le=36_500, description="A simulation is deleted so many days after its end; 0 = never"
+    )
     risk_rate_limit: int = Field(0, ge=0, description="Requests a minute for each client; 0 = no limit")
     risk_metrics_port: Port = Field(0, description="Port of the dispatcher's /metrics; 0 = none")
 

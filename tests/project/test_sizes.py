@@ -8,6 +8,8 @@ from .tree import ROOT, files
 MAX_LINES = 300
 MAX_CLASS_LINES = 160
 MAX_FILES = 12
+HISTORY = "migrations/versions"
+"""Folders that only ever grow: one file for each change that was published."""
 
 PYTHON = [path for path in files() if path.suffix == ".py"]
 
@@ -32,4 +34,4 @@ def test_no_class_is_too_long() -> None:
 def test_no_folder_has_too_many_files() -> None:
     loose = Counter(str(path.parent) for path in PYTHON if path.name != "__init__.py")
 
-    assert {folder: count for folder, count in loose.items() if count > MAX_FILES} == {}
+    assert {one: count for one, count in loose.items() if count > MAX_FILES and not one.endswith(HISTORY)} == {}

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Row, Select, func, select, union_all
+from sqlalchemy import Connection, Row, func, select
 
 from debt_processing.batches.queries import find_run
 from debt_processing.batches.tables import batches
@@ -15,7 +15,9 @@ from debt_processing.runs.schemas import Counts, RunReport
 from debt_processing.runs.tables import ended_runs, runs
 from recovery_core.money import format_money
 from service_kit.auth.portfolios import Portfolios
-from service_kit.http.pages import Page, decode_cursor, fetch_page
+from service_kit.http import newest
+from service_kit.http.newest import Wanted
+from service_kit.http.pages import Page
 
 FIRST_ERRORS = 10
 
@@ -30,29 +32,8 @@ def page(
     connection: Connection, portfolio: str | None, within: Portfolios, cursor: str | None, limit: int
 ) -> Page[RunReport]:
     """Return one page of reports on the runs of a portfolio, None for all of these; newest first. Raises BadCursor."""
-    before = None if cursor is None else int(decode_cursor(cursor, [int])[0])
-    named = within if portfolio is None else frozenset({portfolio})
-    if named is not None and not named:
-        return Page([], None)
-    found = fetch_page(connection, _newest(named, before, limit + 1), limit, lambda row: [row.number])
+    found = newest.page(connection, runs, Wanted(portfolio, within=within), cursor, limit)
     return Page(_reports(connection, found.items), found.next_cursor)
-
-
-def _newest(named: Portfolios, before: int | None, top: int) -> Select[Any]:
-    """Select the newest runs. Of several portfolios the newest of each are merged: one range of an index each."""
-    newest = select(runs).order_by(runs.c.number.desc())
-    if before is not None:
-        newest = newest.where(runs.c.number < before)
-    if named is None:
-        return newest
-    for dialect in ("mysql", "mariadb"):
-        # MySQL would otherwise walk the whole table, because its order is that of the page.
-        newest = newest.with_hint(runs, "FORCE INDEX (ix_runs_portfolio)", dialect)
-    parts = [newest.where(runs.c.portfolio == name) for name in sorted(named)]
-    if len(parts) == 1:
-        return parts[0]
-    merged = union_all(*(select(part.limit(top).subquery()) for part in parts)).subquery()
-    return select(merged).order_by(merged.c.number.desc())
 
 
 def _reports(connection: Connection, found: Sequence[Row[Any]]) -> list[RunReport]:

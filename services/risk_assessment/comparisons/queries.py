@@ -42,6 +42,15 @@ class OtherPortfolioError(ValueError):
         super().__init__("must be a run of the same portfolio")
 
 
+class LaterRunError(ValueError):
+    """The run that should be the earlier one began later, so that what changed since cannot be said of it."""
+
+    field = "with"
+
+    def __init__(self) -> None:
+        super().__init__("must be an earlier run; to compare these two, ask for the other one with this one as `with`")
+
+
 class RunErasedError(Exception):
     """What a run recorded has been deleted, so it can be compared no more."""
 
@@ -52,11 +61,13 @@ class RunErasedError(Exception):
 def two_runs(connection: Connection, run_id: str, with_id: str, within: Portfolios) -> tuple[Row[Any], Row[Any]]:
     """Return this run and the earlier one.
 
-    Raises RunNotFoundError, OtherPortfolioError, UnplannedRunError.
+    Raises RunNotFoundError, OtherPortfolioError, LaterRunError, UnplannedRunError.
     """
     this, earlier = (runs.read(connection, wanted, within) for wanted in (run_id, with_id))
     if this.portfolio != earlier.portfolio:
         raise OtherPortfolioError
+    if earlier.number > this.number:
+        raise LaterRunError
     for run in (this, earlier):
         if run.planned_at is None:
             raise UnplannedRunError(run.id)

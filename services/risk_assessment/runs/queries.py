@@ -1,11 +1,10 @@
 """Runs read: one, a page of them, those to plan or complete, and how clients see them."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Row, Select, case, func, select, union_all
+from sqlalchemy import Connection, Row, case, func, select
 
 from recovery_core.money import format_money
 from recovery_core.policies.parts import Lane
@@ -17,7 +16,9 @@ from risk_assessment.policies.registry import PolicyRegistry
 from risk_assessment.runs.tables import UNPLANNED, RunState, Unit, runs, unit_of
 from risk_assessment.snapshots.manifests import filters_view
 from service_kit.auth.portfolios import Portfolios, admits
-from service_kit.http.pages import Page, decode_cursor, fetch_page
+from service_kit.http import newest
+from service_kit.http.newest import Wanted
+from service_kit.http.pages import Page
 
 
 class RunNotFoundError(LookupError):
@@ -26,29 +27,6 @@ class RunNotFoundError(LookupError):
     def __init__(self, run_id: str) -> None:
         super().__init__("there is no such run")
         self.run_id = run_id
-
-
-@dataclass(frozen=True, slots=True)
-class RunFilter:
-    """Which runs a list is about; None means all. `within` are the portfolios of the caller."""
-
-    portfolio: str | None = None
-    state: RunState | None = None
-    within: Portfolios = None
-
-    @property
-    def portfolios(self) -> tuple[str, ...] | None:
-        """Return the portfolios that the list is about, None for all."""
-        if self.portfolio is not None:
-            return (self.portfolio,)
-        return None if self.within is None else tuple(sorted(self.within))
-
-    @property
-    def index(self) -> str | None:
-        """Return the index that begins with what the list is about, and then has its order; None for the table's."""
-        if self.portfolios is None:
-            return None if self.state is None else "ix_runs_state"
-        return "ix_runs_portfolio" if self.state is None else "ix_runs_portfolio_state"
 
 
 def read(connection: Connection, run_id: str, within: Portfolios = None, *, lock: bool = False) -> Row[Any]:
@@ -71,32 +49,9 @@ def locked(connection: Connection, numbers: Iterable[int]) -> list[Row[Any]]:
     return list(connection.execute(these.with_for_update()))
 
 
-def page(connection: Connection, wanted: RunFilter, cursor: str | None, limit: int) -> Page[Row[Any]]:
+def page(connection: Connection, wanted: Wanted, cursor: str | None, limit: int) -> Page[Row[Any]]:
     """Return one page of runs, newest first. Raises BadCursor."""
-    before = None if cursor is None else int(decode_cursor(cursor, (int,))[0])
-    if wanted.portfolios == ():
-        return Page([], None)
-    return fetch_page(connection, _newest(wanted, before, limit + 1), limit, lambda row: [row.number])
-
-
-def _newest(wanted: RunFilter, before: int | None, top: int) -> Select[Any]:
-    """Select the newest runs. Of several portfolios the newest of each are merged: one range of an index each."""
-    newest = select(runs).order_by(runs.c.number.desc())
-    if wanted.index is not None:
-        for dialect in ("mysql", "mariadb"):
-            # MySQL would otherwise walk the whole table, because its order is that of the page.
-            newest = newest.with_hint(runs, f"FORCE INDEX ({wanted.index})", dialect)
-    if wanted.state is not None:
-        newest = newest.where(runs.c.state == wanted.state.value)
-    if before is not None:
-        newest = newest.where(runs.c.number < before)
-    if wanted.portfolios is None:
-        return newest
-    parts = [newest.where(runs.c.portfolio == name) for name in wanted.portfolios]
-    if len(parts) == 1:
-        return parts[0]
-    merged = union_all(*(select(part.limit(top).subquery()) for part in parts)).subquery()
-    return select(merged).order_by(merged.c.number.desc())
+    return newest.page(connection, runs, wanted, cursor, limit)
 
 
 def exclusion_page(

@@ -26,7 +26,6 @@ from risk_assessment.policies.queries import require_portfolio
 from risk_assessment.policies.registry import PolicyRegistry
 from risk_assessment.runs import queries, service
 from risk_assessment.runs.preview import Preview
-from risk_assessment.runs.queries import RunFilter
 from risk_assessment.runs.schemas import DEFAULT_THRESHOLD, PreviewOut, RunFilters, RunIn, RunOut, RunPage
 from risk_assessment.runs.tables import FINISHED, RunState, Unit
 from service_kit.auth.portfolios import Origin
@@ -37,6 +36,7 @@ from service_kit.http.exports import EXPORT_RESPONSES, ChosenFormat, export
 from service_kit.http.idempotent_posts import Effect, IdempotencyKey, respond_once
 from service_kit.http.input.routes import JsonRoute
 from service_kit.http.middleware.json_bodies import parsed_body
+from service_kit.http.newest import Wanted
 from service_kit.http.pages import Cursor, Limit
 from service_kit.http.problems import problem_responses
 from service_kit.http.responses import json_response
@@ -130,7 +130,7 @@ def list_runs(
 ) -> Response:
     """Runs, newest first."""
     context.require_portfolio(portfolio)
-    wanted = RunFilter(portfolio, state, context.portfolios)
+    wanted = Wanted(portfolio, state, context.portfolios)
     with context.reading() as connection:
         page = queries.page(connection, wanted, cursor, limit)
         items = [queries.view(connection, row, context.registry) for row in page.items]

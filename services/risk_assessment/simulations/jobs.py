@@ -1,4 +1,4 @@
-"""The dispatcher's step for simulations: one at a time, each in a process of its own; see `child`.
+"""The dispatcher's steps for simulations: one at a time, each in a process of its own; see `child`. Old ones go.
 
 A simulation that was cut off, because the dispatcher ended or another one leads, begins again.
 """
@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from functools import partial
 from typing import IO, Any
 
@@ -28,6 +29,8 @@ from service_kit.worker.waiting import in_thread
 log = structlog.get_logger()
 
 LOOK_SECONDS = 0.5
+FORGET_SECONDS = 60.0
+FORGOTTEN_AT_ONCE = 100
 LISTEN_SECONDS = 0.2
 PROGRESS_SECONDS = 1.0
 CHILD = (sys.executable, "-m", "risk_assessment.simulations.child")
@@ -42,8 +45,11 @@ def steps_of(
     needs: Sequence[Dependency],
 ) -> list[Step]:
     """Return the steps of this noun."""
-    simulator = Simulator(settings, database, lease, interrupted)
-    return [Step("simulate", LOOK_SECONDS, simulator.simulate_next, needs)]
+    simulator, forgetter = Simulator(settings, database, lease, interrupted), Forgetter(settings, database, lease)
+    return [
+        Step("simulate", LOOK_SECONDS, simulator.simulate_next, needs),
+        Step("forget simulations", FORGET_SECONDS, forgetter.forget, needs),
+    ]
 
 
 class Simulator:
@@ -97,6 +103,27 @@ class Simulator:
         if "judged" in message:
             self._lease.write(partial(_progress, number=number, judged=message["judged"]))
         return False
+
+
+class Forgetter:
+    """Deletes simulations that ended long ago: they are no evidence, and their reports would pile up."""
+
+    def __init__(self, settings: Settings, database: Database, lease: LeaderLease) -> None:
+        self._kept = timedelta(days=settings.risk_simulations_kept_days)
+        self._database, self._lease = database, lease
+
+    async def forget(self) -> bool:
+        """Delete some of them; return whether there may be more."""
+        return bool(self._kept) and await in_thread(self._forget)
+
+    def _forget(self) -> bool:
+        with self._database.read(snapshot=False) as connection:
+            numbers = queries.over_before(connection, utc_now() - self._kept, FORGOTTEN_AT_ONCE)
+        if not numbers:
+            return False
+        self._lease.write(lambda c: service.forget(c, numbers))
+        log.info("risk.simulations.forgotten", simulations=len(numbers))
+        return True
 
 
 def _progress(connection: Any, number: int, judged: Sequence[int]) -> None:

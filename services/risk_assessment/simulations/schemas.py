@@ -92,8 +92,8 @@ class Mover(BaseModel):
     rank_proposed: int | None
 
 
-class SimulationOut(BaseModel):
-    """A simulation and how far it is; what it found is null until it is completed."""
+class ListedSimulationOut(BaseModel):
+    """A simulation and how far it is, without what it found."""
 
     id: str
     state: Annotated[str, Field(json_schema_extra={"enum": [state.value for state in SimulationState]})]
@@ -101,11 +101,27 @@ class SimulationOut(BaseModel):
     threshold: str
     unit: Unit
     capacities: dict[str, int] | None
-    as_of: Annotated[datetime | None, Field(description="The moment whose book and holds it is about")]
-    today: PolicyRefOut | None
     proposed: PolicyRefOut
     debtors_total: Annotated[int | None, Field(description="How many debtors the portfolio has")]
     debtors_read: Annotated[int, Field(description="How many of them have been judged")]
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    error: str | None
+
+
+class SimulationPage(BaseModel):
+    """A page of simulations."""
+
+    items: list[ListedSimulationOut]
+    next_cursor: str | None
+
+
+class SimulationOut(ListedSimulationOut):
+    """A simulation and how far it is; what it found is null until it is completed."""
+
+    as_of: Annotated[datetime | None, Field(description="The moment whose book and holds it is about")]
+    today: PolicyRefOut | None
     debtors: Annotated[int | None, Field(description="How many both policies could rank")]
     levels: Annotated[dict[str, dict[str, int]] | None, Field(description="Of these: from a level to a level")]
     lanes: Sides | None
@@ -114,7 +130,3 @@ class SimulationOut(BaseModel):
     exposure: Exposure | None
     top_k: TopK | None
     movers: list[Mover] | None
-    created_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
-    error: str | None

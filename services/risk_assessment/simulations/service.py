@@ -1,21 +1,21 @@
-"""Simulations: accept one, record how far it is, and end it with a report or an error.
+"""Simulations: accept one, record how far it is, end it with a report or an error, and delete old ones.
 
 Functions take a connection, never commit.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
 import orjson
-from sqlalchemy import Connection, insert, update
+from sqlalchemy import Connection, delete, insert, update
 
 from recovery_core.policies.document import Policy, canonical_json
 from risk_assessment.policies.registry import PolicyRegistry
 from risk_assessment.policies.service import NotAPolicyError, read_document
 from risk_assessment.simulations.schemas import SimulationIn
-from risk_assessment.simulations.tables import OPEN, SimulationState, simulations
+from risk_assessment.simulations.tables import OPEN, OVER, SimulationState, simulations
 
 
 def accept(connection: Connection, body: SimulationIn, registry: PolicyRegistry, now: datetime) -> str:
@@ -63,6 +63,12 @@ def complete(connection: Connection, number: int, report: Mapping[str, Any], now
 def fail(connection: Connection, number: int, error: str, now: datetime) -> None:
     """End a simulation that cannot go on, with the reason."""
     _update(connection, number, state=SimulationState.FAILED, error=error, finished_at=now)
+
+
+def forget(connection: Connection, numbers: Sequence[int]) -> None:
+    """Delete simulations that are over, with their reports."""
+    these = simulations.c.number.in_(numbers)
+    connection.execute(delete(simulations).where(these, simulations.c.state.in_(OVER)))
 
 
 def _update(connection: Connection, number: int, **values: Any) -> None:

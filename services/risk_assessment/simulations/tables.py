@@ -18,6 +18,7 @@ class SimulationState(StrEnum):
 
 
 OPEN = (SimulationState.ACCEPTED, SimulationState.RUNNING)
+OVER = (SimulationState.COMPLETED, SimulationState.FAILED)
 
 simulations = Table(
     "simulations",
@@ -39,3 +40,5 @@ simulations = Table(
     **table_options(),
 )
 Index("ix_simulations_state", simulations.c.state, simulations.c.number)
+Index("ix_simulations_portfolio", simulations.c.portfolio, simulations.c.number)
+Index("ix_simulations_portfolio_state", simulations.c.portfolio, simulations.c.state, simulations.c.number)

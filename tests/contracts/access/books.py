@@ -54,6 +54,7 @@ TAKEN = {
     "/debtors/high-risk": {"limit", "portfolio"},
     "/runs": {"limit", "portfolio"},
     "/holds": {"limit", "portfolio"},
+    "/simulations": {"limit", "portfolio"},
     "/portfolios": {"limit"},
 }
 """The parameters that each list takes, of those that are tried."""

@@ -41,6 +41,7 @@ EXPECTED = {
         ("GET", "/runs/{run_id}/events"): "viewer",
         ("GET", "/runs/{run_id}/exclusions"): "viewer",
         ("GET", "/runs/{run_id}/compare"): "viewer",
+        ("GET", "/simulations"): "viewer",
         ("POST", "/simulations"): "operator",
         ("GET", "/simulations/{simulation_id}"): "viewer",
         ("GET", "/runs/{run_id}/explain/{debtor_id}"): "viewer",

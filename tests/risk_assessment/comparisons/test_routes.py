@@ -87,7 +87,12 @@ def test_what_cannot_be_compared_is_refused(api: Api, portfolio: str) -> None:
 
     assert fields_of(api.get(f"/runs/{run}/compare", params={"with": other}), 422) == ["with"]
     assert fields_of(api.get(f"/runs/{run}/compare"), 422) == ["with"]
-    refused(409, **{"with": unplanned})
+    later = planned(api, portfolio)
+    assert shown(api.get(f"/runs/{later}/compare", params={"with": run}))["unchanged"] == 1
+    turned = refused(422, **{"with": later})
+    assert [error["field"] for error in turned["errors"]] == ["with"]
+    assert "earlier run" in turned["errors"][0]["message"]
+    refused(409, later, **{"with": unplanned})
     refused(409, unplanned, **{"with": run})
     refused(404, **{"with": "no-such-run"})
     refused(404, "no-such-run", **{"with": run})

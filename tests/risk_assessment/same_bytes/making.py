@@ -2,8 +2,7 @@
 
     python -m tests.risk_assessment.same_bytes.making sqlite:////tmp/empty.db [--without-numpy] [--check]
 
-It needs what the product needs and nothing else, so that any Python with the product can run it: `make same-bytes`. The
-portfolios have people who share debtors, holds on some actions and on all, paid ones, ties, and absent attributes.
+It needs what the product needs and nothing else, so that any Python with the product can run it: `make same-bytes`.
 
 `golden.json` has the hashes that `--check` and the tests compare with. A change of behaviour that is meant changes it:
 print them, compare what has changed, and commit it.
@@ -15,7 +14,6 @@ import json
 import platform
 import sys
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,31 +21,35 @@ if __name__ == "__main__" and "--without-numpy" in sys.argv:
     sys.modules["numpy"] = None  # type: ignore[assignment]
 
 import orjson
-from sqlalchemy import insert, update
-from tests.recovery_core.own_policies import own_document
+from sqlalchemy import update
 from tests.risk_assessment.builders import NOON, a_registry, accept_run, generate_debtors
 from tests.risk_assessment.planned import batches_of, bodies_of, plan, received, run_row
+from tests.risk_assessment.same_bytes.books import (
+    add_own,
+    add_plain,
+    own_facts,
+    own_policies,
+    own_registry,
+    place_holds,
+    plain_facts,
+)
 
 from recovery_core.decisions.decide import decide
 from recovery_core.messages.batch import resolve_policy
 from recovery_core.policies.builtin import built_in_policies
-from recovery_core.policies.document import Policy, load_policy
+from recovery_core.policies.document import Policy
 from recovery_core.policies.lint import lint
 from recovery_core.policies.linting.findings import Jurisdiction
 from recovery_core.simulation import columns
 from recovery_core.simulation.report import arithmetic
 from risk_assessment.comparisons import comparing
 from risk_assessment.comparisons.schemas import ComparedDebtorOut
-from risk_assessment.debtors import service as debtors
-from risk_assessment.debtors.schemas import DebtorIn
 from risk_assessment.evidence import queries as evidence
 from risk_assessment.evidence.explaining import explain
 from risk_assessment.evidence.replaying import replay
 from risk_assessment.exclusions.schemas import ExclusionOut
 from risk_assessment.policies.registry import PolicyRegistry
 from risk_assessment.portfolios import queries as portfolios
-from risk_assessment.portfolios import service as portfolio_service
-from risk_assessment.portfolios.schemas import PortfolioIn
 from risk_assessment.reports import queries as reports
 from risk_assessment.reports.concentration import points
 from risk_assessment.runs import queries as runs
@@ -57,23 +59,10 @@ from risk_assessment.simulations import queries as simulations
 from risk_assessment.simulations import service as simulation_service
 from risk_assessment.simulations.schemas import SimulationIn
 from risk_assessment.simulations.simulating import simulate
-from risk_assessment.tables import holds
 from risk_assessment.tables import runs as runs_table
 from service_kit.database.engine import Database
 from service_kit.database.migrations import upgrade
 from service_kit.http.exports import Format, export
-
-DECLARED = {
-    "days_past_due": {"type": "integer"},
-    "home": {"type": "category", "values": ["RENT", "OWNER"]},
-    "insured": {"type": "boolean", "required": True},
-    "expenses": {"type": "money"},
-    "since": {"type": "date"},
-}
-EMPLOYMENT = ("EMPLOYED", "UNEMPLOYED", "RETIRED", "SELF_EMPLOYED", "STUDENT")
-SECTORS = ("TECHNOLOGY", "RETAIL", "ENERGY", "HOSPITALITY")
-BLOCKED = (63, 8, 56)
-"""Masks of actions: all six, one, and the three that people do."""
 
 GOLDEN = Path(__file__).with_name("golden.json")
 
@@ -83,20 +72,20 @@ Made = dict[str, bytes]
 def everything(database: Database) -> Made:
     """Make all of it in an empty database."""
     made: Made = {}
-    _add_plain(database)
-    _add_own(database)
-    _hold(database)
-    for policy in (*built_in_policies().values(), *_own_policies()):
+    add_plain(database)
+    add_own(database)
+    place_holds(database)
+    for policy in (*built_in_policies().values(), *own_policies()):
         made[f"policy {policy.name}"] = _json([policy.hash, _linted(policy)])
     everyone = [
         ("plain", a_registry(), {"limit": 12, "filters": {"min_debt": "15.00"}}, "classic"),
-        ("own", _own_registry(), {"capacities": {"AGENT_CALL": 4, "LEGAL_REVIEW": 0}}, "own"),
+        ("own", own_registry(), {"capacities": {"AGENT_CALL": 4, "LEGAL_REVIEW": 0}}, "own"),
     ]
     for name, registry, options, other in everyone:
         for what, found in _of_portfolio(database, name, registry, options, other):
             made[f"{name} {what}"] = found
-    made["scores"] = _json(score_all([_plain_facts(at) for at in range(60)], a_registry().installation.default, NOON))
-    made["own scores"] = _json(score_all([_own_facts(at) for at in range(45)], _own_policies()[1], NOON))
+    made["scores"] = _json(score_all([plain_facts(at) for at in range(60)], a_registry().installation.default, NOON))
+    made["own scores"] = _json(score_all([own_facts(at) for at in range(45)], own_policies()[1], NOON))
     generated = generate_debtors(database, 80, seed=5, portfolio="generated")
     made["generated"] = _json(
         [{name: one[name] for name in one if name not in ("id", "person_id")} for one in generated]
@@ -130,91 +119,6 @@ def _of_portfolio(
         else b"",
     )
     yield from _reports(database, registry, name)
-
-
-def _plain_facts(at: int) -> dict[str, Any]:
-    return {
-        "total_debt_amount": f"{1 + (at * 7919) % 40 * 500}.{at % 3}5",
-        "monthly_income": f"{(at * 31) % 9 * 350}.00",
-        "late_payments_count": (at * 5) % 8,
-        "employment_status": EMPLOYMENT[at % 5],
-        "contract_type": ("PERMANENT", "TEMPORARY", "FREELANCE")[at % 3],
-        "industry_sector": SECTORS[at % 4],
-        "family_situation": None if at % 9 == 1 else "WIDOWED_WITH_DEPENDENTS",
-        "payment_status": "PAID" if at % 13 == 4 else "PARTIAL" if at % 6 == 1 else "UNPAID",
-    }
-
-
-def _own_facts(at: int) -> dict[str, Any]:
-    values = {
-        "days_past_due": (at * 17) % 140 if at % 4 else None,
-        "home": ("RENT", "OWNER", None)[at % 3],
-        "insured": at % 2 == 0,
-        "expenses": f"{(at * 13) % 40 * 50}.50" if at % 5 else None,
-    }
-    return {
-        "total_debt_amount": f"{10 + (at * 104729) % 60 * 250}.10",
-        "monthly_income": f"{(at % 7) * 400}.00" if at % 6 else None,
-        "attributes": {name: value for name, value in values.items() if value is not None},
-        "payment_status": "PAID" if at % 17 == 3 else "UNPAID",
-    }
-
-
-def _add_plain(database: Database) -> None:
-    for at in range(60):
-        body = {"name": f"Zoë Őry {at}", "portfolio": "plain", "person_ref": f"P-{at // 3}" if at % 4 else None}
-        _add(database, a_registry(), body | _plain_facts(at))
-
-
-def _add_own(database: Database) -> None:
-    declared = PortfolioIn.model_validate({"attributes": DECLARED, "time_zone": "Europe/Lisbon"})
-    database.transact(lambda c: portfolio_service.replace(c, "own", declared, _own_registry(), NOON))
-    for at in range(45):
-        facts = _own_facts(at)
-        since = {"since": f"2024-02-{1 + at % 28:02d}"}  # no policy reads it
-        body = {"name": f"Own {at}", "portfolio": "own", "person_ref": f"Q-{at % 20}" if at % 3 else None}
-        _add(database, _own_registry(), body | facts | {"attributes": facts["attributes"] | since})
-
-
-def _add(database: Database, registry: PolicyRegistry, body: dict[str, Any]) -> None:
-    checked = DebtorIn.model_validate(body)
-    database.transact(lambda c: debtors.create(c, checked, registry, NOON))
-
-
-def _hold(database: Database) -> None:
-    """Place holds on every seventh debtor, some of them over or not yet begun."""
-    kinds = ("DISPUTE", "VULNERABLE", "PROMISE_TO_PAY", "TIME_BARRED")
-    rows = [
-        {
-            "id": f"hold-{debtor_id}",
-            "portfolio": "plain" if debtor_id <= 60 else "own",
-            "debtor_id": debtor_id,
-            "person_id": None,
-            "kind": kinds[debtor_id % 4],
-            "blocked": BLOCKED[debtor_id % 3],
-            "reason": "as agreed",
-            "starts_at": NOON - timedelta(hours=1) if debtor_id % 5 else NOON + timedelta(microseconds=1),
-            "ends_at": NOON if debtor_id % 11 == 0 else None,
-            "recorded_at": NOON - timedelta(hours=1),
-            "recorded_by": "test",
-        }
-        for debtor_id in range(2, 105, 7)
-    ]
-    with database.write() as connection:
-        connection.execute(insert(holds), rows)
-
-
-def _own_policies() -> tuple[Policy, Policy]:
-    rates = {"LOW": 700, "MEDIUM": 1_900, "HIGH": 4_300, "CRITICAL": 9_100}
-    costs = {"LEGAL_REVIEW": 30, "AGENT_CALL": 8, "PAYMENT_PLAN_OFFER": 5, "SELF_SERVICE_REMINDER": 1}
-    by_effort = {"kind": "value_per_effort", "rate_bp": rates, "cost": costs}
-    rows = own_document()["treatment"]
-    document = own_document() | {"name": "own-effort", "objective": by_effort, "treatment": rows}
-    return load_policy(document), load_policy(own_document())
-
-
-def _own_registry() -> PolicyRegistry:
-    return a_registry("own-effort", *_own_policies())
 
 
 def _linted(policy: Policy) -> Any:

@@ -5,20 +5,22 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import orjson
 import pytest
+from sqlalchemy import select
 from tests.risk_assessment.builders import NOON, a_registry, add_debtor, generate_debtors, some_settings
 
 from risk_assessment.simulations import jobs, queries, service
 from risk_assessment.simulations.schemas import SimulationIn
 from risk_assessment.simulations.simulating import simulate
-from risk_assessment.tables import leases
+from risk_assessment.tables import leases, simulations
 from service_kit.database.engine import Database
 from service_kit.worker.leader_lease import LeaderLease, LeaseLostError
+from service_kit.worker.steps import Step
 
 
 def accept(database: Database, **options: Any) -> str:
@@ -35,8 +37,10 @@ def the_step(database: Database, interrupted: Callable[[], bool] = lambda: False
     """Return the step of a dispatcher that has the lease: it says whether to look again at once."""
     lease = LeaderLease(database, leases, "dispatcher")
     assert lease.acquire(NOON)
-    [step] = jobs.steps_of(some_settings(), database, lease, interrupted, ())
+    return as_call(jobs.steps_of(some_settings(), database, lease, interrupted, ())[0])
 
+
+def as_call(step: Step) -> Callable[[], bool]:
     async def work() -> bool:
         return await step.work()
 
@@ -123,3 +127,40 @@ def test_a_process_ends_quietly_when_its_dispatcher_is_gone(sqlite: Database) ->
     os.close(writer)
 
     assert (done.returncode, done.stderr) == (1, b"")
+
+
+def the_forgetter(database: Database, **given: Any) -> Callable[[], bool]:
+    lease = LeaderLease(database, leases, "dispatcher")
+    assert lease.acquire(NOON)
+    return as_call(jobs.steps_of(some_settings(**given), database, lease, lambda: False, ())[1])
+
+
+def test_simulations_that_ended_long_ago_are_deleted(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "FORGOTTEN_AT_ONCE", 2)
+    now = datetime.now(UTC)
+    ages = {"completed": 100, "failed": 91, "running": 400, "accepted": 400}
+    old = {state: accept(database) for state in ages}
+    more = [accept(database) for _ in range(3)]
+    kept = accept(database), accept(database)
+    with database.write() as connection:
+        for simulation_id, state, days in [
+            *((old[state], state, days) for state, days in ages.items()),
+            *((one, "completed", 95) for one in more),
+            (kept[0], "completed", 89),
+            (kept[1], "failed", 0),
+        ]:
+            ended = {"state": state, "finished_at": now - timedelta(days=days) if state in service.OVER else None}
+            connection.execute(simulations.update().where(simulations.c.id == simulation_id).values(**ended))
+
+    assert not the_forgetter(database, risk_simulations_kept_days=0)()
+    assert len(ids_of(database)) == 9
+    forget = the_forgetter(database, risk_simulations_kept_days=90)
+    while forget():
+        pass
+
+    assert ids_of(database) == {old["running"], old["accepted"], *kept}
+
+
+def ids_of(database: Database) -> set[str]:
+    with database.read() as connection:
+        return set(connection.execute(select(simulations.c.id)).scalars())

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 from tests.risk_assessment.apis import Api
-from tests.risk_assessment.builders import a_debtor
+from tests.risk_assessment.builders import NOON, a_debtor
 from tests.risk_assessment.policies.documents import a_document
 from tests.risk_assessment.responses import created, fields_of, problem_of, shown
 
@@ -98,3 +98,36 @@ def test_a_draft_is_tried_by_its_hash(api: Api, portfolio: str) -> None:
     with api.database.write() as connection:
         connection.execute(update(simulations).where(simulations.c.id == accepted["id"]).values(state="failed"))
     assert shown(api.get(f"/simulations/{accepted['id']}"))["state"] == "failed"
+
+
+def test_a_list_has_the_newest_first_of_a_portfolio_and_a_state(api: Api, portfolio: str) -> None:
+    add(api, portfolio)
+    add(api, f"{portfolio}-b")
+    first, second, third = (
+        created(api.post("/simulations", json={"portfolio": portfolio, "policy": policy, "threshold": "5"}))
+        for policy in ("standard", "classic", a_document("mine", version=4))
+    )
+    created(api.post("/simulations", json={"portfolio": f"{portfolio}-b", "policy": "standard"}))
+    with api.database.write() as connection:
+        ended = {"state": "completed", "report": "{}", "finished_at": NOON}
+        connection.execute(update(simulations).where(simulations.c.id == second["id"]).values(**ended))
+
+    whole = shown(api.get("/simulations", params={"portfolio": portfolio}))
+
+    assert [one["id"] for one in whole["items"]] == [third["id"], second["id"], first["id"]]
+    assert whole["items"][0] == {name: third[name] for name in third if name not in FOUND}
+    assert whole["next_cursor"] is None
+    page = shown(api.get("/simulations", params={"portfolio": portfolio, "limit": 2}))
+    rest = shown(api.get("/simulations", params={"portfolio": portfolio, "cursor": page["next_cursor"]}))
+    assert page["items"] + rest["items"] == whole["items"]
+    of_state = shown(api.get("/simulations", params={"portfolio": portfolio, "state": "completed"}))["items"]
+    assert [one["id"] for one in of_state] == [second["id"]]
+    everybody = shown(api.get("/simulations", params={"limit": 500}))["items"]
+    assert {one["portfolio"] for one in everybody} >= {portfolio, f"{portfolio}-b"}
+
+
+def test_a_list_refuses_what_it_does_not_know(api: Api) -> None:
+    assert fields_of(api.get("/simulations", params={"state": "asleep"}), 422) == ["state"]
+    assert fields_of(api.get("/simulations", params={"cursor": "nonsense"}), 422) == ["cursor"]
+    assert fields_of(api.get("/simulations", params={"limit": 501}), 422) == ["limit"]
+    assert shown(api.get("/simulations", params={"portfolio": "nowhere"})) == {"items": [], "next_cursor": None}

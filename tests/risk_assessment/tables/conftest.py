@@ -5,20 +5,24 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 from tests.risk_assessment import independent
-from tests.risk_assessment.builders import NOON, add_debtor, debtor_rows, generate_debtors
+from tests.risk_assessment.builders import NOON, a_registry, add_debtor, debtor_rows, generate_debtors
 from tests.risk_assessment.conftest import opened
 from tests.risk_assessment.planned import a_planned_run, run_row
 from tests.risk_assessment.tables.explaining import PORTFOLIO, Book
 
 from risk_assessment.debtors.generating import Distribution
+from risk_assessment.simulations import service as simulations
+from risk_assessment.simulations.schemas import SimulationIn
 from risk_assessment.tables import run_batches
 from risk_assessment.tables import runs as runs_table
+from risk_assessment.tables import simulations as simulations_table
 from service_kit.database.engine import Database
 from service_kit.http.pages import encode_cursor
 
 ANALYZE = {
     "sqlite": "ANALYZE",
-    "mysql": "ANALYZE TABLE debtors, assessments, runs, run_batches, run_entries, scoring_jobs, idempotency_keys",
+    "mysql": "ANALYZE TABLE debtors, assessments, runs, run_batches, run_entries, scoring_jobs, idempotency_keys"
+    ", simulations",
 }
 
 
@@ -36,6 +40,12 @@ def book(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
                 generate_debtors(database, 500, seed=seed, kind=kind, portfolio=f"{kind}-{seed}")
         for _ in range(30):
             finish(database, a_planned_run(database, portfolio="balanced-2", batch_size=20))
+        for at in range(300):
+            tried = SimulationIn(portfolio=f"balanced-{at % 3}", policy="classic")
+            database.transact(lambda c, tried=tried: simulations.accept(c, tried, a_registry(), NOON))
+        with database.write() as connection:
+            ended = update(simulations_table).where(simulations_table.c.number % 2 == 0)
+            connection.execute(ended.values(state="completed", finished_at=NOON))
         ranking = independent.ranking(debtor_rows(database, PORTFOLIO))
         # 203 batches in the high lane, of which three are still to be sent.
         run_id = a_planned_run(

@@ -3,14 +3,17 @@
 from typing import Any
 
 import pytest
+from tests.risk_assessment.builders import NOON
 from tests.risk_assessment.tables.explaining import PORTFOLIO, STATES, Book, assert_reads, plans, reads_all, sorts
 
 from risk_assessment.debtors import selection
 from risk_assessment.debtors.searching import DebtorFilter
 from risk_assessment.debtors.selection import Sort
 from risk_assessment.runs import queries as runs
-from risk_assessment.runs.queries import RunFilter
 from risk_assessment.runs.tables import RunState
+from risk_assessment.simulations import queries as simulations
+from risk_assessment.simulations.tables import SimulationState
+from service_kit.http.newest import Wanted
 from service_kit.http.pages import encode_cursor
 
 
@@ -18,27 +21,50 @@ from service_kit.http.pages import encode_cursor
 @pytest.mark.parametrize(
     ("wanted", "index"),
     [
-        (RunFilter(state=RunState.COMPLETED), STATES),
-        (RunFilter(PORTFOLIO), "ix_runs_portfolio"),
-        (RunFilter(PORTFOLIO, RunState.COMPLETED), "ix_runs_portfolio_state"),
-        (RunFilter(within=frozenset({PORTFOLIO})), "ix_runs_portfolio"),
+        (Wanted(state=RunState.COMPLETED), STATES),
+        (Wanted(PORTFOLIO), "ix_runs_portfolio"),
+        (Wanted(PORTFOLIO, RunState.COMPLETED), "ix_runs_portfolio_state"),
+        (Wanted(within=frozenset({PORTFOLIO})), "ix_runs_portfolio"),
     ],
     ids=["state", "portfolio", "both", "a bound caller"],
 )
 def test_lists_of_runs_walk_the_index_of_their_filters(
-    book: Book, wanted: RunFilter, index: str, cursor: str | None
+    book: Book, wanted: Wanted, index: str, cursor: str | None
 ) -> None:
     assert_reads(book, lambda c: runs.page(c, wanted, cursor, 50), {index})
 
 
 def test_runs_of_several_portfolios_merge_the_newest_of_each(book: Book) -> None:
-    wanted = RunFilter(state=RunState.COMPLETED, within=frozenset({PORTFOLIO, "balanced-2"}))
+    wanted = Wanted(state=RunState.COMPLETED, within=frozenset({PORTFOLIO, "balanced-2"}))
 
     [steps] = plans(book, lambda c: runs.page(c, wanted, None, 50))
 
     read = [step for step in steps if step.table == "runs"]
     assert [step.index for step in read] == ["ix_runs_portfolio_state"] * 2
     assert not any(reads_all(step) for step in read)
+
+
+@pytest.mark.parametrize("cursor", [None, encode_cursor([20])])
+@pytest.mark.parametrize(
+    ("wanted", "index"),
+    [
+        (Wanted(state=SimulationState.COMPLETED), "ix_simulations_state"),
+        (Wanted(PORTFOLIO), "ix_simulations_portfolio"),
+        (Wanted(PORTFOLIO, SimulationState.COMPLETED), "ix_simulations_portfolio_state"),
+        (Wanted(within=frozenset({PORTFOLIO})), "ix_simulations_portfolio"),
+    ],
+    ids=["state", "portfolio", "both", "a bound caller"],
+)
+def test_lists_of_simulations_walk_the_index_of_their_filters(
+    book: Book, wanted: Wanted, index: str, cursor: str | None
+) -> None:
+    assert_reads(book, lambda c: simulations.page(c, wanted, cursor, 50), {index})
+
+
+def test_what_is_to_be_forgotten_is_found_by_an_index(book: Book) -> None:
+    assert_reads(
+        book, lambda c: simulations.over_before(c, NOON, 50), {"ix_simulations_state"}, {"ix_simulations_state"}
+    )
 
 
 BY_DEBT, BY_NAME, BY_STATUS = "ix_debtors_portfolio_debt", "ix_debtors_name", "ix_debtors_summary"

@@ -30,13 +30,13 @@ from risk_assessment.debtors.selection import Sort
 from risk_assessment.metadata import IDEMPOTENCY
 from risk_assessment.runs import queries as runs
 from risk_assessment.runs import results
-from risk_assessment.runs.queries import RunFilter
 from risk_assessment.runs.service import cancel
 from risk_assessment.runs.tables import RunState
 from risk_assessment.scoring import queries as scoring_jobs
 from risk_assessment.scoring import rescoring, service
 from risk_assessment.scoring.schemas import ScoringJobIn
 from service_kit.database.engine import Database
+from service_kit.http.newest import Wanted
 from service_kit.http.pages import encode_cursor
 from service_kit.idempotency import StoredResponse
 
@@ -147,7 +147,7 @@ def test_a_run_and_its_progress_are_read_by_key(book: Book) -> None:
         runs.view(connection, row, registry)
 
     assert_reads(book, lambda c: runs.view(c, row, registry), {BATCHES})
-    assert_reads(book, lambda c: runs.page(c, RunFilter(), encode_cursor([row.number]), 50), {"PRIMARY"})
+    assert_reads(book, lambda c: runs.page(c, Wanted(), encode_cursor([row.number]), 50), {"PRIMARY"})
 
 
 @pytest.mark.parametrize(

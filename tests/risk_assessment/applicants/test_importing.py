@@ -5,9 +5,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+from tests.risk_assessment.applicants.oracle import EXAMPLES, HOLES, NAME, Applicant, applicants_file, extract, score_of
 from tests.risk_assessment.builders import NOON, a_registry, debtor_rows
 from tests.risk_assessment.commands import run
-from tests.risk_assessment.credit_applicants import EXAMPLES, HOLES, NAME, Applicant, applicants_file, extract, score_of
 
 from risk_assessment.portfolios import service
 from risk_assessment.portfolios.schemas import PortfolioIn

@@ -7,23 +7,24 @@ and there is too little room for two actions.
 import hashlib
 import json
 from collections import Counter
-from dataclasses import replace
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
-import pytest
 from sqlalchemy import update
-from tests.risk_assessment.builders import NOON, a_registry, accept_run, change_debtor, debtor_rows
-from tests.risk_assessment.commands import run
-from tests.risk_assessment.credit_applicants import (
+from tests.risk_assessment.applicants.book import (
+    CAPACITIES,
+    SPILL,
+    THRESHOLD,
+    a_run,
+    by_effort,
+    registry,
+)
+from tests.risk_assessment.applicants.oracle import (
     BY_EFFORT,
     EXAMPLES,
     FACTORS,
     NAME,
     Applicant,
-    applicants_file,
-    extract,
     level_of,
     moves,
     points_of,
@@ -31,101 +32,30 @@ from tests.risk_assessment.credit_applicants import (
     ranked,
     score_of,
 )
-from tests.risk_assessment.evidence.books import remember_persons
+from tests.risk_assessment.builders import NOON, change_debtor, debtor_rows
 from tests.risk_assessment.evidence.manifests import LOOKED_AT, canonical, manifest_hash, order_hash
-from tests.risk_assessment.exclusions.eligibility import ACTION_NAMES, Placed
-from tests.risk_assessment.exclusions.test_eligibility import persons_in, record
-from tests.risk_assessment.planned import bodies_of, order_of, plan, received, run_row, run_view
+from tests.risk_assessment.exclusions.eligibility import ACTION_NAMES
+from tests.risk_assessment.planned import bodies_of, order_of, received, run_row, run_view
 from tests.risk_assessment.simulations.test_simulating import simulated_by
 
 from recovery_core.decisions.decide import decide
 from recovery_core.messages.batch import resolve_policy
-from recovery_core.policies.document import Policy, load_policy
 from risk_assessment.debtors import service as debtors
 from risk_assessment.evidence import queries
 from risk_assessment.evidence.explaining import explain
 from risk_assessment.evidence.replaying import Result, replay
 from risk_assessment.exclusions.selection import Selection
-from risk_assessment.policies.registry import PolicyRegistry
 from risk_assessment.portfolios import service
 from risk_assessment.portfolios.schemas import PortfolioIn
 from risk_assessment.runs.preview import Preview
 from risk_assessment.tables import assessments
-from risk_assessment.tables import debtors as debtors_table
 from service_kit.database.engine import Database
 
-CAPACITIES = {"AGENT_CALL": 9, "SPECIALIST_REVIEW": 4, "LEGAL_REVIEW": 0}
-THRESHOLD = 10_000_000_00
-SPILL = 50
 
-
-def by_effort() -> Policy:
-    document = json.loads((EXAMPLES / f"{NAME}.json").read_text(encoding="utf-8"))
-    return load_policy(document | {"objective": BY_EFFORT})
-
-
-def registry() -> PolicyRegistry:
-    return a_registry(NAME, by_effort())
-
-
-@pytest.fixture
-def applicants(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Applicant]:
-    """The applicants, imported by the example's mapping."""
-    rows = extract(applicants_file(), tmp_path / "extract.csv", each=8, first=170)
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "policies").mkdir()
-    policy = json.dumps(by_effort().document)
-    (tmp_path / "policies" / f"{NAME}.json").write_text(policy, encoding="utf-8")
-    declared = PortfolioIn.model_validate_json((EXAMPLES / f"{NAME}.declaration.json").read_bytes())
-    database.transact(lambda c: service.replace(c, NAME, declared, registry(), NOON))
-    url = database.engine.url.render_as_string(hide_password=False)
-    done = run(
-        *("import-debtors", "extract.csv", "--mapping", EXAMPLES / f"{NAME}.toml", "--json"),
-        **{"RISK_DATABASE_URL": url, "RISK_POLICY_DIR": "policies", "RISK_POLICY": NAME},
-    )
-    assert json.loads(done.out)["created"] == len(rows), done.err
-    ids = {row["external_ref"]: row["id"] for row in debtor_rows(database, NAME)}
-    return [upset(database, at, Applicant(row, ids[row["rownames"]])) for at, row in enumerate(rows)]
-
-
-def upset(database: Database, at: int, one: Applicant) -> Applicant:
-    """Let every eleventh one pay, and place a hold on every fifth one: on one action or on two."""
-    if at % 11 == 3:
-        change_debtor(database, one.debtor_id, registry(), payment_status="PAID")
-        return replace(one, payment_status="PAID")
-    if at % 5 == 2:
-        blocked = frozenset({"AGENT_CALL"} if at % 2 else {"SPECIALIST_REVIEW", "AGENT_CALL"})
-        bits = frozenset(ACTION_NAMES.index(name) for name in blocked)
-        record(database, Placed(at, one.debtor_id, None, "DISPUTE", bits, NOON, None, None))
-        return replace(one, blocked=blocked)
-    return one
-
-
-@pytest.fixture
-def book(database: Database, applicants: list[Applicant]) -> list[Applicant]:
-    """The applicants; three of every seven are one person."""
-    person_ids = persons_in(database, 30)
-    shared = [
-        replace(one, person_id=person_ids[at // 7]) if at % 7 in (1, 2, 4) and at // 7 < len(person_ids) else one
-        for at, one in enumerate(applicants)
-    ]
-    with database.write() as connection:
-        for one in shared:
-            here = update(debtors_table).where(debtors_table.c.id == one.debtor_id)
-            connection.execute(here.values(person_id=one.person_id))
-    remember_persons(database)
-    return shared
-
-
-def a_run(database: Database) -> str:
-    options = {"portfolio": NAME, "batch_size": 9, "threshold": f"{THRESHOLD / 100:.2f}", "capacities": CAPACITIES}
-    run_id = accept_run(database, registry(), **options)
-    plan(database, run_id, registry())
-    return run_id
-
-
-def test_a_run_over_attributes_ranks_and_leaves_out_as_the_oracle(database: Database, book: list[Applicant]) -> None:
-    order, left = ranked(book, CAPACITIES)
+def test_a_run_over_attributes_ranks_and_leaves_out_as_the_oracle(
+    database: Database, applicants: list[Applicant]
+) -> None:
+    order, left = ranked(applicants, CAPACITIES)
     run_id = a_run(database)
 
     assert order_of(database, run_id) == order
@@ -143,14 +73,14 @@ def test_a_run_over_attributes_ranks_and_leaves_out_as_the_oracle(database: Data
     assert sorted(decided) == sorted((priority, debtor_id) for debtor_id, priority in priorities.items())
 
 
-def test_every_place_is_explained_as_the_oracle_does(database: Database, book: list[Applicant]) -> None:
-    order, left = ranked(book, CAPACITIES)
+def test_every_place_is_explained_as_the_oracle_does(database: Database, applicants: list[Applicant]) -> None:
+    order, left = ranked(applicants, CAPACITIES)
     run_id = a_run(database)
     found, ranks = run_row(database, run_id), {debtor_id: at for at, (_, debtor_id) in enumerate(order)}
     with database.read() as connection:
         scorer = registry().scorer(connection, found.policy_id)
-        shown = {one.debtor_id: explain(connection, found, scorer, one.debtor_id) for one in book}
-    for one in book:
+        shown = {one.debtor_id: explain(connection, found, scorer, one.debtor_id) for one in applicants}
+    for one in applicants:
         place, score = shown[one.debtor_id], score_of(one.cells())
         assert (place["total_score"], place["risk_level"]) == (score, level_of(score))
         assert place["priority"] == money(priority_of(score, one))
@@ -170,19 +100,21 @@ def test_every_place_is_explained_as_the_oracle_does(database: Database, book: l
             around = [order[rank - 1] if rank else None, order[rank + 1] if rank + 1 < len(order) else None]
             assert [adjacent(place[side]) for side in ("above", "below")] == around
             assert place["debt_to_pass_above"] == debt_to_pass(one, around[0])
-    for one in book[::6]:
+    for one in applicants[::6]:
         assert shown[one.debtor_id]["moves"] == list(moves(one, order)), one
 
 
-def test_the_manifest_hashes_are_those_that_the_description_gives(database: Database, book: list[Applicant]) -> None:
-    order, _ = ranked(book, CAPACITIES)
+def test_the_manifest_hashes_are_those_that_the_description_gives(
+    database: Database, applicants: list[Applicant]
+) -> None:
+    order, _ = ranked(applicants, CAPACITIES)
     run_id = a_run(database)
     found = run_row(database, run_id)
     with database.read() as connection:
         manifest = queries.manifest(connection, found, by_effort())
 
     rows = {row["id"]: row for row in debtor_rows(database, NAME)}
-    ordered = sorted(book, key=lambda one: one.debtor_id)
+    ordered = sorted(applicants, key=lambda one: one.debtor_id)
     first: dict[int, int] = {}
     for one in ordered:
         first.setdefault(one.person_id or 0, one.debtor_id)
@@ -204,15 +136,15 @@ def test_the_manifest_hashes_are_those_that_the_description_gives(database: Data
 
 
 def test_it_replays_whatever_became_of_the_applicants_and_of_the_declaration(
-    database: Database, book: list[Applicant]
+    database: Database, applicants: list[Applicant]
 ) -> None:
     run_id = a_run(database)
     stored = run_row(database, run_id).manifest_hash
 
-    for one in book[::4]:
+    for one in applicants[::4]:
         changes = {"records": True, "seniority": 0, "home": None, "expenses": "9000.00"}
         change_debtor(database, one.debtor_id, registry(), attributes=changes)
-    for one in book[1::4]:
+    for one in applicants[1::4]:
         database.transact(lambda c, gone=one.debtor_id: debtors.remove(c, gone, NOON))
     wider = json.loads((EXAMPLES / f"{NAME}.declaration.json").read_text(encoding="utf-8"))
     wider["attributes"]["nickname"] = {"type": "category", "values": ["A", "B"]}
@@ -233,11 +165,11 @@ CHANGED: list[tuple[dict[str, Any], str | None]] = [
 ]
 
 
-def test_a_changed_attribute_of_stored_history_is_named(database: Database, book: list[Applicant]) -> None:
-    order, _ = ranked(book, CAPACITIES)
+def test_a_changed_attribute_of_stored_history_is_named(database: Database, applicants: list[Applicant]) -> None:
+    order, _ = ranked(applicants, CAPACITIES)
     run_id = a_run(database)
     ids = {debtor_id for _, debtor_id in order}
-    one = next(one for one in book if one.debtor_id in ids and is_calm(one))
+    one = next(one for one in applicants if one.debtor_id in ids and is_calm(one))
     [kept] = [json.loads(row["attributes"]) for row in debtor_rows(database, NAME) if row["id"] == one.debtor_id]
     for changes, what in CHANGED:
         with database.write() as connection:
@@ -255,9 +187,9 @@ def is_calm(one: Applicant) -> bool:
 
 
 def test_the_preview_and_a_simulation_of_the_active_policy_are_the_run(
-    database: Database, book: list[Applicant]
+    database: Database, applicants: list[Applicant]
 ) -> None:
-    order, left = ranked(book, CAPACITIES)
+    order, left = ranked(applicants, CAPACITIES)
     with database.read() as connection:
         policy = registry().active(connection, NAME)
         policy_id = registry().find_id(connection, policy)
@@ -277,7 +209,7 @@ def test_the_preview_and_a_simulation_of_the_active_policy_are_the_run(
     assert preview["excluded"] == simulation["excluded"]["today"] == simulation["excluded"]["proposed"] == counts
     high = sum(priority > THRESHOLD for priority, _ in order)
     assert preview["lanes"] == simulation["lanes"]["proposed"] == {"high": high, "standard": len(order) - high}
-    by_id = {one.debtor_id: one for one in book}
+    by_id = {one.debtor_id: one for one in applicants}
     owed: Counter[str] = Counter()
     for _, debtor_id in order:
         owed[level_of(score_of(by_id[debtor_id].cells()))] += by_id[debtor_id].debt
