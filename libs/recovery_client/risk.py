@@ -158,6 +158,11 @@ def run_events(run_id: str) -> Call[Any]:
     return get(R, "runs", run_id, "events")
 
 
+def batches(run_id: str) -> Call[run_shapes.RunBatches]:
+    """Return the batches of a run, each at its place."""
+    return get(R, "runs", run_id, "batches")
+
+
 def cancel_run(run_id: str, reason: str | None = None) -> Call[run_shapes.Run]:
     """Stop what has not been sent yet. The reason goes into the audit record."""
     cancelling: Call[run_shapes.Run] = Call(R, "POST", joined(R, "runs", run_id, "cancel"))

@@ -36,6 +36,22 @@ class Run(TypedDict):
     error: str | None
 
 
+class Stretch(TypedDict):
+    """Batches one after the other, of one lane and in one state."""
+
+    lane: str
+    state: str
+    first: int
+    last: int
+
+
+class RunBatches(TypedDict):
+    """The batches of a run in their order."""
+
+    run_id: str
+    stretches: list[Stretch]
+
+
 class RankedDebtor(TypedDict):
     """One line of a preview."""
 

@@ -32,7 +32,7 @@ def every_kind(text: str = "text", value: int = 3) -> list[Chart]:
         concentration("d", text, [Share(5, value, text)], of=text),
         history("e", text, [Point(text, value, text)], (text, text)),
         factors("f", text, [Factor(text, value, 1, 10, text)]),
-        strip("g", text, [Key(text, "done")], [Lane(text, [value])], number=lambda _: text),
+        strip("g", text, [Key(text, "done")], [Lane(text, [(0, value)])], number=lambda _: text),
     ]
 
 
@@ -74,7 +74,7 @@ class TestEveryKind:
             concentration("d", "t", []),
             history("e", "t", []),
             factors("f", "t", []),
-            strip("g", "t", KEYS, [Lane("high", [0, 0])]),
+            strip("g", "t", KEYS, [Lane("high", [])]),
         ]
         assert parsed(empty[number]).tag == "figure"
 
@@ -150,17 +150,24 @@ def cells(group: Element) -> list[str | None]:
     return [cell.get("x") for cell in group]
 
 
-def test_a_strip_has_a_cell_for_each_batch() -> None:
-    chart = strip("s", "t", KEYS, [Lane("high", [1, 3]), Lane("standard", [2, 0])])
-    assert [cells(group) for group in elements(chart, "g", "cells-done")] == [["25%", "50%", "75%"]]
-    assert [cells(group) for group in elements(chart, "g", "cells-planned")] == [["0%"], ["0%", "50%"]]
+def test_a_strip_has_a_cell_for_each_batch_at_its_place() -> None:
+    chart = strip("s", "t", KEYS, [Lane("high", [(1, 1), (0, 1), (1, 2)]), Lane("standard", [(0, 2)])])
+    assert [cells(group) for group in elements(chart, "g", "cells-done")] == [["0%", "50%", "75%"]]
+    assert [cells(group) for group in elements(chart, "g", "cells-planned")] == [["25%"], ["0%", "50%"]]
     assert table_of(chart) == [["Lane", "planned", "done"], ["high", "1", "3"], ["standard", "2", "0"]]
 
 
 def test_cells_too_narrow_to_see_are_drawn_as_one() -> None:
-    chart = strip("s", "t", KEYS, [Lane("high", [MAX_CELLS, 100])])
+    chart = strip("s", "t", KEYS, [Lane("high", [(0, 2 * MAX_CELLS), (1, MAX_CELLS // 2)])])
     [worked] = elements(chart, "g", "cells-done")
     assert [(cell.get("x"), cell.get("width")) for cell in worked] == [("80%", "20%")]
+
+
+def test_one_dead_batch_among_thousands_is_seen_where_it_is() -> None:
+    keys = (Key("worked", "done"), Key("dead", "dead"))
+    chart = strip("s", "t", keys, [Lane("high", [(0, 7_500), (1, 1), (0, 2_499)])], urgent="dead")
+    [dead] = elements(chart, "g", "cells-dead")
+    assert [(cell.get("x"), cell.get("width")) for cell in dead] == [("75%", "0.25%")]
 
 
 def test_tones_of_one_chart_differ_without_colour() -> None:

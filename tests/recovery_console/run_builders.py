@@ -52,6 +52,13 @@ def a_completed_run(run_id: str = RUN_ID, **changes: Any) -> dict[str, Any]:
     return a_run(run_id, **over | {"batches_by_lane": lanes} | changes)
 
 
+def some_stretches(run_id: str = RUN_ID) -> dict[str, Any]:
+    """Ten batches, the second of them dead."""
+    places = (("high", "done", 1, 1), ("high", "dead", 2, 2), ("high", "done", 3, 3), ("standard", "done", 4, 10))
+    names = ("lane", "state", "first", "last")
+    return {"run_id": run_id, "stretches": [dict(zip(names, place, strict=True)) for place in places]}
+
+
 def a_preview(**changes: Any) -> dict[str, Any]:
     """44,994 debtors, of them 94 high."""
     return {
@@ -209,6 +216,7 @@ def some_runs() -> dict[str, Any]:
     return {
         "GET /risk-service/runs": a_page(a_run(), a_completed_run(LAST_ID)),
         risk: a_run(),
+        f"{risk}/batches": some_stretches(),
         f"{risk}/exclusions": a_page({"debtor_id": 5, "reason": "COVERED", "hold_id": None, "lead_debtor_id": 7}),
         f"{risk}/compare": a_comparison(),
         debt: a_report(state="processing", debtors_processed=500),

@@ -64,6 +64,11 @@ def run_view(database: Database, run_id: str, registry: PolicyRegistry | None = 
         return runs.view(connection, runs.read(connection, run_id), registry or a_registry())
 
 
+def batches_view(database: Database, run_id: str) -> dict[str, Any]:
+    with database.read() as connection:
+        return runs.batches(connection, run_id, None)
+
+
 def batches_of(database: Database, run_id: str) -> list[PlannedBatch]:
     """The batches of a run in their sequence."""
     number = run_row(database, run_id).number

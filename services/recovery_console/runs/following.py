@@ -67,7 +67,8 @@ class Watch:
         except ClientError as error:
             self.note(error)
         else:
-            self.findings = replace(self.findings, away=found.away) if found.away else found
+            batches = found.batches or self.findings.batches
+            self.findings = replace(self.findings if found.away else found, away=found.away, batches=batches)
 
     async def _counted(self, run: Run) -> Run:
         """Return the run with its counts as they are now, where no event says so any more."""

@@ -7,7 +7,7 @@ from recovery_charts.bars import Stack, stacked
 from recovery_charts.figure import Chart, Key
 from recovery_charts.strip import Lane, strip
 from recovery_charts.textures import SERIES
-from recovery_client.run_shapes import Report, Run, Skip
+from recovery_client.run_shapes import Report, Run, Skip, Stretch
 from recovery_console import words
 from recovery_console.failures import Away
 from recovery_console.formatting import Reader
@@ -34,11 +34,13 @@ _SENTENCES = {
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What the debt service knows of a run at one moment: its report, the first skips, and whether it is away."""
+    """What is known of a run at one moment: the debt service's report, the first skips, and whether it is away."""
 
     report: Report | None = None
     skips: Sequence[Skip] = ()
     away: Away | None = None
+    batches: Sequence[Stretch] | None = None
+    """Each batch at its place, as the risk service has it; None while it does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ def progress(run: Run, findings: Findings, reader: Reader) -> Progress:
         _SENTENCES.get(run["state"], run["state"]),
         options_of(run, reader),
         left_out(run["excluded"]),
-        batch_strip(run, reader),
+        batch_strip(run, findings.batches, reader),
         by_level(report, reader) if report else None,
     )
 
@@ -118,10 +120,21 @@ def percent_of(run: Run, processed: int) -> int:
     return min(99, 100 * processed // total) if total else 0
 
 
-def batch_strip(run: Run, reader: Reader) -> Chart:
-    """Return the strip of batches, the lanes apart; within a lane in the order of their states."""
-    lanes = [Lane(name, [counts[key.tone] for key in _KEYS]) for name, counts in run["batches_by_lane"].items()]
-    return strip("batches", "Batches", _KEYS, lanes, reader.number)
+def batch_strip(run: Run, batches: Sequence[Stretch] | None, reader: Reader) -> Chart:
+    """Return the strip of batches, the lanes apart, each batch at its place; by state where no place is known."""
+    tones = [key.tone for key in _KEYS]
+    if batches is None:
+        counted = run["batches_by_lane"].items()
+        lanes = [Lane(name, [(at, counts[tone]) for at, tone in enumerate(tones)]) for name, counts in counted]
+    else:
+        lanes = [
+            Lane(
+                name,
+                [(tones.index(one["state"]), one["last"] - one["first"] + 1) for one in batches if one["lane"] == name],
+            )
+            for name in run["batches_by_lane"]
+        ]
+    return strip("batches", "Batches", _KEYS, lanes, reader.number, urgent="dead")
 
 
 def by_level(report: Report, reader: Reader) -> Chart:

@@ -1,12 +1,12 @@
 """What the pages of runs read from both APIs."""
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from recovery_client import debt, risk
 from recovery_client.errors import RejectedError
-from recovery_client.run_shapes import Run
+from recovery_client.run_shapes import Run, Stretch
 from recovery_console.dependencies import Visit
 from recovery_console.failures import Away
 from recovery_console.runs.form import RunForm
@@ -58,7 +58,12 @@ async def completed_runs(visit: Visit, portfolio: str) -> list[Run]:
 
 
 async def findings_on(visit: Visit, run: Run) -> Findings:
-    """Return what the debt service knows of a run; without a report until its first batch is recorded."""
+    """Return what both services know of a run; without a report until its first batch is recorded."""
+    found, batches = await asyncio.gather(_reported(visit, run), _batches_of(visit, run))
+    return replace(found, batches=batches)
+
+
+async def _reported(visit: Visit, run: Run) -> Findings:
     try:
         report = await visit.attempt(debt.report(run["id"]))
     except RejectedError as error:
@@ -71,3 +76,15 @@ async def findings_on(visit: Visit, run: Run) -> Findings:
     if isinstance(skips, Away):
         return Findings(report, away=skips)
     return Findings(report, skips["items"] if skips else ())
+
+
+async def _batches_of(visit: Visit, run: Run) -> Sequence[Stretch] | None:
+    if not run["batches_total"]:
+        return None
+    try:
+        found = await visit.attempt(risk.batches(run["id"]))
+    except RejectedError as error:
+        if error.status != NOT_FOUND:  # a risk service of an earlier version does not know the list
+            raise
+        return None
+    return None if isinstance(found, Away) else found["stretches"]

@@ -10,6 +10,7 @@ from recovery_core.money import format_money
 from recovery_core.policies.parts import Lane
 from recovery_core.ranking.exclusions import Exclusion
 from recovery_core.ranking.worklist import Cut
+from risk_assessment.batches.queries import stretches
 from risk_assessment.batches.tables import BatchState, run_batches
 from risk_assessment.exclusions import queries as exclusions
 from risk_assessment.policies.registry import PolicyRegistry
@@ -109,6 +110,12 @@ def view(connection: Connection, row: Row[Any], registry: PolicyRegistry) -> dic
         "batches_dead": batches[BatchState.DEAD],
         "batches_cancelled": batches[BatchState.CANCELLED],
     }
+
+
+def batches(connection: Connection, run_id: str, within: Portfolios) -> dict[str, Any]:
+    """Return the batches of a run of these portfolios, each at its place. Raises RunNotFoundError."""
+    found = stretches(connection, read(connection, run_id, within).number)
+    return {"run_id": run_id, "stretches": [stretch._asdict() for stretch in found]}
 
 
 def _batches_by_lane(connection: Connection, run: Row[Any]) -> dict[Lane, dict[BatchState, int]]:

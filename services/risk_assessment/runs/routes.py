@@ -26,7 +26,15 @@ from risk_assessment.policies.queries import require_portfolio
 from risk_assessment.policies.registry import PolicyRegistry
 from risk_assessment.runs import queries, service
 from risk_assessment.runs.preview import Preview
-from risk_assessment.runs.schemas import DEFAULT_THRESHOLD, PreviewOut, RunFilters, RunIn, RunOut, RunPage
+from risk_assessment.runs.schemas import (
+    DEFAULT_THRESHOLD,
+    PreviewOut,
+    RunBatchesOut,
+    RunFilters,
+    RunIn,
+    RunOut,
+    RunPage,
+)
 from risk_assessment.runs.tables import FINISHED, RunState, Unit
 from service_kit.auth.portfolios import Origin
 from service_kit.database.engine import Database
@@ -169,6 +177,14 @@ async def events(run_id: RunId, request: Request, context: Context) -> EventStre
     """The run as server-sent events: one at once, one at each change, the last when it is over."""
     await asyncio.to_thread(_check_access, context, run_id)
     return EventStream(request, f"run:{run_id}", partial(_look, context.database, context.registry, run_id))
+
+
+@router.get("/{run_id}/batches", response_model=RunBatchesOut, dependencies=viewer(Origin.PATH))
+def read_batches(run_id: RunId, context: Context) -> Response:
+    """Where each batch of the run is: those of the high lane first, neighbours in one state as one stretch."""
+    with context.reading() as connection:
+        shown = queries.batches(connection, run_id, context.portfolios)
+    return json_response(RunBatchesOut.model_validate(shown))
 
 
 @router.get(

@@ -83,6 +83,22 @@ class RunOut(BaseModel):
     error: str | None
 
 
+class BatchStretchOut(BaseModel):
+    """Batches one after the other that are of one lane and in one state, by their sequence."""
+
+    lane: Lane
+    state: BatchState
+    first: int
+    last: int
+
+
+class RunBatchesOut(BaseModel):
+    """The batches of a run in their order: every batch is in one stretch."""
+
+    run_id: str
+    stretches: list[BatchStretchOut]
+
+
 class RunPage(BaseModel):
     """A page of runs, newest first."""
 

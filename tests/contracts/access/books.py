@@ -41,6 +41,7 @@ EXPORTS = (
     ("debt", "/runs/{run_id}/decisions"),
     ("debt", "/runs/{run_id}/skips"),
     ("debt", "/runs/{run_id}/errors"),
+    ("risk", "/runs/{run_id}/batches"),
     ("risk", "/runs/{run_id}/exclusions"),
     ("risk", "/runs/{run_id}/compare"),
 )

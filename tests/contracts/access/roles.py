@@ -39,6 +39,7 @@ EXPECTED = {
         ("GET", "/runs/{run_id}"): "viewer",
         ("POST", "/runs/{run_id}/cancel"): "operator",
         ("GET", "/runs/{run_id}/events"): "viewer",
+        ("GET", "/runs/{run_id}/batches"): "viewer",
         ("GET", "/runs/{run_id}/exclusions"): "viewer",
         ("GET", "/runs/{run_id}/compare"): "viewer",
         ("GET", "/simulations"): "viewer",

@@ -7,7 +7,15 @@ from tests.recovery_console.debtors.builders import a_debtor_book, an_explanatio
 from tests.recovery_console.holds.builders import a_hold
 from tests.recovery_console.operations.builders import a_dead_letter, a_lane, a_system
 from tests.recovery_console.policies.builders import DRAFT_HASH, a_rule_book
-from tests.recovery_console.run_builders import LAST_ID, RUN_ID, a_completed_run, a_report, a_skip, some_runs
+from tests.recovery_console.run_builders import (
+    LAST_ID,
+    RUN_ID,
+    a_completed_run,
+    a_report,
+    a_skip,
+    some_runs,
+    some_stretches,
+)
 from tests.recovery_console.simulations.builders import a_simulation
 
 PAGES = (
@@ -49,6 +57,7 @@ def a_whole_book() -> dict[str, Any]:
         | a_rule_book()
         | {
             f"GET /risk-service/runs/{LAST_ID}": a_completed_run(LAST_ID),
+            f"GET /risk-service/runs/{LAST_ID}/batches": some_stretches(LAST_ID),
             f"GET /risk-service/runs/{LAST_ID}/explain/7": an_explanation(LAST_ID),
             f"GET /debt-service/runs/{LAST_ID}": a_report(run_id=LAST_ID),
             f"GET /debt-service/runs/{LAST_ID}/skips": a_page(a_skip(detail=HOSTILE)),

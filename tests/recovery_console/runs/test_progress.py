@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from tests.recovery_charts.reading import elements
 from tests.recovery_console.run_builders import a_completed_run, a_report, a_run, some_batches
 
 from recovery_console.formatting import Reader
@@ -49,6 +50,19 @@ def test_the_strip_has_the_lanes_apart_each_with_its_batches() -> None:
     table = shown(a_run(batches_by_lane=lanes)).strip.table
     assert table.headings == ("Lane", "worked", "dead", "sent", "planned", "cancelled")
     assert table.rows == (("high", "3", "1", "0", "0", "0"), ("standard", "0", "0", "2", "4", "5"))
+
+
+def test_each_batch_of_the_strip_is_at_its_place() -> None:
+    batches = [
+        {"lane": "high", "state": "done", "first": 1, "last": 1},
+        {"lane": "high", "state": "dead", "first": 2, "last": 2},
+        {"lane": "high", "state": "done", "first": 3, "last": 4},
+        {"lane": "standard", "state": "planned", "first": 5, "last": 6},
+    ]
+    chart = progress(a_run(), Findings(batches=batches), Reader()).strip
+    assert chart.table.rows == (("high", "3", "1", "0", "0", "0"), ("standard", "0", "0", "0", "2", "0"))
+    [dead] = elements(chart, "g", "cells-dead")
+    assert [(cell.get("x"), cell.get("width")) for cell in dead] == [("25%", "25%")]
 
 
 def test_what_narrows_a_run_is_said_and_nothing_else() -> None:

@@ -8,8 +8,16 @@ from threading import Barrier
 import pytest
 from sqlalchemy import Connection
 from tests.risk_assessment.batches.reports.builders import LATER, a_report, recorded, reports_of, send_all, states
-from tests.risk_assessment.builders import NOON, generate_debtors
-from tests.risk_assessment.planned import a_planned_run, batches_of, digests_of, keys_of, run_row, run_view
+from tests.risk_assessment.builders import NOON, accept_run, generate_debtors
+from tests.risk_assessment.planned import (
+    a_planned_run,
+    batches_of,
+    batches_view,
+    digests_of,
+    keys_of,
+    run_row,
+    run_view,
+)
 
 from recovery_core.messages.results import BatchResult
 from recovery_core.money import format_money
@@ -60,6 +68,29 @@ def test_batches_are_counted_by_lane_and_state(database: Database, run_id: str) 
 
     shown = run_view(database, split)["batches_by_lane"]
     assert shown == {"high": none | {"sent": 1, "done": 1}, "standard": none | {"sent": 2, "dead": 1}}
+
+
+def test_each_batch_is_known_at_its_place(database: Database, run_id: str) -> None:
+    send_all(database, run_id)
+    report(database, a_report(database, run_id, 3), a_report(database, run_id, 2, "dead"))
+
+    assert batches_view(database, run_id)["stretches"] == [
+        {"lane": "high", "state": "sent", "first": 1, "last": 1},
+        {"lane": "high", "state": "dead", "first": 2, "last": 2},
+        {"lane": "high", "state": "done", "first": 3, "last": 3},
+        {"lane": "high", "state": "sent", "first": 4, "last": 4},
+    ]
+
+
+def test_neighbours_of_one_lane_and_state_are_one_stretch_and_no_plan_is_none(database: Database, run_id: str) -> None:
+    fifth = [entry[0] for batch in batches_of(database, run_id) for entry in batch.entries][4]
+    split = a_planned_run(database, batch_size=3, limit=12, threshold=format_money(fifth))  # 4 high, 8 standard
+
+    assert batches_view(database, split)["stretches"] == [
+        {"lane": "high", "state": "planned", "first": 1, "last": 2},
+        {"lane": "standard", "state": "planned", "first": 3, "last": 5},
+    ]
+    assert batches_view(database, accept_run(database))["stretches"] == []
 
 
 def test_reports_in_any_order_and_several_times_are_one(database: Database, run_id: str) -> None:
