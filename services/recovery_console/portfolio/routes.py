@@ -68,7 +68,7 @@ async def ranking(visit: Visiting) -> Response:
     response = visit.page(
         "portfolio/_results.html", chosen=chosen, filters=filters, **await _rows(visit, chosen, filters)
     )
-    response.headers["HX-Replace-Url"] = page
+    response.headers["HX-Push-Url"] = page
     return response
 
 

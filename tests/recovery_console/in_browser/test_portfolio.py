@@ -49,6 +49,38 @@ def test_a_bar_filters_and_back_and_forward_work(tab: OpenTab) -> None:
     expect(page.get_by_role("combobox", name="Level")).to_have_value("HIGH")
 
 
+def test_back_and_forward_go_through_the_filters_one_by_one(tab: OpenTab, apis: FakeApis) -> None:
+    wanted = {"": a_page(a_debtor(7), a_debtor(8), a_debtor(9)), "HIGH": a_page(a_debtor(8), a_debtor(9))}
+    searched = a_page(a_debtor(9))
+    apis.answers["GET /risk-service/debtors"] = lambda request: (
+        searched if "q" in request.url.params else wanted[request.url.params.get("risk_level", "")]
+    )
+    page = tab().open("/runs")
+    page.get_by_role("link", name="Portfolio").click()
+    expect(page.locator("table.ranking tbody tr")).to_have_count(3)
+
+    page.get_by_role("combobox", name="Level").select_option("HIGH")
+    expect(page.locator("table.ranking tbody tr")).to_have_count(2)
+    page.get_by_role("searchbox", name="Search").press_sequentially("Debtor", delay=1)
+    expect(page.locator("table.ranking tbody tr")).to_have_count(1)
+    page.get_by_role("searchbox", name="Search").press_sequentially(" 9", delay=1)
+    page.wait_for_url("**&q=Debtor+9&level=HIGH")
+
+    page.go_back()
+    expect(page.locator("table.ranking tbody tr")).to_have_count(2)
+    expect(page.get_by_role("searchbox", name="Search")).to_have_value("")
+    page.go_back()
+    expect(page.locator("table.ranking tbody tr")).to_have_count(3)
+    expect(page.get_by_role("combobox", name="Level")).to_have_value("")
+    page.go_forward()
+    expect(page.locator("table.ranking tbody tr")).to_have_count(2)
+    expect(page.get_by_role("combobox", name="Level")).to_have_value("HIGH")
+    page.go_back()
+    expect(page.locator("table.ranking tbody tr")).to_have_count(3)
+    page.go_back()
+    expect(page.locator("h1")).to_have_text("Runs")
+
+
 def test_the_first_page_is_small(tab: OpenTab) -> None:
     shown = tab()
     sizes: list[int] = []

@@ -173,7 +173,7 @@ async def test_a_search_gets_the_table_alone_and_keeps_the_address_to_share(brow
 
     assert page.all("html") == []
     assert len(page.table("Rank")) == 3
-    assert page.response.headers["hx-replace-url"] == "/?portfolio=default&q=Debtor"
+    assert page.response.headers["hx-push-url"] == "/?portfolio=default&q=Debtor"
     assert str(shared.response.url).endswith("/?portfolio=default&q=Debtor")
 
 
