@@ -30,6 +30,7 @@ class Templates:
         self._environment.filters |= {
             "moment": moment,
             "seconds": seconds,
+            "blocks": words.blocks,
             "plain": words.plain,
             "reason": words.reason,
         }

@@ -17,6 +17,7 @@ CONTENT_POLICY = (
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 MAX_BODY_BYTES = 16 * 1024 * 1024
+METRICS_PATH = "/metrics"
 _HEADERS = {
     "Content-Security-Policy": CONTENT_POLICY,
     # Under `no-referrer` a browser sends `Origin: null` with our own forms.
@@ -50,17 +51,20 @@ class Security:
                     headers.setdefault(name, value)
             await send(message)
 
-        refusal = self._refusal(Headers(scope=scope))
+        refusal = self._refusal(Headers(scope=scope), scope["path"])
         if refusal is not None:
             status, text = refusal
             await PlainTextResponse(f"{text}\n", status)(scope, receive, with_headers)
             return
         await self._app(scope, receive, with_headers)
 
-    def _refusal(self, headers: Headers) -> tuple[int, str] | None:
+    def _refusal(self, headers: Headers, path: str) -> tuple[int, str] | None:
         host = ",".join(headers.getlist("host")).lower()
         if host != self._public and not is_own_name(host):
             return 421, "The console does not answer under this name; CONSOLE_PUBLIC_URL sets the one it has."
+        # Prometheus asks a process by its own address; under the name that is for browsers, all of the internet may ask.
+        if path.rstrip("/") == METRICS_PATH and not is_own_name(host):
+            return 404, "There is nothing here."
         if "transfer-encoding" in headers:  # browsers never send forms so, and nothing would bound it
             return 411, "The console needs the length of a form."
         if int(headers.get("content-length") or 0) > MAX_BODY_BYTES:

@@ -3,6 +3,8 @@
 The order is that of the contract. What is unknown is shown as it is, in plain letters.
 """
 
+from collections.abc import Iterable
+
 LEVELS = ("CRITICAL", "HIGH", "MEDIUM", "LOW")
 STATUSES = ("UNPAID", "PARTIAL", "PAID")
 HOLD_KINDS = (
@@ -43,6 +45,11 @@ _SAID = {
 def plain(word: str | None) -> str:
     """Return a word of the contract in plain letters: SELF_SERVICE_REMINDER as Self service reminder."""
     return (word or "").replace("_", " ").capitalize()
+
+
+def blocks(blocked: str | Iterable[str]) -> str:
+    """Return what a hold blocks, in words."""
+    return "every action" if isinstance(blocked, str) else ", ".join(plain(action).lower() for action in blocked)
 
 
 def reason(code: str | None) -> str:

@@ -62,6 +62,16 @@ async def test_the_public_name_is_our_own_too(apis: FakeApis) -> None:
         assert (await browser.client.post("/sign-out", headers=own)).status_code == httpx.codes.SEE_OTHER
 
 
+@pytest.mark.parametrize("path", ["/metrics", "/metrics/", "/%6detrics", "/metrics?a=b"])
+async def test_metrics_are_for_those_who_ask_the_process_by_its_own_address(apis: FakeApis, path: str) -> None:
+    async with opened(apis, console_public_url="https://console.example.com") as browser:
+        outside = await browser.client.get(path, headers={"Host": "console.example.com"})
+        inside = await browser.client.get(path, headers={"Host": "10.0.0.7:8003"})
+
+    assert (outside.status_code, "python_info" in outside.text) == (404, False)
+    assert (inside.status_code, "python_info" in inside.text) == (200, True)
+
+
 @pytest.mark.parametrize(
     ("host", "own"),
     [

@@ -1,5 +1,6 @@
 """The page of a debtor, and the forms that place and end a hold on it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter, Response
@@ -17,6 +18,8 @@ router = APIRouter(prefix="/debtors/{debtor_id}")
 
 SECTION = "Portfolio"
 OPERATOR = "operator"
+SOME = "some"
+"""The choice of a form that a hold blocks only the actions that are ticked."""
 SHOWN_AGAIN = frozenset({409, 422})
 """Refusals after which the form is shown again, with what was wrong."""
 
@@ -40,13 +43,16 @@ async def place_hold(visit: Visiting, debtor_id: int) -> Response:
     """Place a hold on this account, or on the person behind it."""
     visit.require(OPERATOR)
     form = await visit.form()
+    ticked = [str(action) for action in (await visit.request.form()).getlist("action")]
     debtor = await visit.ask(risk.debtor(debtor_id))
+    if form.get("blocks") == SOME and not ticked:
+        return _hold_page(visit, debtor, form, problem="Tick the actions that the hold stops.")
     try:
-        await visit.ask(risk.place_hold(**_target(debtor, form), **_options(form)))
+        await visit.ask(risk.place_hold(**_target(debtor, form), **_options(form, ticked)))
     except RejectedError as error:
         if error.status not in SHOWN_AGAIN:
             raise
-        return _hold_page(visit, debtor, form, error)
+        return _hold_page(visit, debtor, form, ticked, error.detail, error.status)
     return visit.go(visit.address(f"/debtors/{debtor_id}") + "#holds")
 
 
@@ -77,14 +83,23 @@ def _target(debtor: Debtor, form: dict[str, str]) -> dict[str, Any]:
     return {"debtor_id": debtor["id"]}
 
 
-def _options(form: dict[str, str]) -> dict[str, Any]:
-    return {name: form.get(name) for name in ("kind", "reason", "until")} | {"source": "console"}
+def _options(form: dict[str, str], ticked: Sequence[str]) -> dict[str, Any]:
+    """Return the body of a hold. Without `blocks` the service blocks what is usual for the kind."""
+    blocks: str | Sequence[str] | None = ticked if form.get("blocks") == SOME else form.get("blocks")
+    return {name: form.get(name) for name in ("kind", "reason", "until")} | {"blocks": blocks, "source": "console"}
 
 
-def _hold_page(visit: Visit, debtor: Debtor, form: dict[str, str], error: RejectedError | None = None) -> Response:
+def _hold_page(
+    visit: Visit,
+    debtor: Debtor,
+    form: dict[str, str],
+    ticked: Sequence[str] = (),
+    problem: str | None = None,
+    status: int = 422,
+) -> Response:
     template = "debtors/_hold_form.html" if visit.is_fragment else "debtors/hold.html"
-    status = error.status if error else 200
-    return visit.page(template, status, section=SECTION, debtor=debtor, form=form, error=error)
+    shown = {"debtor": debtor, "form": form, "ticked": ticked, "problem": problem}
+    return visit.page(template, status if problem else 200, section=SECTION, **shown)
 
 
 async def _end_page(visit: Visit, debtor_id: int, hold_id: str, error: RejectedError | None = None) -> Response:
@@ -117,7 +132,6 @@ def _shown(visit: Visit, findings: Findings) -> dict[str, Any]:
         ),
         "holds": holds,
         "active": view.active(holds),
-        "blocks": view.blocks,
         "others": _given(findings.others, []),
         "run": findings.run,
         "explanation": findings.explanation,

@@ -170,9 +170,3 @@ def cell(value: Any) -> str:
 def active(holds: Sequence[Hold]) -> list[Hold]:
     """Return the holds that are in force."""
     return [hold for hold in holds if hold["active"]]
-
-
-def blocks(hold: Hold) -> str:
-    """Return what a hold blocks, in words."""
-    blocked = hold["blocks"]
-    return "every action" if isinstance(blocked, str) else ", ".join(words.plain(action).lower() for action in blocked)

@@ -11,7 +11,7 @@ from recovery_client.shapes import Hold
 from recovery_console.dependencies import Visit, Visiting
 from recovery_console.failures import Away
 from recovery_console.holds.importing import HoldRow, UnreadableFileError, place_all, read_rows
-from recovery_console.holds.view import STATES, blocks_text, by_kind, ending, filters, state_of, timeline
+from recovery_console.holds.view import STATES, by_kind, ending, filters, state_of, timeline
 from recovery_console.words import HOLD_KINDS
 from service_kit.clock import utc_now
 
@@ -100,5 +100,5 @@ async def _one(visit: Visit, hold_id: str, status: int = 200, problem: str | Non
     hold = await visit.ask(risk.hold(hold_id))
     now = utc_now()
     return visit.page(
-        "holds/one.html", status, hold=hold, state=state_of(hold, now), blocks=blocks_text(hold), problem=problem
+        "holds/one.html", status, hold=hold, state=state_of(hold, now), problem=problem
     )

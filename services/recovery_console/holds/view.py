@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from recovery_client.shapes import Exposure, Hold
-from recovery_console.words import HOLD_KINDS, plain
+from recovery_console.words import HOLD_KINDS, blocks, plain
 
 SOON = timedelta(days=7)
 STATES = {"active": "in force", "soon": "ending within 7 days", "over": "not in force", "all": "all"}
@@ -66,12 +66,6 @@ def state_of(hold: Hold, now: datetime) -> str:
     return "to come" if _moment(hold["from"]) > now else "over"
 
 
-def blocks_text(hold: Mapping[str, Any]) -> str:
-    """Return in words what a hold blocks."""
-    blocks = hold["blocks"]
-    return "every action" if blocks == "all" else ", ".join(plain(action) for action in blocks)
-
-
 def by_kind(on_hold: Mapping[str, Exposure]) -> list[tuple[str, Exposure]]:
     """Return the debtors on hold by kind, in the order of the contract; kinds without debtors are left out."""
     known = [kind for kind in HOLD_KINDS if kind in on_hold]
@@ -91,7 +85,7 @@ def ending(holds: Iterable[Hold], more: bool) -> str:
 
 def _row(hold: Hold, now: datetime, start: float, end: float) -> Row:
     length = max(0.5, round(end - start, 2))
-    return Row(hold, plain(hold["kind"]), blocks_text(hold), state_of(hold, now), min(start, 99.5), length)
+    return Row(hold, plain(hold["kind"]), blocks(hold["blocks"]), state_of(hold, now), min(start, 99.5), length)
 
 
 def _end(hold: Hold) -> datetime | None:

@@ -127,6 +127,38 @@ async def test_an_operator_places_a_hold_with_a_reason(signed_in, apis: FakeApis
     assert orjson.loads(call.content) == sent | {"debtor_id": 7, "source": "console"}
 
 
+@pytest.mark.parametrize(
+    ("chosen", "blocks"),
+    [
+        ({"blocks": ""}, None),
+        ({"blocks": "all"}, "all"),
+        ({"blocks": "some", "action": ["LEGAL_REVIEW", "AGENT_CALL"]}, ["LEGAL_REVIEW", "AGENT_CALL"]),
+        ({"blocks": "all", "action": ["LEGAL_REVIEW"]}, "all"),
+    ],
+)
+async def test_an_operator_says_what_a_hold_stops(  # type: ignore[no-untyped-def]
+    signed_in, apis: FakeApis, chosen: dict[str, object], blocks: object
+) -> None:
+    apis.answers["POST /risk-service/holds"] = a_hold()
+    browser = await signed_in("operator")
+
+    await browser.send("/debtors/7/holds", {"kind": "TIME_BARRED", "reason": "Six years"} | chosen)
+
+    [call] = [one for one in apis.asked if one.method == "POST"]
+    assert orjson.loads(call.content).get("blocks") == blocks
+
+
+async def test_a_hold_on_some_actions_names_them(signed_in, apis: FakeApis) -> None:  # type: ignore[no-untyped-def]
+    browser = await signed_in("operator")
+
+    page = await browser.send("/debtors/7/holds", {"kind": "OTHER", "reason": "Ask first", "blocks": "some"})
+
+    assert page.texts("p", role="alert") == ["Tick the actions that the hold stops."]
+    assert page.all("input", name="reason")[0].attributes["value"] == "Ask first"
+    assert [one.attributes["value"] for one in page.all("input", type="radio") if "checked" in one.attributes] == ["some"]
+    assert [one for one in apis.asked if one.method == "POST"] == []
+
+
 async def test_a_hold_can_be_for_the_person(signed_in, apis: FakeApis) -> None:  # type: ignore[no-untyped-def]
     apis.answers["GET /risk-service/debtors/7"]["person_ref"] = "P-1"
     apis.answers["POST /risk-service/holds"] = a_hold()

@@ -34,7 +34,7 @@ async def test_every_hold_is_a_row_with_its_state_and_its_reason(browser):
         "every action",
         HOSTILE,
     )
-    assert (second["Of"], second["Blocks"], second["Until"]) == ("Person P-17", "Legal review", "open")
+    assert (second["Of"], second["Blocks"], second["Until"]) == ("Person P-17", "legal review", "open")
     assert len(page.all("rect", class_="lifeline-bar")) == 2
     assert page.all("script", src="") == []
 

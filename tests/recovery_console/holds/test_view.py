@@ -6,7 +6,8 @@ import pytest
 from tests.recovery_console.builders import an_exposure
 from tests.recovery_console.holds.builders import a_hold
 
-from recovery_console.holds.view import blocks_text, by_kind, ending, filters, state_of, timeline
+from recovery_console.holds.view import by_kind, ending, filters, state_of, timeline
+from recovery_console.words import blocks
 
 AT = datetime(2026, 3, 11, 9, 30, tzinfo=UTC)
 
@@ -50,8 +51,8 @@ def test_a_hold_of_many_years_does_not_squeeze_the_others():
 
 
 def test_what_a_hold_blocks_is_said_in_words():
-    assert blocks_text(a_hold()) == "every action"
-    assert blocks_text(a_hold(blocks=["LEGAL_REVIEW", "AGENT_CALL"])) == "Legal review, Agent call"
+    assert blocks("all") == "every action"
+    assert blocks(["LEGAL_REVIEW", "AGENT_CALL"]) == "legal review, agent call"
 
 
 def test_kinds_come_in_the_order_of_the_contract_without_empty_ones():
