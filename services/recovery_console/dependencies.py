@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlencode
 
@@ -17,6 +17,7 @@ from recovery_console.formatting import Reader
 from recovery_console.rendering import Templates
 from recovery_console.sessions import SESSION, Sealer, session_of
 from recovery_console.settings import Settings
+from recovery_console.underway import Underway
 from service_kit.auth.identity import Role
 
 T = TypeVar("T")
@@ -50,6 +51,7 @@ class Resources:
     templates: Templates
     sessions: Sealer
     sign_ins: Sealer
+    underway: Underway = field(default_factory=Underway)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,26 @@ class Visit:
             if (away := away_of(error)) is None:
                 raise
             return away
+
+    async def soon(self, call: Call[T], until: float | None) -> T | Away | None:
+        """Return an answer that comes until this time of the event loop, otherwise None: `late` then waits for it.
+
+        A question that this person has open already is not asked again.
+        """
+        key = (self.caller.credential, call.path)
+        task = self.resources.underway.begin(key, lambda: self.attempt(call))
+        try:
+            async with asyncio.timeout_at(until):
+                answer: T | Away = await asyncio.shield(task)
+        except TimeoutError:
+            return None
+        self.resources.underway.take(key)
+        return answer
+
+    async def late(self, call: Call[T]) -> T | Away:
+        """Return the answer for which an earlier request did not wait, or ask now."""
+        task = self.resources.underway.take((self.caller.credential, call.path))
+        return await (self.attempt(call) if task is None else asyncio.shield(task))
 
     def require(self, role: str) -> None:
         """Raise MissingRoleError, which names the role, unless this person has it."""

@@ -53,6 +53,12 @@ class FakeApis(httpx.AsyncBaseTransport):
     refusing: dict[str, Refusal] = field(default_factory=dict)
     """Refusals by `GET /path` or by service, whichever is found first."""
     asked: list[httpx.Request] = field(default_factory=list)
+    _released: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def release(self) -> None:
+        """Let the answers come that were stuck."""
+        self.stuck.clear()
+        self._released.set()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Answer one call."""
@@ -63,7 +69,7 @@ class FakeApis(httpx.AsyncBaseTransport):
         if service in self.away:
             raise httpx.ConnectError("connection refused", request=request)
         if path in self.stuck:
-            await asyncio.Event().wait()
+            await self._released.wait()
         if path.endswith("/healthz"):
             return httpx.Response(200, json={"status": "alive"}, request=request)
         refusal = self.refusing.get(f"{request.method} {path}") or self.refusing.get(service) or self._unknown(request)

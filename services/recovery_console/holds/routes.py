@@ -99,6 +99,4 @@ async def end(visit: Visiting, hold_id: str) -> Response:
 async def _one(visit: Visit, hold_id: str, status: int = 200, problem: str | None = None) -> Response:
     hold = await visit.ask(risk.hold(hold_id))
     now = utc_now()
-    return visit.page(
-        "holds/one.html", status, hold=hold, state=state_of(hold, now), problem=problem
-    )
+    return visit.page("holds/one.html", status, hold=hold, state=state_of(hold, now), problem=problem)

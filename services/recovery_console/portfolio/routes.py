@@ -19,11 +19,13 @@ from service_kit.clock import utc_now
 PAGE_ROWS = 50
 FILTERED_ROWS = 25
 """Rows of a list that is filtered: each of them is asked for its rank alone."""
-SOON_SECONDS = 0.5
-"""How long the first page waits for what it can show later: queues, concentration, ranks that take long."""
+SOON_SECONDS = 0.4
+"""How long the first page waits for what it can show later: numbers, queues, concentration, ranks that take long."""
+RANKS_SECONDS = 0.15
+"""How long it waits for ranks at least, where the list itself took most of that."""
 MAX_PORTFOLIOS = 500
 MAX_ID_DIGITS = 19
-FORBIDDEN = 403
+FORBIDDEN, NOT_FOUND = 403, 404
 MAX_HOLDS = 500
 
 router = APIRouter()
@@ -32,29 +34,38 @@ router = APIRouter()
 @router.get("/")
 async def portfolio_page(visit: Visiting) -> Response:
     """Show a portfolio: its sentence, what needs attention, its charts, its debtors."""
-    portfolios = (await visit.ask(risk.portfolios(limit=MAX_PORTFOLIOS)))["items"]
-    chosen = view.choose(portfolios, visit.portfolio)
-    if chosen is None:
-        return visit.page("portfolio/empty.html", 404 if visit.portfolio else 200, section="Portfolio")
+    until = asyncio.get_running_loop().time() + SOON_SECONDS
     filters = from_query(visit.request.query_params)
-    name = chosen["name"]
-    counting = visit.attempt(risk.summary(name))
-    summary, attention, rows, concentrated = await asyncio.gather(
-        counting, _attention(visit, name), _rows(visit, chosen, filters), _soon(visit, risk.concentration(name))
-    )
+    listing = asyncio.create_task(visit.ask(risk.portfolios(limit=MAX_PORTFOLIOS)))
+    # An address that names its portfolio, as all links do, need not wait for the list of them.
+    asking = asyncio.create_task(_parts(visit, visit.portfolio, filters, until)) if visit.portfolio else None
+    try:
+        portfolios = (await listing)["items"]
+        chosen = view.choose(portfolios, visit.portfolio)
+        if chosen is None:
+            return visit.page("portfolio/empty.html", NOT_FOUND if visit.portfolio else 200, section="Portfolio")
+        parts = await (asking or _parts(visit, chosen["name"], filters, until))
+    finally:
+        listing.cancel()
+        if asking is not None:
+            await _end(asking)
     return visit.page(
         "portfolio/page.html",
         section="Portfolio",
         chosen=chosen,
         portfolios=[one["name"] for one in portfolios],
         filters=filters,
-        summary=summary,
-        sentence=None if isinstance(summary, Away) else view.sentence(summary, visit.reader),
-        charts=[] if isinstance(summary, Away) else charts(summary, visit.reader, _filtered(visit, name)),
-        **_concentrated(visit, concentrated),
-        attention=attention,
-        **rows,
+        **parts,
     )
+
+
+@router.get("/portfolio/numbers")
+async def numbers_page(visit: Visiting) -> Response:
+    """Show the portfolio in numbers: a part that the first page adds once the service has counted it."""
+    name = visit.portfolio or ""
+    summary, found = await asyncio.gather(visit.late(risk.summary(name)), visit.late(risk.concentration(name)))
+    template = "portfolio/_numbers.html" if visit.is_fragment else "portfolio/numbers.html"
+    return visit.page(template, section="Portfolio", portfolio=name, **_numbers(visit, name, summary, found))
 
 
 @router.get("/portfolio/ranking")
@@ -64,10 +75,10 @@ async def ranking(visit: Visiting) -> Response:
     page = visit.address("/", filters.parameters())
     if not visit.is_fragment:
         return RedirectResponse(page, 303)
-    chosen = await visit.ask(risk.portfolio(visit.portfolio or ""))
-    response = visit.page(
-        "portfolio/_results.html", chosen=chosen, filters=filters, **await _rows(visit, chosen, filters)
-    )
+    until = asyncio.get_running_loop().time() + SOON_SECONDS
+    name = visit.portfolio or ""
+    chosen, rows = await asyncio.gather(visit.ask(risk.portfolio(name)), _rows(visit, name, filters, until))
+    response = visit.page("portfolio/_results.html", chosen=chosen, filters=filters, **rows)
     response.headers["HX-Push-Url"] = page
     return response
 
@@ -86,13 +97,44 @@ async def late_ranks(visit: Visiting) -> Response:
 async def concentration_page(visit: Visiting) -> Response:
     """Show how concentrated the debt is: a part that the first page adds once the service has counted it."""
     name = visit.portfolio or ""
-    found = await visit.ask(risk.concentration(name))
+    found = await visit.late(risk.concentration(name))
     template = "portfolio/_concentration.html" if visit.is_fragment else "portfolio/concentration.html"
-    return visit.page(template, section="Portfolio", portfolio=name, **_concentrated(visit, found))
+    away = found if isinstance(found, Away) else None
+    return visit.page(template, section="Portfolio", portfolio=name, away=away, **_concentrated(visit, found))
 
 
 def _asking(visit: Visit) -> AskRank:
     return lambda debtor_id: visit.ask(risk.rank(debtor_id))
+
+
+async def _parts(visit: Visit, name: str, filters: Filters, until: float) -> dict[str, Any]:
+    """Return what the first page shows of a portfolio, all of it asked for side by side."""
+    summary, attention, rows, concentrated = await asyncio.gather(
+        visit.soon(risk.summary(name), until),
+        _attention(visit, name, until),
+        _rows(visit, name, filters, until),
+        visit.soon(risk.concentration(name), until),
+    )
+    return {"attention": attention, **rows, **_numbers(visit, name, summary, concentrated)}
+
+
+async def _end(asking: asyncio.Task[Any]) -> None:
+    """End questions that no page needs any more; what they raise is of no use either."""
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+
+
+def _numbers(visit: Visit, name: str, summary: Any, found: Any) -> dict[str, Any]:
+    """Return the sentence and the charts; None for a sentence whose numbers are not counted yet."""
+    away = summary if isinstance(summary, Away) else None
+    counted = None if summary is None or away is not None else summary
+    return {
+        "name": name,
+        "away": away,
+        "sentence": view.sentence(counted, visit.reader) if counted else None,
+        "charts": charts(counted, visit.reader, _filtered(visit, name)) if counted else [],
+        **_concentrated(visit, found),
+    }
 
 
 def _concentrated(visit: Visit, found: Any) -> dict[str, Any]:
@@ -107,46 +149,38 @@ def _filtered(visit: Visit, portfolio: str) -> Any:
     return lambda by, value: visit.address("/", {"portfolio": portfolio, by: value}) + "#ranking"
 
 
-async def _rows(visit: Visit, chosen: Any, filters: Filters) -> dict[str, Any]:
+async def _rows(visit: Visit, name: str, filters: Filters, until: float) -> dict[str, Any]:
     """Return the page of the ranked table that the address names."""
     start = filters.from_priority
     if filters.top is not None:
-        concentration = await visit.ask(risk.concentration(chosen["name"]))
-        start = view.priority_at(concentration, filters.top)
+        found = await visit.soon(risk.concentration(name), until=None)
+        start = None if found is None or isinstance(found, Away) else view.priority_at(found, filters.top)
     limit = PAGE_ROWS if filters.is_whole else FILTERED_ROWS
     options = filters.options() | {"from_priority": start, "cursor": filters.cursor, "limit": limit}
-    page = await visit.ask(risk.debtors(portfolio=chosen["name"], sort="priority", **options))
-    ranks = await ranks_of(page["items"], _asking(visit), whole=filters.is_whole, seconds=SOON_SECONDS)
+    page = await visit.ask(risk.debtors(portfolio=name, sort="priority", **options))
+    seconds = max(RANKS_SECONDS, until - asyncio.get_running_loop().time())
+    ranks = await ranks_of(page["items"], _asking(visit), whole=filters.is_whole, seconds=seconds)
     rows = [view.row(debtor, ranks.get(debtor["id"])) for debtor in page["items"]]
     return {"rows": rows, "next_cursor": page["next_cursor"]}
 
 
-async def _attention(visit: Visit, portfolio: str) -> list[view.Notice]:
+async def _attention(visit: Visit, portfolio: str, until: float) -> list[view.Notice]:
     now = utc_now()
     soon = now + view.SOON
     runs, holds, queues, workers = await asyncio.gather(
         visit.attempt(risk.runs(portfolio=portfolio, limit=20)),
         visit.attempt(risk.holds(portfolio=portfolio, active=True, ends_before=soon.isoformat(), limit=MAX_HOLDS)),
-        _of_all(visit, debt.queues()),
-        _of_all(visit, debt.workers()),
+        _of_all(visit, debt.queues(), until),
+        _of_all(visit, debt.workers(), until),
     )
     return view.attention(runs, holds, queues, workers, now)
 
 
-async def _of_all(visit: Visit, call: Any) -> Any:
+async def _of_all(visit: Visit, call: Any, until: float) -> Any:
     """Return an answer about all portfolios; nothing for a person who is bound to some and may not see it."""
     try:
-        return await _soon(visit, call)
+        return await visit.soon(call, until)
     except RejectedError as error:
         if error.status != FORBIDDEN:
             raise
         return {"lanes": [], "items": []}
-
-
-async def _soon(visit: Visit, call: Any) -> Any:
-    """Return an answer for which the first page waits only so long; None where it takes longer."""
-    try:
-        async with asyncio.timeout(SOON_SECONDS):
-            return await visit.attempt(call)
-    except TimeoutError:
-        return None

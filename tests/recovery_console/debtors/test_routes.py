@@ -155,7 +155,9 @@ async def test_a_hold_on_some_actions_names_them(signed_in, apis: FakeApis) -> N
 
     assert page.texts("p", role="alert") == ["Tick the actions that the hold stops."]
     assert page.all("input", name="reason")[0].attributes["value"] == "Ask first"
-    assert [one.attributes["value"] for one in page.all("input", type="radio") if "checked" in one.attributes] == ["some"]
+    assert [one.attributes["value"] for one in page.all("input", type="radio") if "checked" in one.attributes] == [
+        "some"
+    ]
     assert [one for one in apis.asked if one.method == "POST"] == []
 
 

@@ -1,5 +1,6 @@
 """The first page: who owes what in which order, and why."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -66,6 +67,7 @@ async def test_the_rail_begins_at_the_priority_of_the_last_of_the_top_part(brows
     await browser.open("/?top=5")
 
     assert "from_priority=19995.00" in apis.calls("GET /risk-service/debtors?")[0]
+    assert len(apis.calls("GET /risk-service/portfolios/default/concentration")) == 1
 
 
 async def test_a_hostile_name_is_text(browser: Browser, apis: FakeApis) -> None:
@@ -156,7 +158,7 @@ async def test_a_concentration_that_takes_long_comes_after_the_first_paint(
     apis.stuck.add("/risk-service/portfolios/default/concentration")
 
     page = await browser.open("/")
-    apis.stuck.clear()
+    apis.release()
     later = await browser.open("/portfolio/concentration?portfolio=default", hx_request="true")
 
     assert [one.attributes["hx-get"] for one in page.all("div", hx_trigger="load")] == [
@@ -165,6 +167,47 @@ async def test_a_concentration_that_takes_long_comes_after_the_first_paint(
     assert page.texts("a", href="/portfolio/concentration?portfolio=default") == ["How concentrated the debt is"]
     assert later.texts("span", id="top-share") == ["; the top 5 % hold 70 %."]
     assert len(later.all("figure")) == 1
+
+
+async def test_numbers_that_take_long_come_after_the_first_paint_and_are_asked_for_once(
+    browser: Browser, apis: FakeApis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("recovery_console.portfolio.routes.SOON_SECONDS", 0.05)
+    apis.stuck |= {f"/risk-service/portfolios/default/{name}" for name in ("summary", "concentration")}
+    numbers = "/portfolio/numbers?portfolio=default"
+
+    page = await browser.open("/")
+    asked = len(apis.calls("GET /risk-service/portfolios/default/"))
+    waiting = asyncio.create_task(browser.open(numbers, hx_request="true"))
+    await asyncio.sleep(0)
+    apis.release()
+    later = await waiting
+
+    assert len(page.table("Rank")) == 3
+    assert page.texts("p", class_="lead") == ["The service is counting …"]
+    assert [one.attributes["hx-get"] for one in page.all("section", hx_trigger="load")] == [numbers]
+    assert page.texts("a", href=numbers) == ["Debt and debtors by level, status and score"]
+    assert later.texts("p", id="sentence")[0].endswith("the top 5 % hold 70 %.")
+    assert len(later.all("figure")) == 6
+    assert len(apis.calls("GET /risk-service/portfolios/default/")) == asked == 2
+
+
+async def test_without_scripts_the_numbers_are_a_page_of_their_own(browser: Browser) -> None:
+    page = await browser.open("/portfolio/numbers?portfolio=default")
+
+    assert page.texts("h1") == ["Portfolio default in numbers"]
+    assert len(page.all("figure")) == 6
+
+
+async def test_a_named_portfolio_is_asked_for_beside_the_list_of_all(browser: Browser, apis: FakeApis) -> None:
+    apis.stuck.add("/risk-service/portfolios")
+    waiting = asyncio.create_task(browser.open("/?portfolio=default"))
+    async with asyncio.timeout(10):
+        while len(apis.calls("GET /risk-service/debtors")) < 3:
+            await asyncio.sleep(0.01)
+    apis.release()
+
+    assert len((await waiting).table("Rank")) == 3
 
 
 async def test_a_search_gets_the_table_alone_and_keeps_the_address_to_share(browser: Browser) -> None:
