@@ -236,6 +236,7 @@ class Simulation(TypedDict, total=False):
     id: str
     state: str
     portfolio: str
+    capacities: Counts | None
     as_of: str
     today: PolicyRef
     proposed: PolicyRef

@@ -60,6 +60,24 @@ class Reader:
         whole, _, rest = digits.partition(".")
         return sign + self._grouped(whole) + (self.decimal + rest if rest else "")
 
+    def signed(self, value: int) -> str:
+        """Return a whole number with its sign, 0 without one: 1745 as +1,745."""
+        return f"+{self.number(value)}" if value > 0 else self.number(value)
+
+    def counted(self, count: int, one: str, many: str | None = None) -> str:
+        """Return a number with its noun: 1 batch, 1,000 batches."""
+        return f"{self.number(count)} {one if count == 1 else many or f'{one}s'}"
+
+    def plain_number(self, text: str) -> str:
+        """Return a number as the APIs read it: without groups, with a decimal point. What is none stays as it is."""
+        whole, _, decimals = text.partition(".")
+        if whole.isdecimal() and len(decimals) < 3 and (not decimals or decimals.isdecimal()):
+            return text
+        bare = "".join(text.split())
+        for group in (self.group, "’", "'"):
+            bare = bare.replace(group, "")
+        return bare.replace(self.decimal, ".")
+
     def money(self, amount: str | int | Decimal | None, currency: str | None) -> str:
         """Return an amount with its currency, if the portfolio has one: 1,234.50 EUR."""
         if amount is None:
@@ -95,6 +113,11 @@ class Reader:
         first = len(head) % size or size
         groups = [head[:first], *(head[at : at + size] for at in range(first, len(head), size))]
         return self.group.join([*groups, tail])
+
+
+def whole(text: str) -> int | str:
+    """Return a whole number where the text is one; another text is refused by the API, in its words."""
+    return int(text) if text.isdecimal() and len(text) < 20 else text
 
 
 def moment(text: str | None) -> Markup | str:

@@ -62,7 +62,7 @@ class Security:
         host = ",".join(headers.getlist("host")).lower()
         if host != self._public and not is_own_name(host):
             return 421, "The console does not answer under this name; CONSOLE_PUBLIC_URL sets the one it has."
-        # Prometheus asks a process by its own address; under the name that is for browsers, all of the internet may ask.
+        # Prometheus asks a process by its own address; under the name that is for browsers, anyone may ask.
         if path.rstrip("/") == METRICS_PATH and not is_own_name(host):
             return 404, "There is nothing here."
         if "transfer-encoding" in headers:  # browsers never send forms so, and nothing would bound it

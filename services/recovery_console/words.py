@@ -5,6 +5,14 @@ The order is that of the contract. What is unknown is shown as it is, in plain l
 
 from collections.abc import Iterable
 
+PAGES = (
+    ("/", "Portfolio"),
+    ("/runs", "Runs"),
+    ("/operations", "Operations"),
+    ("/policies", "Policies"),
+    ("/holds", "Holds"),
+)
+"""The pages that every page leads to, with their addresses."""
 LEVELS = ("CRITICAL", "HIGH", "MEDIUM", "LOW")
 STATUSES = ("UNPAID", "PARTIAL", "PAID")
 HOLD_KINDS = (

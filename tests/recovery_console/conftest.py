@@ -35,3 +35,9 @@ async def signed_in(apis: FakeApis) -> AsyncIterator[Any]:
             return found
 
         yield sign_in
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first page waits for everything that will come: tests of what comes later wait less."""
+    monkeypatch.setattr("recovery_console.portfolio.routes.SOON_SECONDS", 60.0)

@@ -53,6 +53,11 @@ def test_money_has_its_currency_where_the_portfolio_has_one() -> None:
     assert Reader().money(None, "EUR") == "–"
 
 
+def test_a_change_has_its_sign_and_a_count_its_noun() -> None:
+    assert [Reader().signed(change) for change in (1745, 0, -1142)] == ["+1,745", "0", "−1,142"]
+    assert [Reader(".").counted(count, "batch", "batches") for count in (1, 4000)] == ["1 batch", "4.000 batches"]
+
+
 def test_a_time_carries_its_exact_instant() -> None:
     shown = moment("2026-03-01T10:30:00.123456+01:00")
 

@@ -17,8 +17,10 @@ def factors_chart(lines: Sequence[FactorLine]) -> Chart:
     return factors("factors", "What the score is made of", rows)
 
 
-def history_chart(assessments: Sequence[Mapping[str, Any]], reader: Reader) -> Chart:
-    """Return the total score over time, the first assessment first."""
+def history_chart(assessments: Sequence[Mapping[str, Any]], reader: Reader) -> Chart | None:
+    """Return the total score over time, the first assessment first; None while there is no line to draw."""
+    if len(assessments) < 2:
+        return None
     points = [
         Point(
             datetime.fromisoformat(one["assessed_at"]).strftime("%Y-%m-%d"),

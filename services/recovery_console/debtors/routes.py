@@ -125,7 +125,7 @@ def _shown(visit: Visit, findings: Findings) -> dict[str, Any]:
         "standing": view.standing(_given(findings.rank, None), reader),
         "equation": view.equation(debtor, document, currency, reader),
         "factors": factors_chart(lines),
-        "history": history_chart(assessments, reader) if assessments else None,
+        "history": history_chart(assessments, reader),
         "assessments": assessments,
         "events": view.events(
             _given(findings.decisions, {"items": []})["items"], _given(findings.skips, {"items": []})["items"]

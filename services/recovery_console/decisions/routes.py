@@ -76,7 +76,7 @@ async def why_not(visit: Visiting, run_id: str) -> Response:
     # A debtor that was deleted since is still known by its id.
     debtor_id = found[0]["id"] if len(found) == 1 else int(text) if text.isdecimal() and len(text) < 19 else None
     fate = await fate_of(visit, run, debtor_id) if debtor_id is not None else None
-    shown = answer(fate, run) if fate is not None else None
+    shown = answer(fate, run, visit.reader) if fate is not None else None
     return visit.page(
         "decisions/why.html", section=SECTION, run=run, text=text, found=found, debtor_id=debtor_id, answer=shown
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from recovery_client.run_shapes import Decision, Explanation, Run, RunError, Skip
 from recovery_console import words
+from recovery_console.formatting import Reader
 
 MAX_REASONS = 3
 OVER = frozenset({"completed", "cancelled", "failed"})
@@ -53,10 +54,10 @@ def rows(decisions: Sequence[Decision]) -> list[Row]:
 def why(decision: Decision) -> str:
     """Return the reasons for a score in words, the largest first."""
     texts = [reason["text"] for reason in decision["reasons"][:MAX_REASONS]]
-    return "; ".join(text.rstrip(".") for text in texts) or "Nothing raises the score"
+    return " ".join(f"{text.rstrip('.')}." for text in texts) or "Nothing raises the score."
 
 
-def answer(fate: Fate, run: Run) -> Answer:
+def answer(fate: Fate, run: Run, reader: Reader) -> Answer:
     """Return why a debtor was not worked in a run, from what left it out, skipped it or stopped it."""
     if fate.decision is not None:
         return Answer(True, f"It was worked: {words.plain(fate.decision['action'])}.", why(fate.decision))
@@ -71,7 +72,7 @@ def answer(fate: Fate, run: Run) -> Answer:
     if fate.error is not None:
         stage, detail = fate.error["stage"], fate.error["detail"]
         return Answer(False, f"It could not be decided: an error at the stage {stage}.", detail)
-    return _not_yet(fate, run)
+    return _not_yet(fate, run, reader)
 
 
 def _left_out(explanation: Explanation | None, run: Run) -> Answer:
@@ -88,12 +89,10 @@ def _left_out(explanation: Explanation | None, run: Run) -> Answer:
     )
 
 
-def _not_yet(fate: Fate, run: Run) -> Answer:
-    place = (
-        f"Rank {fate.explanation['rank']:,} in batch {fate.explanation['batch_sequence']:,}."
-        if fate.explanation
-        else ""
-    )
+def _not_yet(fate: Fate, run: Run, reader: Reader) -> Answer:
+    found, place = fate.explanation, ""
+    if found is not None:
+        place = f"Rank {reader.number(found['rank'])} in batch {reader.number(found['batch_sequence'])}."
     if not fate.looked_through_all:
         return Answer(
             False, "It has no decision. The run has too many skips and errors to look through all of them.", place

@@ -11,6 +11,7 @@ from recovery_console.words import HOLD_KINDS, blocks, plain
 SOON = timedelta(days=7)
 STATES = {"active": "in force", "soon": "ending within 7 days", "over": "not in force", "all": "all"}
 _BEFORE, _AFTER = timedelta(days=30), timedelta(days=60)
+_BACK_AT_MOST, _AHEAD_AT_MOST = timedelta(days=120), timedelta(days=240)  # so that the coming weeks can be seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +48,8 @@ def timeline(holds: Sequence[Hold], now: datetime) -> Timeline:
     """Return the holds over the stretch in which they begin and end, at least a month back and two ahead."""
     starts = [_moment(hold["from"]) for hold in holds]
     ends = [end for hold in holds if (end := _end(hold)) is not None]
-    first = max(min([now - _BEFORE, *starts]), now - 12 * _BEFORE)
-    last = min(max([now + _AFTER, *ends]), now + 12 * _BEFORE)
+    first = max(min([now - _BEFORE, *starts]), now - _BACK_AT_MOST)
+    last = min(max([now + _AFTER, *ends]), now + _AHEAD_AT_MOST)
 
     def place(at: datetime) -> float:
         return round(100 * min(1.0, max(0.0, (at - first) / (last - first))), 2)

@@ -44,7 +44,7 @@ async def redrive(visit: Visiting) -> Response:
     if "reason" not in form:
         return await _answer(visit, problem="Give a reason: it goes into the audit record.", status=422)
     done = await visit.ask(debt.redrive(form["reason"], lane=form.get("lane"), limit=MOST_REDRIVEN))
-    return await _answer(visit, done=redriven_text(done))
+    return await _answer(visit, done=redriven_text(done, visit.reader))
 
 
 async def _answer(visit: Visit, status: int = 200, **said: Any) -> Response:
@@ -62,7 +62,7 @@ async def _live(visit: Visit) -> dict[str, Any]:
         return found | {"condition": None}
     waits = None if isinstance(runs, Away) else waiting_seconds(runs["items"], utc_now())
     heard = None if isinstance(dispatchers, Away) else dispatchers["items"]
-    return found | {"condition": condition(queues["lanes"], consumers["items"], heard, waits)}
+    return found | {"condition": condition(queues["lanes"], consumers["items"], heard, waits, visit.reader)}
 
 
 async def _dead(visit: Visit) -> dict[str, Any]:
@@ -70,4 +70,8 @@ async def _dead(visit: Visit) -> dict[str, Any]:
     letters, queues = await asyncio.gather(looking, counting)
     if isinstance(letters, Away) or isinstance(queues, Away):
         return {"dead": letters if isinstance(letters, Away) else queues, "groups": [], "dead_text": ""}
-    return {"dead": letters, "groups": dead_groups(letters["items"]), "dead_text": dead_text(queues["lanes"])}
+    return {
+        "dead": letters,
+        "groups": dead_groups(letters["items"]),
+        "dead_text": dead_text(queues["lanes"], visit.reader),
+    }

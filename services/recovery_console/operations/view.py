@@ -6,7 +6,7 @@ from datetime import datetime
 
 from recovery_client.run_shapes import DeadLetter, LaneDepth, Redriven, Run
 from recovery_client.shapes import Worker
-from recovery_console.formatting import seconds
+from recovery_console.formatting import Reader, seconds
 from recovery_console.words import plain
 
 SLOW_SECONDS = 300
@@ -35,7 +35,11 @@ class DeadGroup:
 
 
 def condition(
-    lanes: Sequence[LaneDepth], consumers: Sequence[Worker], dispatchers: Sequence[Worker] | None, waits: float | None
+    lanes: Sequence[LaneDepth],
+    consumers: Sequence[Worker],
+    dispatchers: Sequence[Worker] | None,
+    waits: float | None,
+    reader: Reader,
 ) -> Condition:
     """Return the sentences. `dispatchers` is None while the risk service does not answer.
 
@@ -43,9 +47,9 @@ def condition(
     """
     found = [
         *(text for lane in lanes for text in _lane(lane, consumers, waits)),
-        *_loops("consumer", "batches", consumers),
-        *(() if dispatchers is None else _loops("dispatcher", "runs", dispatchers)),
-        *(text for lane in lanes for text in _dead(lane)),
+        *_loops("consumer", "batches", consumers, reader),
+        *(() if dispatchers is None else _loops("dispatcher", "runs", dispatchers, reader)),
+        *(text for lane in lanes for text in _dead(lane, reader)),
     ]
     return Condition(tuple(found) or (WELL,), not found)
 
@@ -66,24 +70,24 @@ def dead_groups(letters: Iterable[DeadLetter]) -> list[DeadGroup]:
     return sorted(groups, key=lambda group: (-group.count, group.reason))
 
 
-def redriven_text(done: Redriven) -> str:
+def redriven_text(done: Redriven, reader: Reader) -> str:
     """Return in a sentence what came back from a redrive."""
     if not done["redriven"] and not done["failed"]:
         return "No dead letter was found: nothing was sent back."
-    lanes = ", ".join(f"{count} {lane}" for lane, count in done["lanes"].items() if count)
-    text = f"Sent back {_counted(done['redriven'], 'dead letter')}{f': {lanes}' if lanes else ''}."
+    lanes = ", ".join(f"{reader.number(count)} {lane}" for lane, count in done["lanes"].items() if count)
+    text = f"Sent back {reader.counted(done['redriven'], 'dead letter')}{f': {lanes}' if lanes else ''}."
     if done["failed"]:
-        text += f" The queue refused {done['failed']}; they stay where they are."
+        text += f" The queue refused {reader.number(done['failed'])}; they stay where they are."
     return text
 
 
-def dead_text(lanes: Sequence[LaneDepth]) -> str:
+def dead_text(lanes: Sequence[LaneDepth], reader: Reader) -> str:
     """Return in a sentence how many dead letters a redrive would send back."""
     total = sum(lane["dead"] for lane in lanes)
     if not total:
         return "There are no dead letters."
-    parts = ", ".join(f"{lane['dead']} {lane['lane']}" for lane in lanes if lane["dead"])
-    return f"{_counted(total, 'dead letter')}: {parts}."
+    parts = ", ".join(f"{reader.number(lane['dead'])} {lane['lane']}" for lane in lanes if lane["dead"])
+    return f"{reader.counted(total, 'dead letter')}: {parts}."
 
 
 def _lane(lane: LaneDepth, consumers: Sequence[Worker], waits: float | None) -> Iterator[str]:
@@ -101,14 +105,14 @@ def _lane(lane: LaneDepth, consumers: Sequence[Worker], waits: float | None) -> 
         yield f"{name} slow: its oldest batch has waited for {_duration(lane['oldest_seconds'] or 0)}"
 
 
-def _loops(kind: str, work: str, workers: Sequence[Worker]) -> Iterator[str]:
+def _loops(kind: str, work: str, workers: Sequence[Worker], reader: Reader) -> Iterator[str]:
     if not workers:
         yield f"No {kind} is running: {work} wait"
     for cause, count in _waiting_for(workers).items():
         yield (
-            f"{_counted(count, kind)} of {len(workers)} waits for {cause}"
+            f"{reader.counted(count, kind)} of {reader.number(len(workers))} waits for {cause}"
             if count == 1
-            else (f"{_counted(count, kind)} of {len(workers)} wait for {cause}")
+            else (f"{reader.counted(count, kind)} of {reader.number(len(workers))} wait for {cause}")
         )
 
 
@@ -120,9 +124,9 @@ def _waiting_for(workers: Iterable[Worker]) -> Mapping[str, int]:
     return counts
 
 
-def _dead(lane: LaneDepth) -> Iterator[str]:
+def _dead(lane: LaneDepth, reader: Reader) -> Iterator[str]:
     if lane["dead"]:
-        yield f"{plain(lane['lane'])} lane has {_counted(lane['dead'], 'dead letter')}"
+        yield f"{plain(lane['lane'])} lane has {reader.counted(lane['dead'], 'dead letter')}"
 
 
 def _group(reason: str, letters: Sequence[DeadLetter]) -> DeadGroup:
@@ -133,10 +137,6 @@ def _group(reason: str, letters: Sequence[DeadLetter]) -> DeadGroup:
 
 def _waits(run: Run) -> bool:
     return run["state"] in _UNFINISHED and run["batches_sent"] > run["batches_done"] + run["batches_dead"]
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _duration(count: float) -> str:

@@ -106,12 +106,12 @@ async def _described(visit: Visit, policy_hash: str, portfolio: Portfolio | None
     """Return a policy as tables, with what the linter finds under the portfolio's jurisdiction."""
     lint: Call[Any] = risk.findings(policy_hash, portfolio["jurisdiction"] if portfolio else "none")
     policy, found = await asyncio.gather(visit.ask(risk.policy(policy_hash)), visit.attempt(lint))
-    described = {"policy": policy, "tables": tables(policy["document"]), "found": found}
+    described = {"policy": policy, "tables": tables(policy["document"], visit.reader), "found": found}
     if isinstance(found, Away):
         return described | {"findings": [], "codes": [], "influence": None, "influence_rows": []}
     return described | {
         "findings": sorted_findings(found["findings"]),
         "codes": error_codes(found["findings"]),
-        "influence": influence_chart("influence", found),
+        "influence": influence_chart("influence", found, visit.reader),
         "influence_rows": influence_rows(found),
     }

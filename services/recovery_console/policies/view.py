@@ -9,7 +9,7 @@ from typing import Any
 from recovery_charts.bars import Bar, bars
 from recovery_charts.figure import Chart
 from recovery_client.shapes import Finding, Findings, Policy, Portfolio
-from recovery_console.formatting import NO_VALUE
+from recovery_console.formatting import NO_VALUE, Reader
 from recovery_console.words import plain
 
 SEVERITIES = ("error", "warning", "note")
@@ -50,10 +50,14 @@ def error_codes(findings: Iterable[Finding]) -> list[str]:
     return list(dict.fromkeys(finding["code"] for finding in findings if finding["severity"] == "error"))
 
 
-def influence_chart(scope: str, findings: Findings) -> Chart:
+def influence_chart(scope: str, findings: Findings, reader: Reader) -> Chart:
     """Return a bar for each factor: in which share of all cases its best and its worst value differ in level."""
     rows = [
-        Bar(plain(factor), _percent(found["level_flip_share"]), found["level_flip_share"])
+        Bar(
+            plain(factor),
+            _percent(found["level_flip_share"]),
+            reader.percent(_percent(found["level_flip_share"]).quantize(Decimal("0.1"))),
+        )
         for factor, found in findings["influence"].items()
     ]
     return bars(scope, "How often a factor alone changes the level", rows, ("Factor", "Share of all cases"))

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from recovery_console.formatting import Reader
 from recovery_console.words import LEVELS, STATUSES
 
 TOPS = (1, 5, 10, 25, 50)
@@ -54,15 +55,15 @@ class Filters:
         }
 
 
-def from_query(query: Mapping[str, str]) -> Filters:
+def from_query(query: Mapping[str, str], reader: Reader) -> Filters:
     """Return the filters in an address. What it cannot mean is left out."""
     level, status, top = query.get("level"), query.get("status"), query.get("top", "")
     return Filters(
         search=(query.get("q") or "").strip()[:MAX_TEXT_CHARS] or None,
         level=level if level in LEVELS else None,
         status=status if status in STATUSES else None,
-        min_debt=query.get("min_debt") or None,
-        max_debt=query.get("max_debt") or None,
+        min_debt=reader.plain_number(query.get("min_debt", "")) or None,
+        max_debt=reader.plain_number(query.get("max_debt", "")) or None,
         top=int(top) if top.isdecimal() and int(top) in TOPS else None,
         from_priority=query.get("from") or None,
         cursor=query.get("cursor") or None,

@@ -35,7 +35,7 @@ router = APIRouter()
 async def portfolio_page(visit: Visiting) -> Response:
     """Show a portfolio: its sentence, what needs attention, its charts, its debtors."""
     until = asyncio.get_running_loop().time() + SOON_SECONDS
-    filters = from_query(visit.request.query_params)
+    filters = from_query(visit.request.query_params, visit.reader)
     listing = asyncio.create_task(visit.ask(risk.portfolios(limit=MAX_PORTFOLIOS)))
     # An address that names its portfolio, as all links do, need not wait for the list of them.
     asking = asyncio.create_task(_parts(visit, visit.portfolio, filters, until)) if visit.portfolio else None
@@ -71,7 +71,7 @@ async def numbers_page(visit: Visiting) -> Response:
 @router.get("/portfolio/ranking")
 async def ranking(visit: Visiting) -> Response:
     """Return the table alone, while a person searches or filters. The address of the page stays the one to share."""
-    filters = from_query(visit.request.query_params)
+    filters = from_query(visit.request.query_params, visit.reader)
     page = visit.address("/", filters.parameters())
     if not visit.is_fragment:
         return RedirectResponse(page, 303)
@@ -89,7 +89,7 @@ async def late_ranks(visit: Visiting) -> Response:
     given = visit.request.query_params.get("ids", "").split(",")[:PAGE_ROWS]
     ids = [int(one) for one in given if one.isdecimal() and len(one) < MAX_ID_DIGITS]
     asked: list[Any] = [{"id": debtor_id, "payment_status": "UNPAID"} for debtor_id in ids]
-    ranks = await ranks_of(asked, _asking(visit), whole=False)
+    ranks = await ranks_of(asked, _asking(visit), whole=visit.request.query_params.get("whole") == "1")
     return visit.page("portfolio/_ranks.html", ranks=ranks)
 
 
@@ -173,7 +173,7 @@ async def _attention(visit: Visit, portfolio: str, until: float) -> list[view.No
         _of_all(visit, debt.queues(), until),
         _of_all(visit, debt.workers(), until),
     )
-    return view.attention(runs, holds, queues, workers, now)
+    return view.attention(runs, holds, queues, workers, now, visit.reader)
 
 
 async def _of_all(visit: Visit, call: Any, until: float) -> Any:

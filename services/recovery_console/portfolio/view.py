@@ -31,6 +31,7 @@ class Row:
     debtor_id: int
     rank: int | None
     is_pending: bool
+    is_paid: bool
     left_out: str | None
     name: str
     reference: str
@@ -88,6 +89,7 @@ def row(debtor: Debtor, rank: Mapping[str, Any] | None) -> Row:
         debtor_id=debtor["id"],
         rank=rank["rank"],
         is_pending=is_pending,
+        is_paid=debtor["payment_status"] == "PAID",
         left_out=words.reason(rank["reason"]) if rank["reason"] else None,
         name=debtor["name"],
         reference=debtor["external_ref"] or "",
@@ -99,13 +101,13 @@ def row(debtor: Debtor, rank: Mapping[str, Any] | None) -> Row:
     )
 
 
-def attention(runs: Any, holds: Any, queues: Any, workers: Any, now: datetime) -> list[Notice]:
+def attention(runs: Any, holds: Any, queues: Any, workers: Any, now: datetime, reader: Reader) -> list[Notice]:
     """Return what needs attention, the urgent first: services away, dead letters, no consumer, runs, holds that end."""
     notices = [
         *(Notice(answer.text, "/operations", True) for answer in _away(runs, holds, queues, workers)),
-        *_stuck(queues, workers),
-        *_running(runs),
-        *_ending(holds, now),
+        *_stuck(queues, workers, reader),
+        *_running(runs, reader),
+        *_ending(holds, now, reader),
     ]
     return sorted(notices, key=lambda notice: not notice.urgent)
 
@@ -115,7 +117,7 @@ def _away(*answers: Any) -> list[Away]:
     return list(found.values())
 
 
-def _stuck(queues: Any, workers: Any) -> list[Notice]:
+def _stuck(queues: Any, workers: Any, reader: Reader) -> list[Notice]:
     if queues is None:
         return [Notice("The queues were not counted in time", "/operations")]
     if isinstance(queues, Away):
@@ -124,27 +126,27 @@ def _stuck(queues: Any, workers: Any) -> list[Notice]:
     waiting = sum(lane["waiting"] for lane in queues["lanes"])
     idle = isinstance(workers, dict) and not workers["items"] and waiting > 0
     return [
-        *([Notice(f"{dead} dead {'letter' if dead == 1 else 'letters'}", "/operations", True)] if dead else []),
+        *([Notice(reader.counted(dead, "dead letter"), "/operations", True)] if dead else []),
         *([Notice("Batches wait, and no consumer is alive", "/operations", True)] if idle else []),
     ]
 
 
-def _running(runs: Any) -> list[Notice]:
+def _running(runs: Any, reader: Reader) -> list[Notice]:
     if isinstance(runs, Away):
         return []
     return [
-        Notice(f"A run is {run['state']}{_progress(run)}", f"/runs/{run['id']}")
+        Notice(f"A run is {run['state']}{_progress(run, reader)}", f"/runs/{run['id']}")
         for run in runs["items"]
         if run["state"] in ACTIVE_STATES
     ]
 
 
-def _progress(run: Mapping[str, Any]) -> str:
+def _progress(run: Mapping[str, Any], reader: Reader) -> str:
     total = run["batches_total"]
-    return f": {run['batches_done']} of {total} batches done" if total else ""
+    return f": {reader.number(run['batches_done'])} of {reader.number(total)} batches done" if total else ""
 
 
-def _ending(holds: Any, now: datetime) -> list[Notice]:
+def _ending(holds: Any, now: datetime, reader: Reader) -> list[Notice]:
     if isinstance(holds, Away):
         return []
     ends = [datetime.fromisoformat(hold["until"]) for hold in holds["items"] if hold["until"]]
@@ -152,4 +154,4 @@ def _ending(holds: Any, now: datetime) -> list[Notice]:
     least = "At least " if holds["next_cursor"] and count else ""
     if not count:
         return []
-    return [Notice(f"{least}{count} {'hold ends' if count == 1 else 'holds end'} within 7 days", "/holds")]
+    return [Notice(f"{least}{reader.counted(count, 'hold ends', 'holds end')} within 7 days", "/holds")]

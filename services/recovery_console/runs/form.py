@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from recovery_console import words
-from recovery_console.formatting import Reader
+from recovery_console.formatting import Reader, whole
 
 DEFAULTS = {"batch_size": "100", "threshold": "500000", "unit": "person"}
 _TEXTS = ("portfolio", "policy", "unit")
@@ -31,7 +31,7 @@ class RunForm:
     @property
     def batch_size(self) -> int | None:
         """How many debtors a batch has; None where that is no number between 1 and 1,000."""
-        text = plain_number(self["batch_size"], self.reader)
+        text = self.reader.plain_number(self["batch_size"])
         return int(text) if text.isdecimal() and 1 <= int(text) <= 1_000 else None
 
     @property
@@ -52,39 +52,23 @@ class RunForm:
 
     def body(self) -> dict[str, Any]:
         """Return the body that starts the run."""
-        options = self._options() | {"batch_size": _whole(plain_number(self["batch_size"], self.reader))}
+        options = self._options() | {"batch_size": whole(self.reader.plain_number(self["batch_size"]))}
         return options | {"filters": self._filters() or None, "capacities": self._capacities() or None}
 
     def _options(self) -> dict[str, Any]:
         texts = {name: self[name] for name in _TEXTS if self[name]}
-        limit = plain_number(self["limit"], self.reader)
-        numbers = {"threshold": plain_number(self["threshold"], self.reader)}
-        return texts | numbers | ({"limit": _whole(limit)} if limit else {})
+        limit = self.reader.plain_number(self["limit"])
+        numbers = {"threshold": self.reader.plain_number(self["threshold"])}
+        return texts | numbers | ({"limit": whole(limit)} if limit else {})
 
     def _filters(self) -> dict[str, Any]:
         chosen = {
             "risk_level": [level for level in words.LEVELS if self[LEVEL + level]],
             "payment_status": [status for status in words.STATUSES if self[STATUS + status]],
         }
-        debts = {name: plain_number(self[name], self.reader) for name in ("min_debt", "max_debt") if self[name]}
+        debts = {name: self.reader.plain_number(self[name]) for name in ("min_debt", "max_debt") if self[name]}
         return {name: values for name, values in chosen.items() if values} | debts
 
     def _capacities(self) -> dict[str, Any]:
-        typed = {action: plain_number(self[CAPACITY + action], self.reader) for action in words.ACTIONS}
-        return {action: _whole(text) for action, text in typed.items() if text}
-
-
-def plain_number(text: str, reader: Reader) -> str:
-    """Return a number as the API reads it: without groups, with a decimal point. What is none stays as it is."""
-    whole, _, decimals = text.partition(".")
-    if whole.isdecimal() and len(decimals) < 3 and (not decimals or decimals.isdecimal()):
-        return text
-    bare = "".join(text.split())
-    for group in (reader.group, "’", "'"):
-        bare = bare.replace(group, "")
-    return bare.replace(reader.decimal, ".")
-
-
-def _whole(text: str) -> int | str:
-    """Return a whole number where the text is one; another text is refused by the API, in its words."""
-    return int(text) if text.isdecimal() and len(text) < 20 else text
+        typed = {action: self.reader.plain_number(self[CAPACITY + action]) for action in words.ACTIONS}
+        return {action: whole(text) for action, text in typed.items() if text}

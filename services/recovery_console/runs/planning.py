@@ -81,12 +81,7 @@ def in_batches(debtors: int, size: int) -> int:
 
 def button(debtors: int, batches: int, reader: Reader) -> str:
     """Return what the button says: exactly what it does."""
-    return f"Start: {counted(debtors, 'debtor', reader)} in {counted(batches, 'batch', reader, 'batches')}"
-
-
-def counted(count: int, one: str, reader: Reader, many: str | None = None) -> str:
-    """Return a number with its noun."""
-    return f"{reader.number(count)} {one if count == 1 else many or f'{one}s'}"
+    return f"Start: {reader.counted(debtors, 'debtor')} in {reader.counted(batches, 'batch', 'batches')}"
 
 
 def left_out(excluded: Mapping[str, int]) -> list[LeftOut]:

@@ -8,12 +8,13 @@ from fastapi import APIRouter, Response
 from recovery_client import risk
 from recovery_client.errors import RejectedError
 from recovery_console.dependencies import Visit, Visiting
+from recovery_console.simulations.form import CAPACITY, UnclearFormError, body_of, has_capacities
 from recovery_console.simulations.view import exposures, is_over, matrix, movers, pairs
 
 router = APIRouter(prefix="/simulations")
 
 MOST = 500
-UNITS = {"person": "one account a person", "account": "every account"}
+UNITS = {"person": "One account of each person", "account": "Every account"}
 _OF_THE_FORM = (404, 409, 422)
 
 
@@ -28,13 +29,10 @@ async def start(visit: Visiting) -> Response:
     """Start a simulation, and go to it."""
     visit.require("operator")
     given = await visit.form()
-    options: dict[str, Any] = {
-        name: given[name] for name in ("portfolio", "policy", "threshold", "unit") if name in given
-    }
-    if given.get("top_k", "").isdecimal():
-        options["top_k"] = int(given["top_k"])
     try:
-        simulation = await visit.ask(risk.simulate(**options))
+        simulation = await visit.ask(risk.simulate(**body_of(given, visit.reader)))
+    except UnclearFormError as error:
+        return await _form(visit, given, 422, str(error))
     except RejectedError as error:
         if error.status not in _OF_THE_FORM:
             raise
@@ -57,6 +55,7 @@ async def one(visit: Visiting, simulation_id: str) -> Response:
             "excluded": pairs(simulation["excluded"], reasons=True),
             "exposures": exposures(simulation["exposure"]),
             "movers": movers(simulation["movers"]),
+            "capacities": simulation["capacities"] or {},
         }
     return visit.page(f"simulations/{'_report' if visit.is_fragment else 'one'}.html", **shown)
 
@@ -75,5 +74,7 @@ async def _form(visit: Visit, given: dict[str, str], status: int = 200, problem:
         names=names,
         policies=policies["items"],
         units=UNITS,
+        capacity=CAPACITY,
+        has_capacities=has_capacities(given),
         problem=problem,
     )

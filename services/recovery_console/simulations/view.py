@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from recovery_client.shapes import Exposure, Simulation
+from recovery_console.formatting import Reader
 from recovery_console.words import LEVELS, plain, reason
 
 OVER = ("completed", "failed", "cancelled")
@@ -22,17 +23,16 @@ class Matrix:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One count on both sides; `difference` is written with its sign."""
+    """One count on both sides."""
 
     name: str
     today: int
     proposed: int
 
     @property
-    def difference(self) -> str:
-        """The difference with its sign, 0 without one."""
-        change = self.proposed - self.today
-        return f"+{change}" if change > 0 else str(change).replace("-", "−")
+    def change(self) -> int:
+        """How much it would grow; negative where it would shrink."""
+        return self.proposed - self.today
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +52,14 @@ class Mover:
     today: int | None
     proposed: int | None
 
-    @property
-    def change(self) -> str:
-        """The change in words."""
+    def change(self, reader: Reader) -> str:
+        """Return the change in words."""
         if self.today is None:
             return "ranked only under the proposed policy"
         if self.proposed is None:
             return "no longer ranked"
         places = abs(self.today - self.proposed)
-        return f"{places} {'up' if self.proposed < self.today else 'down'}"
+        return f"{reader.number(places)} {'up' if self.proposed < self.today else 'down'}"
 
 
 def matrix(levels: Mapping[str, Mapping[str, int]]) -> Matrix:

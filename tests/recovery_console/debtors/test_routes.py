@@ -33,8 +33,12 @@ async def test_it_writes_the_priority_out_as_score_times_debt(browser: Browser) 
 async def test_its_parts_are_regions_with_names(browser: Browser) -> None:
     page = await browser.open("/debtors/7")
 
-    named = {one.attributes["id"]: one.text for one in page.all("h2")}
-    assert [named[one.attributes["aria-labelledby"]] for one in page.all("section")] == REGIONS
+    named = {one.attributes.get("id"): one.text for one in page.all("h2")}
+    assert [named[one.attributes["aria-labelledby"]] for one in page.all("section")] == [
+        region for region in REGIONS if region != "Reasons"
+    ]
+    [reasons] = page.all("div", role="region", title="Reasons")
+    assert reasons.text.startswith("Reasons What the score is made of")
 
 
 async def test_a_bar_for_each_factor_has_its_neutral_mark_and_its_sentence(browser: Browser) -> None:

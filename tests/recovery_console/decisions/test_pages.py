@@ -37,13 +37,13 @@ def known(apis: FakeApis, debtor_id: int, *decisions: Any, **explanation: Any) -
 async def test_decisions_have_their_reasons(browser: Browser) -> None:
     page = await browser.open(f"{RUN}/decisions")
     [row] = page.table()
-    assert (row["Debtor"], row["Action"], row["Level"], row["Why"]) == ("7", "Agent call", "High", "4 late payments")
+    assert (row["Debtor"], row["Action"], row["Level"], row["Why"]) == ("7", "Agent call", "High", "4 late payments.")
 
 
 async def test_a_blocked_action_is_said_in_words(browser: Browser, apis: FakeApis) -> None:
     apis.answers[f"{DEBT_RUN}/decisions"] = a_page(a_decision(blocked=["LEGAL_REVIEW"]))
     page = await browser.open(f"{RUN}/decisions")
-    assert page.table()[0]["Why"] == "4 late payments Blocked by a hold: Legal review"
+    assert page.table()[0]["Why"] == "4 late payments. Blocked by a hold: Legal review"
 
 
 async def test_action_and_level_are_asked_of_the_api(browser: Browser, apis: FakeApis) -> None:
@@ -159,4 +159,4 @@ async def test_why_not_finds_none(browser: Browser, apis: FakeApis) -> None:
     apis.answers["GET /risk-service/debtors"] = a_page()
     page = await browser.open(f"{RUN}/why?debtor=%3Cscript%3E")
     assert page.texts("p", class_="empty")[0].startswith("No debtor of this portfolio")
-    assert page.all("input", id="debtor")[0].attributes["value"] == "<script>"
+    assert page.all("input", name="debtor")[0].attributes["value"] == "<script>"

@@ -6,6 +6,7 @@ import pytest
 from tests.recovery_console.run_builders import a_completed_run, a_decision, a_run, a_skip, an_error, an_explanation
 
 from recovery_console.decisions.view import Fate, answer, why
+from recovery_console.formatting import Reader
 
 DONE = a_completed_run()
 
@@ -39,16 +40,16 @@ DONE = a_completed_run()
     ],
 )
 def test_every_end_has_its_sentence(fate: Fate, run: Any, sentence: str) -> None:
-    assert answer(fate, run).sentence == sentence
+    assert answer(fate, run, Reader()).sentence == sentence
 
 
 def test_a_hold_and_a_leading_account_are_named() -> None:
-    held = answer(Fate(an_explanation(outcome="excluded", reason="HOLD_DISPUTE", hold_id="h1")), DONE)
-    covered = answer(Fate(an_explanation(outcome="excluded", reason="COVERED", lead_debtor_id=3)), DONE)
+    held = answer(Fate(an_explanation(outcome="excluded", reason="HOLD_DISPUTE", hold_id="h1")), DONE, Reader())
+    covered = answer(Fate(an_explanation(outcome="excluded", reason="COVERED", lead_debtor_id=3)), DONE, Reader())
     assert (held.hold_id, covered.lead_debtor_id) == ("h1", 3)
 
 
 def test_reasons_are_the_largest_ones_in_words() -> None:
     reasons = [{"code": "A", "text": f"reason {n}.", "contribution": 9 - n} for n in range(5)]
-    assert why(a_decision(reasons=reasons)) == "reason 0; reason 1; reason 2"
-    assert why(a_decision(reasons=[])) == "Nothing raises the score"
+    assert why(a_decision(reasons=reasons)) == "reason 0. reason 1. reason 2."
+    assert why(a_decision(reasons=[])) == "Nothing raises the score."

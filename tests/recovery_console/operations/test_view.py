@@ -6,6 +6,7 @@ import pytest
 from tests.recovery_console.builders import NOW
 from tests.recovery_console.operations.builders import a_dead_letter, a_lane, a_worker
 
+from recovery_console.formatting import Reader
 from recovery_console.operations.view import condition, dead_groups, dead_text, redriven_text, waiting_seconds
 
 AT = datetime(2026, 3, 1, 9, 34, tzinfo=UTC)
@@ -14,11 +15,11 @@ CONSUMER, DISPATCHER = a_worker(), a_worker("dispatch")
 
 
 def said(lanes=IDLE, consumers=(CONSUMER,), dispatchers=(DISPATCHER,), waits=None):
-    return condition(lanes, consumers, dispatchers, waits).sentences
+    return condition(lanes, consumers, dispatchers, waits, Reader()).sentences
 
 
 def test_when_nothing_is_wrong_one_sentence_says_so():
-    assert condition(IDLE, [a_worker()], [a_worker("dispatch")], None).well
+    assert condition(IDLE, [a_worker()], [a_worker("dispatch")], None, Reader()).well
     assert said() == ("All well",)
 
 
@@ -64,8 +65,8 @@ def test_dead_letters_are_counted_by_lane():
     lanes = [a_lane("high", dead=2), a_lane("standard", dead=1)]
 
     assert said(lanes) == ("High lane has 2 dead letters", "Standard lane has 1 dead letter")
-    assert dead_text(lanes) == "3 dead letters: 2 high, 1 standard."
-    assert dead_text(IDLE) == "There are no dead letters."
+    assert dead_text(lanes, Reader()) == "3 dead letters: 2 high, 1 standard."
+    assert dead_text(IDLE, Reader()) == "There are no dead letters."
 
 
 def test_dead_letters_are_grouped_by_reason_the_most_frequent_first():
@@ -95,7 +96,7 @@ def test_dead_letters_are_grouped_by_reason_the_most_frequent_first():
     ],
 )
 def test_a_redrive_says_what_came_back(done, text):
-    assert redriven_text({**done, "not_found": []}) == text
+    assert redriven_text({**done, "not_found": []}, Reader()) == text
 
 
 def a_run(**changes):

@@ -2,11 +2,12 @@
 
 from tests.recovery_console.policies.builders import a_document
 
+from recovery_console.formatting import Reader
 from recovery_console.policies.document import tables
 
 
 def test_the_built_in_document_becomes_tables_without_loss():
-    found = tables(a_document())
+    found = tables(a_document(), Reader())
 
     assert found.most == 390
     assert found.objective == "Priority is score × debt."
@@ -20,7 +21,7 @@ def test_the_built_in_document_becomes_tables_without_loss():
 
 
 def test_levels_are_said_by_their_borders():
-    assert dict(tables(a_document()).levels) == {
+    assert dict(tables(a_document(), Reader()).levels) == {
         "LOW": "up to 30 % of the most points",
         "MEDIUM": "over 30, up to 60 % of the most points",
         "HIGH": "over 60, up to 80 % of the most points",
@@ -29,10 +30,10 @@ def test_levels_are_said_by_their_borders():
 
 
 def test_a_row_of_the_treatment_reads_as_a_sentence():
-    rows = tables(a_document()).treatment
+    rows = tables(a_document(), Reader()).treatment
 
     assert (rows[0].conditions, rows[0].action) == ("payment status paid", "No action")
-    assert rows[2].conditions == "level critical; debt of 50000.00 or more"
+    assert rows[2].conditions == "level critical; debt of 50,000.00 or more"
     assert rows[5].conditions == "level medium or high; payment status partial"
     assert rows[-1].conditions == "every other debtor"
 
@@ -56,7 +57,7 @@ def test_attributes_ratios_and_missing_values_are_said():
         "insured": {"input": "attributes.insured", "weight": 2, "neutral": 1, "points": {"true": 1, "false": 4}},
     }
 
-    first, second, third = tables(a_document(factors=factors)).factors
+    first, second, third = tables(a_document(factors=factors), Reader()).factors
 
     assert (first.input, first.cells[-1].when, first.cells[-1].points) == ("Days past due", "the value is missing", 5)
     assert (second.input, second.cells[0].when, second.cells[1].points) == (
@@ -75,7 +76,7 @@ def test_conditions_on_attributes_are_said():
         "attributes": {"home": ["OWNER", "RENT"], "insured": [True], "days_past_due": {"min": 30, "max": 90}},
     }
 
-    (found,) = tables(a_document(treatment=[row])).treatment
+    (found,) = tables(a_document(treatment=[row]), Reader()).treatment
 
     assert found.conditions == (
         "lane high; debt below 500.00; home OWNER or RENT; insured yes; days past due of 30 or more and below 90"
@@ -89,11 +90,11 @@ def test_an_objective_with_rates_and_costs_is_a_table():
         "cost": {"AGENT_CALL": 4},
     }
 
-    found = tables(a_document(objective=objective))
+    found = tables(a_document(objective=objective), Reader())
 
     assert found.objective.startswith("Priority is the value per effort")
     assert found.objective_rows == (
-        ("Rate of low", "9000 of 10000"),
-        ("Rate of critical", "500 of 10000"),
+        ("Rate of low", "9,000 of 10,000"),
+        ("Rate of critical", "500 of 10,000"),
         ("Cost of agent call", "4"),
     )

@@ -7,6 +7,7 @@ from tests.recovery_console.builders import POLICY, a_page
 from tests.recovery_console.fake_apis import Refusal
 from tests.recovery_console.policies.builders import DRAFT_HASH, a_draft, a_finding, a_rule_book, some_findings
 
+from recovery_console.formatting import Reader
 from recovery_console.policies.view import differences, influence_chart
 
 pytestmark = pytest.mark.anyio
@@ -127,9 +128,9 @@ async def test_without_a_portfolio_the_page_says_so(browser, apis):
 
 
 def test_influence_is_drawn_by_its_exact_share():
-    chart = influence_chart("i", some_findings())
+    chart = influence_chart("i", some_findings(), Reader())
 
-    assert chart.table.rows == (("Debt ratio", "217/450"),)
+    assert chart.table.rows == (("Debt ratio", "48.2\u00a0%"),)
 
 
 def test_a_difference_is_text_on_both_sides():

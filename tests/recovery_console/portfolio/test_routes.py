@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from tests.recovery_console.builders import a_debtor, a_page, a_portfolio, a_rank, a_summary, some_queues
@@ -9,6 +10,7 @@ from tests.recovery_console.debtors.builders import a_hold
 from tests.recovery_console.fake_apis import DEBT, RISK, FakeApis, Refusal
 from tests.recovery_console.reading import Browser
 
+from recovery_console.dependencies import Visit
 from service_kit.clock import utc_now
 
 pytestmark = pytest.mark.anyio
@@ -154,11 +156,12 @@ async def test_each_chart_has_its_table_and_its_bars_filter(browser: Browser) ->
 async def test_a_concentration_that_takes_long_comes_after_the_first_paint(
     browser: Browser, apis: FakeApis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("recovery_console.portfolio.routes.SOON_SECONDS", 0.05)
-    apis.stuck.add("/risk-service/portfolios/default/concentration")
+    async def only_the_others(visit: Visit, call: Any, until: float | None) -> Any:
+        return None if call.path.endswith("/concentration") else await visit.attempt(call)
+
+    monkeypatch.setattr(Visit, "soon", only_the_others)
 
     page = await browser.open("/")
-    apis.release()
     later = await browser.open("/portfolio/concentration?portfolio=default", hx_request="true")
 
     assert [one.attributes["hx-get"] for one in page.all("div", hx_trigger="load")] == [
@@ -223,7 +226,7 @@ async def test_a_search_gets_the_table_alone_and_keeps_the_address_to_share(brow
 async def test_ranks_that_take_long_come_after_the_first_paint(
     browser: Browser, apis: FakeApis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("recovery_console.portfolio.routes.SOON_SECONDS", 0.05)
+    monkeypatch.setattr("recovery_console.portfolio.routes.SOON_SECONDS", 1.0)
     apis.stuck.add("/risk-service/debtors/8/rank")
 
     page = await browser.open("/?level=HIGH")
@@ -233,6 +236,26 @@ async def test_ranks_that_take_long_come_after_the_first_paint(
     assert [row["Rank"] for row in page.table("Rank")] == ["1", "…", "–"]
     assert [one.attributes["hx-get"] for one in page.all("div", hx_trigger="load")] == ["/portfolio/ranks?ids=8"]
     assert later.texts("span", id="rank-8") == ["2"]
+
+
+async def test_late_ranks_of_the_whole_order_take_as_few_questions_as_those_of_the_page(
+    browser: Browser, apis: FakeApis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("recovery_console.portfolio.routes.SOON_SECONDS", 0.0)
+    monkeypatch.setattr("recovery_console.portfolio.routes.RANKS_SECONDS", 0.0)
+    some = range(1, 31)
+    apis.answers["GET /risk-service/debtors"] = a_page(*map(a_debtor, some), a_debtor(31, payment_status="PAID"))
+    apis.answers |= {f"GET /risk-service/debtors/{one}/rank": a_rank(one, one) for one in some}
+
+    page = await browser.open("/")
+    [late] = [
+        one.attributes["hx-get"] for one in page.all("div", hx_trigger="load") if "ranks" in one.attributes["hx-get"]
+    ]
+    before = len(apis.asked)
+    later = await browser.open(late, hx_request="true")
+
+    assert [later.texts("span", id=f"rank-{one}") for one in (1, 17, 30)] == [["1"], ["17"], ["30"]]
+    assert len(apis.asked) - before == 2
 
 
 async def test_holds_that_end_within_a_week_need_attention(browser: Browser, apis: FakeApis) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from recovery_console.formatting import Reader
-from recovery_console.runs.form import RunForm, plain_number
+from recovery_console.runs.form import RunForm
 
 ENGLISH, GERMAN, FRENCH = Reader(), Reader(".", ","), Reader("\u202f", ",")
 
@@ -26,7 +26,7 @@ def a_form(**typed: str) -> RunForm:
     ],
 )
 def test_numbers_as_people_write_them(text: str, reader: Reader, meant: str) -> None:
-    assert plain_number(text, reader) == meant
+    assert reader.plain_number(text) == meant
 
 
 def test_an_untouched_form_asks_with_the_defaults() -> None:

@@ -36,6 +36,54 @@ async def test_a_simulation_is_started_and_shown(browser, apis):
     assert json.loads(asked.content) == {"policy": "house", "portfolio": "default", "unit": "account", "top_k": 50}
 
 
+async def test_capacities_and_numbers_are_sent_as_the_reader_wrote_them(browser, apis):
+    sent = {"policy": "house", "threshold": "750.000,50", "top_k": "1.000", "capacity_AGENT_CALL": "4.000"}
+
+    await browser.send("/simulations", sent, accept_language="de")
+
+    (asked,) = [one for one in apis.asked if one.method == "POST"]
+    assert json.loads(asked.content) == {
+        "policy": "house",
+        "threshold": "750000.50",
+        "top_k": 1000,
+        "capacities": {"AGENT_CALL": 4000},
+    }
+
+
+async def test_a_document_that_is_not_uploaded_can_be_simulated(browser, apis):
+    await browser.send("/simulations", {"policy": "", "document": '{"name": "mine"}'})
+
+    (asked,) = [one for one in apis.asked if one.method == "POST"]
+    assert json.loads(asked.content) == {"policy": {"name": "mine"}}
+
+
+@pytest.mark.parametrize(
+    ("sent", "said"),
+    [
+        ({}, "Name a policy, or paste a document: one of the two."),
+        ({"policy": "house", "document": "{}"}, "Name a policy, or paste a document: one of the two."),
+        ({"document": "[]"}, "The document is no JSON object."),
+        ({"document": "{"}, "The document is no JSON: "),
+    ],
+)
+async def test_a_form_that_names_no_policy_is_shown_again_as_it_was(browser, apis, sent, said):
+    page = await browser.send("/simulations", sent | {"top_k": "70"})
+
+    assert page.status == 422
+    assert page.texts("p", role="alert")[0].startswith(said)
+    assert page.texts("textarea") == [sent.get("document", "")]
+    assert page.all("input", id="top_k")[0].attributes["value"] == "70"
+    assert [one for one in apis.asked if one.method == "POST"] == []
+
+
+async def test_the_report_says_which_capacities_both_sides_had(browser, apis):
+    apis.answers["GET /risk-service/simulations/s1"] = a_simulation(capacities={"AGENT_CALL": 4000})
+
+    page = await browser.open("/simulations/s1")
+
+    assert "With room for 4,000 × agent call." in page.response.text
+
+
 @pytest.mark.parametrize("status", [404, 422])
 async def test_an_unknown_policy_is_said_on_the_form_and_the_form_stays(browser, apis, status):
     apis.refusing["POST /risk-service/simulations"] = Refusal(status, "there is no such policy")

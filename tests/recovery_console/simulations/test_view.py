@@ -2,6 +2,7 @@
 
 from tests.recovery_console.simulations.builders import a_simulation
 
+from recovery_console.formatting import Reader
 from recovery_console.simulations.view import exposures, matrix, movers, pairs
 
 
@@ -21,7 +22,7 @@ def test_an_empty_book_has_an_empty_matrix():
 def test_both_sides_are_paired_by_name_with_the_signed_difference():
     rows = pairs(a_simulation()["actions"])
 
-    assert [(row.name, row.today, row.proposed, row.difference) for row in rows] == [
+    assert [(row.name, row.today, row.proposed, Reader().signed(row.change)) for row in rows] == [
         ("Agent call", 3, 2, "−1"),
         ("Specialist review", 0, 1, "+1"),
     ]
@@ -43,7 +44,7 @@ def test_a_level_that_only_one_side_has_is_shown():
 def test_movers_go_up_or_down_or_are_ranked_on_one_side():
     found = movers([*a_simulation()["movers"], {"debtor_id": 5, "rank_today": 2, "rank_proposed": None}])
 
-    assert [one.change for one in found] == [
+    assert [one.change(Reader()) for one in found] == [
         "ranked only under the proposed policy",
         "2 up",
         "1 down",

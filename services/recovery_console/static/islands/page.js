@@ -16,6 +16,14 @@ function showTimes(root) {
   }
 }
 
+// An option holds text alone: the time that it ends with is then that of the reader's zone.
+function showOptions() {
+  for (const option of document.querySelectorAll("option[data-at]")) {
+    const at = new Date(option.dataset.at);
+    option.textContent = option.textContent.replace(/\S+ \S+ UTC$/, inZone.format(at));
+  }
+}
+
 // A second click must not send a form twice; going back must not leave it dead.
 function sendOnce(event) {
   const form = event.target;
@@ -83,4 +91,5 @@ new MutationObserver((changes) => {
   if (changes.some((change) => change.type === "attributes" || change.addedNodes.length > 0)) showTimes(document);
 }).observe(document.body, { childList: true, subtree: true, attributeFilter: ["data-shown"] });
 showTimes(document);
+showOptions();
 plan(recovers !== undefined ? LOOK_AGAIN_MS : LOOK_MS);
