@@ -72,7 +72,7 @@ def _one_each(lane: Lane) -> list[tuple[int, int]]:
 
 
 def _coarse(lane: Lane, total: int, urgent: int | None) -> list[tuple[int, int]]:
-    """Return MAX_CELLS cells for more batches than that, equal neighbours as one."""
+    """Return MAX_CELLS cells for more batches than that, equal ones side by side as one."""
     cells: list[dict[int, int]] = [{} for _ in range(MAX_CELLS)]
     start = 0
     for key, length in lane.stretches:

@@ -139,7 +139,7 @@ def count_dead(connection: Connection, number: int) -> int:
 
 
 def stretches(connection: Connection, number: int) -> list[Stretch]:
-    """Return the batches of a run in their order; neighbours of one lane in one state are one stretch."""
+    """Return the batches of a run in their order, those side by side in one lane and state as one stretch."""
     columns, order = run_batches.c, run_batches.c.sequence
     lane_before, state_before = (
         func.lag(columns.lane).over(order_by=order),

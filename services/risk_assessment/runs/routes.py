@@ -181,7 +181,7 @@ async def events(run_id: RunId, request: Request, context: Context) -> EventStre
 
 @router.get("/{run_id}/batches", response_model=RunBatchesOut, dependencies=viewer(Origin.PATH))
 def read_batches(run_id: RunId, context: Context) -> Response:
-    """Where each batch of the run is: those of the high lane first, neighbours in one state as one stretch."""
+    """Where each batch of the run is: those of the high lane first, those side by side in one state as one stretch."""
     with context.reading() as connection:
         shown = queries.batches(connection, run_id, context.portfolios)
     return json_response(RunBatchesOut.model_validate(shown))

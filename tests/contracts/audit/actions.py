@@ -77,6 +77,7 @@ IMPERSONAL = {
         ("GET", "/policies/{policy_hash}/diff/{other_hash}"),
         ("GET", "/runs"),
         ("GET", "/runs/{run_id}"),
+        ("GET", "/runs/{run_id}/batches"),
         ("GET", "/runs/{run_id}/events"),
         ("GET", "/runs/{run_id}/manifest"),
         ("GET", "/simulations"),  # without reports, which name debtors

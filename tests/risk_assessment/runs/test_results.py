@@ -82,7 +82,9 @@ def test_each_batch_is_known_at_its_place(database: Database, run_id: str) -> No
     ]
 
 
-def test_neighbours_of_one_lane_and_state_are_one_stretch_and_no_plan_is_none(database: Database, run_id: str) -> None:
+def test_batches_side_by_side_in_one_lane_and_state_are_one_stretch_and_no_plan_is_none(
+    database: Database, run_id: str
+) -> None:
     fifth = [entry[0] for batch in batches_of(database, run_id) for entry in batch.entries][4]
     split = a_planned_run(database, batch_size=3, limit=12, threshold=format_money(fifth))  # 4 high, 8 standard
 
