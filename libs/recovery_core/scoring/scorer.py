@@ -81,6 +81,17 @@ class Scorer:
         cells = tuple([read(facts, attributes) for read in self._readers])
         return self._scores.get(cells) or self._score_cells(cells, self._names)
 
+    def problems(self, facts: Sequence[Any]) -> list[ScoringError]:
+        """Return what keeps each factor from scoring these facts: all of it, where `score` raises the first."""
+        found: dict[str, ScoringError] = {}
+        attributes = values_of(facts[ATTRIBUTES_AT])
+        for read, table in zip(self._readers, self._tables, strict=True):
+            try:
+                table.points_for(read(facts, attributes))
+            except ScoringError as error:
+                found.setdefault(error.field, error)
+        return list(found.values())
+
     def reasons(self, codes: Iterable[str]) -> list[Reason]:
         """Return the full reasons of these codes, in their order. Raises ScoringError for another policy's code."""
         try:

@@ -1,6 +1,6 @@
 """Scoring without storing, and the promise to score a portfolio again."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -11,12 +11,12 @@ from sqlalchemy import Connection, insert
 from recovery_core.attributes import PREFIX, Value, plain_value
 from recovery_core.money import format_money
 from recovery_core.policies.document import Policy
-from recovery_core.profile import FACTS, Profile
+from recovery_core.profile import FACTS, MAX_ATTRIBUTES, MAX_VALUE_CHARS, Facts, Profile
 from recovery_core.ranking.objective import objective_for
 from recovery_core.scoring.cells import ScoringError
 from recovery_core.scoring.explain import assess
 from recovery_core.scoring.scorer import Scorer, scorer_for
-from risk_assessment.debtors.schemas import LACKING, FactsRejectedError
+from risk_assessment.debtors.schemas import LACKING
 from risk_assessment.fields import PATTERN_WORDS
 from risk_assessment.policies.queries import require_portfolio
 from risk_assessment.policies.registry import PolicyRegistry
@@ -26,6 +26,7 @@ from service_kit.http.input.wording import worded
 from service_kit.http.problems import field_name
 
 MAX_PROFILE_ERRORS = 20
+_NOT_ASKED = "is no attribute that this policy asks for; it asks for: {}"
 
 
 def policy_for(connection: Connection, body: ScoresIn, registry: PolicyRegistry) -> Policy:
@@ -71,20 +72,19 @@ def accept(connection: Connection, body: ScoringJobIn, registry: PolicyRegistry,
 
 
 def _result(given: Any, scorer: Scorer, now: datetime) -> dict[str, Any]:
+    shape: list[tuple[str, str]] = []
     try:
         profile = Profile.model_validate(given)
     except ValidationError as error:
         problems = error.errors(include_url=False, include_input=False)[:MAX_PROFILE_ERRORS]
-        named = [(field_name(problem["loc"]) or "profile", worded(problem, PATTERN_WORDS)) for problem in problems]
-        named += _lacking(given, scorer.policy, {field for field, _ in named})
-        return _rejected(named[:MAX_PROFILE_ERRORS])
-    wrong = [*_lacking(given, scorer.policy), *_not_asked(profile, scorer.policy)]
-    if wrong:
-        return _rejected(wrong)
+        shape = [(field_name(problem["loc"]) or "profile", worded(problem, PATTERN_WORDS)) for problem in problems]
+    kept, wrong = _checked_attributes(given, scorer)
+    named = {field for field, _ in shape}
+    lacking = _lacking(given, scorer.policy, named)
+    if found := [*shape, *lacking, *((field, message) for field, message in wrong if field not in named)]:
+        return _rejected(found[:MAX_PROFILE_ERRORS])
     try:
-        return _scored(profile.model_copy(update={"attributes": _as_kept(profile.attributes)}), scorer, now)
-    except FactsRejectedError as error:
-        return _rejected(error.field_errors)
+        return _scored(profile.model_copy(update={"attributes": kept}), scorer, now)
     except ScoringError as error:
         return _rejected([(error.field, error.message)])
 
@@ -103,24 +103,33 @@ def _lacking(given: Any, policy: Policy, named: Collection[str] = ()) -> list[tu
     return [(name, LACKING) for name in needed if given.get(name) is None]
 
 
-def _not_asked(profile: Profile, policy: Policy) -> list[tuple[str, str]]:
-    asked = ", ".join(policy.attributes) or "none"
-    others = [name for name in profile.attributes if name not in policy.attributes]
-    return [(PREFIX + name, f"is no attribute that this policy asks for; it asks for: {asked}") for name in others]
+def _checked_attributes(given: Any, scorer: Scorer) -> tuple[dict[str, Value], list[tuple[str, str]]]:
+    """Return the attributes of a profile as they would be kept, and each fault: by field, and what is wrong.
 
-
-def _as_kept(given: Mapping[str, Any]) -> dict[str, Value]:
-    """Return attributes as they would be kept: nothing is declared here, so the policy says what it takes."""
+    Nothing is declared here, so the policy says what it takes.
+    """
+    values = given.get("attributes", {}) if isinstance(given, dict) else None
+    if (
+        not isinstance(values, dict)
+        or len(values) > MAX_ATTRIBUTES
+        or any(len(one) > MAX_VALUE_CHARS for one in values)
+    ):
+        return {}, []  # of another shape, which was named
     kept: dict[str, Value] = {}
-    problems: list[tuple[str, str]] = []
-    for name, value in given.items():
+    faults: dict[str, str] = {}
+    asked = scorer.policy.attributes
+    for name, value in values.items():
         try:
             kept |= {} if value is None else {name: plain_value(value)}
         except ValueError as error:
-            problems.append((PREFIX + name, str(error)))
-    if problems:
-        raise FactsRejectedError(problems)
-    return kept
+            faults[f"{PREFIX}{name}"] = str(error)
+        if name not in asked:
+            faults[f"{PREFIX}{name}"] = _NOT_ASKED.format(", ".join(asked) or "none")
+    facts = Facts(0, None, None, None, None, None, None, kept)
+    for problem in scorer.problems(facts):
+        if problem.field.startswith(PREFIX):
+            faults.setdefault(problem.field, problem.message)
+    return kept, list(faults.items())
 
 
 def _rejected(problems: list[tuple[str, str]]) -> dict[str, Any]:

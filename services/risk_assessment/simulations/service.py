@@ -11,9 +11,12 @@ from uuid import uuid4
 import orjson
 from sqlalchemy import Connection, delete, insert, update
 
+from recovery_core.attributes import declaration_of
 from recovery_core.policies.document import Policy, canonical_json
 from risk_assessment.policies.registry import PolicyRegistry
 from risk_assessment.policies.service import NotAPolicyError, read_document
+from risk_assessment.portfolios import queries as portfolios
+from risk_assessment.portfolios.declarations import PolicyUndeclaredError, check_policy
 from risk_assessment.simulations.schemas import SimulationIn
 from risk_assessment.simulations.tables import OPEN, OVER, SimulationState, simulations
 
@@ -21,9 +24,12 @@ from risk_assessment.simulations.tables import OPEN, OVER, SimulationState, simu
 def accept(connection: Connection, body: SimulationIn, registry: PolicyRegistry, now: datetime) -> str:
     """Record the promise to simulate a policy, and return the simulation's id. The policy itself is not stored.
 
-    Raises UnknownPolicyError, NotAPolicyError.
+    Raises UnknownPolicyError, NotAPolicyError, PolicyUndeclaredError: an attribute that no debtor can have would be
+    missing for every debtor, and the report would not say why.
     """
     simulation_id = str(uuid4())
+    proposed = _proposed(connection, body.policy, registry)
+    _check_declared(connection, proposed, body.portfolio)
     options = {
         "threshold": body.threshold,
         "top_k": body.top_k,
@@ -35,7 +41,7 @@ def accept(connection: Connection, body: SimulationIn, registry: PolicyRegistry,
             id=simulation_id,
             portfolio=body.portfolio,
             state=SimulationState.ACCEPTED,
-            proposed=canonical_json(_proposed(connection, body.policy, registry).document).decode(),
+            proposed=canonical_json(proposed.document).decode(),
             options=orjson.dumps(options).decode(),
             debtors_read=0,
             created_at=now,
@@ -74,6 +80,14 @@ def forget(connection: Connection, numbers: Sequence[int]) -> None:
 def _update(connection: Connection, number: int, **values: Any) -> None:
     this = simulations.c.number == number
     connection.execute(update(simulations).where(this, simulations.c.state.in_(OPEN)).values(**values))
+
+
+def _check_declared(connection: Connection, policy: Policy, portfolio: str) -> None:
+    try:
+        check_policy(policy, declaration_of(portfolios.read(connection, portfolio).attributes))
+    except PolicyUndeclaredError as error:
+        error.field_errors = [(f"policy.{place}", message) for place, message in error.field_errors]
+        raise
 
 
 def _proposed(connection: Connection, given: str | dict[str, Any], registry: PolicyRegistry) -> Policy:

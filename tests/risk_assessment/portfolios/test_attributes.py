@@ -130,6 +130,30 @@ class TestScores:
         named = [[error["field"] for error in one["errors"]] for one in results[1:]]
         assert named == [["attributes.shoe_size"], ["attributes.home"], ["attributes.insured"]]
 
+    def test_faults_of_shape_of_facts_and_of_attributes_are_named_at_once(self, api: Api, own: str) -> None:
+        profiles = [
+            {"total_debt_amount": "2", "surprise": 1, "attributes": {"home": "CASTLE", "shoe_size": 43}},
+            {"monthly_income": "1.234", "attributes": {"home": 7, "days_past_due": 10**15, "expenses": "x"}},
+            {"total_debt_amount": "2", "attributes": ["OWNER"]},
+            {"total_debt_amount": "2", "attributes": {"days_past_due": "many", "expenses": True}},
+            {"total_debt_amount": "2", "attributes": {"x" * 500: 1}},
+            {"total_debt_amount": "2", "attributes": {f"x{at}": 1 for at in range(500)}},
+        ]
+
+        results = shown(api.post("/scores", json={"portfolio": own, "profiles": profiles}))["results"]
+
+        named = [sorted(error["field"] for error in one["errors"]) for one in results]
+        assert named[:4] == [
+            ["attributes.home", "attributes.insured", "attributes.shoe_size", "surprise"],
+            [
+                *(f"attributes.{name}" for name in ("days_past_due", "expenses", "home", "insured")),
+                *("monthly_income", "total_debt_amount"),
+            ],
+            ["attributes"],
+            ["attributes.days_past_due", "attributes.expenses", "attributes.insured"],
+        ]
+        assert all(field.startswith("attributes") and len(field) < 100 for one in named[4:] for field in one)
+
     def test_a_policy_without_attributes_asks_for_none(self, api: Api) -> None:
         profile = {"total_debt_amount": "1.00", "attributes": {"home": "RENT"}}
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import update
+from tests.recovery_core.own_policies import own_document
 from tests.risk_assessment.apis import Api
 from tests.risk_assessment.builders import NOON, a_debtor
 from tests.risk_assessment.policies.documents import a_document
@@ -72,6 +73,17 @@ def test_every_fault_of_a_document_is_named(api: Api, portfolio: str) -> None:
     found = fields_of(api.post("/simulations", json={"portfolio": portfolio, "policy": wrong}), 422)
 
     assert {"policy.max_points", "policy.treatment"} <= set(found)
+
+
+def test_attributes_that_the_portfolio_does_not_declare_are_named(api: Api, portfolio: str) -> None:
+    add(api, portfolio)
+    shown(api.put(f"/portfolios/{portfolio}", json={"attributes": {"home": {"type": "money"}}}))
+    draft = created(api.post("/policies", json=own_document() | {"name": portfolio}))
+
+    for policy in (own_document(), draft["hash"]):
+        found = fields_of(api.post("/simulations", json={"portfolio": portfolio, "policy": policy}), 422)
+        assert {"policy.factors.delinquency.input", "policy.factors.housing.input"} <= set(found)
+        assert "policy.treatment.1.attributes.insured" in found
 
 
 def test_what_does_not_exist_is_not_found(api: Api) -> None:
