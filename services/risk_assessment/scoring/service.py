@@ -8,10 +8,10 @@ from uuid import uuid4
 from pydantic import ValidationError
 from sqlalchemy import Connection, insert
 
-from recovery_core.attributes import PREFIX, Value, plain_value
+from recovery_core.attributes import MAX_VALUE_CHARS, PREFIX, Value, plain_value
 from recovery_core.money import format_money
 from recovery_core.policies.document import Policy
-from recovery_core.profile import FACTS, MAX_ATTRIBUTES, MAX_VALUE_CHARS, Facts, Profile
+from recovery_core.profile import FACTS, Facts, Profile
 from recovery_core.ranking.objective import objective_for
 from recovery_core.scoring.cells import ScoringError
 from recovery_core.scoring.explain import assess
@@ -109,11 +109,7 @@ def _checked_attributes(given: Any, scorer: Scorer) -> tuple[dict[str, Value], l
     Nothing is declared here, so the policy says what it takes.
     """
     values = given.get("attributes", {}) if isinstance(given, dict) else None
-    if (
-        not isinstance(values, dict)
-        or len(values) > MAX_ATTRIBUTES
-        or any(len(one) > MAX_VALUE_CHARS for one in values)
-    ):
+    if not isinstance(values, dict) or any(len(one) > MAX_VALUE_CHARS for one in values):
         return {}, []  # of another shape, which was named
     kept: dict[str, Value] = {}
     faults: dict[str, str] = {}

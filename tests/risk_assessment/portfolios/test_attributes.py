@@ -137,7 +137,6 @@ class TestScores:
             {"total_debt_amount": "2", "attributes": ["OWNER"]},
             {"total_debt_amount": "2", "attributes": {"days_past_due": "many", "expenses": True}},
             {"total_debt_amount": "2", "attributes": {"x" * 500: 1}},
-            {"total_debt_amount": "2", "attributes": {f"x{at}": 1 for at in range(500)}},
         ]
 
         results = shown(api.post("/scores", json={"portfolio": own, "profiles": profiles}))["results"]
