@@ -3,17 +3,25 @@
 It knows no database: every caller of the API may use it.
 """
 
+import time
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
+from http import HTTPStatus
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from recovery_client import risk
-from recovery_client.errors import ClientError
+from recovery_client.calls import Call
+from recovery_client.client import RecoveryClient
+from recovery_client.errors import ClientError, RejectedError
 from recovery_core.policies.parts import RiskLevel
 from risk_assessment.client import client_of
 from risk_assessment.settings import PACKAGE, Settings
 from service_kit.cli import AsJson, aligned, clear_errors, print_json, start_command
+
+ATTEMPTS = 10
+"""How often a comparison is asked for: each time the API takes up to half a minute."""
+T = TypeVar("T")
 
 LEVELS = [level.value for level in RiskLevel]
 
@@ -31,12 +39,24 @@ def add_comparison_commands(app: typer.Typer) -> None:
         """Show what changed between two runs: who is new, who is gone and why, who moved."""
         settings = start_command(Settings, PACKAGE)
         with clear_errors(PACKAGE, (ClientError,)):
-            found = client_of(settings).ask(risk.comparison(run_id, with_run, limit=limit))
+            found = _asked(client_of(settings), risk.comparison(run_id, with_run, limit=limit))
         if as_json:
             print_json(found)
         else:
             for line in lines_of(found):
                 typer.echo(line)
+
+
+def _asked(client: RecoveryClient, call: Call[T]) -> T:
+    """Ask again while the API, which goes on comparing, has no answer yet. Raises ClientError."""
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return client.ask(call)
+        except RejectedError as error:
+            if error.status != HTTPStatus.SERVICE_UNAVAILABLE or error.retry_after is None:
+                raise
+            time.sleep(float(error.retry_after))
+    return client.ask(call)
 
 
 def lines_of(found: Mapping[str, Any]) -> Iterator[str]:

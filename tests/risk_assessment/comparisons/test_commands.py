@@ -2,11 +2,16 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 from tests.risk_assessment.apis import Api
 from tests.risk_assessment.commands import Done, run, the_error
 from tests.risk_assessment.comparisons.test_routes import add, planned
+
+from recovery_client.errors import RejectedError
+from risk_assessment.comparisons.commands import ATTEMPTS
 
 
 @pytest.fixture(autouse=True)
@@ -40,3 +45,29 @@ def test_two_runs_are_compared_in_a_table(api: Api, portfolio: str) -> None:
     assert as_json["next_cursor"]
     assert "and more" in compare(api, this, "--with", earlier, "--limit", 1).out
     assert "no such run" in the_error(compare(api, this, "--with", "unheard-of"))
+
+
+class Busy:
+    """An API that is busy for a while: each call is refused with its status, then answered."""
+
+    def __init__(self, *statuses: int) -> None:
+        self.statuses = list(statuses)
+
+    def ask(self, _: object) -> dict[str, Any]:
+        if self.statuses:
+            request = httpx.Request("GET", "http://api/risk-service/runs/a/compare")
+            status = self.statuses.pop(0)
+            headers = {"Retry-After": "0"} if status == 503 else {}
+            raise RejectedError("risk", httpx.Response(status, headers=headers, request=request))
+        return {"run_id": "a", "with": "b", "items": []}
+
+
+def test_a_busy_api_is_asked_again_and_a_refusal_is_final(monkeypatch: pytest.MonkeyPatch) -> None:
+    for statuses, code in (((503, 503), 0), ((503, 404), 1), ((503,) * 20, 1)):
+        api = Busy(*statuses)
+        monkeypatch.setattr("risk_assessment.comparisons.commands.client_of", lambda _, api=api: api)
+
+        done = run("compare", "a", "--with", "b", "--json")
+
+        assert done.code == code, done.err
+        assert len(api.statuses) == max(0, len(statuses) - ATTEMPTS)

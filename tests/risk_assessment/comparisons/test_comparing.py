@@ -1,6 +1,8 @@
 """Two runs side by side are what an oracle in plain Python says, whatever changed in between."""
 
+import threading
 from collections import Counter, defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from random import Random
 from typing import Any
@@ -11,10 +13,10 @@ from tests.risk_assessment import independent
 from tests.risk_assessment.builders import NOON, a_registry, add_debtor, change_debtor, debtor_rows
 from tests.risk_assessment.exclusions.eligibility import Outcome, Placed, outcome
 from tests.risk_assessment.exclusions.test_eligibility import a_random_book, as_sent
-from tests.risk_assessment.planned import a_planned_run
+from tests.risk_assessment.planned import a_planned_run, run_row
 
 from risk_assessment.comparisons import queries
-from risk_assessment.comparisons.comparing import Comparison, compare
+from risk_assessment.comparisons.comparing import Comparison, RecentComparisons, compare
 from risk_assessment.debtors import service as debtors
 from risk_assessment.tables import assessments, run_entries, run_exclusions, run_snapshots, runs
 from service_kit.database.engine import Database
@@ -235,3 +237,34 @@ def an_item(
     for at, name in enumerate(("rank", "level", "lane")):
         item |= {f"{name}_before": was[at] if was else None, f"{name}_after": now[at] if now else None}
     return item
+
+
+def test_who_gave_up_waiting_leaves_a_comparison_that_the_next_one_finds(
+    sqlite: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_debtor(sqlite)
+    this, earlier = (run_row(sqlite, one) for one in (planned(sqlite, {}, 1), planned(sqlite, {}, 1)))
+    begun, go_on = threading.Event(), threading.Event()
+    made: list[Comparison] = []
+
+    def slowly(*given: Any) -> Comparison:
+        begun.set()
+        assert go_on.wait(20)
+        made.append(compare(*given))
+        return made[-1]
+
+    monkeypatch.setattr("risk_assessment.comparisons.comparing.compare", slowly)
+    recent = RecentComparisons()
+
+    def ask() -> Comparison:
+        with sqlite.read() as connection:
+            return recent.of(connection, this, earlier, a_registry())
+
+    with ThreadPoolExecutor(2) as pool:
+        abandoned = pool.submit(ask)  # the API cancels such a request, and its thread goes on
+        assert begun.wait(20)
+        again = pool.submit(ask)
+        go_on.set()
+
+        assert again.result(20) is abandoned.result(20) is made[0]
+    assert len(made) == 1

@@ -55,7 +55,15 @@ async def test_a_step_is_not_called_while_what_it_needs_is_away_and_others_are()
 
 async def test_an_outage_that_stops_several_steps_is_recorded_once() -> None:
     outages = Outages()
-    first, second = Work(away(), False), Work(away(), False)
+    both = asyncio.Barrier(2)
+
+    class Together(Work):
+        async def __call__(self) -> bool:
+            if not self.calls:
+                await both.wait()  # whatever the order of the tasks, both are under way when it begins
+            return await super().__call__()
+
+    first, second = Together(away(), False), Together(away(), False)
 
     async def probe() -> None:
         if first.calls + second.calls == 1:
