@@ -6,13 +6,17 @@ A body is built from immutable rows, so it is the same bytes each time. A batch 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import orjson
 from sqlalchemy import Connection, Row
 
-from recovery_core.attributes import text_of, values_of
+from recovery_core.attributes import MAX_VALUE_CHARS, PREFIX, text_of, values_of
 from recovery_core.holds import Block
 from recovery_core.messages.batch import BatchHeader, PolicyHeader, batch_id_of, encode_batch, encode_debtor
+from recovery_core.messages.wire import MAX_BODY_BYTES
 from recovery_core.policies.builtin import built_in_versions
-from recovery_core.policies.document import Policy
+from recovery_core.policies.document import Policy, canonical_json
+from recovery_core.policies.factors import OwnValueFactor
+from recovery_core.policies.parts import NumberRange
 from recovery_core.profile import ATTRIBUTES_AT, FACTS, PROFILE_FIELDS
 from recovery_core.ranking.queue import Entry
 from recovery_core.scoring.scorer import Scorer
@@ -38,6 +42,14 @@ def inputs_of(connection: Connection, entries: Iterable[Entry]) -> Inputs:
     return found
 
 
+HEADER_BYTES = 1_500
+"""The most that a message has around its debtors, without the document of a policy."""
+ENTRY_BYTES, BLOCKED_BYTES = 400, 150
+"""The longest entry of a debtor without attributes, and what blocked actions add to it."""
+_NUMBER_BYTES, _VALUE_BYTES = 17, 6 * MAX_VALUE_CHARS + 2
+"""The longest number or amount as JSON, and the longest text, each character of which may be escaped."""
+
+
 class MessageWriter:
     """Writes the messages of one run."""
 
@@ -47,6 +59,13 @@ class MessageWriter:
         self._includes_family = scorer.policy.factors.family_situation is not None
         self._is_second = run.stops_before is not None
         self._attributes = scorer.policy.attributes
+        document = self._policy.document
+        self._room = MAX_BODY_BYTES - HEADER_BYTES - (len(canonical_json(document)) if document else 0)
+        self._entry_bytes = ENTRY_BYTES + _attribute_bytes(scorer.policy)
+
+    def always_fits(self, *, with_blocks: bool) -> int:
+        """Return how many debtors fit into a message however long their entries are; 0 where no number is sure to."""
+        return max(0, self._room) // (self._entry_bytes + (BLOCKED_BYTES if with_blocks else 0))
 
     def body(
         self, sequence: int, lane: str, entries: Iterable[Entry], inputs: Inputs, blocked: Mapping[int, Block]
@@ -88,6 +107,22 @@ class MessageWriter:
         """Return the attributes that the policy looks at, of those that are stored."""
         values = values_of(stored)
         return text_of({name: values[name] for name in self._attributes if name in values})
+
+
+def _attribute_bytes(policy: Policy) -> int:
+    """Return the most bytes that the attributes of one debtor take, of those that a policy looks at."""
+    if not policy.attributes:
+        return 0
+    longest = dict.fromkeys(policy.attributes, _VALUE_BYTES)
+    for row in policy.treatment:
+        numbers = (name for name, asked in (row.attributes or {}).items() if isinstance(asked, NumberRange))
+        longest |= dict.fromkeys(numbers, _NUMBER_BYTES)
+    for factor in policy.factors.own().values():
+        most = _NUMBER_BYTES
+        if isinstance(factor, OwnValueFactor):  # a debtor with another value could not be scored: no message has it
+            most = max(len(orjson.dumps(value)) for value in factor.points)
+        longest |= {one.removeprefix(PREFIX): most for one in factor.inputs if one.startswith(PREFIX)}
+    return len('"attributes":{},') + sum(len(f'"{name}":,') + most for name, most in longest.items())
 
 
 def _policy_header(policy: Policy) -> PolicyHeader:

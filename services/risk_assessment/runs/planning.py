@@ -38,10 +38,6 @@ from risk_assessment.stops import service as stops
 from service_kit.database.engine import Database
 
 BATCHES_A_COMMIT = 100
-ALWAYS_FITS = 500
-"""Debtors whose message is under the limit however long their entries are, with room for a policy's document."""
-FITS_WITH_BLOCKS = 350
-"""The same where any debtor's entry may name blocked actions, which take up to 150 bytes."""
 PARTS_A_COMMIT = 20
 """How many records of exclusions wait at most before they are committed by themselves."""
 MAX_SEQUENCE = 1_000_000_000
@@ -171,7 +167,7 @@ def _check_interrupted(interrupted: Callable[[], bool]) -> None:
 
 
 class Fitting:
-    """Halves batches whose message would be too large; only very large batches of very long entries are."""
+    """Halves batches whose message would be too large: large ones, and those whose policy looks at many attributes."""
 
     def __init__(self, snapshot: Connection, writer: MessageWriter, partly: Mapping[int, Block]) -> None:
         self._snapshot, self._writer, self._partly = snapshot, writer, partly
@@ -179,7 +175,7 @@ class Fitting:
     def batches(self, batches: Iterable[Batch]) -> Iterator[Batch]:
         """Yield the batches, halved where they must be."""
         for lane, entries in batches:
-            if len(entries) <= (FITS_WITH_BLOCKS if self._partly else ALWAYS_FITS):
+            if len(entries) <= self._writer.always_fits(with_blocks=bool(self._partly)):
                 yield lane, entries
             else:
                 inputs = inputs_of(self._snapshot, entries)
