@@ -83,6 +83,8 @@ def _update(connection: Connection, number: int, **values: Any) -> None:
 
 
 def _check_declared(connection: Connection, policy: Policy, portfolio: str) -> None:
+    if not policy.attributes:
+        return
     try:
         check_policy(policy, declaration_of(portfolios.read(connection, portfolio).attributes))
     except PolicyUndeclaredError as error:
