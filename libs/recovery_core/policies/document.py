@@ -38,6 +38,10 @@ class PolicyError(Exception):
         super().__init__("; ".join(map(str, self.problems)))
 
 
+MAX_DOCUMENT_BYTES = 128 * 1024
+"""Half of the largest message: each message of a run has the document, and debtors beside it."""
+
+
 class PolicyRef(PolicyPart):
     """Names one policy permanently: the hash decides; name and version are for people."""
 
@@ -121,6 +125,8 @@ def load_policy(document: Mapping[str, Any] | str | bytes) -> Policy:
     places = {problem.place for problem in problems}
     sense = find_problems(values if policy is None else {**values, "treatment": policy.treatment})
     problems += [problem for problem in sense if problem.place not in places]
+    if policy is not None and len(canonical_json(policy.document)) > MAX_DOCUMENT_BYTES:
+        problems.append(Problem("document", f"must have at most {MAX_DOCUMENT_BYTES:,} bytes as canonical JSON"))
     if problems or policy is None:
         raise PolicyError(problems)
     return policy

@@ -150,3 +150,17 @@ def test_the_attributes_of_a_policy_are_those_of_its_factors_and_of_its_rows() -
     document["treatment"].insert(0, {"action": "NO_ACTION", "attributes": {"region": ["NORTH"]}})
 
     assert load_policy(document).attributes == tuple(sorted([*VALUES, "region"]))
+
+
+@pytest.mark.parametrize(("values", "fits"), [(60, True), (120, False)])
+def test_a_document_leaves_room_for_debtors_in_a_message(values: int, fits: bool) -> None:
+    points = {f"{'Ä' * 60}{number}": 1 for number in range(values)}
+    factor = {"weight": 1, "neutral": 1, "missing": 1, "points": points}
+    document = own_document() | {"treatment": [{"action": "NO_ACTION"}]}
+    document["factors"] = {f"f{at}": factor | {"input": f"attributes.a{at}"} for at in range(12)}
+
+    if fits:
+        assert load_policy(document).hash
+    else:
+        with pytest.raises(PolicyError, match="document: must have at most 131,072 bytes as canonical JSON"):
+            load_policy(document)
