@@ -14,7 +14,7 @@ from risk_assessment.debtors.bulk import CHUNK, bulk_scorer, upsert
 from risk_assessment.debtors.generating import Distribution, generate
 from risk_assessment.exclusions.selection import Selection
 from risk_assessment.policies.registry import PolicyRegistry, load_registry
-from risk_assessment.runs.preview import Preview
+from risk_assessment.previews.preview import Preview
 from risk_assessment.runs.schemas import DEFAULT_THRESHOLD
 from service_kit.clock import utc_now
 from service_kit.database.engine import Database

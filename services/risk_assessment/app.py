@@ -10,6 +10,7 @@ from recovery_core.holds import HoldTimesError
 from recovery_core.policies.builtin import UnknownPolicyError
 from recovery_core.ranking.capacities import CapacityError
 from recovery_core.scoring.cells import ScoringError
+from risk_assessment.changes.keeping import KeptResults
 from risk_assessment.comparisons import routes as comparisons
 from risk_assessment.comparisons.queries import LaterRunError, OtherPortfolioError, RunErasedError, UnplannedRunError
 from risk_assessment.debtors import routes as debtors
@@ -39,6 +40,7 @@ from risk_assessment.portfolios.service import (
     UnacceptedFindingsError,
     UnknownTimeZoneError,
 )
+from risk_assessment.previews import routes as previews
 from risk_assessment.reports import routes as reports
 from risk_assessment.runs import routes as runs
 from risk_assessment.runs.queries import RunNotFoundError
@@ -126,6 +128,7 @@ def create_app(settings: Settings) -> FastAPI:
         async with open_process(settings, PACKAGE, "serve", database) as sqs:
             app.state.resources = open_resources(database, sqs, audit_records)
             app.state.registry = registry
+            app.state.kept = KeptResults()
             yield
 
     app = base_app(
@@ -136,7 +139,8 @@ def create_app(settings: Settings) -> FastAPI:
         access=access_of(settings, settings.risk_rate_limit, lambda: app.state.resources.database, api_keys),
         docs=settings.recovery_docs,
     )
-    nouns = (portfolios, policies, holds, debtors, scoring, runs, evidence, comparisons, simulations, reports)
+    # Previews before runs: `/runs/preview` is no id of a run.
+    nouns = (portfolios, policies, holds, debtors, scoring, previews, runs, evidence, comparisons, simulations, reports)
     for noun in nouns:
         app.include_router(noun.router, prefix=ROOT)
     # This API sends and receives nothing, and its role may not: the dispatcher proves that, by itself.

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Request
 
+from risk_assessment.changes.keeping import KeptResults
 from risk_assessment.policies.registry import PolicyRegistry
 from service_kit.http.context import RequestContext, request_context
 from service_kit.http.input.wording import PRINTABLE_PATTERN
@@ -17,6 +18,7 @@ class RiskContext(RequestContext):
     """What one request of the risk API works with."""
 
     registry: PolicyRegistry
+    kept: KeptResults
 
 
 async def _risk_context(request: Request, reason: Reason = None) -> RiskContext:
@@ -28,6 +30,7 @@ async def _risk_context(request: Request, reason: Reason = None) -> RiskContext:
         deadline=context.deadline,
         portfolios=context.portfolios,
         registry=request.app.state.registry,
+        kept=request.app.state.kept,
     )
 
 

@@ -1,6 +1,7 @@
 """The index of the risk service's tables, for Alembic and for readers of the whole schema."""
 
 from risk_assessment.batches.tables import run_batches, run_entries
+from risk_assessment.changes.tables import portfolio_changes
 from risk_assessment.debtors.tables import assessments, debtors
 from risk_assessment.exclusions.tables import run_exclusions
 from risk_assessment.holds.tables import hold_ends, holds
@@ -28,6 +29,7 @@ __all__ = [
     "policies",
     "policy_activations",
     "policy_uploads",
+    "portfolio_changes",
     "portfolios",
     "run_batches",
     "run_entries",

@@ -6,14 +6,14 @@ Values are int, str (`utc_text` for moments) and None; only inserts accept bytes
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
 from types import NoneType
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, CursorResult, Dialect, Select, String, Table, select
+from sqlalchemy import ColumnElement, Connection, CursorResult, Dialect, Select, String, Table, select
 from sqlalchemy.dialects.mysql import VARCHAR
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -96,6 +96,16 @@ def rows_of(
     """Return the rows of a select, in no promised order; a few thousand at most, because they are one document."""
     rows = statement.subquery()
     return _read(connection.execute(select(_JsonRows(*rows.c)), parameters))
+
+
+def rows_in_groups(
+    connection: Connection, statement: Select[Any], group: ColumnElement[int]
+) -> Iterator[list[list[Any]]]:
+    """Yield the rows of a select, those of one group together, in no promised order; a few thousand a group at most."""
+    documents = statement.with_only_columns(_JsonRows(*statement.selected_columns), maintain_column_froms=True)
+    result = connection.execute(documents.group_by(group), execution_options={"yield_per": 1})
+    for text in result.scalars():
+        yield orjson.loads(text)
 
 
 def columns_of(connection: Connection, statement: Select[Any]) -> list[list[Any]]:

@@ -17,6 +17,7 @@ from recovery_core.attributes import PREFIX, text_of, values_of
 from recovery_core.profile import DEBT_AT, FACTS, PROFILE_FIELDS
 from recovery_core.ranking.objective import PriorityOf, objective_for
 from recovery_core.scoring.scorer import Score, Scorer
+from risk_assessment.changes import service as change_counts
 from risk_assessment.debtors.balances import PAID, status_of
 from risk_assessment.debtors.searching import key_of
 from risk_assessment.debtors.tables import ASSESSMENT_FIELDS, assessments, debtors
@@ -148,6 +149,8 @@ def upsert(
     if written:
         copy_to_history(connection, debtors.c.portfolio == portfolio, debtors.c.external_ref.in_(written))
     _note_stops(connection, portfolio, [row for row, _ in new], changed, scorer.now)
+    if written:
+        change_counts.note(connection, portfolio)
     closed = sum(_closes(before, row) for before, (row, _) in changed)
     return Changes(len(new), len(changed), len(stored) - len(new) - len(changed), len(rows) - len(stored), closed)
 
@@ -174,6 +177,8 @@ def close(
     if changed:
         copy_to_history(connection, debtors.c.id.in_([before.id for before, _ in changed]))
     _note_stops(connection, portfolio, [], changed, now)
+    if changed:
+        change_counts.note(connection, portfolio)
     return Changes(updated=len(changed), closed=sum(_closes(before, row) for before, (row, _) in changed))
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from sqlalchemy import Connection, delete, select
 
+from risk_assessment.changes import service as changes
 from risk_assessment.debtors.bulk import BulkScorer, Changes, ScoredRow, close, upsert
 from risk_assessment.debtors.tables import debtors
 from risk_assessment.policies.registry import PolicyRegistry
@@ -78,5 +79,6 @@ def clear(connection: Connection, portfolio: str, audit: Audit) -> int:
         raise PortfolioInUseError(portfolio)
     stops.note_portfolio(connection, portfolio, audit.at)
     deleted = connection.execute(delete(debtors).where(debtors.c.portfolio == portfolio)).rowcount
+    changes.note(connection, portfolio)
     audit.changed(connection, "portfolio.cleared", f"portfolio:{portfolio}", deleted=deleted)
     return deleted

@@ -15,6 +15,7 @@ from recovery_core.attributes import values_of
 from recovery_core.profile import PROFILE_FIELDS
 from recovery_core.ranking.objective import objective_for
 from recovery_core.scoring.explain import Assessment, explain
+from risk_assessment.changes import service as changes
 from risk_assessment.debtors.balances import NothingOwedError, settled, status_of
 from risk_assessment.debtors.queries import read
 from risk_assessment.debtors.schemas import DebtorIn, checked_attributes
@@ -81,6 +82,7 @@ def create(connection: Connection, body: DebtorIn, registry: PolicyRegistry, now
     person_id = columns["person_id"]
     if person_id is not None and person_queries.with_holds(connection, [person_id], now):
         stops.note(connection, [columns["id"]], now)
+    changes.note(connection, body.portfolio)
     return WrittenDebtor(columns, assessment, body.person_ref)
 
 
@@ -133,9 +135,10 @@ def remove(
     within: Portfolios = None,
 ) -> None:
     """Delete the debtor's personal row. Its assessments, which name no person, stay as evidence and for active runs."""
-    _locked_at(connection, debtor_id, allowed, within)
+    current = _locked_at(connection, debtor_id, allowed, within)
     connection.execute(delete(debtors).where(debtors.c.id == debtor_id))
     stops.note(connection, [debtor_id], now)
+    changes.note(connection, current.portfolio)
 
 
 def _locked_at(connection: Connection, debtor_id: int, allowed: VersionCheck, within: Portfolios) -> Row[Any]:
@@ -187,6 +190,7 @@ def _write(
         holds.move(connection, current.id, columns["portfolio"])
     if any(columns[name] != current._mapping[name] for name in _STOP):
         stops.note(connection, [current.id], now)
+    changes.note(connection, current.portfolio, columns["portfolio"])
     return WrittenDebtor(columns, assessment, body.person_ref)
 
 

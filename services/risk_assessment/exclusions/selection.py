@@ -4,6 +4,7 @@ from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import orjson
@@ -16,11 +17,13 @@ from recovery_core.ranking.queue import Entry
 from recovery_core.scoring.scorer import Scorer
 from risk_assessment.debtors.tables import debtors
 from risk_assessment.debtors.walking import Ends
-from risk_assessment.holds.queries import blocks_in_force
+from risk_assessment.holds.blocking import blocks_in_force, debtors_on_hold, joint_block
+from risk_assessment.holds.tables import holds
 from risk_assessment.runs.tables import Unit, unit_of
-from service_kit.database.bulk import rows_of
+from service_kit.database.bulk import rows_in_groups
 
-HELD_A_QUERY = 1_000
+GROUP = 5_000
+"""How many numbers of holds, or of persons, are in one document of rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,11 @@ class Selection:
     scorer: Scorer
     filters: dict[str, Any] = field(default_factory=dict)
     unit: Unit = Unit.PERSON
+
+    def key(self) -> tuple[Any, ...]:
+        """Return what names it among all selections, within its portfolio."""
+        filters = orjson.dumps(self.filters, option=orjson.OPT_SORT_KEYS)
+        return self.scorer.policy.hash, self.policy_id, filters, self.unit.value
 
     def of_portfolio(self) -> ColumnElement[bool]:
         """Every debtor there is to choose from."""
@@ -120,41 +128,34 @@ def _tally(selection: Selection, *which: ColumnElement[bool]) -> Select[Any]:
 
 
 class Blocked:
-    """What holds in force at a moment block, of a portfolio's debtors and persons."""
+    """What holds in force at a moment block, of a portfolio's debtors and persons. Read when it is first asked for."""
 
     def __init__(self, connection: Connection, portfolio: str, at: datetime) -> None:
-        self.numbers = array("q")
+        self._connection, self._portfolio, self.at = connection, portfolio, at
+
+    @cached_property
+    def _read(self) -> tuple[dict[int, Block], dict[int, Block], "array[int]"]:
+        numbers = array("q")
+        return *blocks_in_force(self._connection, self._portfolio, self.at, numbers), numbers
+
+    def read(self) -> None:
+        """Read them now, before a stream: on MySQL a connection that streams can read nothing else."""
+        _ = self._read
+
+    @property
+    def numbers(self) -> "array[int]":
         """The holds in force, by number, in no promised order."""
-        self._by_debtor, self._by_person = blocks_in_force(connection, portfolio, at, self.numbers)
+        return self._read[2]
 
     def among(self, debtor_ids: Sequence[int], payloads: Sequence[int]) -> dict[int, Block]:
         """Return who of these debtors is on hold, each given with its payload, and what is blocked."""
-        debtors, persons = self._by_debtor, self._by_person
+        debtors, persons, _ = self._read
         found = {one: debtors[one] for one in debtor_ids if one in debtors} if debtors else {}
         if persons:
             for one, payload in zip(debtor_ids, payloads, strict=True):
                 if payload >> VERSION_BITS in persons and one not in debtors:
                     found[one] = persons[payload >> VERSION_BITS]
         return found
-
-    def stopped(self, connection: Connection, selection: Selection) -> Iterator["Held"]:
-        """Yield who may not be worked at all, of those that this policy scored and who have not paid."""
-        return self._held(connection, selection, total=True)
-
-    def partly(self, connection: Connection, selection: Selection) -> Iterator["Held"]:
-        """Yield who has some actions blocked, of those that this policy scored and who have not paid."""
-        return self._held(connection, selection, total=False)
-
-    def _held(self, connection: Connection, selection: Selection, *, total: bool) -> Iterator["Held"]:
-        for column, blocks in ((debtors.c.id, self._by_debtor), (debtors.c.person_id, self._by_person)):
-            numbers = sorted(number for number, block in blocks.items() if block.is_total is total)
-            for start in range(0, len(numbers), HELD_A_QUERY):
-                rows = _scored(connection, selection, column.in_(numbers[start : start + HELD_A_QUERY]))
-                for priority, debtor_id, person_id, version, outside in rows:
-                    # A debtor with a hold of its own is found there, with its person's holds.
-                    if blocks is self._by_debtor or debtor_id not in self._by_debtor:
-                        block = blocks[debtor_id if blocks is self._by_debtor else person_id]
-                        yield Held((priority, debtor_id, payload_of(person_id, version)), block, bool(outside))
 
 
 class Held(NamedTuple):
@@ -165,11 +166,24 @@ class Held(NamedTuple):
     is_outside: bool
 
 
-def _scored(connection: Connection, selection: Selection, these: ColumnElement[bool]) -> list[list[int]]:
+def held_at(connection: Connection, selection: Selection, at: datetime) -> Iterator[Held]:
+    """Yield who is on hold at a moment, of those that this policy scored and who have not paid."""
+    found: dict[int, list[list[Any]]] = {}
     columns = debtors.c
     outside = case((selection.is_outside(), 1), else_=0)
-    # An SQLite that knows nothing of its tables would read the whole portfolio if it could look for one. Holds that
-    # were read for a portfolio are of its debtors and persons anyway.
-    ours = case((selection.of_portfolio(), 1), else_=0)
-    statement = select(columns.priority, columns.id, columns.person_id, columns.version, outside.label("outside"))
-    return rows_of(connection, statement.where(these, ours == 1, not_(selection.is_paid()), selection.is_scored()))
+    of_debtor = (columns.priority, columns.id, columns.person_id, columns.version, outside.label("outside"))
+    of_hold = (holds.c.number, holds.c.kind, holds.c.blocked)
+    for statement in debtors_on_hold(selection.portfolio, at, *of_debtor, *of_hold):
+        owing = statement.where(not_(selection.is_paid()), selection.is_scored())
+        for rows in rows_in_groups(connection, owing, group_of(holds.c.number)):
+            for row in rows:
+                found.setdefault(row[1], []).append(row)
+    for rows in found.values():
+        priority, debtor_id, person_id, version, outside, *_ = rows[0]
+        block = joint_block([row[5:] for row in rows])
+        yield Held((priority, debtor_id, payload_of(person_id, version)), block, bool(outside))
+
+
+def group_of(number: ColumnElement[int]) -> ColumnElement[int]:
+    """Return what rows whose numbers are near each other have in common: GROUP numbers are in one group."""
+    return number // GROUP

@@ -15,6 +15,7 @@ import orjson
 from sqlalchemy import Connection, Select, select
 
 from recovery_core.holds import HoldTimesError, resolve
+from risk_assessment.changes import service as changes
 from risk_assessment.debtors.tables import debtors
 from risk_assessment.holds.queries import zone_of
 from risk_assessment.holds.service import Target, default_mask
@@ -86,6 +87,7 @@ def place_all(connection: Connection, rows: Sequence[HoldRow], actor: str, now: 
         del by_key[known]
     _insert(connection, by_key, actor, now)
     _note(connection, [target for target, _ in by_key.values()], now)
+    changes.note(connection, *(target.portfolio for target, _ in by_key.values()))
     outcome.created, outcome.unchanged = len(by_key), len(timed) - len(by_key)
     return outcome
 

@@ -1,25 +1,20 @@
 """Holds read: one, a page of them, and how clients see them. Early ends are merged in."""
 
-from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, not_, or_, select
 
-from recovery_core.holds import ALL_ACTIONS, Block, HoldSpan, actions_of, block_of, effective_end
-from risk_assessment.debtors.tables import debtors
+from recovery_core.holds import ALL_ACTIONS, actions_of, effective_end
 from risk_assessment.holds.tables import hold_ends, holds
 from risk_assessment.persons import queries as persons
 from risk_assessment.persons.tables import persons as persons_table
 from risk_assessment.portfolios.tables import portfolios
 from service_kit.auth.portfolios import Portfolios, admits
 from service_kit.http.pages import Page, decode_cursor, fetch_page
-
-HOLDS_AT_A_TIME = 5_000
-_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 DEFAULT_ZONE = ZoneInfo("UTC")
 
@@ -129,60 +124,6 @@ def view(row: Row[Any], now: datetime) -> dict[str, Any]:
         "until": row.ends_at,
         "active": row.starts_at <= now and (end is None or now < end),
     }
-
-
-def blocks_in_force(
-    connection: Connection, portfolio: str, at: datetime, numbers: "array[int] | None" = None
-) -> tuple[dict[int, Block], dict[int, Block]]:
-    """Return what holds block at a moment, by debtor and by person of the portfolio. `numbers` gets those of the holds.
-
-    A debtor with a hold of its own is among the debtors, together with what its person's holds block. Any other debtor
-    is blocked by its person's holds alone.
-    """
-    of_debtor: dict[int, list[Row[*tuple[Any, ...]]]] = {}
-    of_person: dict[int, list[Row[*tuple[Any, ...]]]] = {}
-    for row in _in_force(connection, portfolio, at):
-        number, _, _, debtor_id, person_id = row
-        if numbers is not None:
-            numbers.append(number)
-        if debtor_id is None:
-            of_person.setdefault(person_id, []).append(row)
-        else:
-            of_debtor.setdefault(debtor_id, []).append(row)
-    if of_person:
-        for rows in of_debtor.values():
-            rows.extend(of_person.get(rows[0][4], ()))
-    return _blocks(of_debtor), _blocks(of_person)
-
-
-def _in_force(connection: Connection, portfolio: str, at: datetime) -> Iterator[Row[*tuple[Any, ...]]]:
-    """Yield the holds in force with their debtor, or their person. A debtor may have come from another portfolio."""
-    statement = (
-        select(
-            holds.c.number,
-            holds.c.kind,
-            holds.c.blocked,
-            holds.c.debtor_id,
-            func.coalesce(debtors.c.person_id, holds.c.person_id),
-        )
-        .select_from(holds)
-        .outerjoin(debtors, debtors.c.id == holds.c.debtor_id)
-        .outerjoin(hold_ends, hold_ends.c.hold_number == holds.c.number)
-        .where(in_force_at(at))
-        .where(or_(debtors.c.portfolio == portfolio, and_(holds.c.debtor_id.is_(None), holds.c.portfolio == portfolio)))
-    )
-    yield from connection.execute(statement, execution_options={"yield_per": HOLDS_AT_A_TIME})
-
-
-def _blocks(rows: dict[int, list[Row[*tuple[Any, ...]]]]) -> dict[int, Block]:
-    return {one: _block(of_one) for one, of_one in rows.items()}
-
-
-def _block(rows: list[Row[*tuple[Any, ...]]]) -> Block:
-    number, kind, blocked, _, _ = rows[0]
-    if len(rows) == 1:  # nearly always
-        return Block(blocked, kind, number)
-    return block_of(HoldSpan(row[0], row[1], row[2], _LONG_AGO, None) for row in rows) or Block(0, kind, number)
 
 
 def zone_of(connection: Connection, portfolio: str) -> ZoneInfo:

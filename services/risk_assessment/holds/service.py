@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from recovery_core.holds import ALL_ACTIONS, HoldKind, HoldTimesError, instant, mask_of, resolve
 from recovery_core.policies.parts import Action
+from risk_assessment.changes import service as changes
 from risk_assessment.debtors.tables import debtors
 from risk_assessment.holds.queries import PortfolioNotNamedError, read, zone_of
 from risk_assessment.holds.schemas import HoldEndIn, HoldIn
@@ -84,6 +85,7 @@ def place(connection: Connection, body: HoldIn, actor: str, now: datetime, withi
         )
     )
     _note(connection, target.debtor_id, target.person_id, now)
+    changes.note(connection, target.portfolio)
     return hold_id
 
 
@@ -106,6 +108,7 @@ def end(
     except IntegrityError as error:
         raise HoldEndedError from error
     _note(connection, hold.debtor_id, hold.person_id, now)
+    changes.note(connection, hold.portfolio)
 
 
 def _note(connection: Connection, debtor_id: int | None, person_id: int | None, now: datetime) -> None:

@@ -19,7 +19,7 @@ from recovery_core.ranking.objective import objective_for
 from recovery_core.ranking.persons import VERSION_BITS
 from recovery_core.ranking.queue import Entry
 from risk_assessment.debtors.tables import debtors
-from risk_assessment.exclusions.selection import Blocked, Selection
+from risk_assessment.exclusions.selection import Blocked, Held, Selection, held_at
 from risk_assessment.runs.ranking import Eligible, as_held
 from service_kit.database.engine import Database
 
@@ -77,8 +77,9 @@ def _pages(database: Database, connection: Connection, selection: Selection, at:
     """Yield who would be ranked, in order, page by page: of each person the first."""
     blocked = Blocked(connection, selection.portfolio, at)
     eligible = Eligible(database, connection, selection, blocked, Excluded(records=False))
-    special = sorted(_owing(connection, _specials(connection, selection, blocked, eligible)))
-    gone = {entry[1] for entry, _, _ in blocked.stopped(connection, selection)} | {one[1] for one in special}
+    held = list(held_at(connection, selection, at))
+    special = sorted(_owing(connection, _specials(connection, selection, held, eligible)))
+    gone = {one.entry[1] for one in held if one.block.is_total} | {one[1] for one in special}
     pages = _stored(eligible, gone)
     if special:
         pages = _cut(merge((one for page in pages for one in page), special))
@@ -93,14 +94,14 @@ def _is_first(person: int, seen: set[int]) -> bool:
     return is_first
 
 
-def _specials(connection: Connection, selection: Selection, blocked: Blocked, eligible: Eligible) -> Iterator[Entry]:
+def _specials(connection: Connection, selection: Selection, held: list[Held], eligible: Eligible) -> Iterator[Entry]:
     """Yield those whose stored priority is not that of a run: scored by another policy, or moved by a hold."""
     for chunk in eligible.scored_here():
         yield from chunk
     if objective_for(selection.scorer.policy).asks_action:
-        found = list(blocked.partly(connection, selection))
-        partly = {held.entry[1]: held.block for held in found}
-        yield from as_held(connection, selection.scorer, [held.entry for held in found], partly).values()
+        partly = {one.entry[1]: one for one in held if not one.block.is_total}
+        stored, blocks = [one.entry for one in partly.values()], {number: one.block for number, one in partly.items()}
+        yield from as_held(connection, selection.scorer, stored, blocks).values()
 
 
 def _owing(connection: Connection, entries: Iterator[Entry]) -> Iterator[Owing]:

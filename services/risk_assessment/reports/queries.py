@@ -8,21 +8,23 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, func, select, union
+from sqlalchemy import Connection, func, select, union
 
 from recovery_core.holds import HoldKind
 from recovery_core.money import format_money
 from recovery_core.policies.document import Policy
 from recovery_core.policies.parts import RiskLevel
 from recovery_core.profile import PaymentStatus
+from recovery_core.ranking.exclusions import in_order
 from recovery_core.scoring.scorer import scorer_for
+from risk_assessment.changes.keeping import KeptResults
 from risk_assessment.debtors.tables import debtors
 from risk_assessment.exclusions.selection import Selection
-from risk_assessment.holds.queries import in_force_at
-from risk_assessment.holds.tables import hold_ends, holds
+from risk_assessment.holds.blocking import debtors_on_hold, unchanged_until
+from risk_assessment.holds.tables import holds
 from risk_assessment.policies.registry import PolicyRegistry
 from risk_assessment.portfolios.queries import StoredPortfolio
-from risk_assessment.runs.preview import Counting
+from risk_assessment.previews.counting import forecast
 from service_kit.database.engine import Database
 
 BARS = 20
@@ -46,23 +48,43 @@ def selection_now(connection: Connection, portfolio: str, registry: PolicyRegist
 
 
 def summary(
-    database: Database, connection: Connection, portfolio: StoredPortfolio, registry: PolicyRegistry, at: datetime
+    database: Database,
+    connection: Connection,
+    portfolio: StoredPortfolio,
+    registry: PolicyRegistry,
+    at: datetime,
+    kept: KeptResults | None = None,
 ) -> dict[str, Any]:
-    """Return the summary of a portfolio as clients see it."""
-    groups = _groups(connection, portfolio.name)
+    """Return the summary of a portfolio as clients see it; what it counts is kept where nothing has changed."""
     selection = selection_now(connection, portfolio.name, registry)
-    counts = Counting(database, connection, selection, 0, at).counts()
+    found = forecast(database, connection, selection, at, kept)
+
+    def counts() -> dict[str, Any]:
+        return _counts(connection, portfolio.name, selection.scorer.policy, at)
+
+    if kept is None:
+        counted = counts()
+    else:
+        what = ("summary", *selection.key())
+        counted = kept.of(connection, portfolio.name, what, at, counts, lambda: unchanged_until(connection, at))
     return {
         "portfolio": portfolio.name,
         "as_of": at,
         "currency": portfolio.currency,
+        **counted,
+        "rankable": found.eligible,
+        "excluded": in_order(found.excluded),
+    }
+
+
+def _counts(connection: Connection, portfolio: str, policy: Policy, at: datetime) -> dict[str, Any]:
+    groups = _groups(connection, portfolio)
+    return {
         **_shown(groups),
         "by_level": _by(groups, "risk_level", RiskLevel),
         "by_payment_status": _by(groups, "payment_status", PaymentStatus),
-        "on_hold": _on_hold(connection, portfolio.name, at),
-        "rankable": counts.ranked,
-        "excluded": counts.excluded,
-        "score_histogram": _histogram(groups, selection.scorer.policy),
+        "on_hold": _on_hold(connection, portfolio, at),
+        "score_histogram": _histogram(groups, policy),
     }
 
 
@@ -111,20 +133,8 @@ def _histogram(groups: list[Group], policy: Policy) -> list[dict[str, Any]]:
 
 def _on_hold(connection: Connection, portfolio: str, at: datetime) -> Mapping[str, Any]:
     """Return who is on hold, by kind in its order; a debtor with several holds of one kind counts once."""
-    of_debtors = _held(holds.c.debtor_id == debtors.c.id, portfolio, at)
-    of_persons = _held(holds.c.person_id == debtors.c.person_id, portfolio, at).where(holds.c.debtor_id.is_(None))
-    held = union(of_debtors, of_persons).subquery()
+    columns = (holds.c.kind, debtors.c.id, debtors.c.total_debt_amount.label("debt"))
+    held = union(*debtors_on_hold(portfolio, at, *columns)).subquery()
     found = connection.execute(select(held.c.kind, func.count(), func.sum(held.c.debt)).group_by(held.c.kind))
     shown = {kind: {"debtors": count, "debt": format_money(int(debt))} for kind, count, debt in found}
     return {kind.value: shown[kind] for kind in HoldKind if kind in shown}
-
-
-def _held(same: ColumnElement[bool], portfolio: str, at: datetime) -> Select[Any]:
-    columns = (holds.c.kind, debtors.c.id, debtors.c.total_debt_amount.label("debt"))
-    ended = holds.outerjoin(hold_ends, hold_ends.c.hold_number == holds.c.number)
-    # As an expression, and in this order, so that no database reads the portfolio and looks for holds, which are fewer.
-    ours = func.coalesce(debtors.c.portfolio, "") == portfolio
-    held = select(*columns).select_from(ended.join(debtors, same)).where(in_force_at(at), ours)
-    for dialect in ("mysql", "mariadb"):
-        held = held.prefix_with("STRAIGHT_JOIN", dialect=dialect)
-    return held

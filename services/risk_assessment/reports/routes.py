@@ -33,7 +33,9 @@ def summary(name: KnownName, context: Context) -> Response:
     """A portfolio at a glance: debtors and debt by level, status, hold and score, and how many a run would rank."""
     with context.reading() as connection:
         portfolio = portfolios.read(connection, name, context.portfolios)
-        shown = queries.summary(context.database, connection, portfolio, context.registry, context.audit.at)
+        shown = queries.summary(
+            context.database, connection, portfolio, context.registry, context.audit.at, context.kept
+        )
     return json_response(SummaryOut.model_validate(shown))
 
 
@@ -62,7 +64,13 @@ def rank(debtor_id: DebtorId, context: Context) -> Response:
     """Where a debtor stands among those that a run would rank now, or why it would be left out."""
     with context.reading() as connection:
         shown = standing.rank(
-            context.database, connection, debtor_id, context.portfolios, context.registry, context.audit.at
+            context.database,
+            connection,
+            debtor_id,
+            context.portfolios,
+            context.registry,
+            context.audit.at,
+            context.kept,
         )
     context.audit.read("debtor.ranked", f"debtor:{debtor_id}")
     return json_response(RankOut.model_validate(shown))

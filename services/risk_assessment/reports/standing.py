@@ -10,14 +10,15 @@ from recovery_core.money import format_money
 from recovery_core.profile import FACTS, PaymentStatus
 from recovery_core.ranking.exclusions import Exclusion, held
 from recovery_core.ranking.objective import objective_for
-from recovery_core.ranking.persons import payload_of
 from recovery_core.scoring.scorer import ScoringError
+from risk_assessment.changes.keeping import KeptResults
 from risk_assessment.debtors import queries as debtor_queries
 from risk_assessment.debtors.tables import debtors
-from risk_assessment.exclusions.selection import Blocked, Selection
+from risk_assessment.exclusions.selection import Selection
+from risk_assessment.holds.blocking import blocks_of
 from risk_assessment.policies.registry import PolicyRegistry
+from risk_assessment.previews.counting import forecast
 from risk_assessment.reports.queries import selection_now
-from risk_assessment.runs.preview import Counting
 from service_kit.auth.portfolios import Portfolios
 from service_kit.database.engine import Database
 
@@ -36,18 +37,21 @@ def rank(
     within: Portfolios,
     registry: PolicyRegistry,
     at: datetime,
+    kept: KeptResults | None = None,
 ) -> dict[str, Any]:
     """Return the rank of a debtor of these portfolios as clients see it. Raises DebtorNotFoundError."""
     row = debtor_queries.read(connection, debtor_id, within)
     selection = selection_now(connection, row.portfolio, registry)
     place = _place(connection, row, selection, at)
-    border = (place.priority or 0, debtor_id - 1)
-    counts = Counting(database, connection, selection, border[0], at, border[1]).counts()
+    found = forecast(database, connection, selection, at, kept)
+    rank = None
+    if place.reason is None and place.priority is not None:
+        rank = found.up_to(connection, place.priority, debtor_id)
     return {
         "debtor_id": debtor_id,
         "portfolio": row.portfolio,
-        "rank": counts.before + 1 if place.reason is None else None,
-        "of": counts.ranked,
+        "rank": rank,
+        "of": found.eligible,
         "priority": None if place.priority is None else format_money(place.priority),
         "reason": place.reason,
         "as_of": at,
@@ -60,9 +64,7 @@ def _place(connection: Connection, row: Row[Any], selection: Selection, at: date
     if row.person_id is not None:
         of_person = select(debtors).where(debtors.c.person_id == row.person_id, debtors.c.id != row.id)
         same += [other for other in connection.execute(of_person) if other.portfolio == row.portfolio]
-    blocked = Blocked(connection, selection.portfolio, at)
-    payloads = [payload_of(one.person_id, one.version) for one in same]
-    blocks = blocked.among([one.id for one in same], payloads)
+    blocks = blocks_of(connection, [(one.id, one.person_id) for one in same], at)
     mine, *others = [_alone(one, selection, blocks.get(one.id)) for one in same]
     if mine.reason is None and _is_covered(mine, row.id, others, [one.id for one in same[1:]]):
         return Place(mine.priority, Exclusion.COVERED)

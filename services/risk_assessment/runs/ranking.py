@@ -21,7 +21,7 @@ from recovery_core.scoring.scorer import Scorer
 from risk_assessment.batches.messages import inputs_of
 from risk_assessment.debtors.tables import debtors
 from risk_assessment.debtors.walking import Ends
-from risk_assessment.exclusions.selection import Blocked, Selection, tally_with_ends
+from risk_assessment.exclusions.selection import Blocked, Selection, held_at, tally_with_ends
 from risk_assessment.persons.tables import persons
 from service_kit.database.bulk import columns_of
 from service_kit.database.engine import Database
@@ -96,6 +96,7 @@ class Eligible:
         columns = (debtors.c.id, self.payload().label("payload"), outside, debtors.c.payment_status)
         statement = select(*columns, *facts)
         statement = statement.where(selection.of_portfolio(), selection.is_stale())
+        self._blocked.read()
         for rows in self._database.stream(self._connection, statement, CHUNK):
             stopped = self._stop([row[0] for row in rows], [row[1] for row in rows])
             yield list(self._score(row for row in rows if row[0] not in stopped))
@@ -182,8 +183,8 @@ class Eligible:
     def _count_outside(self, outside: int) -> None:
         """Count debtors outside the filters, which nothing has read yet, and among them those that holds stop."""
         self._excluded.count(Exclusion.FILTERED, outside)
-        for found in self._blocked.stopped(self._connection, self._selection):
-            if found.is_outside:
+        for found in held_at(self._connection, self._selection, self._blocked.at):
+            if found.is_outside and found.block.is_total:
                 self._excluded.count(Exclusion.FILTERED, -1)
                 self._excluded.add(held(found.block.kind), [found.entry[1]], holds=[found.block.number])
 

@@ -13,6 +13,7 @@ from recovery_core.profile import FACTS
 from recovery_core.ranking.objective import objective_for
 from recovery_core.scoring.cells import ScoringError
 from recovery_core.scoring.scorer import Scorer
+from risk_assessment.changes import service as changes
 from risk_assessment.debtors.bulk import copy_to_history
 from risk_assessment.debtors.tables import debtors
 from risk_assessment.scoring.tables import JobState, scoring_jobs
@@ -100,6 +101,7 @@ def _score(connection: Connection, job: Row[Any], rows: list[Row[Any]], scorer: 
         levels_changed=scoring_jobs.c.levels_changed + changed,
         last_debtor_id=rows[-1].id,
     )
+    changes.note(connection, job.portfolio)
 
 
 _SCORED = ("priority", "total_score", "risk_level", "policy_id", "assessed_at", "version")

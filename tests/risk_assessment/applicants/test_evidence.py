@@ -47,7 +47,7 @@ from risk_assessment.evidence.replaying import Result, replay
 from risk_assessment.exclusions.selection import Selection
 from risk_assessment.portfolios import service
 from risk_assessment.portfolios.schemas import PortfolioIn
-from risk_assessment.runs.preview import Preview
+from risk_assessment.previews.preview import Preview
 from risk_assessment.tables import assessments
 from service_kit.database.engine import Database
 

@@ -14,8 +14,8 @@ from tests.risk_assessment.planned import a_planned_run, bodies_of, order_of, re
 from recovery_core.holds import ACTIONS as ACTION_NAMES
 from risk_assessment.exclusions.selection import selection_of
 from risk_assessment.policies.registry import PolicyRegistry
+from risk_assessment.previews.preview import Preview
 from risk_assessment.runs import queries
-from risk_assessment.runs.preview import Preview
 from risk_assessment.tables import debtors, hold_ends, holds, persons
 from service_kit.database.engine import Database
 
@@ -28,8 +28,8 @@ TOP = 10
 def small_amounts_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, few in {
         "risk_assessment.runs.ranking.CHUNK": 7,
-        "risk_assessment.exclusions.selection.HELD_A_QUERY": 3,
-        "risk_assessment.runs.preview.LEAST_PAGE": 4,
+        "risk_assessment.exclusions.selection.GROUP": 3,
+        "risk_assessment.previews.counting.PAGE": 4,
         "risk_assessment.runs.planning.PARTS_A_COMMIT": 2,
         "recovery_core.ranking.exclusions.PART_SIZE": 5,
         "risk_assessment.exclusions.queries._HOLDS_A_QUERY": 3,

@@ -28,7 +28,7 @@ MONTH = timedelta(days=30)
 
 @pytest.fixture(autouse=True)
 def small_amounts_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("risk_assessment.exclusions.selection.HELD_A_QUERY", 3)
+    monkeypatch.setattr("risk_assessment.exclusions.selection.GROUP", 3)
     monkeypatch.setattr("risk_assessment.reports.concentration.PAGE", 7)
 
 

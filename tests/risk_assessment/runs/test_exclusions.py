@@ -15,7 +15,7 @@ from tests.risk_assessment.runs.books import a_book, a_book_of_two_policies, a_m
 from recovery_core.holds import HoldKind
 from recovery_core.ranking.exclusions import Excluded, Exclusion, held
 from risk_assessment.exclusions.selection import Selection, selection_of
-from risk_assessment.runs.preview import Preview
+from risk_assessment.previews.preview import Preview
 from risk_assessment.runs.ranking import CountsDifferError, check_counts
 from service_kit.database.engine import Database
 

@@ -50,10 +50,10 @@ from risk_assessment.evidence.replaying import replay
 from risk_assessment.exclusions.schemas import ExclusionOut
 from risk_assessment.policies.registry import PolicyRegistry
 from risk_assessment.portfolios import queries as portfolios
+from risk_assessment.previews.preview import Preview
 from risk_assessment.reports import queries as reports
 from risk_assessment.reports.concentration import points
 from risk_assessment.runs import queries as runs
-from risk_assessment.runs.preview import Preview
 from risk_assessment.scoring.service import score_all
 from risk_assessment.simulations import queries as simulations
 from risk_assessment.simulations import service as simulation_service

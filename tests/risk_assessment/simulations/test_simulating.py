@@ -16,7 +16,7 @@ from recovery_core.scoring.scorer import scorer_for
 from recovery_core.simulation import columns, vectors
 from risk_assessment.exclusions.selection import Selection
 from risk_assessment.policies.registry import PolicyRegistry
-from risk_assessment.runs.preview import Preview
+from risk_assessment.previews.preview import Preview
 from risk_assessment.runs.tables import Unit
 from risk_assessment.simulations import queries, service
 from risk_assessment.simulations.schemas import SimulationIn

@@ -29,7 +29,7 @@ class Step(NamedTuple):
 
 REAL_TABLES = (
     *("debtors", "assessments", "runs", "run_batches", "run_entries", "scoring_jobs", "idempotency_keys"),
-    *("holds", "run_exclusions", "simulations"),
+    *("holds", "run_exclusions", "simulations", "run_snapshots", "run_holds", "portfolio_changes"),
 )
 
 

@@ -6,17 +6,25 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection, insert, update
-from tests.risk_assessment.builders import NOON, a_registry, debtor_rows, generate_debtors
+from tests.risk_assessment.builders import NOON, a_registry, add_debtor, debtor_rows, generate_debtors
 from tests.risk_assessment.conftest import opened
 from tests.risk_assessment.planned import a_planned_run, run_row
-from tests.risk_assessment.tables.explaining import Book, Step, assert_reads, plans, reads_all
+from tests.risk_assessment.tables.explaining import REAL_TABLES, Book, Step, assert_reads, plans, reads_all, sorts
 
 from recovery_core.ranking.exclusions import Excluded, Exclusion
+from risk_assessment.changes.keeping import KeptResults
+from risk_assessment.debtors.walking import Ends
+from risk_assessment.evidence import queries as evidence
+from risk_assessment.evidence.explaining import explain
 from risk_assessment.exclusions import queries as exclusions
-from risk_assessment.exclusions.selection import Blocked, Selection, selection_of
-from risk_assessment.holds.queries import blocks_in_force
-from risk_assessment.runs.preview import Preview
+from risk_assessment.exclusions.selection import Blocked, Selection, held_at, selection_of
+from risk_assessment.holds.blocking import blocks_in_force, unchanged_until
+from risk_assessment.previews.preview import Preview
+from risk_assessment.reports import queries as reports
+from risk_assessment.reports import standing
 from risk_assessment.runs.ranking import Eligible
+from risk_assessment.snapshots import queries as snapshots
+from risk_assessment.snapshots.reading import SnapshotReader
 from risk_assessment.tables import debtors, holds, persons
 from service_kit.database.engine import Database
 
@@ -92,6 +100,7 @@ def test_ranking_reads_one_index_and_no_rows(book: Book, monkeypatch: pytest.Mon
     wanted = selection(book)
     with book.database.read() as connection:
         blocked = Blocked(connection, PORTFOLIO, NOON)
+        blocked.read()
 
     def rank(connection: Connection) -> None:
         eligible = Eligible(book.database, connection, wanted, blocked, Excluded())
@@ -118,12 +127,17 @@ def test_holds_in_force_are_found_without_those_that_are_over(book: Book) -> Non
     assert not any(reads_all(step) for step in query if step.table in ("holds", "debtors"))
 
 
-def test_debtors_that_holds_stop_are_read_by_their_ids_and_persons(book: Book) -> None:
+def test_debtors_on_hold_are_looked_up_from_the_holds(book: Book) -> None:
     wanted = selection(book, min_debt=100_000)
     with book.database.read() as connection:
-        blocked = Blocked(connection, PORTFOLIO, NOON)
+        assert len({held.entry[1] for held in held_at(connection, wanted, NOON)}) > ON_HOLD / 2
 
-    assert_reads(book, lambda c: list(blocked.stopped(c, wanted)), {"PRIMARY"}, {BY_PERSON})
+    of_debtors, of_persons = plans(book, lambda c: list(held_at(c, wanted, NOON)))
+
+    for query, index in ((of_debtors, "PRIMARY"), (of_persons, BY_PERSON)):
+        assert [step.index for step in of("debtors", query)] == [index]
+        assert [step.index for step in of("holds", query)] == ["ix_holds_ends_at"] * len(of("holds", query))
+        assert not any(reads_all(step) for table in ("debtors", "holds") for step in of(table, query))
 
 
 def test_a_preview_reads_one_index_and_the_rows_that_need_a_look(book: Book) -> None:
@@ -131,12 +145,130 @@ def test_a_preview_reads_one_index_and_the_rows_that_need_a_look(book: Book) -> 
 
     queries = plans(book, lambda c: Preview(book.database, c, wanted, 50_000_000, NOON).show(10, None))
 
-    read = [{step.index for step in steps} for query in queries if (steps := of("debtors", query))]
-    held, *counted, of_ids, of_persons, shared, best, shown = read
-    assert (held, of_ids, of_persons, shown) == ({"PRIMARY"}, {"PRIMARY"}, {BY_PERSON}, {"PRIMARY"})
-    assert counted == [{BY_PRIORITY}] * 2
-    assert best == {BY_PRIORITY}
+    read = [steps for query in queries if (steps := of("debtors", query))]
+    if book.database.dialect == "sqlite":
+        newest, *read = read  # MySQL knows the highest id without looking
+        assert newest[0].text == "SEARCH debtors"
+    used = [{step.index for step in steps} for steps in read]
+    sample, *counted = used[: used.index({"PRIMARY"}, 1)]
+    of_ids, of_persons, shared, *best, shown = used[1 + len(counted) :]
+    assert (sample, of_ids, of_persons, shown) == ({"PRIMARY"}, {"PRIMARY"}, {BY_PERSON}, {"PRIMARY"})
     assert BY_PERSON in shared
+    assert len(counted) > 10
+    assert counted + best == [{BY_PRIORITY}] * (len(counted) + len(best))
+    assert not any(reads_all(step) for steps in read for step in steps if step.index == BY_PRIORITY)
+
+
+def test_what_is_kept_is_checked_without_reading_a_debtor(book: Book) -> None:
+    kept, wanted = KeptResults(), selection(book)
+    add_debtor(book.database, portfolio=PORTFOLIO)
+
+    def look(connection: Connection) -> None:
+        Preview(book.database, connection, wanted, 50_000_000, NOON, kept).show(1, None)
+
+    plans(book, look)
+    changes, shown = plans(book, look)
+
+    assert [step.index for step in of("portfolio_changes", changes)] == ["PRIMARY"]
+    assert [step.index for step in of("debtors", shown)] == ["PRIMARY"]
+    assert not any(reads_all(step) for step in [*changes, *shown])
+
+
+def test_when_a_hold_begins_or_ends_is_found_among_those_that_are_not_over(book: Book) -> None:
+    [query] = plans(book, lambda c: unchanged_until(c, NOON))
+
+    assert {step.index for step in of("holds", query)} == {"ix_holds_ends_at"}
+    assert not any(reads_all(step) for step in of("holds", query))
+
+
+def test_a_summary_walks_one_index_and_looks_debtors_up_from_the_holds(book: Book) -> None:
+    registry = a_registry()
+
+    def look(connection: Connection) -> None:
+        reports._counts(connection, PORTFOLIO, registry.active(connection, PORTFOLIO), NOON)
+
+    groups, on_hold = plans(book, look)
+
+    [step] = of("debtors", groups)
+    assert step.index == "ix_debtors_summary"
+    assert re.search("COVERING INDEX|Using index(?! condition)", step.text)
+    assert not any(sorts(step) for step in groups)
+    assert [step.index for step in of("debtors", on_hold)] == ["PRIMARY", BY_PERSON]
+    assert {step.index for step in of("holds", on_hold)} == {"ix_holds_ends_at"}
+    assert not any(reads_all(step) for table in ("debtors", "holds") for step in of(table, on_hold))
+
+
+def test_a_rank_looks_its_holds_and_its_person_up(book: Book) -> None:
+    registry, kept = a_registry(), KeptResults()
+    [one, *_] = [
+        row["id"]
+        for row in debtor_rows(book.database, PORTFOLIO)[ON_HOLD:300]
+        if row["payment_status"] != "PAID" and row["person_id"] != 7
+    ]
+
+    def look(connection: Connection) -> None:
+        found.append(standing.rank(book.database, connection, one, None, registry, NOON, kept)["rank"])
+
+    found: list[int | None] = []
+    plans(book, look)  # what is kept is counted
+    queries = plans(book, look)
+
+    assert None not in found
+    indexes = {step.index for query in queries for step in query if step.table in ("debtors", "holds")}
+    assert indexes == {"PRIMARY", BY_PERSON, BY_PRIORITY, "ix_holds_debtor", "ix_holds_person"}
+    assert not any(reads_all(step) for query in queries for step in query if step.table in ("debtors", "holds"))
+
+
+def test_what_a_run_looked_at_is_read_by_its_key(book: Book) -> None:
+    row = run_row(book.database, book.run_id)
+
+    assert_reads(book, lambda c: snapshots.version_of(c, row.number, 40), {"PRIMARY"})
+    assert_reads(book, lambda c: snapshots.holds_of(c, row.number), {"PRIMARY"})
+    assert_reads(book, lambda c: list(snapshots.parts_of(c, row.number)), *[{"PRIMARY"}] * 2)
+
+
+def test_a_snapshot_is_read_by_the_ids_of_the_debtors(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("risk_assessment.debtors.walking.CHUNK", 200)
+    ids = [row["id"] for row in debtor_rows(book.database, PORTFOLIO)]
+    with book.database.read() as connection:
+        blocked = Blocked(connection, PORTFOLIO, NOON)
+        blocked.read()
+    ends = Ends(ids[0], ids[-1])
+
+    chunks = plans(book, lambda c: list(SnapshotReader(c, PORTFOLIO, ends, blocked, 300).parts()))
+
+    assert len(chunks) > 3
+    for chunk in chunks:
+        assert [step.index for step in of("debtors", chunk)] == ["PRIMARY"]
+        assert not any(reads_all(step) for step in of("debtors", chunk))
+        assert not any(sorts(step) for step in chunk)
+
+
+@pytest.mark.parametrize("place", ["ranked", "left out"])
+def test_evidence_is_found_by_keys(book: Book, place: str) -> None:
+    run = run_row(book.database, a_planned_run(book.database, portfolio=PORTFOLIO, batch_size=2))
+    with book.database.read() as connection:
+        scorer = a_registry().scorer(connection, run.policy_id)
+    ids = [row["id"] for row in debtor_rows(book.database, PORTFOLIO) if row["id"] <= 700]
+    wanted = ids[-1] if place == "ranked" else ids[0]
+    with book.database.read() as connection:
+        assert (explain(connection, run, scorer, wanted)["outcome"] == "ranked") is (place == "ranked")
+
+    queries = plans(book, lambda c: explain(c, run, scorer, wanted))
+
+    read = [step for query in queries for step in query if step.table in REAL_TABLES]
+    assert {step.table for step in read} >= {"run_snapshots", "assessments", "run_entries", "run_batches"}
+    assert not any(reads_all(step) for step in read), read
+    assert not any(sorts(step) for query in queries for step in query), queries
+
+
+def test_the_batches_of_a_run_are_read_in_their_order(book: Book) -> None:
+    run = run_row(book.database, book.run_id)
+
+    first, *_ = plans(book, lambda c: list(evidence.stored_batches(c, run.number)))
+
+    assert {step.index for step in first} == {"PRIMARY"}
+    assert not any(reads_all(step) or sorts(step) for step in first)
 
 
 def test_exclusions_are_read_from_their_place(book: Book) -> None:
