@@ -3,7 +3,7 @@
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -29,6 +29,10 @@ class Keys:
         """Return how many have a higher priority, or this one and no higher id."""
         first = bisect_left(self._negated, -priority)
         return bisect_right(self._ids, last_id, first, bisect_right(self._negated, -priority, first))
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        """Yield negative priorities and ids, which ascend."""
+        return zip(self._negated, self._ids, strict=True)
 
     def __len__(self) -> int:
         return len(self._ids)

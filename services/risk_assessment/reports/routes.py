@@ -50,7 +50,7 @@ def concentration(name: KnownName, context: Context) -> Response:
     with context.reading() as connection:
         portfolio = portfolios.read(connection, name, context.portfolios)
         selection = queries.selection_now(connection, portfolio.name, context.registry)
-        shown = RECENT.of(context.database, connection, selection, context.audit.at)
+        shown = RECENT.of(context.database, connection, selection, context.audit.at, context.kept)
     return json_response(ConcentrationOut.model_validate(shown))
 
 

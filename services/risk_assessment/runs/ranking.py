@@ -68,11 +68,9 @@ class Eligible:
         """Yield pages down the index of priorities, each as priorities, ids and payloads.
 
         They are of those inside the filters that this policy scored; `with_paid`, of all who paid too, with payload 0.
-        `with_debt` adds what each owes.
+        `with_debt` puts what each owes in the place of the payload.
         """
-        connection, statement = self._connection, self._stored(size, with_paid=with_paid)
-        if with_debt:
-            statement = statement.add_columns(debtors.c.total_debt_amount)
+        connection, statement = self._connection, self._stored(size, with_paid=with_paid, with_debt=with_debt)
         # A column as one document costs a driver next to nothing.
         page = columns_of(connection, statement)
         yield page
@@ -106,8 +104,9 @@ class Eligible:
         version: ColumnElement[int] = debtors.c.version
         return func.coalesce(debtors.c.person_id, 0) * VERSIONS + version if self.last_person else version
 
-    def _stored(self, size: int, *, with_paid: bool) -> Select[Any]:
-        paid, inside, payload = self._selection.is_paid(), self._selection.is_inside(), self.payload()
+    def _stored(self, size: int, *, with_paid: bool, with_debt: bool) -> Select[Any]:
+        paid, inside = self._selection.is_paid(), self._selection.is_inside()
+        payload: ColumnElement[int] = debtors.c.total_debt_amount if with_debt else self.payload()
         if with_paid:
             which, payload = or_(paid, inside), case((paid, 0), else_=payload)
         else:
