@@ -71,9 +71,10 @@ def summary(
         "portfolio": portfolio.name,
         "as_of": at,
         "currency": portfolio.currency,
-        **counted,
+        **{name: value for name, value in counted.items() if name != "score_histogram"},
         "rankable": found.eligible,
         "excluded": in_order(found.excluded),
+        "score_histogram": counted["score_histogram"],
     }
 
 
