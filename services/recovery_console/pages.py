@@ -17,6 +17,7 @@ from recovery_console.dependencies import ANONYMOUS, Visit, caller_of, health, r
 from recovery_console.failures import NAMES, Failure, SignInNeededError, away_of, failure_of
 from recovery_console.formatting import Reader
 from recovery_console.rendering import STATIC, Templates
+from recovery_console.sessions import SESSION, session_of
 
 EVENTS = "text/event-stream"
 STATUS_SECONDS = 1.0
@@ -52,12 +53,20 @@ async def to_sign_in(request: Request, error: Exception) -> Response:
     parts = urlsplit(asked)
     back = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
     address = f"/sign-in?next={quote(back)}{f'&refused={quote(refused_by)}' if refused_by else ''}"
+    if refused_by is not None and request.method == "GET" and _is_renewed(request):
+        address = f"/sign-in/oidc?next={quote(back)}"
     if request.headers.get("hx-request") == "true":
         return Response(status_code=401, headers={"HX-Redirect": address})
     if follows:
         html = resources_of(request).templates.render("_signed_out.html", reader=Reader(), address=address)
         return Response(f"event: signed-out\ndata: {html.strip()}\n\n", media_type=EVENTS)
     return RedirectResponse(address, 303)
+
+
+def _is_renewed(request: Request) -> bool:
+    """Return whether a token of the issuer has had its time: the issuer, which knows the person, gives another."""
+    session = session_of(resources_of(request).sessions.read(request.cookies, SESSION))
+    return session is not None and session.may_be_renewed(time.time())
 
 
 def _page(request: Request, failure: Failure) -> Response:

@@ -21,6 +21,7 @@ SESSION = "recovery_session"
 SIGN_IN = "recovery_sign_in"
 CHUNK_CHARS = 3_600
 MAX_CHUNKS = 6
+RENEW_AFTER_SECONDS = 30.0
 _NONCE_BYTES = 12
 
 Clock = Callable[[], float]
@@ -32,11 +33,19 @@ class SessionTooLargeError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A signed-in person: the key or token that both APIs accept, who that is, and the role there."""
+    """A signed-in person: the key or token that both APIs accept, who that is, and the role there.
+
+    `issued_at` is when an issuer gave the token, in seconds since 1970; None for a key.
+    """
 
     credential: str
     actor: str
     role: str | None
+    issued_at: str | None = None
+
+    def may_be_renewed(self, now: float) -> bool:
+        """Return whether the issuer may give another token. One that is refused when it is new would be so again."""
+        return self.issued_at is not None and now - float(self.issued_at) >= RENEW_AFTER_SECONDS
 
 
 class Sealer:
@@ -103,4 +112,4 @@ def session_of(found: Mapping[str, str | None] | None) -> Session | None:
     """Return the session in a value that was read, if there is one."""
     if not found or not found.get("credential"):
         return None
-    return Session(str(found["credential"]), str(found.get("actor") or ""), found.get("role"))
+    return Session(str(found["credential"]), str(found.get("actor") or ""), found.get("role"), found.get("issued_at"))

@@ -3,7 +3,8 @@
 By key the form is a POST. At an issuer it begins with a link: the content policy stops a form that leads elsewhere.
 """
 
-from dataclasses import asdict
+import time
+from dataclasses import asdict, replace
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -65,7 +66,7 @@ async def from_issuer(visit: Visitor) -> Response:
         token = await _issuer(visit).redeem(attempt, str(visit.request.url), _redirect_uri(visit))
     except IssuerError as error:
         return _page(visit, attempt.next, f"{error}.")
-    return await _signed_in(visit, token, attempt.next)
+    return await _signed_in(visit, token, attempt.next, issued_at=str(time.time()))
 
 
 @router.post("/sign-out")
@@ -76,10 +77,10 @@ async def sign_out(visit: Visitor) -> Response:
     return response
 
 
-async def _signed_in(visit: Visit, credential: str, next_page: str | None) -> Response:
+async def _signed_in(visit: Visit, credential: str, next_page: str | None, issued_at: str | None = None) -> Response:
     response = RedirectResponse(local_page(next_page), 303)
     try:
-        session = await session_for(visit.resources.client, credential)
+        session = replace(await session_for(visit.resources.client, credential), issued_at=issued_at)
         visit.resources.sessions.write(response, SESSION, asdict(session), secure=_is_secure(visit))
     except (RefusedError, SessionTooLargeError) as error:
         return _page(visit, next_page, f"{error}.", getattr(error, "status", 403))

@@ -123,3 +123,34 @@ async def test_a_token_that_an_api_refuses_signs_no_one_in(visitor: Browser, iss
 
     assert page.status == 403
     assert "The risk service refused this key" in page.texts("p", role="alert")[0]
+
+
+async def test_a_token_that_has_had_its_time_is_replaced_on_the_way_to_the_page(
+    visitor: Browser, issuer: FakeIssuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("recovery_console.sessions.RENEW_AFTER_SECONDS", 0.0)
+    await visitor.client.get(issuer.sign_in(await at_issuer(visitor)))
+    issuer.apis.refusing[RISK] = Refusal(401, "the token has expired")
+
+    page = await visitor.client.get("/?level=HIGH")
+    part = await visitor.client.get("/operations/live", headers={"HX-Request": "true", "HX-Current-URL": "/operations"})
+    sent = await visitor.client.post("/policies", data={"document": "{}"})
+
+    assert page.headers["location"] == "/sign-in/oidc?next=/%3Flevel%3DHIGH"
+    assert part.headers["hx-redirect"] == "/sign-in/oidc?next=/operations"
+    assert sent.headers["location"].startswith("/sign-in?next=/"), "a form must not lead to another site"
+
+    issuer.apis.refusing.clear()
+    back = await visitor.client.get(issuer.sign_in(await at_issuer(visitor, page.headers["location"])))
+    assert back.headers["location"] == "/?level=HIGH"
+
+
+async def test_a_new_token_that_is_refused_leads_to_the_sign_in_and_not_round_in_circles(
+    visitor: Browser, issuer: FakeIssuer
+) -> None:
+    await visitor.client.get(issuer.sign_in(await at_issuer(visitor)))
+    issuer.apis.refusing[RISK] = Refusal(401, "the token is of another client")
+
+    page = await visitor.open("/")
+
+    assert page.texts("p", role="alert") == ["The risk service no longer accepts your sign-in. Please sign in again."]
