@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from recovery_charts.figure import Chart, Table, axis
+from recovery_charts.figure import Chart, Table, axis, link_or_text
 from recovery_charts.markup import Markup, tag
 from recovery_charts.scale import Number, place
 
@@ -22,11 +22,12 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What the first so many percent hold, in percent of the whole."""
+    """What the first so many percent hold, in percent of the whole, and where a click on its mark leads."""
 
     percent: Number
     share: Number
     text: str
+    href: str | None = None
 
 
 def concentration(
@@ -37,7 +38,7 @@ def concentration(
     marked = [point for point in points if point.percent in marks]
     equal = tag("path", d="M0 1000 1000 0", **_stroke("equal", FAINT), stroke_dasharray="6 6")
     dots = [_dot(place(p.percent, 0, 100), place(p.share, 0, 100), f"top {p.percent} %: {p.text}") for p in marked]
-    named = (tag("li", f"Top {point.percent} %: {point.text}") for point in marked)
+    named = (tag("li", link_or_text(f"Top {point.percent} %: {point.text}", point.href, "mark")) for point in marked)
     drawing = tag(
         "div",
         _canvas(scope, equal, _line(places), dots),

@@ -9,10 +9,11 @@ from recovery_charts.figure import Chart
 from recovery_charts.histogram import histogram
 from recovery_client.shapes import Concentration, Exposure, Summary
 from recovery_console.formatting import Reader
+from recovery_console.portfolio.filters import TOPS
 from recovery_console.words import LEVELS, STATUSES, plain
 
 Address = Callable[[str, str], str]
-"""Where a click on a bar leads: the table filtered by `level` or `status` of this value."""
+"""Where a click leads: the table filtered by `level` or `status`, or from the last of the `top`, of this value."""
 STATUS_TONES = {"UNPAID": "first", "PARTIAL": "second", "PAID": "sixth"}
 
 
@@ -66,10 +67,15 @@ def _scores(summary: Summary, reader: Reader) -> Chart:
     return histogram("scores", "Debtors by total score", columns, ("Total score", "Debtors"))
 
 
-def concentration_chart(found: Concentration, reader: Reader) -> Chart:
-    """Return the curve of how much of the debt the first x percent by priority hold."""
+def concentration_chart(found: Concentration, reader: Reader, address: Address) -> Chart:
+    """Return the curve of how much of the debt the first x percent by priority hold. Its marks lead to the table."""
     points = [
-        Share(one["top_percent"], Decimal(one["debt_share_percent"]), reader.percent(one["debt_share_percent"]))
+        Share(
+            one["top_percent"],
+            Decimal(one["debt_share_percent"]),
+            reader.percent(one["debt_share_percent"]),
+            address("top", str(one["top_percent"])) if one["top_percent"] in TOPS else None,
+        )
         for one in found["points"]
     ]
     return concentration("concentration", "How much of the debt the top of the ranking holds", points, of="debtors")

@@ -100,7 +100,7 @@ async def concentration_page(visit: Visiting) -> Response:
     found = await visit.late(risk.concentration(name))
     template = "portfolio/_concentration.html" if visit.is_fragment else "portfolio/concentration.html"
     away = found if isinstance(found, Away) else None
-    return visit.page(template, section="Portfolio", portfolio=name, away=away, **_concentrated(visit, found))
+    return visit.page(template, section="Portfolio", portfolio=name, away=away, **_concentrated(visit, name, found))
 
 
 def _asking(visit: Visit) -> AskRank:
@@ -133,16 +133,20 @@ def _numbers(visit: Visit, name: str, summary: Any, found: Any) -> dict[str, Any
         "away": away,
         "sentence": view.sentence(counted, visit.reader) if counted else None,
         "charts": charts(counted, visit.reader, _filtered(visit, name)) if counted else [],
-        **_concentrated(visit, found),
+        **_concentrated(visit, name, found),
     }
 
 
-def _concentrated(visit: Visit, found: Any) -> dict[str, Any]:
+def _concentrated(visit: Visit, name: str, found: Any) -> dict[str, Any]:
     """Return the curve and the share of the top 5 %; both None where the service has not counted them yet."""
     if found is None or isinstance(found, Away) or not found["points"]:
         return {"curve": None, "top_share": None, "counted": found is not None}
     share = view.share_of_top(found, 5, visit.reader)
-    return {"curve": concentration_chart(found, visit.reader), "top_share": share, "counted": True}
+    return {
+        "curve": concentration_chart(found, visit.reader, _filtered(visit, name)),
+        "top_share": share,
+        "counted": True,
+    }
 
 
 def _filtered(visit: Visit, portfolio: str) -> Any:

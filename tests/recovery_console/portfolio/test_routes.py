@@ -151,6 +151,8 @@ async def test_each_chart_has_its_table_and_its_bars_filter(browser: Browser) ->
     links = {link.text: link.attributes["href"] for link in page.all("a", class_="bar-label")}
     assert links["High"] == "/?portfolio=default&level=HIGH#ranking"
     assert links["Paid"] == "/?portfolio=default&status=PAID#ranking"
+    marks = {mark.text: mark.attributes["href"] for mark in page.all("a", class_="mark")}
+    assert marks["Top 5 %: 70.00 %"] == "/?portfolio=default&top=5#ranking"
 
 
 async def test_a_concentration_that_takes_long_comes_after_the_first_paint(
