@@ -5,11 +5,15 @@ from pathlib import Path
 
 import httpx
 import pytest
+from fastapi.routing import APIRoute
 from tests.recovery_console.fake_apis import FakeApis
 from tests.recovery_console.reading import Browser, opened
+from tests.recovery_console.run_builders import RUN_ID
 
 import recovery_console
+from recovery_console.app import create_app
 from recovery_console.security import is_own_name
+from recovery_console.settings import Settings
 
 pytestmark = pytest.mark.anyio
 
@@ -110,3 +114,40 @@ def test_templates_have_nothing_inline_and_nothing_that_needs_eval(template: Pat
     assert not re.search(r'hx-trigger="[^"]*\[', text), "a filter in brackets is evaluated"
     assert not re.search(r'(src|href|action)="(https?:)?//', text), "every address is our own"
     assert "|safe" not in text.replace(" ", "")
+
+
+CHANGES = {
+    "/runs": "operator",
+    f"/runs/{RUN_ID}/cancel": "operator",
+    "/debtors/7/holds": "operator",
+    "/debtors/7/holds/h1/end": "operator",
+    "/holds/import": "operator",
+    "/holds/h1/end": "operator",
+    "/operations/redrive": "operator",
+    "/simulations": "operator",
+    "/policies": "operator",
+    "/policies/abc/activate": "approver",
+}
+
+
+def test_every_form_that_changes_something_is_known() -> None:
+    app = create_app(Settings(_env_file=None))  # type: ignore[call-arg]
+    every = [one for part in app.routes for one in getattr(part, "original_router", app).routes]
+    routes = [route for route in every if isinstance(route, APIRoute) and "POST" in route.methods]
+    posts = {route.path for route in routes if not route.path.startswith("/sign-")}
+
+    assert len(posts) == len(CHANGES)
+    assert all(any(route.path_regex.fullmatch(path) for route in routes) for path in CHANGES)
+
+
+@pytest.mark.parametrize(("path", "role"), CHANGES.items())
+async def test_a_plain_post_without_the_role_is_a_page_that_names_it(
+    signed_in, apis: FakeApis, path: str, role: str
+) -> None:  # type: ignore[no-untyped-def]
+    viewer = await signed_in("viewer")
+
+    page = await viewer.send(path, {"reason": "x"})
+
+    assert (page.status, page.response.headers["content-type"]) == (403, "text/html; charset=utf-8")
+    assert page.texts("p", role="alert") == [f"This needs the role {role}; you are viewer."]
+    assert [one for one in apis.asked if one.method == "POST"] == []

@@ -119,7 +119,7 @@ def _away(*answers: Any) -> list[Away]:
 
 def _stuck(queues: Any, workers: Any, reader: Reader) -> list[Notice]:
     if queues is None:
-        return [Notice("The queues were not counted in time", "/operations")]
+        return [Notice("The queues are still being counted", "/operations")]
     if isinstance(queues, Away):
         return []
     dead = sum(lane["dead"] for lane in queues["lanes"])
