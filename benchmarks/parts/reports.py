@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from benchmarks.measure import Figure, seconds
 from benchmarks.parts.preview import PORTFOLIO, fill
 from benchmarks.system import databases_of
+from risk_assessment.changes.keeping import KeptResults
 from risk_assessment.debtors.searching import DebtorFilter
 from risk_assessment.debtors.selection import Sort, page
 from risk_assessment.policies.registry import PolicyRegistry, load_registry
@@ -58,7 +59,16 @@ def _looks(risk: Database, registry: PolicyRegistry, debtors: int) -> dict[str, 
     def rank(connection: Connection) -> Any:
         return standing.rank(risk, connection, debtors // 2, None, registry, now)
 
+    kept = KeptResults()
+
+    def summary_again(connection: Connection) -> Any:
+        return queries.summary(risk, connection, portfolios.read(connection, PORTFOLIO), registry, now, kept)
+
+    def rank_again(connection: Connection) -> Any:
+        return standing.rank(risk, connection, debtors // 2, None, registry, now, kept)
+
     looks: dict[str, Look] = {"summary": summary, "concentration": concentration, "rank": rank}
+    looks |= {"summary, nothing changed": summary_again, "rank, nothing changed": rank_again}
     for name, (given, sort) in LISTS.items():
         looks[name] = partial(page, wanted=DebtorFilter(PORTFOLIO, **given), sort=sort, cursor=None, limit=PAGE)
     return looks
