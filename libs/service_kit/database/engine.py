@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, Literal, TypeVar, cast
 
@@ -24,6 +25,7 @@ from service_kit.database.sqlite import sqlite_engine
 from service_kit.database.urls import database_url
 
 T = TypeVar("T")
+_END = object()
 log = structlog.get_logger(__name__)
 
 # SQLite's driver releases the GIL at every row. While another thread computes, the driver gets it back after this
@@ -137,3 +139,21 @@ class Database:
         with result:
             for rows in result.partitions(chunk):
                 yield list(rows)
+
+
+@contextmanager
+def reading_ahead(parts: Iterator[T]) -> Iterator[Iterator[T]]:
+    """Yield an iterator of the same parts; a thread reads the next one while the caller works on this one.
+
+    Until the block ends, the connection that they are read from is the thread's. An error of the reader is raised in
+    the caller.
+    """
+    with ThreadPoolExecutor(1, "reading-ahead") as thread:
+        yield _ahead(parts, thread)
+
+
+def _ahead(parts: Iterator[T], thread: Executor) -> Iterator[T]:
+    following = thread.submit(next, parts, _END)
+    while (part := following.result()) is not _END:
+        following = thread.submit(next, parts, _END)
+        yield cast(T, part)

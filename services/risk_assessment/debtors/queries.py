@@ -1,10 +1,10 @@
-"""Debtors read: one, its history, and how clients see debtors."""
+"""Debtors read: one, its history, a whole portfolio in chunks, and how clients see debtors."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, bindparam, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, func, literal_column, select
 
 from recovery_core.attributes import values_of
 from recovery_core.money import format_money
@@ -21,6 +21,8 @@ from service_kit.http.pages import Page, decode_cursor, fetch_page
 # Built once: building a statement costs several times as much as executing it.
 _ONE = select(debtors).where(debtors.c.id == bindparam("wanted"))
 _ONE_LOCKED = _ONE.with_for_update()
+
+CHUNK = 5_000
 
 
 class DebtorNotFoundError(LookupError):
@@ -106,3 +108,32 @@ def history_view(connection: Connection, row: Row[Any], registry: PolicyRegistry
     assessment = assess(registry.scorer(connection, row.policy_id), profile, row.assessed_at)
     about = {"version": row.version, "priority": format_money(row.priority), "profile": profile.model_dump()}
     return about | assessment.to_dict()
+
+
+class Ends(NamedTuple):
+    """The least and the greatest id of a portfolio, both None where it has no debtors."""
+
+    first: int | None
+    last: int | None
+
+    @staticmethod
+    def columns() -> tuple[ColumnElement[int], ColumnElement[int]]:
+        """Return what to select of a portfolio's debtors, best beside counts that are read anyway."""
+        return func.min(debtors.c.id), func.max(debtors.c.id)
+
+
+def chunks(portfolio: str, ends: Ends, columns: Sequence[str]) -> Iterator[Select[Any]]:
+    """Yield selects that together read these columns of all debtors, each of `CHUNK` debtors at most, or of none.
+
+    Each reads higher ids than all before, in no promised order.
+    """
+    if ends.first is None or ends.last is None:
+        return
+    # The plus, which changes nothing, keeps SQLite from sorting a whole portfolio for each chunk; the hint MariaDB.
+    # Without a limit, which would have MariaDB copy the rows first, a document of rows takes it a third less time.
+    of_portfolio = literal_column("+debtors.portfolio", debtors.c.portfolio.type) == portfolio
+    statement = select(*(debtors.c[name] for name in columns)).where(of_portfolio)
+    for dialect in ("mysql", "mariadb"):
+        statement = statement.with_hint(debtors, "FORCE INDEX (PRIMARY)", dialect)
+    for first in range(ends.first, ends.last + 1, CHUNK):
+        yield statement.where(debtors.c.id.between(first, first + CHUNK - 1))

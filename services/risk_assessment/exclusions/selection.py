@@ -15,8 +15,8 @@ from recovery_core.profile import PaymentStatus
 from recovery_core.ranking.persons import VERSION_BITS, payload_of
 from recovery_core.ranking.queue import Entry
 from recovery_core.scoring.scorer import Scorer
+from risk_assessment.debtors.queries import Ends
 from risk_assessment.debtors.tables import debtors
-from risk_assessment.debtors.walking import Ends
 from risk_assessment.holds.blocking import blocks_in_force, debtors_on_hold, joint_block
 from risk_assessment.holds.tables import holds
 from risk_assessment.runs.tables import Unit, unit_of

@@ -6,6 +6,7 @@ first proves that this dispatcher still has the leader lease, so two can never m
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from datetime import datetime
 from functools import partial
 from importlib.metadata import version
@@ -120,10 +121,10 @@ class Plan:
     ) -> None:
         number = self._run.number
         self._write(lambda connection: snapshots.record_holds(connection, number, holds))
-        parts = looked_at.parts()
-        while some := list(islice(parts, PARTS_A_COMMIT)):
-            self._write(partial(snapshots.record, run_number=number, parts=some))
-            _check_interrupted(interrupted)
+        with closing(looked_at.parts()) as parts:
+            while some := list(islice(parts, PARTS_A_COMMIT)):
+                self._write(partial(snapshots.record, run_number=number, parts=some))
+                _check_interrupted(interrupted)
 
     def _totals(
         self, run: Row[Any], manifest: Manifest, counts: Counter[Exclusion], snapshot_hash: str

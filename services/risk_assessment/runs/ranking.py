@@ -19,8 +19,8 @@ from recovery_core.ranking.queue import Entry
 from recovery_core.scoring.cells import ScoringError
 from recovery_core.scoring.scorer import Scorer
 from risk_assessment.batches.messages import inputs_of
+from risk_assessment.debtors.queries import Ends
 from risk_assessment.debtors.tables import debtors
-from risk_assessment.debtors.walking import Ends
 from risk_assessment.exclusions.selection import Blocked, Selection, held_at, tally_with_ends
 from risk_assessment.persons.tables import persons
 from service_kit.database.bulk import columns_of

@@ -16,8 +16,8 @@ from recovery_core.profile import FACTS
 from recovery_core.ranking.persons import payload_of
 from recovery_core.simulation.book import Book
 from recovery_core.simulation.report import report
+from risk_assessment.debtors.queries import Ends, chunks
 from risk_assessment.debtors.tables import debtors
-from risk_assessment.debtors.walking import Ends, chunks
 from risk_assessment.exclusions.selection import Blocked
 from risk_assessment.policies.registry import PolicyRegistry
 from risk_assessment.runs.tables import Unit

@@ -1,6 +1,6 @@
 """Reads what a run looks at: every debtor of the portfolio in order of the ids, with the facts, person and holds."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from typing import Any
 
 import orjson
@@ -10,9 +10,10 @@ from recovery_core.policies.document import Policy
 from recovery_core.profile import PROFILE_FIELDS
 from recovery_core.ranking.persons import payload_of
 from recovery_core.ranking.snapshot import SnapshotDigest, SnapshotPart, add_attributes, as_text
-from risk_assessment.debtors.walking import Ends, chunks
+from risk_assessment.debtors.queries import Ends, chunks
 from risk_assessment.exclusions.selection import Blocked
 from service_kit.database.bulk import document_and_columns
+from service_kit.database.engine import reading_ahead
 
 
 class SnapshotReader:
@@ -32,14 +33,16 @@ class SnapshotReader:
         self._has_persons = last_person > 0
         self._digest = SnapshotDigest(last_person)
 
-    def parts(self) -> Iterator[SnapshotPart]:
-        """Yield all debtors, in chunks."""
+    def parts(self) -> Generator[SnapshotPart]:
+        """Yield all debtors, in chunks. The connection is in use until the end; close the generator to end early."""
+        self._blocked.read()  # from the same connection, which the thread has from here on
         columns = ["id", "version", *self._more()]
-        for statement in chunks(self._portfolio, self._ends, (*_LOOKED_AT, *self._more())):
-            facts, ids, versions, persons = self._chunk(statement, columns)
-            if ids:
-                self._add(facts, ids, persons, versions)
-                yield SnapshotPart(ids, versions)
+        statements = chunks(self._portfolio, self._ends, (*_LOOKED_AT, *self._more()))
+        with reading_ahead(self._chunk(statement, columns) for statement in statements) as read:
+            for facts, ids, versions, persons in read:
+                if ids:
+                    self._add(facts, ids, persons, versions)
+                    yield SnapshotPart(ids, versions)
 
     @property
     def debtors(self) -> int:

@@ -36,7 +36,7 @@ def explained(database: Database, run_id: str, debtor_id: int) -> dict[str, Any]
 
 def test_every_place_is_explained_as_brute_force_does(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("risk_assessment.evidence.order.FIRST_LOOKS", 3)
-    monkeypatch.setattr("risk_assessment.debtors.walking.CHUNK", 7)
+    monkeypatch.setattr("risk_assessment.debtors.queries.CHUNK", 7)
     rows, placed = a_whole_book(database)
     by_id = {row["id"]: row for row in rows}
     for options in OPTIONS:

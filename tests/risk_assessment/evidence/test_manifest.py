@@ -34,7 +34,7 @@ def manifest_of(database: Database, run_id: str) -> dict[str, Any]:
 def test_the_hashes_are_those_that_the_description_gives(
     database: Database, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
 ) -> None:
-    monkeypatch.setattr("risk_assessment.debtors.walking.CHUNK", 7)
+    monkeypatch.setattr("risk_assessment.debtors.queries.CHUNK", 7)
     rows, placed = a_whole_book(database)
     expected = outcome(rows, placed, NOON, **options)
     high = [entry for entry in expected.order if entry[0] > 20_000_000]

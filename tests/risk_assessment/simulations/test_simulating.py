@@ -29,7 +29,7 @@ BOTH_WAYS = pytest.mark.parametrize("by", [columns, vectors], ids=["plain", "num
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("risk_assessment.debtors.walking.CHUNK", 7)
+    monkeypatch.setattr("risk_assessment.debtors.queries.CHUNK", 7)
 
 
 def simulated(database: Database, **options: Any) -> dict[str, Any]:

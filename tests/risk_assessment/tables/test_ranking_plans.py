@@ -13,7 +13,7 @@ from tests.risk_assessment.tables.explaining import REAL_TABLES, Book, Step, ass
 
 from recovery_core.ranking.exclusions import Excluded, Exclusion
 from risk_assessment.changes.keeping import KeptResults
-from risk_assessment.debtors.walking import Ends
+from risk_assessment.debtors.queries import Ends
 from risk_assessment.evidence import queries as evidence
 from risk_assessment.evidence.explaining import explain
 from risk_assessment.exclusions import queries as exclusions
@@ -228,7 +228,7 @@ def test_what_a_run_looked_at_is_read_by_its_key(book: Book) -> None:
 
 
 def test_a_snapshot_is_read_by_the_ids_of_the_debtors(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("risk_assessment.debtors.walking.CHUNK", 200)
+    monkeypatch.setattr("risk_assessment.debtors.queries.CHUNK", 200)
     ids = [row["id"] for row in debtor_rows(book.database, PORTFOLIO)]
     with book.database.read() as connection:
         blocked = Blocked(connection, PORTFOLIO, NOON)

@@ -1,13 +1,15 @@
 """Many rows come out at once, as they are stored."""
 
+import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from sqlalchemy import bindparam, select
+from sqlalchemy import Connection, bindparam, select, text
 from tests.service_kit.database.tables import metadata, parts
 
 from service_kit.database.bulk import columns_of, insert_rows, rows_by_key, rows_of
-from service_kit.database.engine import Database
+from service_kit.database.engine import Database, reading_ahead
 
 
 @pytest.fixture
@@ -66,3 +68,49 @@ def test_rows_are_all_there_when_they_are_more_than_a_mebibyte(database: Databas
         by_key = rows_by_key(connection, parts, ["whole", "part", "text"], [row[:2] for row in rows])
 
     assert sorted(map(tuple, found)) == sorted(map(tuple, by_key)) == rows
+
+
+def test_the_next_part_is_read_while_this_one_is_worked_on() -> None:
+    read = [threading.Event() for _ in range(5)]
+
+    def parts() -> Iterator[int]:
+        for number, event_ in enumerate(read):
+            event_.set()
+            yield number
+
+    with reading_ahead(parts()) as ahead:
+        assert next(ahead) == 0
+        assert read[1].wait(60)
+        assert not read[2].is_set()
+        assert list(ahead) == [1, 2, 3, 4]
+
+
+def test_an_error_of_what_is_read_ahead_comes_in_its_place() -> None:
+    def parts() -> Iterator[int]:
+        yield 1
+        raise LookupError("the second")
+
+    with reading_ahead(parts()) as ahead:
+        assert next(ahead) == 1
+        with pytest.raises(LookupError, match="the second"):
+            next(ahead)
+
+
+def test_who_stops_reading_gets_the_connection_back(tmp_path: Path) -> None:
+    """The part that is being read is read to its end first."""
+    begun, released = threading.Event(), threading.Event()
+
+    def parts(connection: Connection) -> Iterator[int]:
+        yield 1
+        begun.set()
+        released.wait(60)
+        yield connection.execute(text("SELECT 2")).scalar_one()
+
+    database = Database(f"sqlite:///{tmp_path / 'a.db'}")
+    with database.read() as connection:
+        with reading_ahead(parts(connection)) as ahead:
+            next(ahead)
+            assert begun.wait(60)
+            released.set()
+        assert connection.execute(text("SELECT 3")).scalar_one() == 3
+    database.dispose()
