@@ -20,7 +20,7 @@ from service_kit.backoff import Backoff
 from service_kit.database import mysql, sqlite
 from service_kit.database.mysql import mysql_engine
 from service_kit.database.outages import is_contention
-from service_kit.database.pool import READ_ONLY, STATEMENT_BY_STATEMENT
+from service_kit.database.pool import Begin, begin
 from service_kit.database.sqlite import sqlite_engine
 from service_kit.database.urls import database_url
 
@@ -69,8 +69,8 @@ class Database:
         Without `snapshot`, a statement may see more than the one before it. On MySQL that saves three round trips.
         """
         with self.engine.connect() as connection:
-            connection.execution_options(**{READ_ONLY: True, STATEMENT_BY_STATEMENT: not snapshot})
-            connection.begin()  # closing the connection rolls it back
+            begin(connection, Begin.SNAPSHOT if snapshot else Begin.STATEMENT_BY_STATEMENT)
+            # Closing the connection rolls it back.
             yield connection
 
     @contextmanager
@@ -114,7 +114,8 @@ class Database:
             mysql.ping(self.engine)
             return
         with self.engine.connect() as connection:
-            connection.execution_options(**{READ_ONLY: True}).exec_driver_sql("SELECT 1")
+            begin(connection, Begin.SNAPSHOT)
+            connection.exec_driver_sql("SELECT 1")
 
     def connections_in_use(self) -> int:
         """Return how many connections are checked out."""

@@ -1,14 +1,16 @@
 """MySQL and MariaDB engines: one session setup, snapshots for reads, READ COMMITTED for writes."""
 
+from contextlib import closing
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL, ExceptionContext
+from sqlalchemy.pool import PoolProxiedConnection
 
 from service_kit.database import bulk, keepalive
 from service_kit.database.credentials import password_of, supply
 from service_kit.database.outages import ReadOnlyServer, is_left_behind
-from service_kit.database.pool import READ_ONLY, STATEMENT_BY_STATEMENT, pool_options
+from service_kit.database.pool import READ_ONLY, Begin, begin_by, pool_options
 
 CONNECT_TIMEOUT_SECONDS = 5
 POOL_RECYCLE_SECONDS = 1_800
@@ -49,7 +51,7 @@ def mysql_engine(url: URL, pool_size: int, statement_timeout: int) -> Engine:
     supply(engine, password)
     # Before SQLAlchemy's own look at the server, which reads from `sql_mode` how it quotes names.
     event.listen(engine, "connect", _prepare, insert=True)
-    event.listen(engine, "begin", _begin)
+    begin_by(engine, _begin)
     event.listen(engine, "handle_error", _leave_old_primary)
     return engine
 
@@ -81,15 +83,14 @@ def _prepare(connection: Any, _record: object) -> None:
     cursor.close()
 
 
-def _begin(connection: Connection) -> None:
-    options = connection.get_execution_options()
-    if options.get(STATEMENT_BY_STATEMENT, False):
+def _begin(connection: PoolProxiedConnection, kind: Begin) -> None:
+    if kind is Begin.STATEMENT_BY_STATEMENT:
         return  # the driver's own transaction, at the isolation level that the connection happens to have
-    read_only = options.get(READ_ONLY, False)
-    current = connection.connection.info
-    if current.get(READ_ONLY) is not read_only:
-        level = "REPEATABLE READ" if read_only else "READ COMMITTED"
-        connection.exec_driver_sql(f"SET SESSION TRANSACTION ISOLATION LEVEL {level}")
-        current[READ_ONLY] = read_only
-    if read_only:
-        connection.exec_driver_sql("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+    read_only = kind is Begin.SNAPSHOT
+    with closing(connection.cursor()) as cursor:
+        if connection.info.get(READ_ONLY) is not read_only:
+            level = "REPEATABLE READ" if read_only else "READ COMMITTED"
+            cursor.execute(f"SET SESSION TRANSACTION ISOLATION LEVEL {level}")
+            connection.info[READ_ONLY] = read_only
+        if read_only:
+            cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")

@@ -8,13 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.pool import PoolProxiedConnection
 
 from service_kit.backoff import Backoff
 from service_kit.database.outages import is_contention
-from service_kit.database.pool import READ_ONLY, pool_options
+from service_kit.database.pool import READ_ONLY, Begin, begin_by, pool_options
 from service_kit.private_files import FILE_MODE, FOLDER_MODE, make_private
 
 BUSY_MS = 15_000
@@ -38,7 +38,7 @@ def sqlite_engine(url: URL, pool_size: int, cache_kib: int) -> Engine:
     engine = create_engine(url, connect_args=connect_args, **pool_options(pool_size))
     event.listen(engine, "do_connect", lambda *_: _create_private(file))
     event.listen(engine, "connect", partial(_prepare, cache_kib=cache_kib))
-    event.listen(engine, "begin", _begin)
+    begin_by(engine, _begin)
     return engine
 
 
@@ -84,20 +84,13 @@ def _switch_to_wal(connection: Any) -> None:
             return
 
 
-def _begin(connection: Connection) -> None:
-    read_only = connection.get_execution_options().get(READ_ONLY, False)
-    # Straight to the driver: through SQLAlchemy each of these costs as much as a query, in every transaction.
-    execute = cast(sqlite3.Connection, connection.connection.driver_connection).execute
-    current = connection.connection.info
-    try:
-        if current.get(READ_ONLY) is not read_only:
-            execute(f"PRAGMA query_only={'ON' if read_only else 'OFF'}")
-            current[READ_ONLY] = read_only
-        if read_only:
-            execute("BEGIN")
-            execute("SELECT 1 FROM sqlite_schema LIMIT 1").close()  # BEGIN alone takes no snapshot yet
-        else:
-            # A write lock from the start: a transaction that reads first and then writes could not wait for it later.
-            execute("BEGIN IMMEDIATE")
-    except sqlite3.Error as error:
-        raise OperationalError("BEGIN", None, error) from error
+def _begin(connection: PoolProxiedConnection, kind: Begin) -> None:
+    execute = cast(sqlite3.Connection, connection.driver_connection).execute
+    read_only = kind is not Begin.WRITE
+    if connection.info.get(READ_ONLY) is not read_only:
+        execute(f"PRAGMA query_only={'ON' if read_only else 'OFF'}")
+        connection.info[READ_ONLY] = read_only
+    # A write lock from the start: a transaction that reads first and then writes could not wait for it later.
+    execute("BEGIN" if read_only else "BEGIN IMMEDIATE")
+    if kind is Begin.SNAPSHOT:
+        execute("SELECT 1 FROM sqlite_schema LIMIT 1").close()  # BEGIN alone takes no snapshot yet
