@@ -40,6 +40,32 @@ def test_an_id_that_was_unbound_is_gone() -> None:
     assert "run_id" not in line
 
 
+def test_ids_are_bound_while_a_block_runs_and_then_what_they_were() -> None:
+    [outer, inner, after] = lines("""
+logs.bind(actor='ann')
+log.info('x')
+with logs.bound(actor='ben', run_id='r1'): log.info('x')
+log.info('x')
+""")
+
+    assert (outer["actor"], inner["actor"], inner["run_id"]) == ("ann", "ben", "r1")
+    assert after["actor"] == "ann"
+    assert "run_id" not in after
+
+
+def test_no_value_takes_the_place_of_the_time_the_level_or_the_service() -> None:
+    [line] = lines("log.info('x', level='HIGH', service='other', timestamp='never')")
+
+    assert (line["level"], line["service"]) == ("info", "risk")
+    assert datetime.fromisoformat(line["timestamp"])
+
+
+def test_what_is_no_plain_json_is_written_as_python_shows_it() -> None:
+    [line] = lines("import datetime; log.info('x', day=datetime.date(2026, 1, 2), big=2**70, of={1: 2})")
+
+    assert (line["day"], line["big"], line["of"]) == ("datetime.date(2026, 1, 2)", 2**70, {"1": 2})
+
+
 def test_libraries_log_the_same_way() -> None:
     [line] = lines("logs.bind(run_id='r1'); logging.getLogger('alembic').warning('went %s', 'up')")
 
