@@ -45,7 +45,7 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         database = Database(settings.debt_database_url)
         async with open_process(settings, PACKAGE, "serve", database) as sqs:
-            app.state.resources = open_resources(database, sqs, audit_records)
+            open_resources(app, database, sqs, audit_records)
             app.state.settings = settings
             yield
 

@@ -126,7 +126,7 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         database = Database(settings.risk_database_url)
         async with open_process(settings, PACKAGE, "serve", database) as sqs:
-            app.state.resources = open_resources(database, sqs, audit_records)
+            open_resources(app, database, sqs, audit_records)
             app.state.registry = registry
             app.state.kept = KeptResults()
             yield

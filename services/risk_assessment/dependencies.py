@@ -7,7 +7,7 @@ from fastapi import Depends, Path, Request
 
 from risk_assessment.changes.keeping import KeptResults
 from risk_assessment.policies.registry import PolicyRegistry
-from service_kit.http.context import RequestContext, request_context
+from service_kit.http.context import RequestContext, context_parts
 from service_kit.http.input.wording import PRINTABLE_PATTERN
 from service_kit.http.middleware.guard import Reason
 from service_kit.http.openapi import header, with_headers
@@ -22,16 +22,8 @@ class RiskContext(RequestContext):
 
 
 async def _risk_context(request: Request, reason: Reason = None) -> RiskContext:
-    context = await request_context(request, reason)
-    return RiskContext(
-        database=context.database,
-        sqs=context.sqs,
-        audit=context.audit,
-        deadline=context.deadline,
-        portfolios=context.portfolios,
-        registry=request.app.state.registry,
-        kept=request.app.state.kept,
-    )
+    state = request.app.state
+    return RiskContext(*context_parts(request, reason), state.registry, state.kept)
 
 
 Context = Annotated[RiskContext, Depends(_risk_context)]

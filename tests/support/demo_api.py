@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from service_kit.database.engine import Database
 from service_kit.http import problems
 from service_kit.http.app import base_app
-from service_kit.http.input.routes import JsonRoute
+from service_kit.http.routing.routes import JsonRoute
 from service_kit.http.serving.server import serve
 from service_kit.observability import logs, metrics
 from service_kit.sqs.outages import QueueMissing

@@ -1,8 +1,10 @@
 """A tiny API behind the kit's guard: a route for each role, one without a role, and tables for keys and records."""
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi.responses import JSONResponse
 from sqlalchemy import MetaData
 from tests.support.moments import NOW
 
@@ -14,8 +16,8 @@ from service_kit.auth.portfolios import Origin
 from service_kit.database.engine import Database
 from service_kit.http import problems
 from service_kit.http.app import base_app
-from service_kit.http.input.routes import JsonRoute
 from service_kit.http.middleware.guard import Reason, caller_of, requires
+from service_kit.http.routing.routes import JsonRoute
 from service_kit.observability import metrics
 
 metadata = MetaData()
@@ -32,12 +34,12 @@ def _audit(request: Request, reason: Reason = None) -> Audit:
 Audited = Annotated[Audit, Depends(_audit)]
 
 
-@router.get("/things", dependencies=[requires(Role.VIEWER, Origin.CALLER)])
-def read(request: Request, response: Response, audit: Audited) -> Caller:
+@router.get("/things", response_model=Caller, dependencies=[requires(Role.VIEWER, Origin.CALLER)])
+def read(request: Request, audit: Audited) -> Response:
     audit.read("thing.read", "thing:7")
     bound_to = request.scope["identity"].portfolios
-    response.headers["X-Portfolios"] = "all" if bound_to is None else ",".join(sorted(bound_to))
-    return audit.caller
+    portfolios = "all" if bound_to is None else ",".join(sorted(bound_to))
+    return JSONResponse(asdict(audit.caller), headers={"X-Portfolios": portfolios})
 
 
 @router.put("/things", dependencies=[requires(Role.OPERATOR)])

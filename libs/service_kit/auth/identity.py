@@ -17,8 +17,10 @@ class Role(StrEnum):
 
     def includes(self, other: "Role") -> bool:
         """Return whether this role may do what the other may."""
-        order = list(Role)
-        return order.index(self) >= order.index(other)
+        return _RANK[self] >= _RANK[other]
+
+
+_RANK = {role: rank for rank, role in enumerate(Role)}
 
 
 @dataclass(frozen=True, slots=True)

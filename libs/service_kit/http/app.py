@@ -1,8 +1,8 @@
 """The base of every HTTP API: all middleware, the index page, `/docs` and the OpenAPI document.
 
 Middleware, outermost first: `RequestLog`, `CatchAll`, CORS, `Paths`, `DeadlineMiddleware`, `Guard`, `JsonBodies`, and
-`CatchAll` again, so that the response to a failing route passes through the others. Before any route, it rejects
-bodies that are too large, too slow or not strict JSON, and paths that are not UTF-8.
+the `Dispatcher`, which calls the route and whose response to a failing one passes through the others. Before any
+route, it rejects bodies that are too large, too slow or not strict JSON, and paths that are not UTF-8.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,6 +23,8 @@ from service_kit.http.middleware.paths import Paths
 from service_kit.http.middleware.request_log import HEALTH_PATHS, RequestLog
 from service_kit.http.openapi import Protection, describe
 from service_kit.http.problems import METHODS
+from service_kit.http.routing.api import Api
+from service_kit.http.routing.threads import RouteThreads
 
 OPENAPI_PATH = "/openapi.json"
 
@@ -64,7 +66,7 @@ def base_app(
 
     With `access`, every path but `open_paths` requires authentication, and each route must declare a role.
     """
-    app = FastAPI(
+    app = Api(
         title=title,
         version=version,
         description=description,
@@ -74,13 +76,13 @@ def base_app(
         docs_url=None,
         redoc_url=None,
     )
+    app.state.threads = RouteThreads()
     app.state.event_streams = EventStreams(access.authenticator if access else None)
     _add_index(app, root, docs)
     if docs:
         add_docs(app, OPENAPI_PATH)
     _add_openapi(app, _protection(access, root))
     # The last one added is the outermost.
-    app.add_middleware(CatchAll)
     app.add_middleware(JsonBodies, max_bytes=max_body_bytes, seconds=body_seconds)
     if access:
         app.add_middleware(Guard, access=access, open_paths=open_paths(root))

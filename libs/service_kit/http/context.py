@@ -4,14 +4,12 @@ A route that uses the database is a plain function, and does all of its work in 
 works, ends it, and writes its response. Changing threads in between would cost more than most of the work.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from anyio.to_thread import current_default_thread_limiter
-from fastapi import Depends, Request
+from fastapi import FastAPI, Request
 from sqlalchemy import Connection, Table
 
 from service_kit.audit import Audit
@@ -21,26 +19,10 @@ from service_kit.clock import utc_now
 from service_kit.database.engine import Database
 from service_kit.http.middleware.deadline import Deadline
 from service_kit.http.middleware.guard import Reason, caller_of, requires
+from service_kit.http.routing.threads import SQLITE_THREADS, THREADS, Lane, RouteThreads
 from service_kit.sqs.client import Sqs
 
 T = TypeVar("T")
-
-THREADS = 14
-SQLITE_THREADS = 8
-"""Threads for routes, and so requests that use the database at a time: its connections less two, for authentication and
-health. Other requests wait without a thread. SQLite never waits for a network, so more threads only contend."""
-
-
-class ConcurrencyLimits:
-    """How many routes may work at a time, and how many of these may do what can take long.
-
-    Reads always find a thread, whichever writer has the database's lock and however much a preview reads.
-    """
-
-    def __init__(self, database: Database) -> None:
-        self.threads = SQLITE_THREADS if database.dialect == "sqlite" else THREADS
-        self.writes = asyncio.Semaphore(self.threads // 2)
-        self.long_reads = asyncio.Semaphore(self.threads // 4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,20 +32,24 @@ class Resources:
     database: Database
     sqs: Sqs
     audit_records: Table
-    limits: ConcurrencyLimits
 
 
-def open_resources(database: Database, sqs: Sqs, audit_records: Table) -> Resources:
-    """Assemble the resources of this process, and limit the threads of its routes; call it inside the event loop."""
-    limits = ConcurrencyLimits(database)
-    current_default_thread_limiter().total_tokens = limits.threads
-    return Resources(database, sqs, audit_records, limits)
+def open_resources(app: FastAPI, database: Database, sqs: Sqs, audit_records: Table) -> None:
+    """Give the app its resources, and as many threads for its routes as suit the database."""
+    app.state.threads = RouteThreads(SQLITE_THREADS if database.dialect == "sqlite" else THREADS)
+    app.state.resources = Resources(database, sqs, audit_records)
 
 
 def resources_of(request: Request) -> Resources:
     """Return the resources of this process."""
     resources: Resources = request.app.state.resources
     return resources
+
+
+def threads_of(request: Request) -> RouteThreads:
+    """Return the threads of this process's routes, for a route that is a coroutine."""
+    threads: RouteThreads = request.app.state.threads
+    return threads
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +66,12 @@ class RequestContext:
         """Raise PortfolioNotFoundError unless the caller may reach the portfolio that the request names, if any."""
         require(self.portfolios, name)
 
-    def reading(self) -> AbstractContextManager[Connection]:
-        """Open one snapshot of the database. Leave it before you respond."""
-        return self.database.read()
+    def reading(self, *, snapshot: bool = True) -> AbstractContextManager[Connection]:
+        """Open one snapshot of the database. Leave it before you respond.
+
+        Without `snapshot`, for one row and rows that never change, MySQL is asked less often.
+        """
+        return self.database.read(snapshot=snapshot)
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -109,22 +98,17 @@ class RequestContext:
         return self.database.transact(attempt)
 
 
-async def request_context(request: Request, reason: Reason = None) -> RequestContext:
-    """Return the context of a request: a FastAPI dependency."""
+def context_parts(request: Request, reason: str | None) -> tuple[Database, Sqs, Audit, Deadline, Portfolios]:
+    """Return what a request's context consists of, for a service that adds to it."""
     resources = resources_of(request)
     audit = Audit(resources.audit_records, caller_of(request, reason), utc_now())
     identity: Identity = request.scope["identity"]
-    return RequestContext(resources.database, resources.sqs, audit, request.scope["deadline"], identity.portfolios)
+    return resources.database, resources.sqs, audit, request.scope["deadline"], identity.portfolios
 
 
-async def _write_slot(request: Request) -> AsyncIterator[None]:
-    async with resources_of(request).limits.writes:
-        yield
-
-
-async def _long_read_slot(request: Request) -> AsyncIterator[None]:
-    async with resources_of(request).limits.long_reads:
-        yield
+async def request_context(request: Request, reason: Reason = None) -> RequestContext:
+    """Return the context of a request: a FastAPI dependency."""
+    return RequestContext(*context_parts(request, reason))
 
 
 def viewer(*origins: Origin) -> list[Any]:
@@ -134,7 +118,7 @@ def viewer(*origins: Origin) -> list[Any]:
 
 def long_viewer(*origins: Origin) -> list[Any]:
     """Return the dependencies of a route that may read for long."""
-    return [*viewer(*origins), Depends(_long_read_slot, scope="function")]
+    return [requires(Role.VIEWER, *origins, lane=Lane.LONG_READS)]
 
 
 def operator(*origins: Origin) -> list[Any]:
@@ -148,4 +132,4 @@ def approver(*origins: Origin) -> list[Any]:
 
 
 def _writer(role: Role, *origins: Origin) -> list[Any]:
-    return [requires(role, *origins), Depends(_write_slot, scope="function")]
+    return [requires(role, *origins, lane=Lane.WRITES)]

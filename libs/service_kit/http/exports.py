@@ -11,6 +11,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import chain
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
@@ -19,10 +20,12 @@ from fastapi import Depends, Header, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 from sqlalchemy import Connection
+from starlette.types import Receive, Scope, Send
 
 from service_kit.auth.portfolios import Portfolios
 from service_kit.http.context import RequestContext
 from service_kit.http.problems import problem_responses
+from service_kit.http.routing.threads import RouteThreads
 
 Format = Literal["json", "csv", "ndjson"]
 Row = dict[str, Any]
@@ -117,6 +120,23 @@ def export(wanted: Format, name: str, columns: Sequence[str], chunks: Iterator[l
     return _file(wanted, name, (write(rows) for rows in chain([first], chunks)))
 
 
+class _File(StreamingResponse):
+    """Pieces of a file, each read in one of the threads of the API's routes, so that exports count among these."""
+
+    def __init__(self, pieces: Iterator[bytes], headers: dict[str, str], media_type: str) -> None:
+        super().__init__((), headers=headers, media_type=media_type)
+        self._pieces = pieces
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Stream the file."""
+        self.body_iterator = self._read(scope["app"].state.threads)
+        await super().__call__(scope, receive, send)
+
+    async def _read(self, threads: RouteThreads) -> AsyncIterator[bytes]:
+        while (piece := await threads.run(partial(next, self._pieces, None))) is not None:
+            yield piece
+
+
 def _writer(wanted: Format, columns: Sequence[str], cell: Callable[[Any], Any]) -> Write:
     return _ndjson if wanted == "ndjson" else _Csv(columns, cell)
 
@@ -125,6 +145,8 @@ def _file(wanted: Format, name: str, content: AsyncIterator[bytes] | Iterator[by
     media_type = next(media_type for media_type, known in MEDIA_TYPES.items() if known == wanted)
     file_name = re.sub(r"[^A-Za-z0-9._-]", "_", f"{name}.{wanted}")
     headers = {"Content-Disposition": f'attachment; filename="{file_name}"'}
+    if isinstance(content, Iterator):
+        return _File(content, headers, media_type)
     return StreamingResponse(content, headers=headers, media_type=media_type)
 
 

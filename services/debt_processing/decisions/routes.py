@@ -14,10 +14,10 @@ from recovery_core.policies.parts import Action, RiskLevel
 from service_kit.auth.portfolios import Origin
 from service_kit.http.context import viewer
 from service_kit.http.exports import EXPORT_RESPONSES, ChosenFormat, ExportableList
-from service_kit.http.input.routes import JsonRoute
 from service_kit.http.input.wording import PRINTABLE_PATTERN
 from service_kit.http.pages import Cursor, Limit
 from service_kit.http.responses import json_response
+from service_kit.http.routing.routes import JsonRoute
 
 router = APIRouter(route_class=JsonRoute)
 

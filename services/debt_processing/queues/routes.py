@@ -10,7 +10,7 @@ from debt_processing.queues.schemas import DeadLetters, QueuesReport, Redriven, 
 from recovery_core.policies.parts import Lane
 from service_kit.auth.portfolios import Origin
 from service_kit.http.context import operator, viewer
-from service_kit.http.input.routes import JsonRoute
+from service_kit.http.routing.routes import JsonRoute
 
 router = APIRouter(tags=["queues"], route_class=JsonRoute)
 

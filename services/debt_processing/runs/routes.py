@@ -10,10 +10,10 @@ from debt_processing.runs import queries
 from debt_processing.runs.schemas import RunReport, RunReportPage
 from service_kit.auth.portfolios import MAX_PORTFOLIO_CHARS, PORTFOLIO_PATTERN, Origin
 from service_kit.http.context import viewer
-from service_kit.http.input.routes import JsonRoute
 from service_kit.http.pages import Cursor, Limit
 from service_kit.http.problems import problem_responses
 from service_kit.http.responses import json_response
+from service_kit.http.routing.routes import JsonRoute
 
 router = APIRouter(prefix="/runs", tags=["runs"], route_class=JsonRoute)
 

@@ -12,11 +12,11 @@ from risk_assessment.dependencies import Context, RiskContext, RunId
 from service_kit.auth.portfolios import Origin
 from service_kit.http.context import long_viewer
 from service_kit.http.exports import EXPORT_RESPONSES, ChosenFormat, export
-from service_kit.http.input.routes import JsonRoute
 from service_kit.http.input.wording import PRINTABLE_PATTERN
 from service_kit.http.pages import Cursor, Limit, decode_cursor, encode_cursor
 from service_kit.http.problems import problem_responses
 from service_kit.http.responses import json_response
+from service_kit.http.routing.routes import JsonRoute
 
 router = APIRouter(prefix="/runs", tags=["runs"], route_class=JsonRoute)
 

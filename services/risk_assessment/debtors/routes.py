@@ -39,12 +39,12 @@ from service_kit.http.context import operator, viewer
 from service_kit.http.exports import EXPORT_RESPONSES, ChosenFormat, Format, export
 from service_kit.http.idempotent_posts import Effect, IdempotencyKey, respond_once
 from service_kit.http.input.preconditions import CONDITIONAL, preconditions_of
-from service_kit.http.input.routes import JsonRoute
 from service_kit.http.middleware.json_bodies import parsed_body
 from service_kit.http.openapi import with_headers
 from service_kit.http.pages import Cursor, Limit
 from service_kit.http.problems import problem_responses
 from service_kit.http.responses import json_response
+from service_kit.http.routing.routes import JsonRoute
 
 router = APIRouter(prefix="/debtors", tags=["debtors"], route_class=JsonRoute)
 
@@ -152,7 +152,7 @@ def high_risk(
 def read(debtor_id: DebtorId, request: Request, context: Context) -> Response:
     """One debtor with its current assessment; the ETag is its version."""
     preconditions = preconditions_of(request)
-    with context.reading() as connection:
+    with context.reading(snapshot=False) as connection:  # its person's reference and its policy never change
         row = queries.read(connection, debtor_id, context.portfolios)
         version = etag(row.version)
         if not preconditions.holds(version):

@@ -15,12 +15,12 @@ from risk_assessment.metadata import IDEMPOTENCY
 from service_kit.auth.portfolios import Origin
 from service_kit.http.context import operator, viewer
 from service_kit.http.idempotent_posts import Effect, IdempotencyKey, respond_once
-from service_kit.http.input.routes import JsonRoute
 from service_kit.http.input.wording import PRINTABLE_PATTERN
 from service_kit.http.middleware.json_bodies import parsed_body
 from service_kit.http.pages import Cursor, Limit
 from service_kit.http.problems import problem_responses
 from service_kit.http.responses import json_response
+from service_kit.http.routing.routes import JsonRoute
 
 router = APIRouter(prefix="/holds", tags=["holds"], route_class=JsonRoute)
 

@@ -13,11 +13,11 @@ from risk_assessment.policies import queries, service
 from risk_assessment.policies.schemas import PolicyPage, PolicyWithDocument, UploadedPolicyOut
 from service_kit.auth.portfolios import Origin
 from service_kit.http.context import long_viewer, operator, viewer
-from service_kit.http.input.routes import JsonRoute
 from service_kit.http.input.wording import PRINTABLE_PATTERN
 from service_kit.http.pages import Cursor, Limit
 from service_kit.http.problems import problem_responses
 from service_kit.http.responses import json_response
+from service_kit.http.routing.routes import JsonRoute
 
 router = APIRouter(prefix="/policies", tags=["policies"], route_class=JsonRoute)
 

@@ -20,9 +20,9 @@ from risk_assessment.runs.schemas import DEFAULT_THRESHOLD, PreviewOut, RunFilte
 from risk_assessment.runs.tables import Unit
 from service_kit.auth.portfolios import Origin
 from service_kit.http.context import long_viewer
-from service_kit.http.input.routes import JsonRoute
 from service_kit.http.problems import problem_responses
 from service_kit.http.responses import json_response
+from service_kit.http.routing.routes import JsonRoute
 
 router = APIRouter(prefix="/runs", tags=["runs"], route_class=JsonRoute)
 

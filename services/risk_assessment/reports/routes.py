@@ -12,9 +12,9 @@ from risk_assessment.reports.concentration import RecentConcentrations
 from risk_assessment.reports.schemas import ConcentrationOut, RankOut, SummaryOut
 from service_kit.auth.portfolios import Origin
 from service_kit.http.context import long_viewer
-from service_kit.http.input.routes import JsonRoute
 from service_kit.http.input.wording import PRINTABLE_PATTERN
 from service_kit.http.responses import json_response
+from service_kit.http.routing.routes import JsonRoute
 
 router = APIRouter(route_class=JsonRoute)
 

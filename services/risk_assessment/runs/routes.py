@@ -27,12 +27,12 @@ from service_kit.http.context import operator, viewer
 from service_kit.http.event_streams import EventStream, Snapshot
 from service_kit.http.exports import EXPORT_RESPONSES, ChosenFormat, export
 from service_kit.http.idempotent_posts import Effect, IdempotencyKey, respond_once
-from service_kit.http.input.routes import JsonRoute
 from service_kit.http.middleware.json_bodies import parsed_body
 from service_kit.http.newest import Wanted
 from service_kit.http.pages import Cursor, Limit
 from service_kit.http.problems import problem_responses
 from service_kit.http.responses import json_response
+from service_kit.http.routing.routes import JsonRoute
 
 router = APIRouter(prefix="/runs", tags=["runs"], route_class=JsonRoute)
 

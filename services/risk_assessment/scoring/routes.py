@@ -1,11 +1,10 @@
 """`/scores` and `/scoring-jobs`: scoring without storing, and re-scoring a portfolio in the background."""
 
-import asyncio
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import Connection
-from starlette.concurrency import run_in_threadpool
 
 from recovery_core.policies.document import Policy
 from risk_assessment.dependencies import WITH_LOCATION, Context, RunId
@@ -15,12 +14,13 @@ from risk_assessment.scoring import queries, service
 from risk_assessment.scoring.schemas import ScoresIn, ScoresOut, ScoringJobIn, ScoringJobOut
 from service_kit.auth.portfolios import Origin
 from service_kit.clock import utc_now
-from service_kit.http.context import operator, resources_of, viewer
+from service_kit.http.context import operator, threads_of, viewer
 from service_kit.http.idempotent_posts import Effect, IdempotencyKey, respond_once
-from service_kit.http.input.routes import JsonRoute
 from service_kit.http.middleware.json_bodies import parsed_body
 from service_kit.http.problems import problem_responses
 from service_kit.http.responses import json_response
+from service_kit.http.routing.routes import JsonRoute
+from service_kit.http.routing.threads import Lane
 
 MAX_PROFILES_AT_ONCE = 20
 """More profiles than these are scored in a thread: a thousand would keep all other requests waiting."""
@@ -32,13 +32,12 @@ router = APIRouter(tags=["scoring"], route_class=JsonRoute)
 async def score(body: ScoresIn, request: Request, context: Context) -> Response:
     """Score up to 1,000 profiles without storing them: one result or one error for each."""
     context.require_portfolio(body.portfolio)
-    policy = context.registry.installation.default
+    policy, threads = context.registry.installation.default, threads_of(request)
     if body.portfolio is not None or body.policy is not None:
-        policy = await run_in_threadpool(_policy_for, body, context)
+        policy = await threads.run(partial(_policy_for, body, context))
     if len(body.profiles) <= MAX_PROFILES_AT_ONCE:
         return _scored(body.profiles, policy)
-    async with resources_of(request).limits.long_reads:
-        return await asyncio.to_thread(_scored, body.profiles, policy)
+    return await threads.run(partial(_scored, body.profiles, policy), Lane.LONG_READS)
 
 
 def _policy_for(body: ScoresIn, context: Context) -> Policy:

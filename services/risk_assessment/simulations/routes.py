@@ -15,12 +15,12 @@ from risk_assessment.simulations.tables import SimulationState
 from service_kit.auth.portfolios import Origin
 from service_kit.http.context import operator, viewer
 from service_kit.http.idempotent_posts import Effect, IdempotencyKey, respond_once
-from service_kit.http.input.routes import JsonRoute
 from service_kit.http.middleware.json_bodies import parsed_body
 from service_kit.http.newest import Wanted
 from service_kit.http.pages import Cursor, Limit
 from service_kit.http.problems import problem_responses
 from service_kit.http.responses import json_response
+from service_kit.http.routing.routes import JsonRoute
 
 router = APIRouter(prefix="/simulations", tags=["simulations"], route_class=JsonRoute)
 

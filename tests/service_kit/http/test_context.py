@@ -1,10 +1,10 @@
-"""What a route works with: one transaction a request, which a passed deadline undoes, and limits of concurrency."""
+"""What a route works with: one transaction a request, which a passed deadline undoes."""
 
 from collections.abc import Callable, Iterator
 
 import pymysql
 import pytest
-from anyio.to_thread import current_default_thread_limiter
+from fastapi import FastAPI
 from sqlalchemy import Connection, func, insert, select
 from sqlalchemy.exc import OperationalError
 from tests.support.guarded_api import api_keys, audit_records, metadata
@@ -12,8 +12,9 @@ from tests.support.moments import NOW
 
 from service_kit.audit import Audit, Caller
 from service_kit.database.engine import Database
-from service_kit.http.context import SQLITE_THREADS, THREADS, ConcurrencyLimits, RequestContext, open_resources
+from service_kit.http.context import RequestContext, open_resources
 from service_kit.http.middleware.deadline import Deadline, DeadlinePassedError
+from service_kit.http.routing.threads import SQLITE_THREADS, THREADS
 from service_kit.sqs.client import Sqs
 
 KEY = {"id": "0" * 12, "name": "nightly", "role": "viewer", "hash": "0" * 64, "created_at": NOW}
@@ -135,15 +136,8 @@ def test_a_retry_does_not_begin_after_the_request_has_expired(context: RequestCo
 
 
 @pytest.mark.anyio
-async def test_writes_leave_threads_to_reads_and_long_reads_leave_some_to_both(database: Database) -> None:
-    resources = open_resources(database, Sqs("eu-west-1"), audit_records)
-    limits = resources.limits
+async def test_an_app_gets_as_many_threads_as_suit_its_database(database: Database) -> None:
+    app = FastAPI()
+    open_resources(app, database, Sqs("eu-west-1"), audit_records)
 
-    threads = {"sqlite": SQLITE_THREADS, "mysql": THREADS}[database.dialect]
-    assert (limits.threads, current_default_thread_limiter().total_tokens) == (threads, threads)
-    assert [slots(limits, name) for name in ("writes", "long_reads")] == [threads // 2, threads // 4]
-    assert slots(limits, "writes") + slots(limits, "long_reads") < threads
-
-
-def slots(limits: ConcurrencyLimits, name: str) -> int:
-    return getattr(limits, name)._value
+    assert app.state.threads.count == {"sqlite": SQLITE_THREADS, "mysql": THREADS}[database.dialect]

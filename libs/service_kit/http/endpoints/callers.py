@@ -10,8 +10,8 @@ from service_kit.auth.identity import Identity, Role
 from service_kit.auth.portfolios import Origin
 from service_kit.clock import utc_now
 from service_kit.http.context import resources_of, viewer
-from service_kit.http.input.routes import JsonRoute
 from service_kit.http.responses import json_response
+from service_kit.http.routing.routes import JsonRoute
 from service_kit.worker import presence
 
 

@@ -8,12 +8,9 @@ import asyncio
 import threading
 from typing import Any
 
-import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service_kit.http.problems import RETRY_AFTER_SECONDS, problem_response
-
-log = structlog.get_logger(__name__)
 
 REQUEST_SECONDS = 30.0
 
@@ -51,62 +48,47 @@ class Deadline:
 class DeadlineMiddleware:
     """Responds 503 when the application has not begun to respond in time. Streams may take as long as they like.
 
-    The application finds its `Deadline` as `scope["deadline"]`, and must ask it before it commits anything.
+    The application finds its `Deadline` as `scope["deadline"]`, and must ask it before it commits anything. It is
+    cancelled when the time is over; a thread that works for it cannot be, and is abandoned.
     """
 
     def __init__(self, app: ASGIApp, seconds: float = REQUEST_SECONDS) -> None:
         self._app = app
         self._seconds = seconds
-        self._abandoned: set[asyncio.Future[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        loop = asyncio.get_running_loop()
-        begun: asyncio.Future[bool] = loop.create_future()
         deadline = scope["deadline"] = Deadline()
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a request is handled in one
         timed_out = False
+
+        def expire() -> None:
+            nonlocal timed_out
+            # A request that is committing responds in a moment.
+            if deadline.expire():
+                timed_out = True
+                task.cancel()
 
         async def guarded(message: Message) -> None:
             if not timed_out:
-                _settle(begun, True)
+                timer.cancel()
                 await send(message)
 
-        task = asyncio.ensure_future(self._app(scope, receive, guarded))
-        task.add_done_callback(lambda _: _settle(begun, True))
-        timer = loop.call_later(self._seconds, _settle, begun, False)
+        timer = asyncio.get_running_loop().call_later(self._seconds, expire)
         try:
-            # A request that is committing responds in a moment.
-            if await begun or not deadline.expire():
-                await task
-                return
+            await self._app(scope, receive, guarded)
         except asyncio.CancelledError:
-            task.cancel()
-            raise
+            # The server may have cancelled it too, at its end.
+            if not timed_out or task.uncancel():
+                raise
+            await self._too_slow()(scope, receive, send)
         finally:
             timer.cancel()
-        timed_out = True
-        self._abandon(task)
-        await self._too_slow()(scope, receive, send)
-
-    def _abandon(self, task: "asyncio.Future[None]") -> None:
-        """Cancel the work without waiting for it: a thread in a database call can only be abandoned."""
-        self._abandoned.add(task)
-        task.add_done_callback(self._forget)
-        task.cancel()
-
-    def _forget(self, task: "asyncio.Future[None]") -> None:
-        self._abandoned.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.warning("http.request.abandoned", error=type(error).__name__)
 
     def _too_slow(self) -> Any:
         detail = f"the request took longer than {self._seconds:g} s"
         return problem_response(503, detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
-
-
-def _settle(begun: "asyncio.Future[bool]", in_time: bool) -> None:
-    if not begun.done():
-        begun.set_result(in_time)

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 import structlog
 from fastapi import Header, HTTPException, Request, Security
+from fastapi.dependencies.models import Dependant
 from fastapi.openapi.models import HTTPBearer
-from fastapi.security import SecurityScopes
 from fastapi.security.base import SecurityBase
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -32,6 +32,8 @@ from service_kit.auth.portfolios import Origin, allows
 from service_kit.auth.rate_limit import address_of
 from service_kit.http.input.wording import REASON_PATTERN
 from service_kit.http.problems import RETRY_AFTER_SECONDS, problem_response
+from service_kit.http.routing.threads import Lane
+from service_kit.observability import logs
 
 log = structlog.get_logger(__name__)
 
@@ -44,20 +46,21 @@ _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 class RouteAccess(SecurityBase):
     """The check of role and portfolios as a FastAPI dependency; it documents the role in OpenAPI's `security`."""
 
-    def __init__(self, origins: Sequence[Origin]) -> None:
+    def __init__(self, role: Role, origins: Sequence[Origin], lane: Lane | None) -> None:
+        self.role = role
         self.origins = tuple(origins)
+        self.lane = lane
         self.model = HTTPBearer(
             description="An API key, or a token of the OpenID Connect issuer. The scope names the required role."
         )
         self.scheme_name = SCHEME
 
-    async def __call__(self, request: Request, needed: SecurityScopes) -> None:
+    async def __call__(self, request: Request) -> None:
         """Refuse with 403 a caller without the role, or one bound to portfolios where the route is about all."""
         identity: Identity = request.scope["identity"]  # missing without a Guard: then every request fails
-        role = Role(needed.scopes[0])
-        if identity.role is None or not identity.role.includes(role):
+        if identity.role is None or not identity.role.includes(self.role):
             has = f"you are {identity.role}" if identity.role else "you have none"
-            raise HTTPException(403, f"this needs the role {role}; {has}")
+            raise HTTPException(403, f"this needs the role {self.role}; {has}")
         if identity.portfolios is not None:
             _refuse_bound(identity.portfolios, self.origins)
 
@@ -69,13 +72,19 @@ def _refuse_bound(portfolios: frozenset[str], origins: Sequence[Origin]) -> None
         raise HTTPException(403, "this is about all portfolios; you are bound to some")
 
 
-def requires(role: Role, *origins: Origin) -> Any:
-    """Declare the role that a route needs and where its portfolio comes from.
+def requires(role: Role, *origins: Origin, lane: Lane | None = None) -> Any:
+    """Declare the role that a route needs, where its portfolio comes from, and the lane that its work takes, if any.
 
     `@router.get("/{id}", dependencies=[requires(Role.VIEWER, Origin.PATH)])`. Without an origin, callers who are bound
     to portfolios are refused.
     """
-    return Security(RouteAccess(origins), scopes=[role.value])
+    return Security(RouteAccess(role, origins, lane), scopes=[role.value])
+
+
+def lane_of(dependant: Dependant) -> Lane | None:
+    """Return the lane that a route declares by its `requires`."""
+    checks = [one.call for one in dependant.dependencies if isinstance(one.call, RouteAccess)]
+    return next((check.lane for check in checks if check.lane), None)
 
 
 Reason = Annotated[
@@ -93,8 +102,7 @@ Reason = Annotated[
 def caller_of(request: Request, reason: str | None) -> Caller:
     """Return the caller of a request, with the reason that it gave."""
     identity: Identity = request.scope["identity"]
-    request_id = structlog.contextvars.get_contextvars().get("request_id")
-    return Caller(identity.actor, identity.role, reason, request_id)
+    return Caller(identity.actor, identity.role, reason, request.scope.get("request_id"))
 
 
 class Guard:
@@ -116,7 +124,7 @@ class Guard:
             await rejected.response(scope, receive, send)
             return
         scope["identity"] = identity
-        with structlog.contextvars.bound_contextvars(actor=identity.actor):
+        with logs.bound(actor=identity.actor):
             await self._app(scope, receive, send)
 
     async def _identify(self, scope: Scope) -> Identity:

@@ -52,9 +52,11 @@ class JsonBodies:
         headers = Headers(scope=scope)
         try:
             _check_encoding(headers)
-            body = await asyncio.wait_for(self._read(receive), self._seconds)
-            large = len(body) > LARGE_BYTES
-            scope[_PARSED] = await asyncio.to_thread(_parse, headers, body) if large else _parse(headers, body)
+            async with asyncio.timeout(self._seconds):
+                body = await self._read(receive)
+            if body:
+                large = len(body) > LARGE_BYTES
+                scope[_PARSED] = await asyncio.to_thread(_parse, headers, body) if large else _parse(headers, body)
         except _Rejected as rejected:
             await rejected.response(scope, receive, send)
         except TimeoutError:
@@ -86,6 +88,11 @@ def parsed_body(request: Request) -> Any:
     return request.scope.get(_PARSED)
 
 
+def parsed_body_or(request: Request, default: Any) -> Any:
+    """Return the request's JSON body as Python values, which may be None; `default` when it had none."""
+    return request.scope.get(_PARSED, default)
+
+
 class _Rejected(Exception):  # noqa: N818
     def __init__(self, status: int, detail: str, headers: dict[str, str] | None = None, field: str = "body") -> None:
         self.response = problem_response(status, detail, errors=[(field, detail)], headers=headers)
@@ -97,8 +104,6 @@ def _check_encoding(headers: Headers) -> None:
 
 
 def _parse(headers: Headers, body: bytes) -> Any:
-    if not body:
-        return None
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     if not _JSON_TYPE.fullmatch(media_type):
         raise _Rejected(415, "the body must be sent as application/json")

@@ -3,29 +3,31 @@
 import re
 import time
 import uuid
+from collections.abc import Iterable
 
 import structlog
 from opentelemetry.trace import INVALID_SPAN, Span
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service_kit.observability import tracing
+from service_kit.observability import logs, tracing
 from service_kit.observability.metrics import Histogram
 
 log = structlog.get_logger(__name__)
 
 HEALTH_PATHS = ("/healthz", "/readyz")
 QUIET_PATHS = frozenset({*HEALTH_PATHS, "/metrics"})
+Header = tuple[bytes, bytes]
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_SAFE_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-}
+_SAFE_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+)
 # Only where the request came over TLS, as the server or a trusted proxy says (uvicorn: FORWARDED_ALLOW_IPS).
-_TLS_ONLY = "max-age=31536000"
+_TLS_ONLY = ((b"strict-transport-security", b"max-age=31536000"),)
 
 REQUEST_SECONDS_HISTOGRAM = Histogram(
     "http_request_seconds", "Time to respond to an HTTP request", ["method", "route", "status"]
@@ -45,7 +47,7 @@ class RequestLog:
             return
         scope = dict(scope)  # the middleware below changes it, and the server still needs its own
         method = scope["method"]
-        request_id = _request_id(Headers(scope=scope).get("x-request-id"))
+        request_id = scope["request_id"] = _request_id(Headers(scope=scope).get("x-request-id"))
         started_at = time.perf_counter()
         span = _start_span(scope)
         status = 500
@@ -54,10 +56,10 @@ class RequestLog:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                _set_headers(MutableHeaders(scope=message), request_id, over_tls=scope.get("scheme") == "https")
+                message["headers"] = _headers(message["headers"], request_id, over_tls=scope.get("scheme") == "https")
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        with logs.bound(request_id=request_id):
             try:
                 await self._app(scope, receive, with_headers)
             finally:
@@ -81,12 +83,13 @@ def _request_id(wanted: str | None) -> str:
     return wanted if wanted and _REQUEST_ID.fullmatch(wanted) else uuid.uuid4().hex
 
 
-def _set_headers(headers: MutableHeaders, request_id: str, *, over_tls: bool) -> None:
-    headers["X-Request-Id"] = request_id
-    for name, value in _SAFE_HEADERS.items():
-        headers.setdefault(name, value)
-    if over_tls:
-        headers.setdefault("Strict-Transport-Security", _TLS_ONLY)
+def _headers(sent: Iterable[Header], request_id: str, *, over_tls: bool) -> list[Header]:
+    """Return a response's headers, which ASGI has in lower case, with the request's id and those that it lacks."""
+    headers = [header for header in sent if header[0] != b"x-request-id"]
+    names = {name for name, _ in headers}
+    headers.append((b"x-request-id", request_id.encode()))
+    safe = _SAFE_HEADERS + _TLS_ONLY if over_tls else _SAFE_HEADERS
+    return headers + [header for header in safe if header[0] not in names]
 
 
 def _record(scope: Scope, method: str, route: str, status: int, seconds: float) -> None:

@@ -1,15 +1,18 @@
 """A request commits or expires, never both."""
 
+import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
+from typing import Any
 
 import httpx
 import pytest
 from tests.service_kit.http.responses import assert_problem
 from tests.support.demo_api import REQUEST_SECONDS
 
-from service_kit.http.middleware.deadline import Deadline, DeadlinePassedError
+from service_kit.http.middleware.deadline import Deadline, DeadlineMiddleware, DeadlinePassedError
 
 
 def test_an_expired_request_can_take_no_effect() -> None:
@@ -70,3 +73,73 @@ def test_a_stream_may_take_longer_than_a_request(demo: httpx.Client) -> None:
             assert line == "tick"
             if time.monotonic() - began > REQUEST_SECONDS + 0.5:
                 break
+
+
+Work = Callable[[Deadline], Awaitable[None]]
+
+
+class Asked:
+    """An application behind a deadline of a moment, and the statuses of its responses."""
+
+    def __init__(self, work: Work) -> None:
+        self.statuses: list[int] = []
+        self.begun = asyncio.Event()
+        self._work = work
+
+    async def ask(self) -> None:
+        await DeadlineMiddleware(self._serve, 0.01)({"type": "http"}, self._receive, self._send)
+
+    async def _serve(self, scope: Any, _receive: Any, send: Any) -> None:
+        self.begun.set()
+        try:
+            await self._work(scope["deadline"])
+        finally:
+            await send({"type": "http.response.start", "status": 200})
+
+    async def _receive(self) -> Any:
+        raise AssertionError("nothing is read")
+
+    async def _send(self, message: Any) -> None:
+        if message["type"] == "http.response.start":
+            self.statuses.append(message["status"])
+
+
+async def never_ends(_deadline: Deadline) -> None:
+    await asyncio.Event().wait()
+
+
+@pytest.mark.anyio
+async def test_what_a_late_application_still_sends_is_dropped() -> None:
+    asked = Asked(never_ends)
+
+    await asked.ask()
+
+    assert asked.statuses == [503]
+
+
+@pytest.mark.anyio
+async def test_a_request_that_commits_is_waited_for() -> None:
+    async def commit(deadline: Deadline) -> None:
+        deadline.commit()
+        await asyncio.sleep(0.05)
+
+    asked = Asked(commit)
+    await asked.ask()
+
+    assert asked.statuses == [200]
+
+
+@pytest.mark.anyio
+async def test_a_request_that_the_server_cancels_is_no_late_one() -> None:
+    async def commit_and_hang(deadline: Deadline) -> None:
+        deadline.commit()
+        await asyncio.Event().wait()
+
+    asked = Asked(commit_and_hang)
+    task = asyncio.create_task(asked.ask())
+    await asked.begun.wait()
+    task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert 503 not in asked.statuses

@@ -18,9 +18,9 @@ from tests.support.demo_api import BODY_SECONDS, MAX_BODY_BYTES
 
 from service_kit.http import problems
 from service_kit.http.app import base_app
-from service_kit.http.input.routes import JsonRoute
 from service_kit.http.middleware import json_bodies
 from service_kit.http.middleware.json_bodies import MAX_DEPTH, parsed_body
+from service_kit.http.routing.routes import JsonRoute
 
 
 @pytest.mark.parametrize(

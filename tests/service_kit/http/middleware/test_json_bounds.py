@@ -12,10 +12,10 @@ from tests.service_kit.http.responses import JSON, assert_problem, fields
 
 from service_kit.http import problems
 from service_kit.http.app import base_app
-from service_kit.http.input.routes import JsonRoute
 from service_kit.http.middleware import json_bodies
 from service_kit.http.middleware.json_bodies import LARGE_BYTES, MAX_DEPTH, MAX_NAMES, parsed_body
 from service_kit.http.problems import MAX_TEXT_CHARS
+from service_kit.http.routing.routes import JsonRoute
 
 router = APIRouter(route_class=JsonRoute)
 

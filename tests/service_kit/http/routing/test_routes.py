@@ -9,8 +9,8 @@ from tests.service_kit.http.responses import assert_problem, fields
 
 from service_kit.http import problems
 from service_kit.http.app import base_app
-from service_kit.http.input.routes import JsonRoute
 from service_kit.http.problems import MAX_ERRORS
+from service_kit.http.routing.routes import JsonRoute
 
 router = APIRouter(route_class=JsonRoute)
 
