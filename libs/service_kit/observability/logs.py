@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from types import NoneType
 from typing import Any
 
-import orjson
 import structlog
 from structlog.contextvars import bind_contextvars as bind
 from structlog.contextvars import get_contextvars, reset_contextvars
@@ -38,9 +37,7 @@ HIDDEN_KEYS = frozenset(
     }
 )
 _SCALARS = frozenset({str, int, float, bool, NoneType})  # to ask whether a value is a Mapping costs ten times as much
-_ENCODER = json.JSONEncoder(default=repr, separators=(",", ":"))
-_AS_PYTHON = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
-"""Whatever is no plain JSON is left to the other encoder, which writes its `repr`."""
+_ENCODER = json.JSONEncoder(default=repr)
 _METHOD_LEVELS = {"warn": "warning", "exception": "error"}
 _CHATTER = ("Context impl", "Will assume")
 _LEVELS = {
@@ -132,9 +129,5 @@ def _hidden(key: str, value: Any) -> Any:
 
 
 def _render_json(_logger: Any, _method: str, event: EventDict) -> str:
-    # Python's encoder escapes what is not ASCII, so that no value can break the line or the encoding.
-    try:
-        line = orjson.dumps(event, option=_AS_PYTHON)
-    except orjson.JSONEncodeError:
-        return _ENCODER.encode(event)
-    return line.decode() if line.isascii() else _ENCODER.encode(event)
+    # Python's own encoder: it escapes what is not ASCII, so that no value can break the line or the encoding.
+    return _ENCODER.encode(event)
