@@ -1,6 +1,6 @@
 """The charts of the first page: debt and debtors by level and status, scores, and how concentrated the debt is."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 
 from recovery_charts.bars import Bar, bars
@@ -12,20 +12,20 @@ from recovery_console.formatting import Reader
 from recovery_console.portfolio.filters import TOPS
 from recovery_console.words import LEVELS, STATUSES, plain
 
-Address = Callable[[str, str], str]
-"""Where a click leads: the table filtered by `level` or `status`, or from the last of the `top`, of this value."""
+Address = Callable[[Mapping[str, object]], str]
+"""Where a click leads: the table with these parameters, which are those of its filters."""
 STATUS_TONES = {"UNPAID": "first", "PARTIAL": "second", "PAID": "sixth"}
 
 
 def charts(summary: Summary, reader: Reader, address: Address) -> list[Chart]:
-    """Return the charts of a summary. Their levels and statuses lead to the table with that filter."""
+    """Return the charts of a summary. Their levels, statuses and scores lead to the table with that filter."""
     tones = {level: level.lower() for level in LEVELS}
     return [
         *_exposure("level", LEVELS, summary["by_level"], tones, summary["currency"], reader, address),
         *_exposure(
             "status", STATUSES, summary["by_payment_status"], STATUS_TONES, summary["currency"], reader, address
         ),
-        _scores(summary, reader),
+        _scores(summary, reader, address),
     ]
 
 
@@ -45,12 +45,14 @@ def _exposure(
             Decimal(found[name]["debt"]),
             reader.short_money(found[name]["debt"], currency),
             tones[name],
-            address(by, name),
+            address({by: name}),
         )
         for name in shown
     ]
     debtors = [
-        Bar(plain(name), found[name]["debtors"], reader.number(found[name]["debtors"]), tones[name], address(by, name))
+        Bar(
+            plain(name), found[name]["debtors"], reader.number(found[name]["debtors"]), tones[name], address({by: name})
+        )
         for name in shown
     ]
     return [
@@ -59,9 +61,15 @@ def _exposure(
     ]
 
 
-def _scores(summary: Summary, reader: Reader) -> Chart:
+def _scores(summary: Summary, reader: Reader, address: Address) -> Chart:
     columns = [
-        Bar(f"{one['from']}–{one['to']}", one["debtors"], reader.number(one["debtors"]))
+        Bar(
+            f"{one['from']}–{one['to']}",
+            one["debtors"],
+            reader.number(one["debtors"]),
+            # A column without debtors cannot be seen, so that nothing leads from it.
+            href=address({"min_score": one["from"], "max_score": one["to"]}) if one["debtors"] else None,
+        )
         for one in summary["score_histogram"]
     ]
     return histogram("scores", "Debtors by total score", columns, ("Total score", "Debtors"))
@@ -74,7 +82,7 @@ def concentration_chart(found: Concentration, reader: Reader, address: Address) 
             one["top_percent"],
             Decimal(one["debt_share_percent"]),
             reader.percent(one["debt_share_percent"]),
-            address("top", str(one["top_percent"])) if one["top_percent"] in TOPS else None,
+            address({"top": one["top_percent"]}) if one["top_percent"] in TOPS else None,
         )
         for one in found["points"]
     ]

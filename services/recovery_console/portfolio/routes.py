@@ -150,7 +150,7 @@ def _concentrated(visit: Visit, name: str, found: Any) -> dict[str, Any]:
 
 
 def _filtered(visit: Visit, portfolio: str) -> Any:
-    return lambda by, value: visit.address("/", {"portfolio": portfolio, by: value}) + "#ranking"
+    return lambda wanted: visit.address("/", {"portfolio": portfolio, **wanted}) + "#ranking"
 
 
 async def _rows(visit: Visit, name: str, filters: Filters, until: float) -> dict[str, Any]:

@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
+from pydantic import Field
 from sqlalchemy import Connection
 from starlette.convertors import StringConvertor, register_url_convertor
 
 from recovery_core.attributes import text_of
 from recovery_core.money import Money, Threshold
-from recovery_core.policies.parts import RiskLevel
+from recovery_core.policies.parts import MAX_TOTAL, RiskLevel
 from recovery_core.profile import PaymentStatus
 from risk_assessment.debtors import queries, selection, service
 from risk_assessment.debtors.schemas import (
@@ -71,6 +72,7 @@ SORT = (
     "`priority` and `debt`: highest first, ties by id. A debtor whose value changes while you read the pages may come "
     "twice or be missed; by `id` each comes once"
 )
+Score = Annotated[int, Field(ge=0, le=MAX_TOTAL, examples=[250])]
 PortfolioQuery = Annotated[PortfolioName | None, Query(description="Only this portfolio")]
 
 
@@ -105,6 +107,8 @@ def list_debtors(
     payment_status: PaymentStatus | None = None,
     min_debt: Annotated[Money | None, Query(description="Debt at least this")] = None,
     max_debt: Annotated[Money | None, Query(description="Debt at most this")] = None,
+    min_score: Annotated[Score | None, Query(description="Total score at least this")] = None,
+    max_score: Annotated[Score | None, Query(description="Total score at most this")] = None,
     q: Annotated[Name | None, Query(description="An id, a reference, or the beginning of a name")] = None,
     sort: Annotated[Sort, Query(description=SORT)] = "id",
     from_priority: Annotated[
@@ -121,6 +125,8 @@ def list_debtors(
         payment_status=payment_status,
         min_debt=min_debt,
         max_debt=max_debt,
+        min_score=min_score,
+        max_score=max_score,
         external_ref=external_ref,
         within=context.portfolios,
         person_ref=person_ref,

@@ -35,7 +35,7 @@ def hidden_column(column: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class DebtorFilter:
-    """Which debtors a list is about; None means all. Debt and priority in minor units, both ends included.
+    """Which debtors a list is about; None means all. Debt and priority in minor units. Ranges include both ends.
 
     `within` are the portfolios of the caller, who has been admitted to `portfolio`. `q` is an id, a reference or the
     beginning of a name.
@@ -46,6 +46,8 @@ class DebtorFilter:
     payment_status: str | None = None
     min_debt: int | None = None
     max_debt: int | None = None
+    min_score: int | None = None
+    max_score: int | None = None
     external_ref: str | None = None
     within: Portfolios = None
     person_ref: str | None = None
@@ -66,6 +68,11 @@ class DebtorFilter:
         """Return whether the list is about a range of debt."""
         return self.min_debt is not None or self.max_debt is not None
 
+    @property
+    def has_score(self) -> bool:
+        """Return whether the list is about a range of the total score."""
+        return self.min_score is not None or self.max_score is not None
+
     def conditions(self, *, hidden: bool = False) -> list[ColumnElement[bool]]:
         """Return the WHERE clauses, without portfolio and search; hidden ones choose no index."""
         column: Callable[[Any], Any] = hidden_column if hidden else _plain
@@ -81,6 +88,10 @@ class DebtorFilter:
             wanted.append(column(columns.total_debt_amount) >= self.min_debt)
         if self.max_debt is not None:
             wanted.append(column(columns.total_debt_amount) <= self.max_debt)
+        if self.min_score is not None:
+            wanted.append(column(columns.total_score) >= self.min_score)
+        if self.max_score is not None:
+            wanted.append(column(columns.total_score) <= self.max_score)
         if self.risk_levels is not None:
             wanted.append(column(columns.risk_level).in_(self.risk_levels))
         if self.from_priority is not None:

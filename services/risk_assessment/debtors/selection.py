@@ -1,7 +1,8 @@
 """Lists of debtors: which ones a list is about, in which order, and its pages. A cursor of another order is rejected.
 
 No filter reads all debtors, whatever it matches. Where few match, an index of the filter finds them, and they are
-sorted. Where many match, a walk along the order comes upon them soon.
+sorted. Where many match, a walk along the order comes upon them soon. A range of scores may lie at the end of an order:
+it is then looked for in an index that has the scores, so that no debtor is read in vain.
 """
 
 from collections.abc import Sequence
@@ -13,9 +14,11 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, or_, select, union_all
 
 from recovery_core.policies.parts import RiskLevel
+from recovery_core.profile import PaymentStatus
 from risk_assessment.debtors.searching import MAX_ID, DebtorFilter, Search, hidden_column
 from risk_assessment.debtors.tables import debtors
 from risk_assessment.persons import queries as persons
+from risk_assessment.policies.tables import policies
 from risk_assessment.portfolios.tables import portfolios
 from service_kit.http.pages import BadCursor, Page, decode_cursor, page_of
 
@@ -24,6 +27,8 @@ FEW = 5_000
 """Up to so many matches are found by an index of the filter and then sorted."""
 WINDOW = 10_000
 """Among so many debtors a walk by id looks first: where many match, it finds a page of them there."""
+MAX_POLICIES = 100
+"""Among so many policies scores are looked up policy by policy; among more, the index is read over all its scores."""
 _BY = {"priority": debtors.c.priority, "debt": debtors.c.total_debt_amount}
 _INDEX = {"priority": "ix_debtors_portfolio_priority", "debt": "ix_debtors_portfolio_debt"}
 
@@ -46,11 +51,22 @@ class NotByPriorityError(ValueError):
         super().__init__("from_priority needs sort=priority")
 
 
+class ScoreRangeError(ValueError):
+    """A range of scores ends before it begins."""
+
+    field = "max_score"
+
+    def __init__(self) -> None:
+        super().__init__("max_score must not be below min_score")
+
+
 def page(connection: Connection, wanted: DebtorFilter, sort: Sort, cursor: str | None, limit: int) -> Page[Row[Any]]:
     """Return one page by id, or by priority or debt: highest first, then lower id.
 
-    Raises BadCursor, PortfolioMissingError, NotByPriorityError.
+    Raises BadCursor, PortfolioMissingError, NotByPriorityError, ScoreRangeError.
     """
+    if wanted.min_score is not None and wanted.max_score is not None and wanted.min_score > wanted.max_score:
+        raise ScoreRangeError
     if wanted.from_priority is not None and sort != "priority":
         raise NotByPriorityError
     if wanted.external_ref is not None:
@@ -180,7 +196,9 @@ _PARTS_A_QUERY = 200  # SQLite takes 500
 
 def _is_plain_walk(wanted: DebtorFilter, order: _Order) -> bool:
     """Return whether the index of the order has all that the filters ask for, so that nothing is looked up first."""
-    return wanted.q is None and (order.sort == "debt" or (order.sort == "priority" and not wanted.has_debt))
+    if wanted.q is not None or wanted.has_score:
+        return False
+    return order.sort == "debt" or (order.sort == "priority" and not wanted.has_debt)
 
 
 def _of_portfolio(
@@ -197,9 +215,9 @@ def _of_portfolio(
         ).all()
     if search is not None:
         return connection.execute(_walk(wanted, order, name, search.condition()).limit(top)).all()
-    if order.sort == "id":
-        ids = list(connection.execute(_next_ids(wanted, order, name).limit(top)).scalars())
-        return connection.execute(select(debtors).where(debtors.c.id.in_(ids)).order_by(debtors.c.id)).all()
+    if order.sort == "id" or (order.sort == "debt" and wanted.has_score):
+        ids = list(connection.execute(_next_ids(connection, wanted, order, name).limit(top)).scalars())
+        return connection.execute(select(debtors).where(debtors.c.id.in_(ids)).order_by(*order.by())).all()
     return connection.execute(_walk(wanted, order, name).limit(top)).all()
 
 
@@ -215,22 +233,30 @@ def _walk(wanted: DebtorFilter, order: _Order, name: str, *conditions: ColumnEle
 
 def _few(connection: Connection, wanted: DebtorFilter, name: str) -> list[int] | None:
     """Return the ids of the debtors that match the filters, None where they are not few. An index has all of it."""
-    statement = select(debtors.c.id).where(debtors.c.portfolio == name, *_found_by(wanted)).limit(FEW + 1)
+    statement = select(debtors.c.id).where(debtors.c.portfolio == name, *_found_by(connection, wanted)).limit(FEW + 1)
     found = list(connection.execute(_hinted(statement, _index_of(wanted))).scalars())
     return found if len(found) <= FEW else None
 
 
-def _next_ids(wanted: DebtorFilter, order: _Order, name: str) -> Select[Any]:
+def _next_ids(connection: Connection, wanted: DebtorFilter, order: _Order, name: str) -> Select[Any]:
     """Select the next ids of many that match: an index has them, so that no debtor is read that does not match."""
     # Plus nothing: as an expression, the id keeps both databases from walking the table in its order.
     by_itself = debtors.c.id + 0
-    after = [] if order.after is None else [by_itself > order.after[0]]
-    statement = select(debtors.c.id).where(debtors.c.portfolio == name, *after, *_found_by(wanted)).order_by(by_itself)
+    by: list[ColumnElement[Any]] = [by_itself]
+    after = [] if order.after is None else [by_itself > order.after[-1]]
+    if order.sort == "debt":
+        debt = hidden_column(debtors.c.total_debt_amount)
+        by = [debt.desc(), by_itself]
+        after = [] if order.after is None else [or_(debt < order.after[0], and_(debt == order.after[0], *after))]
+    found_by = _found_by(connection, wanted)
+    statement = select(debtors.c.id).where(debtors.c.portfolio == name, *after, *found_by).order_by(*by)
     return _hinted(statement, _index_of(wanted))
 
 
-def _found_by(wanted: DebtorFilter) -> list[ColumnElement[bool]]:
+def _found_by(connection: Connection, wanted: DebtorFilter) -> list[ColumnElement[bool]]:
     """Return the conditions by which an index finds debtors: of debt by its own, of anything else by the summary's."""
+    if wanted.has_score:
+        return _by_score(connection, wanted)
     if not wanted.has_debt:
         levels = wanted.risk_levels or tuple(map(str, RiskLevel)) if wanted.payment_status else wanted.risk_levels
         return replace(wanted, risk_levels=levels, from_priority=None).conditions()
@@ -238,12 +264,25 @@ def _found_by(wanted: DebtorFilter) -> list[ColumnElement[bool]]:
     return [*_debt_of(wanted), *rest.conditions(hidden=True)]
 
 
+def _by_score(connection: Connection, wanted: DebtorFilter) -> list[ColumnElement[bool]]:
+    """Return the conditions of a range of scores, with all that stands before the score in the index of the summary."""
+    levels = wanted.risk_levels or tuple(map(str, RiskLevel))
+    statuses = [wanted.payment_status] if wanted.payment_status else list(map(str, PaymentStatus))
+    known = list(connection.execute(select(policies.c.id).limit(MAX_POLICIES + 1)).scalars())
+    of_policies = [debtors.c.policy_id.in_(known)] if len(known) <= MAX_POLICIES else []
+    rest = replace(
+        wanted, risk_levels=levels, payment_status=None, min_debt=None, max_debt=None, from_priority=None
+    ).conditions()
+    debt = DebtorFilter(min_debt=wanted.min_debt, max_debt=wanted.max_debt).conditions(hidden=True)
+    return [debtors.c.payment_status.in_(statuses), *of_policies, *rest, *debt]
+
+
 def _debt_of(wanted: DebtorFilter) -> list[ColumnElement[bool]]:
     return DebtorFilter(min_debt=wanted.min_debt, max_debt=wanted.max_debt).conditions()
 
 
 def _index_of(wanted: DebtorFilter) -> str:
-    return "ix_debtors_portfolio_debt" if wanted.has_debt else "ix_debtors_summary"
+    return "ix_debtors_portfolio_debt" if wanted.has_debt and not wanted.has_score else "ix_debtors_summary"
 
 
 def _hinted(statement: Select[Any], index: str) -> Select[Any]:

@@ -72,6 +72,7 @@ Index(
     debtors.c.version,
     debtors.c.person_id,
     debtors.c.total_debt_amount,
+    debtors.c.total_score,
 )
 Index(
     "ix_debtors_portfolio_debt",

@@ -49,6 +49,20 @@ def test_a_bar_filters_and_back_and_forward_work(tab: OpenTab) -> None:
     expect(page.get_by_role("combobox", name="Level")).to_have_value("HIGH")
 
 
+def test_a_column_of_scores_filters_and_the_filter_can_be_taken_back(tab: OpenTab) -> None:
+    page = tab().open("/")
+
+    page.get_by_role("link", name="196–390").click()
+    page.wait_for_url("**min_score=196&max_score=390#ranking")
+    expect(page.get_by_role("textbox", name="Score to")).to_have_value("390")
+    page.get_by_role("textbox", name="Score from").fill("")
+    page.get_by_role("textbox", name="Score to").fill("")
+    page.get_by_role("textbox", name="Score to").blur()
+    page.wait_for_url("**/?portfolio=default")
+    page.go_back()
+    expect(page.get_by_role("textbox", name="Score to")).to_have_value("390")
+
+
 def test_back_and_forward_go_through_the_filters_one_by_one(tab: OpenTab, apis: FakeApis) -> None:
     wanted = {"": a_page(a_debtor(7), a_debtor(8), a_debtor(9)), "HIGH": a_page(a_debtor(8), a_debtor(9))}
     searched = a_page(a_debtor(9))

@@ -65,6 +65,26 @@ async def test_filters_and_a_search_go_to_the_service_and_stay_in_the_form(brows
     assert [one.text for one in page.all("option") if "selected" in one.attributes] == ["High", "Unpaid"]
 
 
+@pytest.mark.parametrize(
+    ("given", "asked", "shown"),
+    [
+        ("min_score=196&max_score=390", "min_score=196&max_score=390", ["196", "390"]),
+        ("min_score=390&max_score=196", "min_score=196&max_score=390", ["196", "390"]),
+        ("min_score=0&max_score=", "min_score=0", ["0", ""]),
+        ("min_score=1.5&max_score=9999999", "max_score=1000000", ["", "1000000"]),
+    ],
+)
+async def test_a_range_of_scores_is_a_filter_like_the_others(
+    browser: Browser, apis: FakeApis, given: str, asked: str, shown: list[str]
+) -> None:
+    page = await browser.open(f"/?{given}")
+
+    [call] = apis.calls("GET /risk-service/debtors?")
+    assert "&".join(part for part in call.split("?")[1].split("&") if "score" in part) == asked
+    fields = [page.all("input", name=name)[0].attributes["value"] for name in ("min_score", "max_score")]
+    assert fields == shown
+
+
 async def test_the_rail_begins_at_the_priority_of_the_last_of_the_top_part(browser: Browser, apis: FakeApis) -> None:
     await browser.open("/?top=5")
 
@@ -151,6 +171,11 @@ async def test_each_chart_has_its_table_and_its_bars_filter(browser: Browser) ->
     links = {link.text: link.attributes["href"] for link in page.all("a", class_="bar-label")}
     assert links["High"] == "/?portfolio=default&level=HIGH#ranking"
     assert links["Paid"] == "/?portfolio=default&status=PAID#ranking"
+    columns = {link.attributes["href"] for link in page.all("a") if "min_score" in link.attributes["href"]}
+    assert columns == {
+        "/?portfolio=default&min_score=0&max_score=195#ranking",
+        "/?portfolio=default&min_score=196&max_score=390#ranking",
+    }
     marks = {mark.text: mark.attributes["href"] for mark in page.all("a", class_="mark")}
     assert marks["Top 5 %: 70.00 %"] == "/?portfolio=default&top=5#ranking"
 

@@ -9,6 +9,7 @@ from tests.risk_assessment.tables.explaining import PORTFOLIO, STATES, Book, ass
 from risk_assessment.debtors import selection
 from risk_assessment.debtors.searching import DebtorFilter
 from risk_assessment.debtors.selection import Sort
+from risk_assessment.debtors.tables import debtors
 from risk_assessment.runs import queries as runs
 from risk_assessment.runs.tables import RunState
 from risk_assessment.simulations import queries as simulations
@@ -68,6 +69,8 @@ def test_what_is_to_be_forgotten_is_found_by_an_index(book: Book) -> None:
 
 
 BY_DEBT, BY_NAME, BY_STATUS = "ix_debtors_portfolio_debt", "ix_debtors_name", "ix_debtors_summary"
+BY_SCORE, BY_PRIORITY = "ix_debtors_summary", "ix_debtors_portfolio_priority"
+NO_SCORE = 999_999
 MANY = 10**9
 NOTHING = 10**13
 
@@ -78,10 +81,12 @@ NOTHING = 10**13
     [
         (DebtorFilter(PORTFOLIO, min_debt=NOTHING), BY_DEBT),
         (DebtorFilter(PORTFOLIO, ("LOW",), "PAID", min_debt=NOTHING), BY_DEBT),
+        (DebtorFilter(PORTFOLIO, min_score=NO_SCORE), BY_SCORE),
+        (DebtorFilter(PORTFOLIO, ("LOW",), min_debt=1, min_score=NO_SCORE), BY_SCORE),
         (DebtorFilter(PORTFOLIO, max_debt=1, q="Alex"), BY_NAME),
         (DebtorFilter(PORTFOLIO, q="nothing begins so"), BY_NAME),
     ],
-    ids=["debt", "debt of a level", "name and debt", "name"],
+    ids=["debt", "debt of a level", "score", "score and debt", "name and debt", "name"],
 )
 def test_a_filter_that_matches_nothing_reads_one_range_of_an_index(
     book: Book, wanted: DebtorFilter, index: str, sort: Sort, monkeypatch: pytest.MonkeyPatch
@@ -118,6 +123,32 @@ def test_many_matches_by_id_are_found_by_an_index_where_they_are_far_apart(
     assert [step.index for step in (*window, *rows) if step.table == "debtors"] == ["PRIMARY"] * 2
     assert not {step.index for step in (*few, *ids) if step.table == "debtors"} & {"PRIMARY", "none"}
     assert not any(reads_all(step) for step in (*window, *few, *ids, *rows)), (window, few, ids, rows)
+
+
+@pytest.mark.parametrize("given", [{"min_score": 1}, {"max_score": 900, "max_debt": MANY}], ids=str)
+def test_many_of_a_range_of_scores_are_found_without_the_others_being_read(
+    book: Book, given: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selection, "FEW", 5)
+    wanted = DebtorFilter(PORTFOLIO, **given)
+
+    few, ids, rows = plans(book, lambda c: selection.page(c, wanted, "debt", None, 50))
+    few_again, walk = plans(book, lambda c: selection.page(c, wanted, "priority", None, 50))
+
+    for one in (few, ids, few_again):
+        [read] = [step for step in one if step.table == "debtors"]
+        assert read.index == BY_SCORE
+        assert "COVERING" in read.text or "Using index" in read.text
+    assert [step.index for step in rows if step.table == "debtors"] == ["PRIMARY"]
+    assert [step.index for step in walk if step.table == "debtors"] == [BY_PRIORITY]
+    assert not any(sorts(step) for step in walk), walk
+    assert not any(reads_all(step) for step in (*few, *ids, *rows, *walk)), (few, ids, rows, walk)
+
+
+def test_the_index_of_priorities_has_the_scores_that_a_walk_along_it_asks_for() -> None:
+    [index] = [one for one in debtors.indexes if one.name == BY_PRIORITY]
+
+    assert {"total_score", "total_debt_amount", "payment_status", "risk_level"} <= set(index.columns.keys())
 
 
 def test_a_search_among_many_walks_the_order_of_the_list(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:

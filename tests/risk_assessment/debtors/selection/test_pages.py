@@ -31,6 +31,13 @@ FILTERS: list[dict[str, Any]] = [
     {"portfolio": "a", "min_debt": 900_000, "max_debt": 3_000_000},
     {"max_debt": 700_000, "payment_status": "UNPAID"},
     {"within": frozenset({"a", "b"}), "min_debt": 2_500_000, "risk_levels": ("MEDIUM",)},
+    {"min_score": 0},
+    {"portfolio": "a", "max_score": 250},
+    {"portfolio": "b", "min_score": 300, "max_score": 320},
+    {"portfolio": "a", "min_score": 999_999},
+    {"within": frozenset({"a", "b"}), "min_score": 300, "max_score": 500, "payment_status": "UNPAID"},
+    {"max_score": 400, "risk_levels": ("MEDIUM", "LOW", "LOW"), "min_debt": 500_000},
+    {"q": "Jo", "min_score": 200},
     {"portfolio": "a", "q": "aLeX"},
     {"q": "Jo H", "payment_status": "UNPAID"},
     {"portfolio": "c", "q": "Alex", "min_debt": 900_000},
@@ -76,6 +83,8 @@ def is_wanted(row: dict[str, Any], wanted: DebtorFilter) -> bool:
         and (wanted.risk_levels is None or row["risk_level"] in wanted.risk_levels)
         and (wanted.min_debt is None or debt >= wanted.min_debt)
         and (wanted.max_debt is None or debt <= wanted.max_debt)
+        and (wanted.min_score is None or row["total_score"] >= wanted.min_score)
+        and (wanted.max_score is None or row["total_score"] <= wanted.max_score)
         and (wanted.from_priority is None or row["priority"] <= wanted.from_priority)
         and (q is None or row["name"].lower().startswith(q.lower()) or row["external_ref"] == q or str(row["id"]) == q)
     )
@@ -111,7 +120,11 @@ def test_a_list_has_what_its_filters_ask_for_in_its_order(
     assert listed(book, wanted, sort, 23) == [row["id"] for row in expected]
 
 
-@pytest.mark.parametrize("given", [{}, {"portfolio": "a"}, {"portfolio": "a", "max_debt": 1_500_000}, {"q": "Alex"}])
+@pytest.mark.parametrize(
+    "given",
+    [{}, {"portfolio": "a"}, {"portfolio": "a", "max_debt": 1_500_000}, {"max_score": 400}, {"q": "Alex"}],
+    ids=str,
+)
 def test_a_list_begins_at_a_priority_that_is_included(book: Database, given: dict[str, Any]) -> None:
     middle = sorted(row["priority"] for row in debtor_rows(book))[150]
     wanted = DebtorFilter(**given, from_priority=middle)
@@ -128,4 +141,4 @@ def test_the_lists_are_not_trivial(book: Database) -> None:
 
     # Which debtor has an id is the database's choice.
     empty = [given for given, count in counts.items() if count == 0 and "'q': '7'" not in given]
-    assert len(empty) == 5, empty
+    assert len(empty) == 6, empty
