@@ -112,8 +112,9 @@ def test_two_thousand_debtors_imported(risk: Database) -> None:
     with counting(risk) as cost:
         fill(risk, 2_000)
 
-    # Three of them once for a new portfolio: its row is looked for, added, and read. One asks what it declares.
-    assert cost == Cost(statements=10, commits=2)
+    # Three of them once for a new portfolio: its row is looked for, added, and read. One asks what it declares, and the
+    # last counts a change of the portfolio, until which what was counted of it is kept.
+    assert cost == Cost(statements=11, commits=2)
 
 
 def test_two_thousand_debtors_scored_again(risk: Database) -> None:
@@ -128,7 +129,8 @@ def test_two_thousand_debtors_scored_again(risk: Database) -> None:
     with counting(risk) as cost:
         risk.transact(lambda c: rescoring.score_chunk(c, job, scorer, NOON))
 
-    assert cost == Cost(statements=7, commits=1)
+    # The last counts a change of the portfolio.
+    assert cost == Cost(statements=8, commits=1)
 
 
 def test_a_plan_of_four_thousand(risk: Database) -> None:
@@ -138,8 +140,8 @@ def test_a_plan_of_four_thousand(risk: Database) -> None:
     with counting(risk) as cost:
         plan(risk, run_id)
 
-    # Six statements and two commits are the record of what the run looked at, from which it can be replayed.
-    assert cost == Cost(statements=28, commits=5)
+    # Five statements and two commits are the record of what the run looked at, from which it can be replayed.
+    assert cost == Cost(statements=27, commits=5)
 
 
 async def _sent(risk: Database, sqs: FakeSqs, publisher: Publisher) -> Cost:
