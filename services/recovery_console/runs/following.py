@@ -22,6 +22,9 @@ from recovery_console.runs.reading import findings_on
 LOOK_SECONDS = 1.0  # a page changes at most so often
 RETRY_SECONDS = 1.0
 HEARTBEAT_LOOKS = 15
+STRETCHES_A_LOOK = 200
+"""Of a run whose batches are in more stretches than this, where they are is asked less often, in proportion."""
+MAX_RESTING_LOOKS = 60
 OVER_EVENT = "event: over\ndata: \n\n"
 HEARTBEAT = ": still here\n\n"
 SIGN_IN_AGAIN = "Your sign-in is no longer accepted. Load the page again to sign in."
@@ -40,6 +43,8 @@ class Watch:
     away: Away | None = None
     refused: str | None = None
     findings: Findings = field(default_factory=Findings)
+    resting_looks: int = 0
+    """So many looks do not ask where the batches are."""
 
     @property
     def has_ended(self) -> bool:
@@ -63,12 +68,21 @@ class Watch:
             return
         try:
             self.run = await self._counted(self.run)
-            found = await findings_on(self.visit, self.run)
+            found = await findings_on(self.visit, self.run, with_batches=self._asks_for_batches())
         except ClientError as error:
             self.note(error)
         else:
             batches = found.batches or self.findings.batches
             self.findings = replace(self.findings if found.away else found, away=found.away, batches=batches)
+            if found.batches is not None:
+                self.resting_looks = min(len(found.batches) // STRETCHES_A_LOOK, MAX_RESTING_LOOKS)
+
+    def _asks_for_batches(self) -> bool:
+        """Return whether this look asks where the batches are. The last look at a run always does."""
+        if self.has_ended or not self.resting_looks:
+            return True
+        self.resting_looks -= 1
+        return False
 
     async def _counted(self, run: Run) -> Run:
         """Return the run with its counts as they are now, where no event says so any more."""

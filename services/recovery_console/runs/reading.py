@@ -57,8 +57,10 @@ async def completed_runs(visit: Visit, portfolio: str) -> list[Run]:
     return page["items"]
 
 
-async def findings_on(visit: Visit, run: Run) -> Findings:
+async def findings_on(visit: Visit, run: Run, *, with_batches: bool = True) -> Findings:
     """Return what both services know of a run; without a report until its first batch is recorded."""
+    if not with_batches:
+        return await _reported(visit, run)
     found, batches = await asyncio.gather(_reported(visit, run), _batches_of(visit, run))
     return replace(found, batches=batches)
 

@@ -35,15 +35,6 @@ class BatchContent(NamedTuple):
     blocked: dict[int, Block]
 
 
-class Stretch(NamedTuple):
-    """Batches one after the other, of one lane and in one state; the first batch of a run is 1."""
-
-    lane: str
-    state: str
-    first: int
-    last: int
-
-
 def outstanding(connection: Connection) -> int:
     """Return how many batches are sent and not yet reported, over all runs."""
     statement = (
@@ -136,30 +127,6 @@ def count_dead(connection: Connection, number: int) -> int:
     """Return how many batches of the run are dead."""
     here = (run_batches.c.run_number == number) & (run_batches.c.state == BatchState.DEAD)
     return connection.execute(select(func.count()).select_from(run_batches).where(here)).scalar_one()
-
-
-def stretches(connection: Connection, number: int) -> list[Stretch]:
-    """Return the batches of a run in their order, those side by side in one lane and state as one stretch."""
-    columns, order = run_batches.c, run_batches.c.sequence
-    lane_before, state_before = (
-        func.lag(columns.lane).over(order_by=order),
-        func.lag(columns.state).over(order_by=order),
-    )
-    every = (
-        select(order, columns.lane, columns.state, lane_before.label("lane_before"), state_before.label("state_before"))
-        .where(columns.run_number == number)
-        .subquery()
-    )
-    begins = or_(
-        every.c.state_before.is_(None), every.c.state_before != every.c.state, every.c.lane_before != every.c.lane
-    )
-    starting = select(every.c.sequence, every.c.lane, every.c.state).where(begins).order_by(every.c.sequence)
-    starts = list(connection.execute(starting))
-    if not starts:
-        return []
-    last = connection.execute(select(func.max(order)).where(columns.run_number == number)).scalar_one()
-    ends = [*(row.sequence - 1 for row in starts[1:]), last]
-    return [Stretch(row.lane, row.state, row.sequence, end) for row, end in zip(starts, ends, strict=True)]
 
 
 def by_run(keys: Sequence[BatchKey]) -> dict[int, list[int]]:

@@ -10,7 +10,7 @@ from recovery_core.money import format_money
 from recovery_core.policies.parts import Lane
 from recovery_core.ranking.exclusions import Exclusion
 from recovery_core.ranking.worklist import Cut
-from risk_assessment.batches.queries import stretches
+from risk_assessment.batches.stretches import count_high, stretches
 from risk_assessment.batches.tables import BatchState, run_batches
 from risk_assessment.exclusions import queries as exclusions
 from risk_assessment.policies.registry import PolicyRegistry
@@ -120,7 +120,7 @@ def batches(connection: Connection, run_id: str, within: Portfolios) -> dict[str
 
 def _batches_by_lane(connection: Connection, run: Row[Any]) -> dict[Lane, dict[BatchState, int]]:
     """Return how many batches of each lane are in each state. The first batches are those of the high lane."""
-    high_batches = -(-(run.debtors_high or 0) // run.batch_size)
+    high_batches = _high_batches(connection, run)
     counted = (
         select(run_batches.c.state, func.count(), func.sum(case((run_batches.c.sequence <= high_batches, 1), else_=0)))
         .where(run_batches.c.run_number == run.number)
@@ -131,3 +131,10 @@ def _batches_by_lane(connection: Connection, run: Row[Any]) -> dict[Lane, dict[B
         lanes[Lane.HIGH][BatchState(state)] = int(high)
         lanes[Lane.STANDARD][BatchState(state)] = every - int(high)
     return lanes
+
+
+def _high_batches(connection: Connection, run: Row[Any]) -> int:
+    high = run.debtors_high or 0
+    expected = [-(-debtors // run.batch_size) for debtors in (high, (run.debtors_ranked or 0) - high)]
+    # A batch is halved where its message would be too large. Then there are more than the debtors account for.
+    return expected[0] if sum(expected) == (run.batches_total or 0) else count_high(connection, run.number)

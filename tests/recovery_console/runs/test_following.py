@@ -10,7 +10,7 @@ import orjson
 import pytest
 from tests.recovery_console.fake_apis import FakeApis, Refusal
 from tests.recovery_console.reading import Browser
-from tests.recovery_console.run_builders import RUN_ID, a_completed_run, a_report, a_run, some_runs
+from tests.recovery_console.run_builders import RUN_ID, a_completed_run, a_report, a_run, some_runs, some_stretches
 
 from recovery_console.runs import following
 from recovery_console.runs.following import OVER_EVENT, as_event
@@ -89,6 +89,21 @@ async def test_a_cancelled_run_is_followed_until_no_batch_is_under_way(browser: 
     assert "<title>Cancelled" in last
     counted = dict(re.findall(r'<span>(\w+)</span><span class="num">(\d+)</span>', last))
     assert (counted["worked"], counted["sent"]) == ("6", "0")
+    assert over == OVER_EVENT.strip("\n")
+
+
+async def test_batches_that_are_scattered_are_asked_for_less_often(
+    browser: Browser, apis: FakeApis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "STRETCHES_A_LOOK", 1)
+    apis.answers[EVENTS] = streaming(apis, a_run(), a_run(), a_run(), a_completed_run())
+
+    *_, last, over = await watched(browser)
+
+    asked = len(apis.calls(f"GET /risk-service/runs/{RUN_ID}/batches"))
+    stretches = len(some_stretches()["stretches"])
+    assert 2 <= asked <= looks(apis) // (stretches + 1) + 5 < looks(apis)
+    assert "<title>Completed" in last
     assert over == OVER_EVENT.strip("\n")
 
 

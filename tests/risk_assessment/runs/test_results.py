@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from threading import Barrier
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, update
 from tests.risk_assessment.batches.reports.builders import LATER, a_report, recorded, reports_of, send_all, states
 from tests.risk_assessment.builders import NOON, accept_run, generate_debtors
 from tests.risk_assessment.planned import (
@@ -24,6 +24,7 @@ from recovery_core.money import format_money
 from risk_assessment.batches.queries import MAX_SENDS
 from risk_assessment.runs import results
 from risk_assessment.runs.service import cancel
+from risk_assessment.runs.tables import runs
 from service_kit.database.engine import Database
 
 RESEND_AFTER = 60.0
@@ -68,6 +69,17 @@ def test_batches_are_counted_by_lane_and_state(database: Database, run_id: str) 
 
     shown = run_view(database, split)["batches_by_lane"]
     assert shown == {"high": none | {"sent": 1, "done": 1}, "standard": none | {"sent": 2, "dead": 1}}
+
+
+def test_halved_batches_are_counted_in_the_lane_that_they_are_of(database: Database, run_id: str) -> None:
+    fifth = [entry[0] for batch in batches_of(database, run_id) for entry in batch.entries][4]
+    split = a_planned_run(database, batch_size=3, limit=12, threshold=format_money(fifth))  # 4 high, 8 standard
+    # As if each batch were a part of one that was larger.
+    database.transact(lambda c: c.execute(update(runs).where(runs.c.id == split).values(batch_size=12)))
+
+    shown = run_view(database, split)["batches_by_lane"]
+
+    assert (shown["high"]["planned"], shown["standard"]["planned"]) == (2, 3)
 
 
 def test_each_batch_is_known_at_its_place(database: Database, run_id: str) -> None:

@@ -110,6 +110,14 @@ def next_batches(connection: Connection) -> list[BatchKey]:
     return batches.next_batches(connection, publishing, 5, frozenset())
 
 
+def test_where_the_batches_of_a_run_are_is_read_by_the_index_of_states_and_by_key(book: Book) -> None:
+    steps = [step for one in plans(book, lambda c: runs.batches(c, book.run_id, None)) for step in one]
+
+    read = [step for step in steps if step.table == "run_batches"]
+    assert {step.index for step in read} == {BATCHES, "PRIMARY"}
+    assert not any(reads_all(step) or sorts(step) for step in steps), steps
+
+
 def test_what_is_outstanding_is_counted_without_reading_history(book: Book) -> None:
     assert_reads_no_history(book, batches.outstanding)
 
