@@ -15,6 +15,7 @@ import platform
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 if __name__ == "__main__" and "--without-numpy" in sys.argv:
@@ -22,6 +23,7 @@ if __name__ == "__main__" and "--without-numpy" in sys.argv:
 
 import orjson
 from sqlalchemy import update
+from starlette.types import Message
 from tests.risk_assessment.builders import NOON, a_registry, accept_run, generate_debtors
 from tests.risk_assessment.planned import batches_of, bodies_of, plan, received, run_row
 from tests.risk_assessment.same_bytes.books import (
@@ -63,6 +65,7 @@ from risk_assessment.tables import runs as runs_table
 from service_kit.database.engine import Database
 from service_kit.database.migrations import upgrade
 from service_kit.http.exports import Format, export
+from service_kit.http.routing.threads import RouteThreads
 
 GOLDEN = Path(__file__).with_name("golden.json")
 
@@ -169,11 +172,21 @@ def _comparison(database: Database, registry: PolicyRegistry, run_id: str, earli
 
 
 def _exported(kind: Format, names: tuple[str, ...], chunks: list[list[dict[str, Any]]]) -> bytes:
-    async def collect() -> bytes:
-        response: Any = export(kind, "file", names, iter(chunks))
-        return b"".join([part async for part in response.body_iterator])
+    sent: list[bytes] = []
 
-    return asyncio.run(collect())
+    async def receive() -> Message:
+        return {"type": "http.request"}
+
+    async def send(message: Message) -> None:
+        sent.append(message.get("body", b""))
+
+    async def collect() -> None:
+        app = SimpleNamespace(state=SimpleNamespace(threads=RouteThreads(1)))
+        scope = {"type": "http", "asgi": {"spec_version": "2.4"}, "app": app}
+        await export(kind, "file", names, iter(chunks))(scope, receive, send)
+
+    asyncio.run(collect())
+    return b"".join(sent)
 
 
 def _simulation(database: Database, registry: PolicyRegistry, **options: Any) -> bytes:
