@@ -1,6 +1,7 @@
 """The first page: the portfolio in numbers, what needs attention, and the debtors in the order of their priority."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from fastapi import APIRouter, Response
@@ -27,6 +28,9 @@ MAX_PORTFOLIOS = 500
 MAX_ID_DIGITS = 19
 FORBIDDEN, NOT_FOUND = 403, 404
 MAX_HOLDS = 500
+
+Ask = Callable[[Any], Awaitable[Any]]
+"""How a question is asked: for how long its answer is waited for."""
 
 router = APIRouter()
 
@@ -66,6 +70,16 @@ async def numbers_page(visit: Visiting) -> Response:
     summary, found = await asyncio.gather(visit.late(risk.summary(name)), visit.late(risk.concentration(name)))
     template = "portfolio/_numbers.html" if visit.is_fragment else "portfolio/numbers.html"
     return visit.page(template, section="Portfolio", portfolio=name, **_numbers(visit, name, summary, found))
+
+
+@router.get("/portfolio/attention")
+async def late_attention(visit: Visiting) -> Response:
+    """Return what needs attention once the queues are counted, for which the first page did not wait."""
+    name = visit.portfolio or ""
+    if not visit.is_fragment:
+        return RedirectResponse(visit.address("/"), 303)
+    attention = await _attention(visit, name, visit.late)
+    return visit.page("portfolio/_attention.html", name=name, attention=attention)
 
 
 @router.get("/portfolio/ranking")
@@ -111,7 +125,7 @@ async def _parts(visit: Visit, name: str, filters: Filters, until: float) -> dic
     """Return what the first page shows of a portfolio, all of it asked for side by side."""
     summary, attention, rows, concentrated = await asyncio.gather(
         visit.soon(risk.summary(name), until),
-        _attention(visit, name, until),
+        _attention(visit, name, lambda call: visit.soon(call, until)),
         _rows(visit, name, filters, until),
         visit.soon(risk.concentration(name), until),
     )
@@ -168,22 +182,22 @@ async def _rows(visit: Visit, name: str, filters: Filters, until: float) -> dict
     return {"rows": rows, "next_cursor": page["next_cursor"]}
 
 
-async def _attention(visit: Visit, portfolio: str, until: float) -> list[view.Notice]:
+async def _attention(visit: Visit, portfolio: str, ask: Ask) -> list[view.Notice]:
     now = utc_now()
     soon = now + view.SOON
     runs, holds, queues, workers = await asyncio.gather(
         visit.attempt(risk.runs(portfolio=portfolio, limit=20)),
         visit.attempt(risk.holds(portfolio=portfolio, active=True, ends_before=soon.isoformat(), limit=MAX_HOLDS)),
-        _of_all(visit, debt.queues(), until),
-        _of_all(visit, debt.workers(), until),
+        _of_all(ask(debt.queues())),
+        _of_all(ask(debt.workers())),
     )
     return view.attention(runs, holds, queues, workers, now, visit.reader)
 
 
-async def _of_all(visit: Visit, call: Any, until: float) -> Any:
+async def _of_all(answer: Awaitable[Any]) -> Any:
     """Return an answer about all portfolios; nothing for a person who is bound to some and may not see it."""
     try:
-        return await visit.soon(call, until)
+        return await answer
     except RejectedError as error:
         if error.status != FORBIDDEN:
             raise

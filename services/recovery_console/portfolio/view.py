@@ -22,6 +22,8 @@ class Notice:
     text: str
     path: str
     urgent: bool = False
+    is_pending: bool = False
+    """Whether it stands for others that the page shows later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,7 @@ def _away(*answers: Any) -> list[Away]:
 
 def _stuck(queues: Any, workers: Any, reader: Reader) -> list[Notice]:
     if queues is None:
-        return [Notice("The queues are still being counted", "/operations")]
+        return [Notice("The queues are still being counted", "/operations", is_pending=True)]
     if isinstance(queues, Away):
         return []
     dead = sum(lane["dead"] for lane in queues["lanes"])

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Page, expect
-from tests.recovery_console.builders import a_debtor, a_page
+from tests.recovery_console.builders import a_debtor, a_page, some_queues
 from tests.recovery_console.debtors.builders import a_hold
 from tests.recovery_console.fake_apis import RISK, FakeApis, Refusal
 from tests.recovery_console.in_browser.chromium import Tab
@@ -93,6 +93,20 @@ def test_back_and_forward_go_through_the_filters_one_by_one(tab: OpenTab, apis: 
     expect(page.locator("table.ranking tbody tr")).to_have_count(3)
     page.go_back()
     expect(page.locator("h1")).to_have_text("Runs")
+
+
+def test_queues_that_take_long_come_by_themselves(
+    tab: OpenTab, apis: FakeApis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("recovery_console.portfolio.routes.SOON_SECONDS", 0.0)
+    apis.answers["GET /debt-service/queues"] = some_queues(dead=2)
+    shown = tab()
+
+    with shown.page.expect_request("**/portfolio/attention?portfolio=default"):
+        page = shown.open("/")
+
+    expect(page.get_by_role("link", name="2 dead letters")).to_be_visible()
+    expect(page.get_by_role("link", name="The queues are still being counted")).to_have_count(0)
 
 
 def test_the_first_page_is_small(tab: OpenTab) -> None:

@@ -222,6 +222,30 @@ async def test_numbers_that_take_long_come_after_the_first_paint_and_are_asked_f
     assert len(apis.calls("GET /risk-service/portfolios/default/")) == asked == 2
 
 
+async def test_queues_that_take_long_are_counted_after_the_first_paint_and_asked_for_once(
+    browser: Browser, apis: FakeApis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("recovery_console.portfolio.routes.SOON_SECONDS", 0.05)
+    apis.answers["GET /debt-service/queues"] = some_queues(dead=2, waiting=3)
+    attention, quick = "/portfolio/attention?portfolio=default", await browser.open("/?portfolio=default")
+    before = len(apis.calls("GET /debt-service/queues"))
+    apis.stuck |= {"/debt-service/queues", "/debt-service/workers"}
+
+    page = await browser.open("/?portfolio=default")
+    waiting = asyncio.create_task(browser.open(attention, hx_request="true"))
+    await asyncio.sleep(0)
+    apis.release()
+    later = await waiting
+
+    assert [one.attributes.get("hx-get") for one in quick.all("div", id="attention")] == [None]
+    assert [one.attributes["hx-get"] for one in page.all("div", id="attention", hx_trigger="load")] == [attention]
+    assert "The queues are still being counted" in page.texts("a")
+    assert later.all("div", hx_trigger="load") == []
+    assert later.texts("a")[:2] == ["2 dead letters", "Batches wait, and no consumer is alive"]
+    assert len(apis.calls("GET /debt-service/queues")) - before == 1
+    assert str((await browser.open(attention)).response.url).endswith("/?portfolio=default")
+
+
 async def test_without_scripts_the_numbers_are_a_page_of_their_own(browser: Browser) -> None:
     page = await browser.open("/portfolio/numbers?portfolio=default")
 
