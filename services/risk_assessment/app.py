@@ -17,7 +17,7 @@ from risk_assessment.debtors import routes as debtors
 from risk_assessment.debtors.balances import NothingOwedError
 from risk_assessment.debtors.queries import DebtorNotFoundError
 from risk_assessment.debtors.schemas import FactsRejectedError
-from risk_assessment.debtors.selection import NotByPriorityError, PortfolioMissingError, ScoreRangeError
+from risk_assessment.debtors.selection import NotByPriorityError, PortfolioMissingError
 from risk_assessment.debtors.service import ExternalRefTakenError, StaleVersionError
 from risk_assessment.evidence import routes as evidence
 from risk_assessment.evidence.explaining import DebtorNotInRunError
@@ -93,7 +93,6 @@ PROBLEMS = {
     CapacityError: ProblemSpec(422, "Bad capacity", field="capacity"),
     PortfolioMissingError: ProblemSpec(422, "Portfolio missing"),
     NotByPriorityError: ProblemSpec(422, "Another order"),
-    ScoreRangeError: ProblemSpec(422, "Impossible range"),
     PortfolioNotNamedError: ProblemSpec(422, "Portfolio missing"),
     HoldTargetMissingError: ProblemSpec(422, "Unclear target"),
     HoldTimesError: ProblemSpec(422, "Impossible times"),

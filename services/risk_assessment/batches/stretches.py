@@ -1,4 +1,4 @@
-"""Where the batches of a run are: neighbours in one lane and state as one stretch.
+"""Where the batches of a run are: those next to each other in one lane and state as one stretch.
 
 Of a stretch its ends are read, not its batches: what a look costs grows with the stretches, not with the run.
 """

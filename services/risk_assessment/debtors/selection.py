@@ -51,22 +51,11 @@ class NotByPriorityError(ValueError):
         super().__init__("from_priority needs sort=priority")
 
 
-class ScoreRangeError(ValueError):
-    """A range of scores ends before it begins."""
-
-    field = "max_score"
-
-    def __init__(self) -> None:
-        super().__init__("max_score must not be below min_score")
-
-
 def page(connection: Connection, wanted: DebtorFilter, sort: Sort, cursor: str | None, limit: int) -> Page[Row[Any]]:
     """Return one page by id, or by priority or debt: highest first, then lower id.
 
-    Raises BadCursor, PortfolioMissingError, NotByPriorityError, ScoreRangeError.
+    Raises BadCursor, PortfolioMissingError, NotByPriorityError.
     """
-    if wanted.min_score is not None and wanted.max_score is not None and wanted.min_score > wanted.max_score:
-        raise ScoreRangeError
     if wanted.from_priority is not None and sort != "priority":
         raise NotByPriorityError
     if wanted.external_ref is not None:

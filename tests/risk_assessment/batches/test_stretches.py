@@ -35,7 +35,7 @@ def expected(batches: list[tuple[str, str]]) -> list[Stretch]:
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_neighbours_in_one_lane_and_state_are_one_stretch(
+def test_batches_side_by_side_in_one_lane_and_state_are_one_stretch(
     database: Database, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(subject, "AT_FIRST", 2)

@@ -91,3 +91,15 @@ def test_filters_apply_and_an_empty_export_has_its_headings(api: Api, portfolio:
 def test_what_is_wrong_is_a_problem_and_no_file(api: Api) -> None:
     assert fields_of(api.get("/debtors", params={"external_ref": "A"}, headers=CSV), 422) == ["portfolio"]
     assert fields_of(api.get("/debtors", headers={"Accept": "text/html"}), 406) == ["accept"]
+
+
+def test_a_score_range_includes_its_ends(api: Api, portfolio: str) -> None:
+    one = created(api.post("/debtors", json=a_debtor(portfolio=portfolio)))
+    scope, score = {"portfolio": portfolio}, one["assessment"]["total_score"]
+
+    assert [row["id"] for row in all_pages(api, "/debtors", **scope, min_score=score, max_score=score)] == [one["id"]]
+    assert all_pages(api, "/debtors", **scope, min_score=score + 1) == []
+    assert all_pages(api, "/debtors", **scope, max_score=score - 1) == []
+    assert all_pages(api, "/debtors", **scope, min_score=score, max_score=score - 1) == []
+    lines = api.get("/debtors", params={**scope, "min_score": score}, headers=NDJSON)
+    assert [json.loads(line)["id"] for line in lines.text.splitlines()] == [one["id"]]

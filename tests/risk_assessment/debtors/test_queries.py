@@ -183,19 +183,6 @@ def test_a_debt_range_includes_its_ends(api: Api, portfolio: str) -> None:
     assert all_pages(api, "/debtors", **scope, max_debt="100.00") == []
 
 
-def test_a_score_range_includes_its_ends_and_must_not_end_before_it_begins(api: Api, portfolio: str) -> None:
-    one = created(api.post("/debtors", json=a_debtor(portfolio=portfolio)))
-    scope, score = {"portfolio": portfolio}, one["assessment"]["total_score"]
-
-    assert ids(all_pages(api, "/debtors", **scope, min_score=score, max_score=score)) == [one["id"]]
-    assert all_pages(api, "/debtors", **scope, min_score=score + 1) == []
-    assert all_pages(api, "/debtors", **scope, max_score=score - 1) == []
-    refused = api.get("/debtors", params={**scope, "min_score": score, "max_score": score - 1})
-    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "max_score")
-    lines = api.get("/debtors", params={**scope, "min_score": score}, headers={"Accept": "application/x-ndjson"})
-    assert [json.loads(line)["id"] for line in lines.text.splitlines()] == [one["id"]]
-
-
 @pytest.mark.parametrize("everywhere", [False, True])
 def test_high_risk_shows_high_and_critical_best_first(api: Api, book: str, everywhere: bool) -> None:
     scope = {} if everywhere else {"portfolio": book}
