@@ -68,7 +68,10 @@ def create_app(settings: Settings, transport: httpx.AsyncBaseTransport | None = 
                     Sealer(secret, settings.console_session_hours * 3_600),
                     Sealer(secret, SIGN_IN_SECONDS),
                 )
-                yield
+                try:
+                    yield
+                finally:
+                    await app.state.resources.underway.end()
 
     app = FastAPI(
         title="SmartRecover console",

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from tests.recovery_console.builders import a_debtor, a_page, a_rank, some_queues
 from tests.recovery_console.fake_apis import FakeApis
-from tests.recovery_console.reading import Browser
+from tests.recovery_console.reading import Browser, opened
 
 pytestmark = pytest.mark.anyio
 
@@ -91,3 +91,15 @@ async def test_late_ranks_of_the_whole_order_take_as_few_questions_as_those_of_t
 
     assert [later.texts("span", id=f"rank-{one}") for one in (1, 17, 30)] == [["1"], ["17"], ["30"]]
     assert len(apis.asked) - before == 2
+
+
+async def test_questions_under_way_end_with_the_console(apis: FakeApis, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("recovery_console.portfolio.routes.SOON_SECONDS", 0.05)
+    apis.stuck.add("/risk-service/portfolios/default/summary")
+    before = asyncio.all_tasks()
+
+    async with opened(apis) as browser:
+        await browser.open("/")
+        assert asyncio.all_tasks() > before
+
+    assert asyncio.all_tasks() == before
